@@ -1,0 +1,139 @@
+"""The stored shape of a study: what a trial left behind, and what the study was. Versioned, frozen, no torch.
+
+`search` writes these, the ledger reads them back; a report is made from nothing else.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RECORD_VERSION = 1
+
+Leaf = bool | int | float | str
+Status = Literal["complete", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
+"""complete: trained to the end, all objectives finite. failed: an exception (traceback kept) or a lost worker.
+stopped: training ended early for a reason of its own (NaN loss, dead network). refused: breaks a hard constraint or
+does not build, never trained. duplicate: equal to an earlier trial, never trained. running, waiting: not over yet."""
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModuleState(Record):
+    """One cell of a candidate's strip: ``fire4``, kept / removed / resized, ``32 / 128 + 128``."""
+
+    name: str
+    state: Literal["kept", "removed", "resized"]
+    detail: str
+
+
+class LayerRecord(Record):
+    """One layer, per inference, summed over time steps, mean over the validation images."""
+
+    name: str
+    macs: float
+    acs: float
+    dense_macs: int  # of one dense evaluation
+    spikes_in: float
+    spikes_out: float
+    neurons: int
+    firing_rate: float | None  # spikes out / (neurons x T); None where the layer has no neurons
+    params: int
+    energy_mj: dict[str, float]  # by price name, as in Metrics
+
+
+class EpochRecord(Record):
+    epoch: int  # 1-based
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    wall_s: float
+
+
+class Metrics(Record):
+    """What was measured. Ratios are 0..1. Energy is keyed ``model/preset``: ``horowitz45/exact``, ``horowitz45/paper2602``,
+    ``lemaire2022/exact``; counts and energy are per inference on validation images."""
+
+    accuracy: float  # on the validation split: what the search sees
+    test_accuracy: float  # looked at once, when training was over; no sampler sees it
+    test_f1: float  # macro
+    params: int
+    dense_macs: int
+    macs: float
+    acs: float
+    spikes: float
+    firing_rate: float  # spikes / (neurons x T) over all spiking layers
+    timesteps: int
+    energy_mj: dict[str, float]
+    twin_energy_mj: dict[str, float]  # the same network with ReLU, dense multiply-accumulates, same keys
+
+
+class TrialRecord(Record):
+    version: int = RECORD_VERSION
+    number: int
+    status: Status
+    name: str | None = None  # a named candidate of the space: "SqueezeNet-P"
+    params: dict[str, Leaf] = Field(default_factory=dict)  # the active dials by path: network.fire5.keep
+    modules: tuple[ModuleState, ...] = ()
+    static: dict[str, int] = Field(default_factory=dict)  # params, dense_macs: known before training
+    metrics: Metrics | None = None  # complete trials only
+    values: dict[str, float] = Field(default_factory=dict)  # objective -> value; complete trials only
+    layers: tuple[LayerRecord, ...] = ()
+    history: tuple[EpochRecord, ...] = ()
+    reason: str | None = None  # why it is not complete, in one sentence
+    traceback: str | None = None
+    duplicate_of: int | None = None
+    seed: int = 0
+    started_at: float | None = None  # UTC, seconds since the epoch
+    finished_at: float | None = None
+    wall_s: float = 0.0  # seconds spent on it, interruptions left out
+    restarts: int = 0
+    device: str | None = None  # "cpu (1 thread)", "cuda: NVIDIA H200"
+
+
+class ObjectiveRecord(Record):
+    name: str  # accuracy, energy_mj, params ...
+    direction: Literal["maximize", "minimize"]
+
+
+class ReferencePoint(Record):
+    """A published result to compare with: measured on the test set, priced by ``price``."""
+
+    label: str
+    accuracy: float
+    energy_mj: float
+    params: int
+    price: str = "horowitz45/paper2602"
+    source: str = ""
+
+
+class StudyHeader(Record):
+    """What was launched. Stored once, with the study."""
+
+    version: int = RECORD_VERSION
+    name: str
+    seed: int
+    sampler: str  # as resolved: "tpe", never "auto"
+    objectives: tuple[ObjectiveRecord, ...]
+    constraints: dict[str, dict[str, float]] = Field(default_factory=dict)  # {"params": {"max": 800000}}
+    price: str = "horowitz45/exact"  # the one that the energy_mj objective uses
+    space_yaml: str  # the resolved space, which `snnsearch launch` takes as it is
+    space_hash: str
+    space_size: float | None  # None: continuous
+    dials: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()  # names of the named candidates
+    references: tuple[ReferencePoint, ...] = ()
+    data: str = ""  # "cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes"
+    training: str = ""  # "3 epochs, batch 64, adamw, lr 0.002, T = 2"
+    created_at: float
+    commit: str | None = None  # of the checkout that snnsearch ran from, where there is one
+    versions: dict[str, str] = Field(default_factory=dict)  # snnsearch, python, torch, optuna, ray
+    machine: str = ""  # "2 cores, 24 GB, Linux" / "NVIDIA H200"
+
+
+class StudyRecord(Record):
+    header: StudyHeader
+    trials: tuple[TrialRecord, ...]  # by number

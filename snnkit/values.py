@@ -1,0 +1,36 @@
+"""The frozen values a network, its neurons and its input are described by. No torch: a space loads without it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Value(BaseModel):
+    """A frozen value: unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Neuron(Value):
+    """Leaky integrate-and-fire, as snnTorch 1.0's ``Leaky`` has it.
+
+    ``u[t] = leak * u[t-1] + x[t] - reset``; a spike where ``u[t] > threshold``. With ``reset_delay`` the reset that a
+    spike causes is seen one step later (snnTorch's default), without it at once.
+    ``slope`` is the surrogate's steepness: the slope of fast_sigmoid and sigmoid, the alpha of atan; the other
+    surrogates have none and ignore it.
+    """
+
+    leak: float = Field(0.9, ge=0, le=1)
+    threshold: float = Field(1.0, gt=0)
+    reset: Literal["subtract", "zero"] = "subtract"
+    reset_delay: bool = True
+    surrogate: Literal["atan", "fast_sigmoid", "sigmoid", "triangular", "straight_through"] = "atan"
+    slope: float = Field(2.0, gt=0)
+
+
+class Encoding(Value):
+    """How an image becomes input over time: ``direct`` shows it unchanged for ``timesteps`` steps."""
+
+    kind: Literal["direct"] = "direct"
+    timesteps: int = Field(4, ge=1, le=64)
+    stem: Literal["once", "every_step"] = "once"  # what is counted for a still image: its current is the same each step
