@@ -1,0 +1,283 @@
+"""The command line. Exit 0: done. 1: the work failed. 2: bad input, told in a line or two without a traceback."""
+
+import json
+import os
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from search import durations
+from search.errors import InputError
+
+app = typer.Typer(
+    name="snnsearch",
+    help="Search and prune lightweight spiking neural networks. First: snnsearch launch spaces/smoke.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data_app = typer.Typer(help="Data sets: what is here, and fetching what is not.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+out = Console()
+err = Console(stderr=True)
+
+SpaceFile = Annotated[Path, typer.Argument(help="A space file, such as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")]
+StudyName = Annotated[str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY")]
+Runs = Annotated[Path, typer.Option("--runs", envvar="SNNSEARCH_RUNS", help="Folder of all studies.", metavar="DIR")]
+Storage = Annotated[
+    str | None,
+    typer.Option(envvar="SNNSEARCH_STORAGE", help="Database of the study, if not SQLite in its folder: postgresql+psycopg://…", metavar="URL"),
+]  # fmt: skip
+Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train; on resume, trials more.", metavar="N")]
+Time = Annotated[str | None, typer.Option("--time", help="Time to use: 90s, 20m, 1h30m.", metavar="SPAN")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Trials at once. Default: one a core, up to 8; one on a GPU.", metavar="N")]
+ExecutorName = Annotated[Literal["ray", "inline"], typer.Option("--executor", help="ray: parallel workers. inline: one after the other, in this process.")]  # fmt: skip
+Address = Annotated[str | None, typer.Option(help="Address of a running Ray cluster; the runs folder must be shared.", metavar="ADDR")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; chooses the space's profile too.")]
+DataRoot = Annotated[Path | None, typer.Option("--data", envvar="SNNSEARCH_DATA", help="Folder of the data sets. Default: the user's cache folder.", metavar="DIR")]  # fmt: skip
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Replace a leaf of the space: --set train.epochs=5. May be repeated.", metavar="PATH=VALUE")]  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def main() -> None:
+    """Entry point: runs the command and turns expected errors into messages and exit codes."""
+    from reports.errors import ReportError
+    from reports.ledger import LedgerError
+
+    try:
+        app()
+    except (InputError, LedgerError, ReportError) as error:
+        if "--debug" in sys.argv:
+            raise
+        err.print(f"[bold red]snnsearch:[/] ", end="")
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of bad input.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Search and prune lightweight spiking neural networks."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("snnsearch"))
+        raise typer.Exit
+
+
+@app.command()
+def launch(
+    space: SpaceFile,
+    name: Annotated[str | None, typer.Option(help="Name of the study, if not the space's.")] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    trials: Trials = None,
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and end.")] = False,
+) -> None:
+    """Start a study from a space file: search, train, and report the front."""
+    from search import launch as launching
+    from search.space import load_space
+
+    chosen = _device(device)
+    overrides = _overrides(sets)
+    if name is not None:
+        overrides["study.name"] = name
+    loaded = load_space(space, overrides=overrides, device=chosen)
+    options = _options(runs, storage, trials, time, workers, executor, address, chosen, data)
+    if dry_run:
+        out.print(launching.preview(loaded, options), highlight=False)
+        return
+    _end(launching.launch(loaded, options, out), options)
+
+
+@app.command()
+def resume(
+    study: StudyName,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    trials: Trials = None,
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+) -> None:
+    """Go on with a study: after Ctrl-C, a crash, or for more trials."""
+    from search import launch as launching
+
+    options = _options(runs, storage, trials, time, workers, executor, address, _device(device), data)
+    _end(launching.resume(study, options, out), options)
+
+
+@app.command()
+def status(
+    study: Annotated[str | None, typer.Argument(help="Name of a study; all of them if left out.", metavar="[STUDY]")] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """How far a study is, from its database alone; does not disturb a running one."""
+    from search import views
+
+    names = [study] if study else [path.name for path in views.studies(runs)]
+    summaries = [views.summary(_read(name, runs, storage)) for name in names]
+    if as_json:
+        _print_json(summaries[0] if study else summaries)
+    elif not names:
+        out.print(f"no studies in {runs}; start one: snnsearch launch spaces/smoke.yaml")
+    else:
+        out.print(views.status_table(summaries))
+
+
+@app.command()
+def report(
+    study: StudyName,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write report.html, report.md, front.csv and front.json of a study, finished or not."""
+    from reports.write import write_report
+
+    paths = write_report(_read(study, runs, storage), runs / study)
+    if as_json:
+        _print_json([str(path) for path in paths])
+    else:
+        for path in paths:
+            out.print(str(path), highlight=False, soft_wrap=True)
+    if show:
+        webbrowser.open((runs / study / "report.html").resolve().as_uri())
+
+
+@app.command()
+def show(
+    study: StudyName,
+    trial: Annotated[int, typer.Argument(help="Number of the trial.", metavar="TRIAL")],
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """One candidate: its modules, figures, layers, and how to train it again."""
+    from search import views
+
+    record = _read(study, runs, storage)
+    if not 0 <= trial < len(record.trials):
+        raise InputError(f"study {study!r} has no trial {trial}; it has {len(record.trials)}, numbered from 0")
+    if as_json:
+        _print_json(record.trials[trial].model_dump(mode="json"))
+    else:
+        out.print(views.trial_view(record, record.trials[trial]))
+
+
+@app.command()
+def validate(
+    space: SpaceFile,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Whose profile of the space to check.")] = "cpu",
+    sets: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Check a space file: its dials, its size, what constraints leave of it, and every named candidate."""
+    from search.space import load_space
+    from search.validate import render, survey
+
+    found = survey(load_space(space, overrides=_overrides(sets), device=device))
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        render(found, out)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="cifar10, cifar100, fashion-mnist …", metavar="NAME")],
+    data: DataRoot = None,
+) -> None:
+    """Fetch a data set, verify it, and say where it is."""
+    from search import data_view
+
+    out.print(data_view.fetch(name, data), highlight=False, soft_wrap=True)
+
+
+@data_app.command("list")
+def data_list(data: DataRoot = None, as_json: Json = False) -> None:
+    """All data sets, and whether they are here."""
+    from search import data_view
+
+    rows = data_view.rows(data)
+    if as_json:
+        _print_json(rows)
+    else:
+        out.print(data_view.table(rows))
+
+
+def _options(
+    runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
+    executor: str, address: str | None, device: str, data: Path | None,
+) -> Any:  # fmt: skip
+    from search.launch import Options
+
+    try:
+        seconds = None if time is None else durations.parse(time)
+    except ValueError as error:
+        raise InputError(f"--time: {error}") from error
+    return Options(
+        runs=runs, storage=storage, trials=trials, seconds=seconds, workers=workers, executor=executor,
+        address=address, device=device, data_root=data,
+    )  # fmt: skip
+
+
+def _device(asked: str) -> Any:
+    from search import machine
+
+    if asked == "cpu":
+        return asked
+    found = machine.detect_device()
+    if asked == "cuda" and found != "cuda":
+        raise InputError("--device cuda: torch finds no GPU here. Use --device cpu, or install a CUDA build of torch")
+    return found
+
+
+def _overrides(sets: list[str] | None) -> dict[str, str]:
+    found = {}
+    for item in sets or []:
+        path, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r}: write --set PATH=VALUE, such as --set train.epochs=5")
+        found[path.strip()] = value
+    return found
+
+
+def _read(name: str, runs: Path, storage: str | None) -> Any:
+    from reports.ledger import load_study_folder, read_study
+
+    return read_study(storage, name) if storage else load_study_folder(runs / name)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + os.linesep)
+
+
+def _end(record: Any, options: Any) -> None:
+    """The front, the page, and how to go on; exit 1 where nothing was trained to the end."""
+    from search import views
+
+    out.print(views.ending(record, options.runs / record.header.name))
+    if not any(trial.status == "complete" for trial in record.trials):
+        raise typer.Exit(1)

@@ -1,0 +1,49 @@
+"""Where trials run. An executor draws jobs from a Source and hands back what came of them; it decides nothing else."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Protocol
+
+from snnkit.values import Value
+
+from reports.record import EpochRecord, TrialRecord
+from search.job import Job, Placement
+
+
+class Source(Protocol):
+    """What an executor asks for work and tells of it: all calls from the thread that runs the executor."""
+
+    def next(self) -> Job | None:
+        """The next job; None when no more are to be started."""
+
+    def epoch(self, number: int, epoch: EpochRecord) -> None:
+        """A trial has finished an epoch."""
+
+    def finished(self, record: TrialRecord) -> None:
+        """A trial is over, well or badly."""
+
+    def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
+        """A trial's worker is gone and left no record."""
+
+    def stopping(self) -> bool:
+        """Whether to stop now and leave running trials to the next driver."""
+
+
+class Crew(Value):
+    """How many trials run at once, where, and on what each."""
+
+    workers: int = 1
+    placement: Placement = Placement()
+    address: str | None = None  # of a running Ray cluster
+    scratch: str = ""  # folder for the executor's own files
+
+
+Execute = Callable[[Source, Crew], None]
+
+EXECUTORS: Mapping[str, str] = {"ray": "search.executors.ray_tune", "inline": "search.executors.inline"}
+
+
+def load(name: str) -> Execute:
+    """The executor called ``name``, imported now: only a launch that uses Ray pays for it."""
+    execute: Execute = import_module(EXECUTORS[name]).execute
+    return execute

@@ -1,0 +1,17 @@
+"""Trials one after the other in this process: for debugging, for tests, for machines without Ray."""
+
+from reports.record import TrialRecord
+from search.executors import Crew, Source
+from search.trial import run
+
+
+def execute(source: Source, crew: Crew) -> None:
+    """Run jobs until there are no more, or until the source says stop."""
+    while not source.stopping() and (job := source.next()) is not None:
+        for event in run(job, crew.placement):
+            if isinstance(event, TrialRecord):
+                source.finished(event)
+            else:
+                source.epoch(job.number, event)
+                if source.stopping():
+                    return

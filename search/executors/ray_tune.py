@@ -1,0 +1,180 @@
+"""Ray Tune as executor: placement, retries, reuse of workers. The only file that imports ray.
+
+Tune is told of no metric and keeps no truth: it asks for jobs through a Searcher and brings records back. Its own
+experiment state is scratch, never restored (its snapshots lag behind the database by seconds). Written against 2.60.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # TensorBoard's costs 500 MB in the driver
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")  # never read back
+
+import ray
+from ray import tune
+from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.progress_reporter import ProgressReporter
+from ray.tune.search import Searcher
+
+from reports.record import EpochRecord, TrialRecord
+from search.executors import Crew, Source
+from search.job import Job, Placement
+
+RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
+OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; data sets are read from disk by each worker
+
+
+class _Halt(BaseException):
+    """Leaves Tune's loop at once; its trials stay as they are for the next driver."""
+
+
+def execute(source: Source, crew: Crew) -> None:
+    """Run jobs on ``crew.workers`` Ray workers until there are no more, or until the source says stop."""
+    _connect(crew)
+    jobs = _Jobs(source, crew)
+    threads = crew.placement.threads
+    resources = {"cpu": threads, "gpu": 1 / crew.workers if crew.placement.device == "cuda" else 0}
+    tuner = Tuner(
+        tune.with_resources(_Worker, resources),
+        tune_config=TuneConfig(
+            search_alg=jobs,
+            num_samples=-1,
+            max_concurrent_trials=crew.workers,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=RunConfig(
+            name="tune",
+            storage_path=crew.scratch,
+            failure_config=FailureConfig(max_failures=RETRIES),
+            callbacks=[_Watch(source, jobs)],
+            verbose=0,
+            progress_reporter=_Silent(),
+        ),
+    )
+    try:
+        tuner.fit()
+    except _Halt:
+        pass
+    finally:
+        ray.shutdown()
+        shutil.rmtree(os.path.join(crew.scratch, "tune"), ignore_errors=True)
+
+
+def _connect(crew: Crew) -> None:
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if crew.address:
+        ray.init(address=crew.address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    ray.init(
+        num_cpus=crew.workers * crew.placement.threads,
+        num_gpus=1 if crew.placement.device == "cuda" else 0,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=OBJECT_STORE_BYTES,
+    )
+
+
+class _Worker(tune.Trainable):  # type: ignore[misc]  # ray ships no types
+    """One trial after the other in one process: a step is an epoch, the last one brings the record."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._job = Job.model_validate(new_config["job"])
+        self._placement = Placement.model_validate(new_config["placement"])
+        self._events: Iterator[EpochRecord | TrialRecord] | None = None
+        return True
+
+    def step(self) -> dict[str, Any]:
+        from search.trial import run  # imports torch: in the worker, not in the driver
+
+        if self._events is None:
+            self._events = run(self._job, self._placement)
+        event = next(self._events)
+        if isinstance(event, TrialRecord):
+            return {"record": event.model_dump(mode="json"), "done": True}
+        return {"epoch_record": event.model_dump(mode="json")}
+
+
+class _Jobs(Searcher):  # type: ignore[misc]  # ray ships no types
+    """Tune's questions and answers, passed on. Never raises: Tune would train a finished trial again."""
+
+    def __init__(self, source: Source, crew: Crew) -> None:
+        super().__init__()
+        self._source = source
+        self._placement = crew.placement.model_dump(mode="json")
+        self._numbers: dict[str, int] = {}  # Tune's trial id -> ours
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        job = None if self._source.stopping() else self._source.next()
+        if job is None:
+            return str(Searcher.FINISHED)
+        self._numbers[trial_id] = job.number
+        return {"job": job.model_dump(mode="json"), "placement": self._placement}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if "epoch_record" in result:
+            self._source.epoch(self._numbers[trial_id], EpochRecord.model_validate(result["epoch_record"]))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        if result is not None and "record" in result:
+            del self._numbers[trial_id]
+            self._source.finished(TrialRecord.model_validate(result["record"]))
+
+    def abandon(self, trial: TuneTrial) -> None:
+        """Tune has given a trial up without a record: its worker died too often."""
+        number = self._numbers.pop(trial.trial_id, None)
+        if number is not None:
+            cause = str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
+            self._source.lost(number, f"its worker died {RETRIES + 1} times", cause)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher to disk; ours holds the database's address
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study's database is the only state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: see `save`."""
+
+
+class _Watch(Callback):  # type: ignore[misc]  # ray ships no types
+    """Sees every trial that Tune ended without telling the searcher, and ends the loop on request."""
+
+    def __init__(self, source: Source, jobs: _Jobs) -> None:
+        self._source = source
+        self._jobs = jobs
+
+    def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        if self._source.stopping():
+            raise _Halt
+        for trial in trials:
+            if trial.status in (TuneTrial.ERROR, TuneTrial.TERMINATED):
+                self._jobs.abandon(trial)
+
+
+class _Silent(ProgressReporter):  # type: ignore[misc]  # ray ships no types
+    """The driver draws its own progress."""
+
+    def should_report(self, trials: list[TuneTrial], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[TuneTrial], done: bool, *sys_info: Any) -> None:
+        """Nothing."""
+
+
+def _name(trial: TuneTrial) -> str:
+    return f"trial_{trial.config['job']['number']}"

@@ -1,0 +1,191 @@
+"""`launch` and `resume`: from a space to a study's report."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
+from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
+from reports.write import write_report
+from search import durations, executors, machine, samplers, study
+from search.errors import InputError
+from search.executors import Crew
+from search.job import Placement
+from search.lease import Lease
+from search.progress import TRAINED
+from search.runner import Budget, Driver
+from search.screen import watching
+from search.space import Space, load_space
+from search.study import Study
+
+SPACE = "space.yaml"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as against what: nothing here changes a result, but for the device's rounding."""
+
+    runs: Path
+    storage: str | None
+    trials: int | None
+    seconds: float | None
+    workers: int | None
+    executor: str
+    address: str | None
+    device: str  # cpu or cuda
+    data_root: Path | None
+
+
+def launch(space: Space, options: Options, console: Console) -> StudyRecord:
+    """A new study. Raises InputError where one of that name exists."""
+    name = space.study.name
+    folder = options.runs / name
+    url = _url(folder, options)
+    _make(folder)
+    with Lease(folder, name, url):
+        header = header_of(space, options)
+        opened = study.create(header, space, folder, url)
+        (folder / SPACE).write_text(header.space_yaml, encoding="utf-8")
+        budget = Budget(
+            options.trials if options.trials is not None else space.study.budget.trials,
+            options.seconds if options.seconds is not None else space.study.budget.seconds,
+        )
+        return _drive(opened, space, options, budget, console)
+
+
+def resume(name: str, options: Options, console: Console) -> StudyRecord:
+    """The study ``name``, from where it was left. ``options.trials`` are trials more than it has; where neither they nor
+    a time are given, the space's own budget holds.
+
+    Raises InputError where there is no such study, or where its space.yaml was edited.
+    """
+    folder = options.runs / name
+    url = _url(folder, options)
+    _check_there(folder, options)
+    with Lease(folder, name, url):
+        header = study.load_header(name, url)
+        space = load_space(header.space_yaml)
+        _check_unedited(folder / SPACE, header)
+        opened = study.resume(header, space, folder, url)
+        told, interrupted = opened.recover()
+        if told:
+            console.print(f"trials {_numbers(told)} were trained but not stored yet: stored now")
+        if interrupted:
+            console.print(f"trials {_numbers(interrupted)} were interrupted: they go on from their checkpoints")
+        if options.trials is None and options.seconds is None:
+            budget = Budget(space.study.budget.trials, space.study.budget.seconds)
+        else:
+            trained = len([t for t in read_study(url, name).trials if t.status in TRAINED])
+            budget = Budget(None if options.trials is None else trained + options.trials, options.seconds)
+        return _drive(opened, space, options, budget, console)
+
+
+def header_of(space: Space, options: Options) -> StudyHeader:
+    """What is stored of a launch, once."""
+    train, dials = space.base.train, len(space.dials)
+    return StudyHeader(
+        name=space.study.name,
+        seed=space.study.seed,
+        sampler=samplers.describe(space.study.sampler, dials),
+        objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
+        constraints=space.study.constraints,
+        price=space.base.energy.key,
+        space_yaml=space.dump(),
+        space_hash=space.hash,
+        space_size=space.size,
+        dials=tuple(dial.path for dial in space.dials),
+        candidates=tuple(space.candidates),
+        references=space.reference,
+        data=space.base.data.describe(),
+        training=train.describe(),
+        created_at=time.time(),
+        commit=machine.commit(),
+        versions=machine.versions(),
+        machine=machine.describe(options.device),
+    )
+
+
+def crew_of(options: Options, folder: Path) -> Crew:
+    """Workers and threads: by default one thread each, up to eight workers; one worker on a GPU."""
+    cores = machine.cores()
+    default = 1 if options.device == "cuda" else min(cores, 8)
+    workers = 1 if options.executor == "inline" else options.workers or default
+    threads = max(1, cores // workers)
+    placement = Placement(device=options.device, threads=threads, data_root=options.data_root)
+    return Crew(workers=workers, placement=placement, address=options.address, scratch=str(folder.resolve()))
+
+
+def _drive(opened: Study, space: Space, options: Options, budget: Budget, console: Console) -> StudyRecord:
+    header = opened.header
+    url = _url(opened.folder, options)
+    crew = crew_of(options, opened.folder)
+    over = tuple(t for t in read_study(url, header.name).trials if t.status not in ("running", "waiting"))
+    console.print(announcement(header, budget, crew, opened.folder), highlight=False)
+    execute = executors.load(options.executor)
+    with watching(console, header.name) as watch:
+        driver = Driver(opened, budget, over, watch)
+        with driver.interruptible():
+            execute(driver, crew)
+    if driver.failure is not None:
+        raise driver.failure
+    record = read_study(url, header.name)
+    write_report(record, opened.folder)
+    return record
+
+
+def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) -> str:
+    """What is about to happen and for how long, in a few lines."""
+    size = "a continuous space" if header.space_size is None else f"{header.space_size:,.0f} candidates"
+    named = f", {len(header.candidates)} named ones first" if header.candidates else ""
+    wanted = " + ".join(f"{o.direction} {o.name}" for o in header.objectives)
+    bounds = [f"{budget.trials} trials" if budget.trials else "", durations.show(budget.seconds) if budget.seconds else ""]
+    placement = crew.placement
+    threads = f"{placement.threads} thread{'s' if placement.threads > 1 else ''} each"
+    return (
+        f"study     {header.name}: {len(header.dials)} dials, {size}{named}\n"
+        f"search    {wanted}, sampler {header.sampler}, seed {header.seed}\n"
+        f"data      {header.data}\n"
+        f"training  {header.training}\n"
+        f"on        {placement.device}, {crew.workers} at once, {threads}\n"
+        f"until     {' or '.join(filter(None, bounds)) or 'the space is exhausted'}; "
+        f"Ctrl-C stops, then: snnsearch resume {header.name}\n"
+        f"files     {folder}"
+    )
+
+
+def _url(folder: Path, options: Options) -> str:
+    return options.storage or sqlite_url(folder / DATABASE)
+
+
+def _make(folder: Path) -> None:
+    try:
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}. Choose another folder: --runs DIR") from error
+
+
+def _check_there(folder: Path, options: Options) -> None:
+    if not folder.is_dir():
+        others = ", ".join(path.name for path in list_studies(options.runs)) or "none"
+        raise InputError(f"no study {folder.name!r} in {options.runs}. Studies there: {others}")
+    if options.storage is None and not (folder / DATABASE).is_file():
+        raise InputError(
+            f"{folder} has no {DATABASE}: this study was launched with --storage. Give it again, or set SNNSEARCH_STORAGE"
+        )
+
+
+def _check_unedited(path: Path, header: StudyHeader) -> None:
+    """A study keeps the space it was launched with; an edit that had no effect would mislead."""
+    if not path.exists():
+        path.write_text(header.space_yaml, encoding="utf-8")
+    elif load_space(path).hash != header.space_hash:
+        raise InputError(
+            f"{path} was edited, but a study keeps the space that it was launched with. Delete that file to go on "
+            f"as launched, or launch the edited one as another study: snnsearch launch {path} --name NAME"
+        )
+
+
+def _numbers(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))

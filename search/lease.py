@@ -1,0 +1,79 @@
+"""One driver per study: a lock that the operating system or the database drops by itself when its holder dies."""
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import NullPool
+
+from search.errors import InputError
+
+
+class Lease:
+    """Held while a driver asks and tells. ``flock`` on ``driver.lock``; on PostgreSQL an advisory lock as well, which
+    also keeps out a driver on another machine. Both end with their process, so that none is left behind by a crash.
+
+    Raises InputError where another driver holds the study.
+    """
+
+    def __init__(self, folder: Path, study: str, storage: str) -> None:
+        self._study = study
+        self._file = _lock_file(folder / "driver.lock", study)
+        self._connection: Connection | None = None
+        if storage.startswith("postgresql"):
+            try:
+                self._connection = _lock_database(storage, study)
+            except BaseException:
+                self._file.close()
+                raise
+
+    def release(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._file.close()
+
+    def __enter__(self) -> "Lease":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+
+def _lock_file(path: Path, study: str) -> IO[str]:
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held open: closing it gives the lock up)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise _taken(study, holder) from None
+    file.truncate(0)
+    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+    file.flush()
+    return file
+
+
+def _lock_database(storage: str, study: str) -> Connection:
+    key = int.from_bytes(hashlib.sha256(f"snnsearch/{study}".encode()).digest()[:8], "big", signed=True)
+    engine = create_engine(storage, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    connection = engine.connect()
+    if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
+        connection.close()
+        raise _taken(study, "a driver connected to the same database")
+    return connection
+
+
+def _taken(study: str, holder: str) -> InputError:
+    return InputError(
+        f"study {study!r} is being driven already, by {holder}. One driver at a time may run a study: wait for it, "
+        f"end it with Ctrl-C, or look on with: snnsearch status {study}"
+    )

@@ -1,0 +1,46 @@
+"""What a launch has done so far, as the screen shows it: a value that the driver replaces at every event."""
+
+from dataclasses import dataclass, field, replace
+
+from reports.record import EpochRecord, ObjectiveRecord, TrialRecord
+
+TRAINED = ("complete", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class Running:
+    number: int
+    name: str | None
+    since: float  # clock seconds
+    epochs: int
+    last: EpochRecord | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All finished trials of the study, and those that run now."""
+
+    objectives: tuple[ObjectiveRecord, ...]
+    finished: tuple[TrialRecord, ...] = ()
+    running: dict[int, Running] = field(default_factory=dict)
+    started_at: float = 0.0
+    deadline: float | None = None  # clock seconds
+    trials: int | None = None  # wanted in all
+
+    def started(self, trial: Running) -> "Progress":
+        return replace(self, running={**self.running, trial.number: trial})
+
+    def epoch(self, number: int, epoch: EpochRecord) -> "Progress":
+        return self.started(replace(self.running[number], last=epoch))
+
+    def ended(self, record: TrialRecord) -> "Progress":
+        running = {number: trial for number, trial in self.running.items() if number != record.number}
+        return replace(self, finished=(*self.finished, record), running=running)
+
+    def count(self, *statuses: str) -> int:
+        return sum(record.status in statuses for record in self.finished)
+
+    @property
+    def trained(self) -> int:
+        """Trials that the budget counts: those that were trained, however it ended."""
+        return self.count(*TRAINED)

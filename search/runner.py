@@ -1,0 +1,128 @@
+"""The loop of a launch or a resume: hands jobs to an executor within the budget, and stores what comes back."""
+
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from reports.record import EpochRecord, TrialRecord
+from search.job import Job
+from search.progress import Progress, Running
+from search.study import StorageError, Study
+
+OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What this run may use: trials of the study in all, seconds of this run. None is no bound."""
+
+    trials: int | None
+    seconds: float | None
+
+
+class Driver:
+    """The Source that executors draw from: a Study within a Budget. One thread calls it."""
+
+    def __init__(
+        self,
+        study: Study,
+        budget: Budget,
+        finished: tuple[TrialRecord, ...],
+        watch: Callable[[Progress, TrialRecord | None], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        now = clock()
+        self._study = study
+        self._budget = budget
+        self._watch = watch
+        self._clock = clock
+        self._stop = threading.Event()
+        self._deadline = None if budget.seconds is None else now + budget.seconds
+        self.failure: StorageError | None = None
+        self.progress = Progress(
+            objectives=study.header.objectives,
+            finished=finished,
+            started_at=now,
+            deadline=self._deadline,
+            trials=budget.trials,
+        )
+
+    # -- Source ---------------------------------------------------------------------------------------------------
+
+    def next(self) -> Job | None:
+        if self._stop.is_set() or not self._affordable():
+            return None
+        with self._stop_on_storage_error():
+            job = self._study.next(self._told)
+            if job is not None:
+                epochs = job.candidate.train.epochs
+                self.progress = self.progress.started(Running(job.number, job.name, self._clock(), epochs))
+                self._watch(self.progress, None)
+            return job
+        return None
+
+    def epoch(self, number: int, epoch: EpochRecord) -> None:
+        self.progress = self.progress.epoch(number, epoch)
+        self._watch(self.progress, None)
+
+    def finished(self, record: TrialRecord) -> None:
+        with self._stop_on_storage_error():
+            self._told(self._study.finish(record))
+
+    def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
+        with self._stop_on_storage_error():
+            self._told(self._study.lost(number, reason, traceback))
+
+    def stopping(self) -> bool:
+        if self._deadline is not None and self._budget.seconds is not None:
+            overtime = self._clock() - self._deadline
+            if overtime > OVERTIME * self._budget.seconds:
+                self._stop.set()
+        return self._stop.is_set()
+
+    # -- the rest -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the run at the next event; a second Ctrl-C ends it at once."""
+
+        def stop(signum: int, frame: FrameType | None) -> None:
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self._stop.set()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _told(self, record: TrialRecord) -> None:
+        self.progress = self.progress.ended(record)
+        self._watch(self.progress, record)
+
+    def _affordable(self) -> bool:
+        """Whether one more trial fits: by count, and half of it by time, going by the median so far."""
+        if self._budget.trials is not None:
+            if self.progress.trained + len(self.progress.running) >= self._budget.trials:
+                return False
+        if self._deadline is None:
+            return True
+        lengths = [record.wall_s for record in self.progress.finished if record.status == "complete"]
+        expected = statistics.median(lengths) if lengths else 0.0
+        return self._clock() + expected / 2 < self._deadline
+
+    @contextmanager
+    def _stop_on_storage_error(self) -> Iterator[None]:
+        """An executor's callbacks must not raise: the error is kept for the end, and the run stops."""
+        try:
+            yield
+        except StorageError as error:
+            self.failure = error
+            self._stop.set()

@@ -1,0 +1,102 @@
+"""Which candidate to try next: Optuna's samplers, made stateless so that an interrupted study goes on as if it had not been.
+
+A fresh sampler is built for every question, seeded by (study seed, trial number, parameter): what is asked depends on
+the seed and on what the storage holds, never on what this process has asked before.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+MakeSampler = Callable[[int], BaseSampler]
+
+GP_TRIALS = 150  # beyond, a GP's question takes longer than it saves: its cost grows with the cube of the trials
+GP_DIALS = 40
+
+
+def tpe(seed: int) -> BaseSampler:
+    """Tree-structured Parzen estimators over groups of dials that are active together (Bergstra et al. 2011)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, group=True, warn_independent_sampling=False)
+
+
+def gp(seed: int) -> BaseSampler:
+    """A Gaussian process with noisy expected hypervolume improvement; conditional dials are drawn at random."""
+    return optuna.samplers.GPSampler(
+        seed=seed, n_startup_trials=10, deterministic_objective=False, warn_independent_sampling=False
+    )
+
+
+def nsga2(seed: int) -> BaseSampler:
+    """NSGA-II (Deb et al. 2002) with generations of 20."""
+    return NSGAIISampler(seed=seed, population_size=20)
+
+
+def random(seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+SAMPLERS: Mapping[str, MakeSampler] = {"tpe": tpe, "gp": gp, "nsga2": nsga2, "random": random}
+
+
+def choose(name: str, dials: int) -> Callable[[int], MakeSampler]:
+    """The sampler of each trial number: always ``name``; for ``auto``, ``gp`` while it is affordable, then ``tpe``."""
+    if name != "auto":
+        return lambda number: SAMPLERS[name]
+    return lambda number: SAMPLERS["gp" if dials <= GP_DIALS and number < GP_TRIALS else "tpe"]
+
+
+def describe(name: str, dials: int) -> str:
+    """What a report calls the sampler: ``auto`` is spelled out."""
+    if name != "auto":
+        return name
+    return f"auto (gp to trial {GP_TRIALS}, then tpe)" if dials <= GP_DIALS else "auto (tpe)"
+
+
+class StatelessSampler(BaseSampler):
+    """A sampler built anew for every trial and every parameter, with a seed of its own each time."""
+
+    def __init__(self, chosen: Callable[[int], MakeSampler], seed: int) -> None:
+        self._chosen = chosen
+        self._seed = seed
+        self._current: tuple[int, BaseSampler] | None = None  # one trial's sampler, dropped with the next trial
+
+    def _seeded(self, number: int, *key: object) -> BaseSampler:
+        return self._chosen(number)(derive_seed(self._seed, number, *key))
+
+    def _for(self, trial: FrozenTrial) -> BaseSampler:
+        if self._current is None or self._current[0] != trial.number:
+            self._current = (trial.number, self._seeded(trial.number))
+        return self._current[1]
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._for(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._for(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        sampler = self._seeded(trial.number, param_name)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._for(trial).before_trial(study, trial)
+
+    def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+        self._for(trial).after_trial(study, trial, state, values)
+
+
+def derive_seed(seed: int, *key: object) -> int:
+    """A 32-bit seed that depends on all of its parts and on nothing else."""
+    return int.from_bytes(hashlib.sha256(repr((seed, *key)).encode()).digest()[:4], "big")

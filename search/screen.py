@@ -1,0 +1,152 @@
+"""What a person sees while a study runs: a live panel on a terminal, a line per finished trial elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from reports.pareto import as_losses, front
+from reports.record import TrialRecord
+from search import durations
+from search.objectives import OBJECTIVES
+from search.progress import Progress, Running
+
+Watch = Callable[[Progress, TrialRecord | None], None]
+
+
+@contextmanager
+def watching(console: Console, title: str) -> Iterator[Watch]:
+    """A function to be called at every event; it draws until the block ends."""
+    if not console.is_terminal:
+        yield lambda progress, record: _line(console, progress, record)
+        return
+    panel = _Panel(title)
+    with Live(panel, console=console, refresh_per_second=2, transient=True):
+
+        def watch(progress: Progress, record: TrialRecord | None) -> None:
+            panel.progress = progress
+            _line(console, progress, record)
+
+        yield watch
+
+
+def _line(console: Console, progress: Progress, record: TrialRecord | None) -> None:
+    if record is not None:
+        console.print(trial_line(progress, record), highlight=False, soft_wrap=True)
+
+
+def trial_line(progress: Progress, record: TrialRecord) -> Text:
+    """One finished trial: its number, name, objectives or reason, and whether it is on the front."""
+    text = Text(f"  trial {record.number:<3} ")
+    text.append(f"{record.name or '':<13.13} ", style="bold")
+    if record.status != "complete":
+        text.append(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
+        return text
+    text.append("  ".join(f"{name} {_value(name, value)}" for name, value in record.values.items()))
+    text.append(f"  in {durations.show(record.wall_s)}", style="dim")
+    if record.number in front_numbers(progress):
+        text.append("  on the front", style="green")
+    return text
+
+
+def front_numbers(progress: Progress) -> set[int]:
+    complete = [record for record in progress.finished if record.status == "complete"]
+    directions = [objective.direction for objective in progress.objectives]
+    points = [as_losses([record.values[o.name] for o in progress.objectives], directions) for record in complete]
+    return {complete[index].number for index in front(points)}
+
+
+def _value(objective: str, value: float) -> str:
+    unit = OBJECTIVES[objective].unit
+    if unit == "ratio":
+        return f"{value:.3f}"
+    number = f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+    return f"{number} {unit}" if unit else number
+
+
+class _Panel:
+    """Drawn anew by `Live` twice a second from the latest progress."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self.progress: Progress | None = None
+
+    def __rich__(self) -> RenderableType:
+        if self.progress is None:
+            return Text(f"{self._title}: starting workers …", style="dim")
+        return panel(self._title, self.progress, time.monotonic())
+
+
+def panel(title: str, progress: Progress, now: float) -> RenderableType:
+    """Trials done and running, best so far, front size, time left."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", min_width=8)
+    grid.add_column(overflow="fold")
+    grid.add_row("study", Text(title, style="bold"))
+    grid.add_row("trials", _counts(progress))
+    grid.add_row("best", _best(progress))
+    grid.add_row("front", f"{len(front_numbers(progress))} candidates")
+    for trial in progress.running.values():
+        grid.add_row("running", _running(trial, now))
+    return Group(Text(), grid, _time(progress, now))
+
+
+def _counts(progress: Progress) -> str:
+    parts = [f"{progress.count('complete')} done", f"{len(progress.running)} running"]
+    for status in ("stopped", "refused", "duplicate", "failed"):
+        if count := progress.count(status):
+            parts.append(f"{count} {status}")
+    return " · ".join(parts) + (f" · {progress.trials} wanted" if progress.trials else "")
+
+
+def _best(progress: Progress) -> str:
+    complete = [record for record in progress.finished if record.status == "complete"]
+    if not complete:
+        return "none yet"
+    parts = []
+    for objective in progress.objectives:
+        pick = max if objective.direction == "maximize" else min
+        best = pick(complete, key=lambda record: record.values[objective.name])
+        parts.append(f"{objective.name} {_value(objective.name, best.values[objective.name])} (trial {best.number})")
+    return " · ".join(parts)
+
+
+def _running(trial: Running, now: float) -> str:
+    label = f"trial {trial.number}" + (f" {trial.name}" if trial.name else "")
+    where = f"epoch {trial.last.epoch} of {trial.epochs}" if trial.last else f"epoch 1 of {trial.epochs}"
+    accuracy = f", accuracy {trial.last.val_accuracy:.3f}" if trial.last else ""
+    return f"{label}: {where}{accuracy}, {durations.show(now - trial.since)}"
+
+
+def _time(progress: Progress, now: float) -> RenderableType:
+    elapsed = now - progress.started_at
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", min_width=8)
+    grid.add_column()
+    grid.add_column()
+    if progress.deadline is not None:
+        total = progress.deadline - progress.started_at
+        left = max(0.0, total - elapsed)
+        text = f"{durations.show(left)} left of {durations.show(total)}" if left else "time is up, trials are finishing"
+        grid.add_row("time", ProgressBar(total=total, completed=min(elapsed, total), width=30), text)
+    elif progress.trials is not None:
+        bar = ProgressBar(total=progress.trials, completed=min(progress.trained, progress.trials), width=30)
+        grid.add_row("time", bar, f"{durations.show(elapsed)}{_left(progress, elapsed)}")
+    else:
+        grid.add_row("time", durations.show(elapsed), "")
+    return grid
+
+
+def _left(progress: Progress, elapsed: float) -> str:
+    """Time left by count, going by the pace of this run."""
+    spent = [record.wall_s for record in progress.finished if record.status == "complete"]
+    if not spent or progress.trials is None:
+        return ""
+    todo = max(0, progress.trials - progress.trained)
+    workers = max(1, len(progress.running))
+    return f", about {durations.show(todo * sum(spent) / len(spent) / workers)} left"

@@ -1,0 +1,294 @@
+"""A study: Optuna's storage as the only truth of what was tried. The only file that creates Optuna studies.
+
+    next() -> Job      an interrupted trial first, then the named candidates, then what the sampler proposes
+    finish(record)     every step idempotent, so that a kill at any point is made good by the next driver
+
+A proposal that equals an earlier trial, or breaks a hard constraint, costs a row and no training; the next proposal is
+then an untried neighbour of it. Optuna sees: complete -> COMPLETE; stopped, refused -> PRUNED (a TPE learns from it);
+failed, duplicate -> FAIL (no sampler counts it).
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from reports.record import Leaf, ModuleState, Status, StudyHeader, TrialRecord
+from search.candidate import Candidate
+from search.errors import InputError
+from search.job import Job
+from search.objectives import OBJECTIVES
+from search.samplers import StatelessSampler, choose, derive_seed
+from search.space import Space
+
+RESULT = "result.json"
+STATES: Mapping[str, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "refused": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "duplicate": TrialState.FAIL,
+}
+UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
+
+
+class StorageError(InputError):
+    """The study's database cannot be read or written; what was trained is safe in the trial's folder."""
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Database errors as one StorageError that says what to do."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
+        raise StorageError(
+            f"the study's database did not take {what}: {cause}. Nothing that was trained is lost; make sure that the "
+            "database is there, writable and not out of space, then go on with: snnsearch resume"
+        ) from error
+
+
+def connect(url: str) -> RDBStorage:
+    """Optuna's storage at ``url``. One process writes to it, so SQLite needs no more than patience with readers."""
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    try:
+        with storage_errors("a connection"):
+            return RDBStorage(url, engine_kwargs=options)
+    except ImportError as error:
+        raise InputError(f"no database driver for {url.split('://')[0]}: {error}. "
+                         "For PostgreSQL: pip install 'snnsearch[postgresql]', and postgresql+psycopg://…") from error
+
+
+class Study:
+    """Asks for candidates and takes their records. Hold its Lease while you do."""
+
+    def __init__(self, optuna_study: optuna.Study, space: Space, header: StudyHeader, folder: Path) -> None:
+        self._study = optuna_study
+        self._space = space
+        self._live: dict[int, Trial] = {}
+        self._interrupted: list[FrozenTrial] = []
+        self._seen: dict[str, int] = {}  # candidate key -> number of the first trial that had it
+        self.header = header
+        self.folder = folder
+
+    # -- what a driver does -------------------------------------------------------------------------------------
+
+    def recover(self) -> tuple[list[int], list[int]]:
+        """After a crash: tell what was trained but not told, and take up what was still training.
+
+        Returns the numbers of the trials told now and of those to be continued.
+        """
+        told: list[int] = []
+        with storage_errors("a look at its trials"):
+            trials = self._study.get_trials(deepcopy=False)
+        for trial in trials:
+            if key := trial.user_attrs.get("key"):
+                self._seen.setdefault(key, trial.number)
+        for trial in trials:
+            if trial.state != TrialState.RUNNING:
+                continue
+            record = read_result(self.trial_folder(trial.number))
+            if record is None:
+                self._interrupted.append(trial)
+            else:
+                self._live[trial.number] = _adopt(self._study, trial)
+                self.finish(record)
+                told.append(trial.number)
+        return told, [trial.number for trial in self._interrupted]
+
+    def next(self, told: Callable[[TrialRecord], None]) -> Job | None:
+        """The next candidate to train; None when the space holds no untried one that meets the constraints.
+
+        Proposals that are not worth training are recorded on the way and passed to ``told``.
+        """
+        with storage_errors("a question"):
+            while (trial := self._ask()) is not None:
+                job = self._job(trial, self._space.suggest(trial))
+                self._live[job.number] = trial
+                unfit = self._unfit(trial, job)
+                if unfit is None:
+                    return job
+                told(self.finish(unfit))
+        return None
+
+    def finish(self, record: TrialRecord) -> TrialRecord:
+        """Store ``record`` and tell Optuna; the objectives' values are derived here, in one place."""
+        trial = self._live[record.number]
+        if record.status == "complete" and record.metrics is not None:
+            values = {o.name: OBJECTIVES[o.name].value(record.metrics, self.header.price) for o in self.header.objectives}
+            record = record.model_copy(update={"values": values})
+        told = list(record.values.values()) if record.status == "complete" else None
+        with storage_errors(f"the record of trial {record.number}"):
+            trial.set_user_attr("record", record.model_dump(mode="json"))
+            self._set_constraints(trial, record)
+            self._study.tell(trial, told, state=STATES[record.status], skip_if_finished=True)
+        del self._live[record.number]
+        return record
+
+    def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
+        """A trial that no worker will finish: recorded as failed, with the reason."""
+        job = self._job(self._live[number], self._live[number].params)
+        return self.finish(outline(job, status="failed", reason=reason, traceback=traceback))
+
+    def trial_folder(self, number: int) -> Path:
+        return self.folder / "trials" / str(number)
+
+    # -- proposals ----------------------------------------------------------------------------------------------
+
+    def _ask(self) -> Trial | None:
+        if self._interrupted:
+            return _adopt(self._study, self._interrupted.pop(0))
+        last = max(self._study.get_trials(deepcopy=False), key=lambda trial: trial.number, default=None)
+        if last is not None and last.user_attrs.get("record", {}).get("status") in ("duplicate", "refused"):
+            untried = self._untried(last)
+            if untried is None:
+                return None
+            self._study.enqueue_trial(untried)
+        return self._study.ask()
+
+    def _untried(self, trial: FrozenTrial) -> dict[str, Leaf] | None:
+        """An untried candidate near ``trial`` that meets the constraints; the search moves outwards as it fails."""
+        rng = random.Random(derive_seed(self.header.seed, trial.number, "untried"))
+        params: Mapping[str, Leaf] = trial.params
+        for attempt in itertools.count():
+            if attempt == UNTRIED_TRIES:
+                return None
+            params = self._space.neighbour(params, rng) if attempt % 8 else self._space.neighbour(trial.params, rng)
+            if attempt > UNTRIED_TRIES // 2:
+                params = self._space.sample(rng)
+            candidate = self._space.candidate(params)
+            if candidate.key not in self._seen and not self._space.refusals(candidate):
+                return dict(params)
+        raise AssertionError("unreachable")
+
+    def _job(self, trial: Trial, params: Mapping[str, Leaf]) -> Job:
+        candidate = self._space.candidate(params)
+        return Job(
+            number=trial.number,
+            name=trial.user_attrs.get("name"),
+            params=dict(params),
+            candidate=candidate,
+            modules=strip(candidate),
+            static=candidate.static(),
+            folder=self.trial_folder(trial.number),
+            seed=self.header.seed,
+        )
+
+    def _unfit(self, trial: Trial, job: Job) -> TrialRecord | None:
+        """The record of a proposal that is not worth training; None where it is."""
+        key = job.candidate.key
+        first = self._seen.setdefault(key, job.number)
+        trial.set_user_attr("key", key)
+        if first != job.number:
+            return outline(job, status="duplicate", reason=f"equal to trial {first}", duplicate_of=first)
+        if refusals := self._space.refusals(job.candidate):
+            return outline(job, status="refused", reason="; ".join(refusals))
+        return None
+
+    def _set_constraints(self, trial: Trial, record: TrialRecord) -> None:
+        if record.status in ("failed", "duplicate"):
+            return
+        for name, excess in self._space.violations(self._space.candidate(record.params)).items():
+            if name not in trial.constraints:
+                trial.set_constraint(name, excess)
+
+
+def strip(candidate: Candidate) -> tuple[ModuleState, ...]:
+    return tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules())
+
+
+def outline(
+    job: Job, *, status: Status = "running", reason: str | None = None, traceback: str | None = None,
+    duplicate_of: int | None = None,
+) -> TrialRecord:  # fmt: skip
+    """The record of a trial in which nothing was trained, or not yet."""
+    return TrialRecord(
+        number=job.number, status=status, name=job.name, params=job.params, modules=job.modules, static=job.static,
+        seed=job.seed, reason=reason, traceback=traceback, duplicate_of=duplicate_of,
+    )  # fmt: skip
+
+
+def read_result(folder: Path) -> TrialRecord | None:
+    """What a worker left behind; None where it left nothing readable."""
+    try:
+        return TrialRecord.model_validate_json((folder / RESULT).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _adopt(study: optuna.Study, trial: FrozenTrial) -> Trial:
+    """A live handle on a stored RUNNING trial: the same number, its parameters kept, missing ones sampled.
+
+    Optuna has no public call for it; its constructor is documented as not for users, so it stands here alone.
+    """
+    return Trial(study, trial._trial_id)
+
+
+# -- making and finding studies -----------------------------------------------------------------------------------
+
+
+def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
+    """A new study with its named candidates first in the queue. Safe to repeat after a crash half-way.
+
+    Raises InputError where a study of that name exists.
+    """
+    with storage_errors("a new study"):
+        storage = connect(url)
+        directions = [objective.direction for objective in header.objectives]
+        study = optuna.create_study(
+            storage=storage, study_name=header.name, directions=directions, load_if_exists=True,
+            sampler=_sampler(space, header.seed),
+        )  # fmt: skip
+        if "header" in study.user_attrs:
+            raise InputError(_exists(study, space.hash))
+        queued = {trial.user_attrs.get("name") for trial in study.get_trials(deepcopy=False)}
+        for name, params in space.candidates.items():
+            if name not in queued:
+                study.enqueue_trial(dict(params), user_attrs={"name": name})
+        study.set_metric_names([objective.name for objective in header.objectives])
+        study.set_user_attr("header", header.model_dump(mode="json"))  # last: what has a header is whole
+    return Study(study, space, header, folder)
+
+
+def load_header(name: str, url: str) -> StudyHeader:
+    """What was launched under ``name``. Raises InputError where there is no such study."""
+    with storage_errors("a look"):
+        try:
+            study = optuna.load_study(study_name=name, storage=connect(url))
+        except KeyError:
+            raise InputError(f"there is no study {name!r} in this database; see: snnsearch status") from None
+        if "header" not in study.user_attrs:
+            raise InputError(f"study {name!r} was never fully launched; launch it again: snnsearch launch SPACE.yaml")
+        return StudyHeader.model_validate(study.user_attrs["header"])
+
+
+def resume(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
+    """The study as it was left. ``space`` must be the one it was launched with."""
+    with storage_errors("a look"):
+        study = optuna.load_study(
+            study_name=header.name, storage=connect(url), sampler=_sampler(space, header.seed)
+        )
+    return Study(study, space, header, folder)
+
+
+def _sampler(space: Space, seed: int) -> StatelessSampler:
+    return StatelessSampler(choose(space.study.sampler, len(space.dials)), seed)
+
+
+def _exists(study: optuna.Study, space_hash: str) -> str:
+    finished = sum(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False))
+    same = study.user_attrs["header"]["space_hash"] == space_hash
+    what = "with this same space" if same else "with another space"
+    remedy = f"go on with it: snnsearch resume {study.study_name}; or start afresh" if same else "launch this one"
+    return (
+        f"study {study.study_name!r} exists {what} ({finished} finished trials). {remedy.capitalize()} under another "
+        "name: --name NAME"
+    )
