@@ -54,8 +54,8 @@ class EpochRecord(Record):
 
 
 class Metrics(Record):
-    """What was measured. Ratios are 0..1. Energy is keyed ``model/preset``: ``horowitz45/exact``, ``horowitz45/paper2602``,
-    ``lemaire2022/exact``; counts and energy are per inference on validation images."""
+    """What was measured. Ratios are 0..1. Energy is keyed ``model/preset``: ``horowitz45/exact``,
+    ``horowitz45/paper2602``, ``lemaire2022/exact``; counts and energy are per inference on validation images."""
 
     accuracy: float  # on the validation split: what the search sees
     test_accuracy: float  # looked at once, when training was over; no sampler sees it

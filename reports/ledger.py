@@ -1,0 +1,126 @@
+"""From storage to a StudyRecord.
+
+What is read of an Optuna study: its attribute ``header`` (StudyHeader); of each trial the attributes ``record``
+(TrialRecord) and ``name``; and of trials that have no record yet, the state and the parameters.
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from .database import Database, LedgerError
+from .record import RECORD_VERSION, Leaf, Record, Status, StudyHeader, StudyRecord, TrialRecord
+
+__all__ = ["DATABASE", "LedgerError", "list_studies", "load_study_folder", "read_study", "sqlite_url", "study_names"]
+
+DATABASE = "study.db"
+
+R = TypeVar("R", bound=Record)
+
+
+def list_studies(runs: Path) -> tuple[Path, ...]:
+    """The folders in ``runs`` that hold a study, by name; none where ``runs`` does not exist."""
+    return tuple(sorted(path.parent for path in runs.glob(f"*/{DATABASE}")))
+
+
+def load_study_folder(folder: Path) -> StudyRecord:
+    """The study in ``runs/<study>/study.db``. Raises LedgerError."""
+    if not (folder / DATABASE).is_file():
+        others = ", ".join(path.name for path in list_studies(folder.parent)) or "none"
+        raise LedgerError(f"no study in {folder}: it has no {DATABASE}. Studies in {folder.parent}: {others}")
+    url = sqlite_url(folder / DATABASE)
+    names = study_names(url)
+    return read_study(url, names[0] if len(names) == 1 else folder.name)
+
+
+def sqlite_url(path: Path) -> str:
+    """The storage URL of an SQLite file, as Optuna takes it."""
+    return f"sqlite:///{path.resolve()}"
+
+
+def study_names(storage_url: str) -> tuple[str, ...]:
+    """Names of the studies in a storage. Raises LedgerError."""
+    with Database(storage_url) as database:
+        return database.study_names()
+
+
+def read_study(storage_url: str, name: str) -> StudyRecord:
+    """The study called ``name``, trials by number. Trials without a record become running, waiting or failed ones.
+
+    Raises LedgerError where the storage, the study or its header is missing or unreadable, or was written by a newer
+    version.
+    """
+    with Database(storage_url) as database:
+        study = database.study(name)
+        if study.header is None:
+            raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
+        try:
+            header = _parse(StudyHeader, study.header, f"study {name!r}")
+        except ValidationError as error:
+            raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
+        return StudyRecord(
+            header=header, trials=tuple(_trial(row, database) for row in database.trials(study.study_id))
+        )
+
+
+def _trial(row: Any, database: Database) -> TrialRecord:
+    name = json.loads(row.name) if row.name else None
+    if row.record is None:
+        return _without_record(row, name, database)
+    try:
+        return _parse(TrialRecord, row.record, f"trial {row.number}")
+    except ValidationError as error:  # one spoilt record must not hide the others
+        reason = f"its stored record cannot be read: {_first(error)}"
+        return TrialRecord(number=row.number, status="failed", name=name, reason=reason)
+
+
+def _without_record(row: Any, name: str | None, database: Database) -> TrialRecord:
+    states: dict[str, Status] = {"RUNNING": "running", "WAITING": "waiting"}
+    status = states.get(row.state, "failed")
+    if status == "waiting":
+        params: dict[str, Leaf] = json.loads(row.fixed_params) if row.fixed_params else {}
+    else:
+        params = {param.param_name: _value(param) for param in database.params(row.trial_id)}
+    return TrialRecord(
+        number=row.number,
+        status=status,
+        name=name,
+        params=params,
+        started_at=_seconds(row.datetime_start),
+        reason=f"ended as {row.state} without a record" if status == "failed" else None,
+    )
+
+
+def _value(param: Any) -> Leaf:
+    """A parameter as it was suggested: Optuna stores a float and, beside it, how to read it."""
+    distribution = json.loads(param.distribution_json)
+    if distribution["name"] == "CategoricalDistribution":
+        choice: Leaf = distribution["attributes"]["choices"][int(param.param_value)]
+        return choice
+    return int(param.param_value) if distribution["name"].startswith("Int") else float(param.param_value)
+
+
+def _seconds(start: datetime | str | None) -> float | None:
+    """UTC seconds of Optuna's naive local time, which SQLite hands over as text."""
+    if isinstance(start, str):
+        start = datetime.fromisoformat(start)
+    return start.timestamp() if start else None
+
+
+def _parse(kind: type[R], value: str, what: str) -> R:
+    raw = json.loads(value)
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if isinstance(version, int) and version > RECORD_VERSION:
+        raise LedgerError(
+            f"{what} was stored as version {version} of the record, this snnsearch knows up to {RECORD_VERSION}: "
+            "install the snnsearch that launched the study, or a newer one"
+        )
+    return kind.model_validate_json(value)
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'value'}: {first['msg']}"
