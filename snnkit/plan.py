@@ -5,7 +5,7 @@ spiking network or as its CNN twin, and the static figures below cost microsecon
 no plan: it has no parameters, no operations and no shape.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Shape = tuple[int, int, int]  # (C, H, W)
@@ -124,3 +124,97 @@ class ModuleView:
     name: str  # "fire4"
     state: Literal["kept", "removed", "resized"]
     detail: str  # "32 / 128 + 128"
+
+
+@dataclass
+class PlanBuilder:
+    """Appends operations one by one, works out their shapes and follows the scale of pooled spikes.
+
+    Every method takes the name of the operation and of what it reads, and returns the operation's name. They raise
+    ``PlanError`` with the place and the incoming size where a kernel does not fit.
+    """
+
+    in_shape: Shape
+    ops: list[Op] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    scales: dict[str, int] = field(default_factory=dict)  # how many spikes are summed into a value, and divided by
+
+    def __post_init__(self) -> None:
+        self._put("input", self.in_shape, 1)
+
+    def conv(
+        self,
+        name: str,
+        source: str,
+        channels: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        padding: int = 0,
+        batchnorm: bool = True,
+        activation: bool = True,
+    ) -> str:
+        c, h, w = self.shapes[source]
+        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in (h, w))
+        if height < 1 or width < 1:
+            raise PlanError(
+                f"{name}: a {kernel}x{kernel} convolution with padding {padding} does not fit the incoming "
+                f"{c}x{h}x{w}; use a smaller kernel, more padding or a larger resolution"
+            )
+        op = Conv(
+            name=name,
+            source=source,
+            in_shape=(c, h, w),
+            out_shape=(channels, height, width),
+            kernel=kernel,
+            stride=stride,
+            padding=padding,
+            batchnorm=batchnorm,
+            activation=activation,
+            real_input=source == "input",
+            input_scale=self.scales[source],
+        )
+        self.ops.append(op)
+        return self._put(name, op.out_shape, 1)
+
+    def pool(
+        self, name: str, source: str, kind: Literal["max", "avg"], *, kernel: int, stride: int, ceil: bool = False
+    ) -> str:
+        c, h, w = self.shapes[source]
+        out_shape = (c, pooled(h, kernel, stride, ceil=ceil), pooled(w, kernel, stride, ceil=ceil))
+        if min(out_shape) < 1:
+            raise PlanError(
+                f"{name}: {kernel}x{kernel} {kind} pooling does not fit the incoming {c}x{h}x{w}; "
+                f"leave this pooling out, or use a smaller stem stride or a larger resolution"
+            )
+        self.ops.append(Pool(name, source, (c, h, w), out_shape, kind, kernel, stride, ceil))
+        # the largest of several sums is one of them: max pooling keeps the scale
+        return self._put(name, out_shape, self.scales[source] * (kernel**2 if kind == "avg" else 1))
+
+    def concat(self, name: str, sources: tuple[str, ...]) -> str:
+        kinds = {(*self.shapes[source][1:], self.scales[source]) for source in sources}
+        assert len(kinds) == 1, f"{name}: {sources} differ in size or scale: {kinds}"
+        ((height, width, scale),) = kinds
+        out_shape = (sum(self.shapes[source][0] for source in sources), height, width)
+        self.ops.append(Concat(name, sources, out_shape))
+        return self._put(name, out_shape, scale)
+
+    def dropout(self, name: str, source: str, rate: float) -> str:
+        self.ops.append(Dropout(name, source, self.shapes[source], rate))
+        return self._put(name, self.shapes[source], self.scales[source])
+
+    def scores(self, name: str, source: str) -> Plan:
+        """The plan so far, closed by the mean over space and time of ``source``: a channel is a class."""
+        shape = self.shapes[source]
+        self.ops.append(GlobalAverage(name, source, shape))
+        return Plan(tuple(self.ops), self.in_shape, classes=shape[0])
+
+    def _put(self, name: str, shape: Shape, scale: int) -> str:
+        self.shapes[name], self.scales[name] = shape, scale
+        return name
+
+
+def pooled(size: int, kernel: int, stride: int, *, ceil: bool) -> int:
+    """Windows along one side, as PyTorch counts them: with ``ceil`` a last, ragged one that starts inside the input."""
+    windows = (size - kernel + (stride - 1 if ceil else 0)) // stride + 1
+    return windows - 1 if ceil and (windows - 1) * stride >= size else windows

@@ -1,1 +1,175 @@
-"""Spiking SqueezeNet (Iandola et al. 2016, arXiv:1602.07360) and its CNN twin, with the CIFAR geometry of arXiv:2602.09717."""
+"""Spiking SqueezeNet (Iandola et al. 2016, arXiv:1602.07360) and its CNN twin.
+
+Three geometries: that of the pruned spiking SqueezeNet for CIFAR (arXiv:2602.09717), and versions 1.0 and 1.1 for
+ImageNet as torchvision has them. Any Fire module may be removed, any width changed; poolings keep their position.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from snnkit.plan import ModuleView, Plan, PlanBuilder, Shape
+from snnkit.values import Value
+
+Position = Literal["stem", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
+FireName = Literal["fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
+FIRES: tuple[FireName, ...] = ("fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9")
+
+_WIDTHS = {"fire2": (16, 64), "fire3": (16, 64), "fire4": (32, 128), "fire5": (32, 128)}
+_WIDTHS |= {"fire6": (48, 192), "fire7": (48, 192), "fire8": (64, 256), "fire9": (64, 256)}
+_BODY = {name: {"keep": True, "squeeze": s, "expand1x1": e, "expand3x3": e} for name, (s, e) in _WIDTHS.items()}
+_CIFAR_POOL = {"kind": "max", "kernel": 2, "stride": 2, "ceil": False}
+_IMAGENET_POOL = {"kind": "max", "kernel": 3, "stride": 2, "ceil": True}
+_IMAGENET = {"batchnorm": False, "head": {"relu": True, "dropout": 0.5}} | _BODY
+
+GEOMETRIES: dict[str, dict[str, Any]] = {
+    "cifar": _BODY
+    | {
+        "stem": {"width": 128, "kernel": 3, "stride": 1, "padding": 1},
+        "pool": _CIFAR_POOL | {"after": ("stem", "fire4", "fire8")},
+        "batchnorm": True,
+        "head": {"relu": False, "dropout": 0.0},
+    },
+    "imagenet-1.0": _IMAGENET
+    | {
+        "stem": {"width": 96, "kernel": 7, "stride": 2, "padding": 0},
+        "pool": _IMAGENET_POOL | {"after": ("stem", "fire4", "fire8")},
+    },
+    "imagenet-1.1": _IMAGENET
+    | {
+        "stem": {"width": 64, "kernel": 3, "stride": 2, "padding": 0},
+        "pool": _IMAGENET_POOL | {"after": ("stem", "fire3", "fire5")},
+    },
+}
+
+
+class Stem(Value):
+    width: int = Field(ge=1, le=4096)
+    kernel: int = Field(ge=1, le=15)
+    stride: int = Field(ge=1, le=8)
+    padding: int = Field(ge=0, le=7)
+
+
+class Fire(Value):
+    """A squeeze of 1x1 filters, then 1x1 and 3x3 filters side by side; not there at all unless ``keep``."""
+
+    keep: bool = True
+    squeeze: int = Field(ge=1, le=4096)
+    expand1x1: int = Field(ge=1, le=4096)
+    expand3x3: int = Field(ge=1, le=4096)
+
+
+class Pool(Value):
+    kind: Literal["max", "avg"]
+    kernel: int = Field(ge=1, le=8)
+    stride: int = Field(ge=1, le=8)
+    ceil: bool  # keep a ragged last window
+    after: tuple[Position, ...]  # stays where it is when the Fire before it is removed
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.after)) < len(self.after):
+            raise ValueError(f"after names a module twice: {', '.join(self.after)}; name each once")
+        return self
+
+
+class Head(Value):
+    relu: bool  # an activation (LIF in the spiking network) between the classifier and the mean
+    dropout: float = Field(ge=0, lt=1)
+
+
+class SqueezeNet(Value):
+    """The ``network`` section of a space. What is not given is taken from the geometry's row of ``GEOMETRIES``."""
+
+    family: Literal["squeezenet"] = "squeezenet"
+    geometry: Literal["cifar", "imagenet-1.0", "imagenet-1.1"] = "cifar"
+    stem: Stem
+    fire2: Fire
+    fire3: Fire
+    fire4: Fire
+    fire5: Fire
+    fire6: Fire
+    fire7: Fire
+    fire8: Fire
+    fire9: Fire
+    pool: Pool
+    batchnorm: bool
+    head: Head
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        geometry = given.get("geometry", "cifar") if isinstance(given, Mapping) else None
+        if not isinstance(geometry, str) or geometry not in GEOMETRIES:
+            return given  # the fields say what is wrong
+        return _merged(GEOMETRIES[geometry], given)
+
+    @property
+    def fires(self) -> dict[FireName, Fire]:
+        return {name: getattr(self, name) for name in FIRES}
+
+
+def plan(design: SqueezeNet, classes: int, in_shape: Shape) -> Plan:
+    """The operations that ``design`` stands for; raises ``PlanError`` where the image is too small for it."""
+    build = PlanBuilder(in_shape)
+    stem = design.stem
+    at = build.conv(
+        "stem",
+        "input",
+        stem.width,
+        kernel=stem.kernel,
+        stride=stem.stride,
+        padding=stem.padding,
+        batchnorm=design.batchnorm,
+    )
+    at = _pool(build, design.pool, "stem", at)
+    for name, fire in design.fires.items():
+        if fire.keep:
+            at = _fire(build, name, at, fire, batchnorm=design.batchnorm)
+        at = _pool(build, design.pool, name, at)
+    if design.head.dropout:
+        at = build.dropout("dropout", at, design.head.dropout)
+    at = build.conv("head", at, classes, batchnorm=False, activation=design.head.relu)
+    return build.scores("scores", at)
+
+
+def modules(design: SqueezeNet) -> tuple[ModuleView, ...]:
+    """Stem, Fires and head as cells of a strip; resized means: other widths than the geometry's own."""
+    usual = SqueezeNet.model_validate({"geometry": design.geometry})
+    stem = design.stem
+    views = [ModuleView("stem", _state(stem, usual.stem), f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}")]
+    for name, fire in design.fires.items():
+        if fire.keep:
+            detail = f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}"
+            views.append(ModuleView(name, _state(fire, usual.fires[name]), detail))
+        else:
+            views.append(ModuleView(name, "removed", ""))
+    return (*views, ModuleView("head", "kept", "1x1"))
+
+
+def _fire(build: PlanBuilder, name: FireName, source: str, fire: Fire, *, batchnorm: bool) -> str:
+    squeeze = build.conv(f"{name}.squeeze", source, fire.squeeze, batchnorm=batchnorm)
+    expand1x1 = build.conv(f"{name}.expand1x1", squeeze, fire.expand1x1, batchnorm=batchnorm)
+    expand3x3 = build.conv(f"{name}.expand3x3", squeeze, fire.expand3x3, kernel=3, padding=1, batchnorm=batchnorm)
+    return build.concat(name, (expand1x1, expand3x3))
+
+
+def _pool(build: PlanBuilder, pool: Pool, position: Position, source: str) -> str:
+    if position not in pool.after:
+        return source
+    name = f"{position}.pool"
+    return build.pool(name, source, pool.kind, kernel=pool.kernel, stride=pool.stride, ceil=pool.ceil)
+
+
+def _state(value: Value, usual: Value) -> Literal["kept", "resized"]:
+    return "kept" if value == usual else "resized"
+
+
+def _merged(row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` over ``row``, mapping by mapping; lists and values replace."""
+    merged = dict(row)
+    for key, value in given.items():
+        below = row.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
