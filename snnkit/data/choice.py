@@ -1,0 +1,53 @@
+"""The ``data:`` section of a space: which images are trained on. Importing it loads no torch."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from snnkit.data.images import DataError
+from snnkit.data.loading import dataset_entry
+from snnkit.plan import Shape
+from snnkit.values import Value
+
+Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+class DataChoice(Value):
+    """A data set and the part of it that is used.
+
+    ``subset`` images are taken from the training set, and ``validation`` (a share, or a number of images) is cut from
+    those: ``subset: 5000`` with ``validation: 0.1`` trains on 4,500 images and validates on 500.
+    """
+
+    name: str
+    validation: Share | Count = 0.1
+    subset: int | None = Field(None, ge=2)  # images for training and validation together; None: all
+    resolution: int | None = Field(None, ge=8, le=256)  # side in pixels; None: as the data set has it
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        try:
+            there = dataset_entry(self.name).train
+        except DataError as error:
+            raise ValueError(str(error)) from error
+        if self.subset is not None and self.subset > there:
+            raise ValueError(f"subset is {self.subset:,}; {self.name} has {there:,} training images")
+        self.validation_count(self.subset or there)
+        return self
+
+    @property
+    def classes(self) -> int:
+        return dataset_entry(self.name).classes
+
+    @property
+    def shape(self) -> Shape:
+        channels, height, width = dataset_entry(self.name).shape
+        return (channels, self.resolution or height, self.resolution or width)
+
+    def validation_count(self, images: int) -> int:
+        """How many of ``images`` are for validation. Raises ValueError where none would be left to train on."""
+        count = self.validation if isinstance(self.validation, int) else max(1, round(self.validation * images))
+        if count >= images:
+            raise ValueError(f"validation takes {count:,} of {images:,} images; leave some to train on")
+        return count

@@ -1,0 +1,95 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in the python layout that torchvision keeps."""
+
+import hashlib
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnkit.data.images import DataError, DataSet, Images
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@dataclass(frozen=True)
+class CifarFiles:
+    """Pickled batches with their MD5 (torchvision's), looked at before a byte is unpickled."""
+
+    folder: str
+    train: Mapping[str, str]  # file: md5
+    test: Mapping[str, str]
+    labels: str  # key of the labels in a batch
+    classes: tuple[str, ...] | None = None  # None: ``fine_label_names`` of the file ``meta``
+    meta: Mapping[str, str] | None = None
+    embedded: bool = False
+
+    @property
+    def description(self) -> str:
+        return f"{self.folder}/ with {', '.join([*self.train, *self.test, *(self.meta or {})])}"
+
+    def where(self, root: Path) -> Path:
+        return root / self.folder
+
+    def fingerprint(self, root: Path) -> str:
+        return ""
+
+    def read(self, root: Path) -> DataSet:
+        folder = self.where(root)
+        return DataSet(self._images(folder, self.train), self._images(folder, self.test), self._classes(folder))
+
+    def _images(self, folder: Path, files: Mapping[str, str]) -> Images:
+        batches = [_batch(folder / name, md5, self.labels) for name, md5 in files.items()]
+        return Images(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
+
+    def _classes(self, folder: Path) -> tuple[str, ...]:
+        if self.classes is not None:
+            return self.classes
+        ((name, md5),) = (self.meta or {}).items()
+        return tuple(_unpickled(folder / name, md5)["fine_label_names"])
+
+
+def _batch(path: Path, md5: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    batch = _unpickled(path, md5)
+    try:
+        images = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32)
+        return images, np.asarray(batch[labels], np.int64)
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: not a CIFAR batch ({error!r}); delete {path.parent} and fetch again") from error
+
+
+def _unpickled(path: Path, md5: str) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; delete {path.parent} and fetch again") from error
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise DataError(
+            f"{path}: MD5 of its {len(content):,} bytes is {found}, expected {md5}; "
+            f"delete {path.parent} and fetch again"
+        )
+    try:
+        return dict(_ArraysOnly(io.BytesIO(content), encoding="latin1").load())
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+        raise DataError(f"{path}: not a pickle of arrays ({error}); delete {path.parent} and fetch again") from error
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Makes numpy arrays and Python's own containers; a pickle that asks for anything else is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return _empty_array
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def _empty_array(*_: object) -> NDArray[np.uint8]:
+    """What numpy's ``_reconstruct`` makes before the array's state is set."""
+    return np.ndarray((0,), np.uint8)

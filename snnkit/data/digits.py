@@ -1,0 +1,37 @@
+"""Handwritten digits (Alpaydin and Kaynak 1998, UCI), the 1,797 grey 8x8 images that scikit-learn carries."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from snnkit.data.images import DataSet, Images
+
+TEST_IMAGES = 360  # the last fifth, in the order that scikit-learn keeps
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Each pixel becomes 2x2, so that three poolings leave 2x2; 0..16 becomes 0..255. The last 360 are the test."""
+
+    description: str = "nothing: it comes with scikit-learn"
+    embedded: bool = True
+
+    def where(self, root: Path) -> Path:
+        return root
+
+    def fingerprint(self, root: Path) -> str:
+        return ""
+
+    def read(self, root: Path) -> DataSet:
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # it has no stubs
+
+        raw = load_digits()
+        small = np.rint(raw.images * (255 / 16)).astype(np.uint8)
+        images = small.repeat(2, axis=1).repeat(2, axis=2)[:, None]  # (N, 1, 16, 16)
+        labels = raw.target.astype(np.int64)
+        return DataSet(
+            train=Images(images[:-TEST_IMAGES], labels[:-TEST_IMAGES]),
+            test=Images(images[-TEST_IMAGES:], labels[-TEST_IMAGES:]),
+            classes=tuple(str(digit) for digit in raw.target_names),
+        )

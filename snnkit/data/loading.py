@@ -1,0 +1,161 @@
+"""From a data set's name to its images: what is there, else a download, else one error that says what to put where."""
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from snnkit.data.datasets import DATASETS
+from snnkit.data.entry import Entry
+from snnkit.data.images import DataError, DataSet, mismatch
+from snnkit.data.store import read_manifest, read_store, write_store
+
+ARRAYS = "snnsearch-arrays"  # below the data folder: what this package has read, checked and keeps as arrays
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Status:
+    name: str
+    there: bool
+    detail: str  # where it lies, or what to put where
+
+
+def data_root(root: Path | None = None) -> Path:
+    """``root``, else SNNSEARCH_DATA, else the user's cache folder."""
+    if root is not None:
+        return root.expanduser()
+    return Path(os.environ.get("SNNSEARCH_DATA") or _cache()).expanduser()
+
+
+def load(name: str, root: Path | None = None) -> DataSet:
+    """The data set ``name``, fetched if it is not below ``root``, its arrays mapped from disk.
+
+    Raises:
+        DataError: unknown, unobtainable or corrupt.
+    """
+    entry, root = dataset_entry(name), data_root(root)
+    if entry.layout.embedded:
+        return entry.layout.read(root)
+    return _stored(name, entry, root) or _prepared(name, entry, root)
+
+
+def fetch(name: str, root: Path | None = None) -> str:
+    """Make sure that ``name`` is there, and say where.
+
+    Raises:
+        DataError: unknown, unobtainable or corrupt.
+    """
+    load(name, root)
+    return status(name, root).detail
+
+
+def status(name: str, root: Path | None = None) -> Status:
+    """Whether ``name`` is there; nothing is downloaded, verified or written.
+
+    Raises:
+        DataError: unknown.
+    """
+    entry, root = dataset_entry(name), data_root(root)
+    if entry.layout.embedded:
+        return Status(name, True, "comes with scikit-learn")
+    if (store := _store_folder(name, root)).is_dir():
+        return Status(name, True, str(store))
+    if (folder := entry.layout.where(root)).is_dir():
+        return Status(name, True, str(folder))
+    fetching = f", or run: snnsearch data fetch {name}" if entry.downloads else ""
+    return Status(name, False, f"absent; {_remedy(entry, root)}{fetching}")
+
+
+def dataset_entry(name: str) -> Entry:
+    if name not in DATASETS:
+        near = get_close_matches(name, DATASETS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise DataError(f"no data set {name!r}; there are {', '.join(DATASETS)}{hint}")
+    return DATASETS[name]
+
+
+def _stored(name: str, entry: Entry, root: Path) -> DataSet | None:
+    """The arrays kept from an earlier reading, unless the files they were made from have changed since."""
+    folder = _store_folder(name, root)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    if entry.layout.where(root).is_dir() and manifest.fingerprint != entry.layout.fingerprint(root):
+        return None
+    return read_store(folder, manifest)
+
+
+def _prepared(name: str, entry: Entry, root: Path) -> DataSet:
+    data, source = _obtained(name, entry, root)
+    folder = _store_folder(name, root)
+    fingerprint = entry.layout.fingerprint(root) if entry.layout.where(root).is_dir() else ""
+    try:
+        write_store(folder, data, source=source, fingerprint=fingerprint)
+    except OSError as error:  # slower from now on, not wrong: each trial reads the files again
+        logger.warning("arrays not kept data=%s folder=%s error=%s", name, folder, error)
+        return data
+    return _stored(name, entry, root) or data
+
+
+def _obtained(name: str, entry: Entry, root: Path) -> tuple[DataSet, str]:
+    folder = entry.layout.where(root)
+    if folder.is_dir():
+        logger.info("reading data=%s folder=%s", name, folder)
+        data = entry.layout.read(root)
+        if wrong := mismatch(data, entry.digests):
+            raise DataError(f"{folder}: {wrong}; delete it and run: snnsearch data fetch {name}")
+        return data, str(folder)
+    tried = []
+    for label, download in entry.downloads.items():
+        logger.info("fetching data=%s source=%s", name, label)
+        try:
+            with _scratch(name, root) as scratch:
+                data = download(scratch)
+            if wrong := mismatch(data, entry.digests):
+                raise DataError(wrong)
+            return data, label
+        except DataError as error:
+            tried.append(f"{label}: {error}")
+    attempts = f"could not be fetched ({'; '.join(tried)})" if tried else "has no download"
+    raise DataError(f"{name} is not in {root} and {attempts}; {_remedy(entry, root)}")
+
+
+@contextmanager
+def _scratch(name: str, root: Path) -> Iterator[Path]:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".fetch-{name}-", dir=root, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise DataError(f"cannot write to {root}: {error.strerror}") from error
+    with folder as scratch:
+        yield Path(scratch)
+
+
+def _remedy(entry: Entry, root: Path) -> str:
+    return f"put {entry.layout.description} into {root}, or name the folder that has them with --data"
+
+
+def _store_folder(name: str, root: Path) -> Path:
+    """In the data folder, or in the cache folder where the data folder is shared and read-only."""
+    beside = root / ARRAYS / name
+    return beside if beside.is_dir() or _writable(root) else _cache() / ARRAYS / name
+
+
+def _writable(folder: Path) -> bool:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
+
+
+def _cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "snnsearch"
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/snnsearch").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "snnsearch"

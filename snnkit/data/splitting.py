@@ -1,0 +1,85 @@
+"""Training, validation and test set: three sets that share no image, the same for the same seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnkit.data.choice import DataChoice
+from snnkit.data.images import DataError, DataSet, Images
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    name: str
+    train: Images
+    validation: Images  # cut from the data set's training images: what a search may look at
+    test: Images  # all of the data set's test images
+    mean: tuple[float, ...]  # per channel of the training part, pixels as 0..1
+    std: tuple[float, ...]
+    classes: tuple[str, ...]  # names, by label; may be fewer than the network's outputs (part of Tiny ImageNet)
+
+    def describe(self) -> str:
+        """``cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes``"""
+        shape = "x".join(str(size) for size in self.train.images.shape[1:])
+        counts = f"{len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test images"
+        return f"{self.name}: {counts}, {shape}, {len(self.classes)} classes"
+
+
+def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
+    """Cut ``data`` as ``choice`` says; each class has its share in every part, to within one image.
+
+    For one seed the validation images of a number (not a share) are the same whatever the subset.
+
+    Raises:
+        DataError: fewer images are there than are asked for.
+    """
+    count = choice.subset or len(data.train)
+    if count > len(data.train):
+        raise DataError(f"subset is {count:,}; the {choice.name} that is there has {len(data.train):,} training images")
+    try:
+        held_out = choice.validation_count(count)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    order = stratified_order(data.train.labels, seed)
+    train = _resized(data.train.take(np.sort(order[held_out:count])), choice.resolution)
+    validation = _resized(data.train.take(np.sort(order[:held_out])), choice.resolution)
+    mean, std = _moments(train.images)
+    return Splits(choice.name, train, validation, _resized(data.test, choice.resolution), mean, std, data.classes)
+
+
+def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """A random order of the images of which every first part holds each class by its share, to within one image."""
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(labels))  # of an image among those of its class, 0..1
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[rng.permutation(members)] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.lexsort((rng.random(len(labels)), place))  # by place, ties at random
+
+
+def _moments(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, from the exact counts of the 256 values: no order of summing in them."""
+    values = np.arange(256) / 255
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        share = np.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
+        mean = float(share @ values)
+        means.append(mean)
+        deviations.append(max(float(np.sqrt(share @ (values - mean) ** 2)), 1 / 255))  # a black channel stays finite
+    return tuple(means), tuple(deviations)
+
+
+def _resized(part: Images, side: int | None) -> Images:
+    """Means of blocks where the new side divides the old, else antialiased bilinear."""
+    height, width = part.images.shape[2:]
+    if side is None or (side, side) == (height, width):
+        return part
+    from PIL import Image
+
+    blocks = height % side == 0 and width % side == 0
+    kind = Image.Resampling.BOX if blocks else Image.Resampling.BILINEAR
+    images = np.empty((*part.images.shape[:2], side, side), np.uint8)
+    for target, source in zip(images.reshape(-1, side, side), part.images.reshape(-1, height, width), strict=True):
+        target[:] = Image.fromarray(source).resize((side, side), kind)
+    return Images(images, part.labels)

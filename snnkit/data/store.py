@@ -1,0 +1,144 @@
+"""A data set as verified arrays on disk, mapped into memory: a trial opens it in milliseconds and shares its pages.
+
+``<folder>/`` holds four ``.npy`` files and ``manifest.json`` with the size, time and SHA-256 of each. It is written
+under a temporary name and renamed, so a folder that is there is whole, and several processes may write it at once.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from snnkit.data.images import DataError, DataSet, Images
+from snnkit.values import Value
+
+MANIFEST = "manifest.json"
+
+
+class ArrayFile(Value):
+    bytes: int
+    mtime_ns: int
+    sha256: str
+
+
+class Manifest(Value):
+    version: Literal[1] = 1
+    source: str  # where the arrays come from, in words
+    fingerprint: str  # of the files they were made from, `Layout.fingerprint`
+    classes: tuple[str, ...]
+    files: dict[str, ArrayFile]
+
+
+def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> None:
+    """Write the arrays to ``folder``, in place of those that are there. Raises OSError where that is impossible."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {
+            "train_images.npy": data.train.images,
+            "train_labels.npy": data.train.labels,
+            "test_images.npy": data.test.images,
+            "test_labels.npy": data.test.labels,
+        }
+        files = {name: _write_array(scratch / name, array) for name, array in arrays.items()}
+        manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, files=files)
+        (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+        _replace_folder(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest, or None where there is no store."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        return Manifest.model_validate_json(path.read_text())
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable ({type(error).__name__}); {_remedy(folder)}") from error
+
+
+def read_store(folder: Path, manifest: Manifest) -> DataSet:
+    """The arrays, mapped read-only; a digest is computed only for a file whose time is not the recorded one.
+
+    Raises:
+        DataError: a file is absent, or its size or content is not what was written.
+    """
+    try:
+        changed = [name for name, file in manifest.files.items() if _is_touched(folder / name, file)]
+        for name in changed:
+            _check_digest(folder / name, manifest.files[name])
+        if changed:
+            _refresh(folder, manifest)
+        arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in manifest.files}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: {error}; {_remedy(folder)}") from error
+    return DataSet(
+        Images(arrays["train_images.npy"], np.asarray(arrays["train_labels.npy"])),
+        Images(arrays["test_images.npy"], np.asarray(arrays["test_labels.npy"])),
+        manifest.classes,
+    )
+
+
+def _write_array(path: Path, array: NDArray[np.uint8] | NDArray[np.int64]) -> ArrayFile:
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    stat = path.stat()
+    return ArrayFile(bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=_sha256(path))
+
+
+def _replace_folder(scratch: Path, folder: Path) -> None:
+    aside = scratch.with_name(scratch.name + "-old")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+    try:
+        scratch.rename(folder)
+    except OSError:
+        if not (folder / MANIFEST).exists():  # else another process was first: its arrays are as good
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_touched(path: Path, file: ArrayFile) -> bool:
+    stat = path.stat()
+    if stat.st_size != file.bytes:
+        raise DataError(f"{path}: {stat.st_size:,} bytes, expected {file.bytes:,}; {_remedy(path.parent)}")
+    return stat.st_mtime_ns != file.mtime_ns
+
+
+def _check_digest(path: Path, file: ArrayFile) -> None:
+    found = _sha256(path)
+    if found != file.sha256:
+        raise DataError(f"{path}: SHA-256 is {found}, expected {file.sha256}; {_remedy(path.parent)}")
+
+
+def _refresh(folder: Path, manifest: Manifest) -> None:
+    """Record the new times, so that a copied folder is read through once; not possible is not a fault."""
+    files = {
+        name: file.model_copy(update={"mtime_ns": (folder / name).stat().st_mtime_ns})
+        for name, file in manifest.files.items()
+    }
+    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as scratch:
+        scratch.write(manifest.model_copy(update={"files": files}).model_dump_json(indent=1))
+        scratch.close()
+        os.replace(scratch.name, folder / MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remedy(folder: Path) -> str:
+    return f"delete {folder} and run: snnsearch data fetch {folder.name}"

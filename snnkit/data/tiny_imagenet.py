@@ -1,0 +1,96 @@
+"""Tiny ImageNet (Stanford CS231n 2015): 64x64 images of 200 ImageNet classes, in the folder its archive unpacks to."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnkit.data.images import DataError, DataSet, Images
+
+SIDE = 64
+
+
+@dataclass(frozen=True)
+class TinyImageNetFiles:
+    """The classes are the folders in ``train/``, by name: any part of the 200 works. Its validation images, the only
+    other ones with public labels, are the test set."""
+
+    folder: str = "tiny-imagenet-200"
+    embedded: bool = False
+
+    @property
+    def description(self) -> str:
+        return f"{self.folder}/ with train/<class>/images/, val/images/ and val/val_annotations.txt"
+
+    def where(self, root: Path) -> Path:
+        return root / self.folder
+
+    def fingerprint(self, root: Path) -> str:
+        """Path, and time of change of every class folder and of the list of test labels: 0.01 s, no image is opened."""
+        folder = self.where(root)
+        watched = [folder / "val" / "val_annotations.txt", *(train / "images" for train in _class_folders(folder))]
+        parts = [str(folder.resolve()), *(f"{path.parent.name} {_mtime_ns(path)}" for path in watched)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def read(self, root: Path) -> DataSet:
+        folder = self.where(root)
+        wnids = [path.name for path in _class_folders(folder)]
+        if not wnids:
+            raise DataError(f"{folder / 'train'}: no class folders; unpack the archive again")
+        label = {wnid: index for index, wnid in enumerate(wnids)}
+        train = [(path, label[wnid]) for wnid in wnids for path in _jpegs(folder / "train" / wnid / "images")]
+        return DataSet(_decoded(train), _decoded(_test_files(folder, label)), _names(folder, wnids))
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    train = folder / "train"
+    return sorted(path for path in train.iterdir() if path.is_dir()) if train.is_dir() else []
+
+
+def _mtime_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _jpegs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.JPEG"))
+
+
+def _test_files(folder: Path, label: dict[str, int]) -> list[tuple[Path, int]]:
+    rows = [line.split("\t") for line in _text(folder / "val" / "val_annotations.txt").splitlines()]
+    return [(folder / "val" / "images" / row[0], label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
+
+
+def _names(folder: Path, wnids: list[str]) -> tuple[str, ...]:
+    path = folder / "words.txt"
+    rows = (line.partition("\t") for line in (_text(path) if path.exists() else "").splitlines())
+    words = {wnid: text.split(",")[0] for wnid, _, text in rows}
+    return tuple(words.get(wnid, wnid) for wnid in wnids)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}; unpack the archive again") from error
+
+
+def _decoded(files: list[tuple[Path, int]]) -> Images:
+    images = np.empty((len(files), 3, SIDE, SIDE), np.uint8)
+    for row, (path, _) in enumerate(files):
+        images[row] = _pixels(path)
+    return Images(images, np.array([label for _, label in files], np.int64))
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))  # (H, W, C); some are grey
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{path}: {error}; unpack the archive again") from error
+    if pixels.shape != (SIDE, SIDE, 3):
+        raise DataError(f"{path}: {pixels.shape[1]}x{pixels.shape[0]} pixels, expected {SIDE}x{SIDE}")
+    return pixels.transpose(2, 0, 1)

@@ -1,0 +1,130 @@
+"""Three sets that share no image, each class by its share, the same for the same seed."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Images, Splits, splits
+from snnkit.data.splitting import stratified_order
+
+
+def numbered(count: int, *, first: int = 0, classes: int = 10, side: int = 32) -> Images:
+    """Images that carry their own number in their first pixel, so that a split can be traced back."""
+    images = np.zeros((count, 3, side, side), np.uint8)
+    numbers = np.arange(first, first + count)
+    images[:, 0, 0, 0], images[:, 1, 0, 0] = numbers % 256, numbers // 256
+    return Images(images, numbers % classes)
+
+
+DATA = DataSet(numbered(1000), numbered(200, first=1000), tuple("abcdefghij"))
+
+
+def numbers(part: Images) -> list[int]:
+    return [int(image[0, 0, 0]) + 256 * int(image[1, 0, 0]) for image in part.images]
+
+
+def parts(found: Splits) -> tuple[list[int], list[int], list[int]]:
+    return numbers(found.train), numbers(found.validation), numbers(found.test)
+
+
+def cut(seed: int = 0, **choice: float) -> Splits:
+    return splits(DATA, DataChoice.model_validate({"name": "cifar10"} | choice), seed)
+
+
+def test_parts_share_no_image_and_lose_none() -> None:
+    train, validation, test = parts(cut())
+    assert sorted(train + validation) == list(range(1000))
+    assert test == list(range(1000, 1200))
+
+
+def test_subset_counts_training_and_validation_together() -> None:
+    found = cut(subset=500, validation=0.1)
+    assert (len(found.train), len(found.validation), len(found.test)) == (450, 50, 200)
+    assert len({*numbers(found.train), *numbers(found.validation)}) == 500
+
+
+def test_same_seed_same_parts_other_seed_others() -> None:
+    assert parts(cut(seed=3)) == parts(cut(seed=3))
+    assert parts(cut(seed=3))[0] != parts(cut(seed=4))[0]
+
+
+def test_every_class_has_its_share_in_every_part() -> None:
+    found = cut(subset=300, validation=50)
+    assert set(Counter(found.train.labels.tolist()).values()) == {25}
+    assert set(Counter(found.validation.labels.tolist()).values()) == {5}
+
+
+def test_uneven_classes_keep_their_shares_to_within_one_image() -> None:
+    labels = np.repeat([0, 1, 2], [700, 200, 100])
+    order = stratified_order(labels, seed=0)
+    assert sorted(order) == list(range(1000))
+    for length in (10, 57, 100, 500):
+        counts = np.bincount(labels[order[:length]], minlength=3)
+        assert np.abs(counts - length * np.array([0.7, 0.2, 0.1])).max() <= 1
+
+
+def test_validation_of_a_number_is_the_same_for_every_subset() -> None:
+    assert parts(cut(subset=200, validation=40))[1] == parts(cut(subset=900, validation=40))[1]
+
+
+def test_mean_and_std_are_those_of_the_training_part() -> None:
+    found = cut(validation=300)
+    pixels = found.train.images / 255
+    assert found.mean == pytest.approx(pixels.mean(axis=(0, 2, 3)))
+    assert found.std[0] == pytest.approx(pixels[:, 0].std())
+    assert found.std[2] == 1 / 255  # a channel without variance does not divide by zero
+
+
+def test_smaller_resolution_takes_means_of_blocks() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), np.uint8)
+    data = DataSet(DATA.train, Images(images, np.array([0])), DATA.classes)
+    found = splits(data, DataChoice(name="cifar10", resolution=16), 0)
+    blocks = images.reshape(1, 3, 16, 2, 16, 2).mean(axis=(3, 5))
+    assert np.abs(found.test.images - blocks).max() <= 1  # rounded along rows, then along columns
+    assert found.train.images.shape[1:] == DataChoice(name="cifar10", resolution=16).shape
+
+
+def test_other_resolutions_keep_a_flat_image_flat() -> None:
+    flat = Images(np.full((2, 3, 32, 32), 77, np.uint8), np.array([0, 1]))
+    found = splits(DataSet(DATA.train, flat, DATA.classes), DataChoice(name="cifar10", resolution=48), 0)
+    assert found.test.images.shape == (2, 3, 48, 48)
+    assert (found.test.images == 77).all()
+
+
+def test_description_counts_what_is_used() -> None:
+    expected = "cifar10: 450 train, 50 validation, 200 test images, 3x32x32, 10 classes"
+    assert cut(subset=500).describe() == expected
+
+
+def test_more_images_than_are_there_are_refused() -> None:
+    with pytest.raises(DataError, match="subset is 2,000; the cifar10 that is there has 1,000 training images"):
+        cut(subset=2000)
+    with pytest.raises(DataError, match="validation takes 5,000 of 1,000 images"):
+        cut(validation=5000)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"name": "cifar-10"}, "did you mean cifar10"),
+        ({"name": "cifar10", "subset": 50_001}, "cifar10 has 50,000 training images"),
+        ({"name": "cifar10", "subset": 100, "validation": 100}, "leave some to train on"),
+        ({"name": "cifar10", "validation": 1.5}, "less than 1"),
+        ({"name": "cifar10", "validation": 0}, "greater than"),
+        ({"name": "cifar10", "validation": True}, "valid"),
+        ({"name": "cifar10", "resolution": 4}, "greater than or equal to 8"),
+        ({"name": "cifar10", "colour": "grey"}, "Extra inputs"),
+    ],
+)
+def test_impossible_choice_is_refused(section: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DataChoice.model_validate(section)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_choice_knows_shape_and_classes_without_the_data(name: str) -> None:
+    choice = DataChoice(name=name, resolution=24)
+    assert choice.shape == (DATASETS[name].shape[0], 24, 24)
+    assert choice.classes == DATASETS[name].classes
