@@ -1,0 +1,61 @@
+"""A candidate: every leaf of the tree has a value. What is trained, counted and recorded is one of these."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any
+
+from pydantic import SerializeAsAny
+
+from snnkit.data.choice import DataChoice
+from snnkit.energy.pricing import Pricing
+from snnkit.families import FAMILIES, Family
+from snnkit.plan import ModuleView, Plan, PlanError
+from snnkit.recipe import Recipe
+from snnkit.values import Encoding, Neuron, Value
+
+
+class Candidate(Value):
+    """``network`` is a design of one of ``FAMILIES``."""
+
+    network: SerializeAsAny[Value]
+    neuron: Neuron
+    encoding: Encoding
+    train: Recipe
+    data: DataChoice
+    energy: Pricing
+
+    @property
+    def family(self) -> Family[Any]:
+        return next(family for family in FAMILIES.values() if type(self.network) is family.design)
+
+    def plan(self) -> Plan:
+        """The network's operations on the data set's images; raises PlanError where the shapes do not work out."""
+        return self.family.plan(self.network, self.data.classes, self.data.shape)
+
+    def static(self) -> dict[str, int]:
+        """``params`` and ``dense_macs``, known without training; empty where the network does not build."""
+        try:
+            plan = self.plan()
+        except PlanError:
+            return {}
+        return {"params": plan.params, "dense_macs": plan.dense_macs}
+
+    def modules(self) -> tuple[ModuleView, ...]:
+        return self.family.modules(self.network)
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for candidates that train the same thing: what a removed module would have had does not count, nor does
+        the energy's price."""
+        trained = _present(self.model_dump(mode="json", exclude={"energy"}))
+        return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _present(tree: Any) -> Any:
+    """``tree`` without what is under a removed module."""
+    if not isinstance(tree, dict):
+        return tree
+    if tree.get("keep") is False:
+        return {"keep": False}
+    return {key: _present(value) for key, value in tree.items()}

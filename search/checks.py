@@ -1,0 +1,203 @@
+"""What is checked of a space on load, so that bad bounds and bad schedules fail before anything trains."""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from reports.record import Leaf
+from search.candidate import Candidate
+from search.dials import Dial, shown
+from search.errors import Problem, listed, nearest
+from search.schema import Model, known, problems
+from search.sections import StudySection
+from search.template import SECTIONS, Params, Template, leaf
+from search.yaml_source import Document, Keys, dotted
+from snnkit.data.choice import DataChoice
+from snnkit.data.datasets import DATASETS
+from snnkit.energy.pricing import Pricing
+from snnkit.families import FAMILIES
+from snnkit.plan import PlanError
+from snnkit.recipe import Recipe
+from snnkit.values import Encoding, Neuron, Value
+
+
+def dial_problems(template: Template, document: Document) -> Iterator[Problem]:
+    """Both ends of every range and every choice, each with the other dials at their defaults: one problem a dial."""
+    for dial in template.dials:
+        place = document.place(tuple(dial.path.split(".")))
+        for value in dial.values.ends:
+            params = template.anchors() | dict.fromkeys(dial.needs, True) | {dial.path: value}
+            text = _refused(template, dial, params, document)
+            if text:
+                yield Problem(place, dial.path, text)
+                break
+
+
+def _refused(template: Template, dial: Dial, params: Params, document: Document) -> str:
+    """Why the candidate of ``params`` cannot be; nothing where it can."""
+    section = dial.path.split(".")[0]
+    try:
+        template.build(params).plan()
+    except ValidationError as error:
+        found = list(problems(error, template.models[section], (section,), document, template.models))
+        own = [problem.text for problem in found if problem.path == dial.path]
+        return own[0] if own else f"at {shown(params[dial.path])}: {found[0].path}: {found[0].text}"
+    except PlanError as error:
+        return f"at {shown(params[dial.path])} the network does not build: {error}"
+    return ""
+
+
+def extreme_problems(template: Template, document: Document) -> Iterator[Problem]:
+    """All numeric dials at their smallest and at their largest: the network is planned, the dial to blame is named."""
+    for word, choose in (("smallest", min), ("largest", max)):
+        ends = {d.path: choose(d.values.ends) for d in template.dials if d.values.numeric}
+        params = template.anchors() | {d.path: True for d in template.dials if d.keep} | ends
+        text = _unbuilt(template, params)
+        if text:
+            dial = _to_blame(template, params)
+            yield Problem(
+                document.place(tuple(dial.path.split("."))),
+                dial.path,
+                f"at {shown(params[dial.path])}, the other dials at their {word}, the network does not build: {text}",
+            )
+
+
+def _to_blame(template: Template, params: Params) -> Dial:
+    """The first dial that mends the network when it alone returns to its default; else the first dial that differs."""
+    moved = [dial for dial in template.dials if params[dial.path] != dial.anchor]
+    mends = [dial for dial in moved if not _unbuilt(template, {**params, dial.path: dial.anchor})]
+    return (mends or moved or list(template.dials))[0]
+
+
+def _unbuilt(template: Template, params: Params) -> str:
+    try:
+        template.build(params).plan()
+    except (PlanError, ValidationError) as error:
+        return str(error).replace("\n", " ")
+    return ""
+
+
+class Named:
+    """The named candidates of a document: their dials, completed and checked."""
+
+    def __init__(self, template: Template, base: Candidate, document: Document) -> None:
+        self._template = template
+        self._base = base
+        self._document = document
+        self._dials = {dial.path: dial for dial in template.dials}
+        self._keys: dict[str, str] = {}  # candidate key -> name
+        self.problems: list[Problem] = []
+        self.candidates: dict[str, dict[str, Leaf]] = {}
+
+    def read(self) -> None:
+        tree = self._document.tree.get("candidates", {})
+        if not isinstance(tree, dict):
+            self._problem(("candidates",), f"given {shown(tree)}; write {{name: {{path: value}}}}")
+            return
+        for name, given in tree.items():
+            keys: Keys = ("candidates", name)
+            if not name.strip() or len(name) > 40 or not name.isprintable():
+                self._problem(keys, "a name has 1 to 40 printable characters; choose another")
+            elif not isinstance(given, dict):
+                self._problem(keys, f"given {shown(given)}; write {{path: value}}, or {{}} for all defaults")
+            else:
+                before = len(self.problems)
+                params = self._completed(keys, self._chosen(keys, given))
+                if len(self.problems) == before:
+                    self._add(keys, name, params)
+
+    def _chosen(self, keys: Keys, given: Mapping[str, object]) -> dict[str, Leaf]:
+        """The dials that a candidate names, at values they can have."""
+        chosen: dict[str, Leaf] = {}
+        for path, value in given.items():
+            if path not in self._dials:
+                if text := self._no_dial(path, value):
+                    self._problem((*keys, path), text)
+                continue
+            try:
+                chosen[path] = self._dials[path].canonical(value)
+            except ValueError as error:
+                self._problem((*keys, path), str(error))
+        return chosen
+
+    def _no_dial(self, path: str, value: object) -> str:
+        """Why ``path`` cannot be chosen; nothing where the space fixes it at this very value."""
+        words = tuple(path.split("."))
+        section = getattr(self._base, words[0], None)
+        if section is None or not known(self._template.models, words):
+            return f"no such dial{nearest(path, self._dials)}"
+        fixed = leaf(section, path)
+        if fixed == value and isinstance(fixed, bool) == isinstance(value, bool):
+            return ""
+        return f"no dial: this space has it at {shown(fixed)}; remove this line, or make it a dial where it stands"
+
+    def _completed(self, keys: Keys, chosen: Params) -> dict[str, Leaf]:
+        """All active dials: those chosen, and the others at their defaults."""
+        params: dict[str, Leaf] = {}
+        for path, dial in self._dials.items():
+            if not all(params.get(need) is True for need in dial.needs):
+                if path in chosen:
+                    removed = next(need for need in dial.needs if params.get(need) is not True)
+                    self._problem(
+                        (*keys, path), f"lies in a module that {removed} removes here; remove one of the two lines"
+                    )
+            elif path in chosen:
+                params[path] = chosen[path]
+            elif dial.default is not None:
+                params[path] = dial.default
+            else:
+                self._problem(keys, f"{path} is not given and has no default; name it here, or give the dial a default")
+        return params
+
+    def _add(self, keys: Keys, name: str, params: dict[str, Leaf]) -> None:
+        try:
+            candidate = self._template.build(params)
+            candidate.plan()
+        except ValidationError as error:
+            self._problem(keys, "; ".join(details["msg"] for details in error.errors()))
+        except PlanError as error:
+            self._problem(keys, f"does not build: {error}")
+        else:
+            first = self._keys.setdefault(candidate.key, name)
+            if first != name:
+                self._problem(keys, f"equal to candidate {first}; remove one of the two")
+            self.candidates[name] = params
+
+    def _problem(self, keys: Keys, text: str) -> None:
+        path = ": ".join([dotted(keys[:2]), *map(str, keys[2:])])
+        self.problems.append(Problem(self._document.place(keys), path, text))
+
+
+ALL_SECTIONS = ("study", *SECTIONS, "candidates", "reference", "profiles")
+
+
+def section_problems(document: Document) -> Iterator[Problem]:
+    """Top-level keys that are no sections, and the two sections of the tree that have no default."""
+    for key in document.tree:
+        if key not in ALL_SECTIONS:
+            text = f"unknown section; allowed are {listed(ALL_SECTIONS)}{nearest(key, ALL_SECTIONS)}"
+            yield Problem(document.place((key,)), key, text)
+    for key, example in (("network", "{family: squeezenet}"), ("data", "{name: cifar10}")):
+        if key not in document.tree:
+            yield Problem(document.place(()), key, f"is missing; write {key}: {example}")
+
+
+def tree_models(document: Document, overrides: Mapping[str, Leaf]) -> tuple[dict[str, Model], list[Problem]]:
+    """The type of every section, by the family that the document names; a section whose name is unknown has none."""
+    models: dict[str, Model] = {"study": StudySection, "network": Value, "neuron": Neuron, "encoding": Encoding}
+    models |= {"train": Recipe, "data": DataChoice, "energy": Pricing}
+    found: list[Problem] = []
+    for section, key, registry in (("network", "family", FAMILIES), ("data", "name", DATASETS)):
+        tree = document.tree.get(section)
+        given = overrides.get(f"{section}.{key}", tree.get(key) if isinstance(tree, dict) else None)
+        if isinstance(given, str) and given in registry:
+            if section == "network":
+                models[section] = FAMILIES[given].design
+            continue
+        del models[section]
+        if section in document.tree:
+            path = f"{section}.{key}"
+            said = "is missing" if given is None else f"given {shown(given)}"
+            text = f"{said}; allowed are {listed(registry)}{nearest(str(given), registry)}"
+            found.append(Problem(document.place((section, key)), path, text))
+    return models, found

@@ -1,0 +1,55 @@
+"""What a person can put right: the command line prints it and exits with 2, without a traceback."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class InputError(Exception):
+    """Bad input. Its text says what was given, what is allowed and what to type."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was written: a line of a file, or a ``--set`` of the command line (no line)."""
+
+    file: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a space, and where: ``prune.yaml:12: network.fire5.squeeze: ...``."""
+
+    place: Place
+    path: str  # "network.fire5.squeeze"; empty for the file as a whole
+    text: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (str(self.place), self.path, self.text) if part)
+
+
+class SpaceError(InputError):
+    """All that is wrong with a space, one line for each problem, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        ordered = sorted(set(problems), key=lambda p: (p.place.file, p.place.line or 0, p.path, p.text))
+        self.problems = tuple(ordered)
+        super().__init__("\n".join(map(str, ordered)))
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """``; did you mean X?`` when an allowed word begins like it or is close to it; else nothing."""
+    words = list(allowed)
+    begins = [other for other in words if other.lower().startswith(word.lower())] if len(word) > 2 else []
+    close = begins[:1] or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def listed(words: Iterable[object], most: int = 12) -> str:
+    """``a, b, c``; beyond ``most`` words the rest is counted."""
+    shown = [str(word) for word in words]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

@@ -1,0 +1,109 @@
+"""The sections of a space that are about the search itself: study, named candidates, reference points, profiles."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from reports.record import ReferencePoint
+from search import durations
+from search.errors import nearest
+from search.objectives import OBJECTIVES, Direction
+from snnkit.energy import PRICES
+from snnkit.values import Value
+
+Sampler = Literal["auto", "tpe", "gp", "nsga2", "random"]
+Device = Literal["cpu", "cuda"]
+DEVICES: tuple[Device, ...] = ("cpu", "cuda")
+LIMITED = ("params", "dense_macs")  # known before training, so that a bound on them costs none
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
+
+
+def _study_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        fixed = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
+        raise ValueError(
+            f"given {name!r}; a study's name has a-z, 0-9 and '-', 64 at most; write {fixed or 'my-study'}"
+        )
+    return name
+
+
+def _span(text: str) -> str:
+    durations.parse(text)
+    return text
+
+
+def _objectives(given: object) -> object:
+    """Names and directions checked; a direction left out is the natural one."""
+    if not isinstance(given, Mapping):
+        return given
+    for name, direction in given.items():
+        if name not in OBJECTIVES:
+            raise _at(name, f"unknown objective; allowed are {', '.join(OBJECTIVES)}{nearest(name, OBJECTIVES)}")
+        natural = OBJECTIVES[name].direction
+        if direction not in (None, natural):
+            raise _at(name, f"given {direction!r}; {name} is something to {natural}: write {name}: {natural}")
+    return {name: OBJECTIVES[name].direction for name in given}
+
+
+def _constraints(given: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    for name, limit in given.items():
+        if name not in LIMITED:
+            raise _at(
+                name, f"cannot be bounded; known before training are {', '.join(LIMITED)}{nearest(name, LIMITED)}"
+            )
+        if list(limit) != ["max"] or limit["max"] < 1:
+            raise _at(name, f"given {dict(limit)}; write {name}: {{max: 800_000}}")
+    return given
+
+
+def _at(key: str, text: str) -> ValidationError:
+    """An error that points to one key of a mapping."""
+    details = InitErrorDetails(type=PydanticCustomError("value_error", text), loc=(key,), input=None)
+    return ValidationError.from_exception_data("", [details])
+
+
+class Budget(Value):
+    """When a study ends: after so many trained candidates, or after a time, whichever comes first."""
+
+    trials: int | None = Field(None, ge=1, le=1_000_000)
+    time: Annotated[str, AfterValidator(_span)] | None = None  # "20m"
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Self:
+        if self.trials is None and self.time is None:
+            raise ValueError("neither trials nor time is given; write one of them, such as time: 20m")
+        return self
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.time is None else durations.parse(self.time)
+
+
+class StudySection(Value):
+    """Name, seed, sampler, budget, objectives with their directions, and hard constraints: {params: {max: 800_000}}."""
+
+    name: Annotated[str, AfterValidator(_study_name)]
+    seed: int = Field(0, ge=0, lt=2**31)
+    sampler: Sampler = "auto"
+    budget: Budget
+    objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(min_length=1)
+    constraints: Annotated[dict[str, dict[str, int]], AfterValidator(_constraints)] = Field(default_factory=dict)
+
+
+class SearchSections(Value):
+    """What a space says beside its tree; ``candidates`` are checked against the dials instead."""
+
+    study: StudySection
+    reference: tuple[ReferencePoint, ...] = ()
+
+    @field_validator("reference")
+    @classmethod
+    def _priced(cls, points: tuple[ReferencePoint, ...]) -> tuple[ReferencePoint, ...]:
+        for point in points:
+            if point.price not in PRICES:
+                allowed = f"{', '.join(PRICES)}{nearest(point.price, PRICES)}"
+                raise ValueError(f"{point.label}: unknown price {point.price!r}; allowed are {allowed}")
+        return points
