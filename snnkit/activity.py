@@ -167,7 +167,7 @@ class Counter:
         if conv.real_input:
             self._still = incoming.shape[0] == 1
         elif self._reader[conv.source] == conv.name:
-            arrived = _spike_map(incoming, conv.input_scale) if spiking else incoming.count_nonzero((0, 1, 2)).double()
+            arrived = _spike_map(incoming, conv.input_scale) if spiking else _spike_map(incoming.sign().abs(), 1)
             _add(self._arrived, conv.source, arrived)
         if spiking and outgoing is not None and conv.name not in self._reader:
             _add(self._fired, conv.name, _spike_map(outgoing, 1))
@@ -176,27 +176,27 @@ class Counter:
         """The means over the images seen so far; raises ``ValueError`` if there was none."""
         if not self._images:
             raise ValueError("no image to count on: give measure() at least one batch of at least one image")
-        network, spiking = self._network, self._network.neuron is not None
-        layers = tuple(
-            self._spiking_layer(conv) if spiking else self._layer_of_twin(conv) for conv in network.plan.convs
-        )
+        network = self._network
+        spiking = network.neuron is not None
+        layers = tuple(self._spiking(conv) if spiking else self._twin(conv) for conv in network.plan.convs)
         return Activity(network.plan, spiking, network.encoding.timesteps if spiking else 1, self._images, layers)
 
-    def _layer_of_twin(self, conv: Conv) -> LayerActivity:
+    def _twin(self, conv: Conv) -> LayerActivity:
         return _twin_layer(conv, float(taps(conv)) if conv.real_input else self._synapses(conv))
 
-    def _spiking_layer(self, conv: Conv) -> LayerActivity:
+    def _spiking(self, conv: Conv) -> LayerActivity:
         neuron, encoding = self._network.neuron, self._network.encoding
         assert neuron is not None
         once = conv.real_input and self._still and encoding.stem == "once"
+        evaluations = 1 if once else encoding.timesteps
         neurons = conv.outputs if conv.activation else 0
         fired = self._fired.get(conv.name, self._arrived.get(conv.name))  # read directly: the same tensor
         return LayerActivity(
             conv=conv,
             timesteps=encoding.timesteps,
-            evaluations=1 if once else encoding.timesteps,
+            evaluations=evaluations,
             dense=conv.real_input,
-            nonzero_macs=float((1 if once else encoding.timesteps) * taps(conv)) if conv.real_input else 0.0,
+            nonzero_macs=float(evaluations * taps(conv)) if conv.real_input else 0.0,
             acs=0.0 if conv.real_input else self._synapses(conv),
             spikes_in=0.0 if conv.real_input else float(self._arrived[conv.source].sum()) / self._images,
             spikes_out=float(fired.sum()) / self._images if neurons and fired is not None else 0.0,
@@ -232,9 +232,12 @@ def _add(sums: "dict[str, Tensor]", name: str, term: "Tensor") -> None:
 
 
 def _spike_map(values: "Tensor", scale: int) -> "Tensor":
-    """(T, B, C, H, W), each the sum of up to ``scale`` spikes over ``scale`` -> (H, W): spikes, exact, in float64."""
+    """(T, B, C, H, W), each the sum of up to ``scale`` spikes over ``scale`` -> (H, W): spikes, exact, in float64.
+
+    From bf16 too, as long as no value sums more than 255 spikes.
+    """
     if scale > 1:
         values = (values.float() * scale).round()
     positions = values.shape[-2] * values.shape[-1]
-    exact_in_float32 = values.numel() // positions * scale < 2**24  # 30 to 100 times faster than float64 on a CPU
-    return (values.float() if exact_in_float32 else values.double()).sum((0, 1, 2)).double()
+    exact_in_float32 = values.numel() // positions * scale < 2**24  # 8 to 36 times faster than float64, one CPU core
+    return (values.float() if exact_in_float32 else values.double()).sum(2).sum((0, 1)).double()
