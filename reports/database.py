@@ -16,6 +16,8 @@ import sqlalchemy
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from .errors import LedgerError
+
 OPTUNA_SCHEMA = 12
 
 _STUDY = """
@@ -35,10 +37,6 @@ WHERE t.study_id = :study ORDER BY t.number
 _PARAMS = """
 SELECT param_name, param_value, distribution_json FROM trial_params WHERE trial_id = :trial ORDER BY param_id
 """
-
-
-class LedgerError(Exception):
-    """A study cannot be read: the message says what was looked for, what is there and what to do."""
 
 
 class Database:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from .database import Database, LedgerError
+from .database import Database
+from .errors import LedgerError
 from .record import RECORD_VERSION, Leaf, Record, Status, StudyHeader, StudyRecord, TrialRecord
 
 __all__ = ["DATABASE", "LedgerError", "list_studies", "load_study_folder", "read_study", "sqlite_url", "study_names"]

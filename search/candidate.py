@@ -5,7 +5,7 @@ import json
 from functools import cached_property
 from typing import Any
 
-from pydantic import SerializeAsAny
+from pydantic import SerializeAsAny, field_validator
 
 from snnkit.data.choice import DataChoice
 from snnkit.energy.pricing import Pricing
@@ -24,6 +24,12 @@ class Candidate(Value):
     train: Recipe
     data: DataChoice
     energy: Pricing
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _of_its_family(cls, network: Any) -> Any:
+        """A design that comes as plain values, from another process."""
+        return FAMILIES[network["family"]].design.model_validate(network) if isinstance(network, dict) else network
 
     @property
     def family(self) -> Family[Any]:

@@ -4,11 +4,13 @@ import json
 import os
 import sys
 import webbrowser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from search import durations
 from search.errors import InputError
@@ -27,7 +29,9 @@ app.add_typer(data_app, name="data")
 out = Console()
 err = Console(stderr=True)
 
-SpaceFile = Annotated[Path, typer.Argument(help="A space file, such as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")]
+SpaceFile = Annotated[
+    Path, typer.Argument(help="A space file, such as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")
+]
 StudyName = Annotated[str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY")]
 Runs = Annotated[Path, typer.Option("--runs", envvar="SNNSEARCH_RUNS", help="Folder of all studies.", metavar="DIR")]
 Storage = Annotated[
@@ -36,10 +40,16 @@ Storage = Annotated[
 ]  # fmt: skip
 Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train; on resume, trials more.", metavar="N")]
 Time = Annotated[str | None, typer.Option("--time", help="Time to use: 90s, 20m, 1h30m.", metavar="SPAN")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Trials at once. Default: one a core, up to 8; one on a GPU.", metavar="N")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Trials at once. Default: one a core, up to 8; one on a GPU.", metavar="N")
+]
 ExecutorName = Annotated[Literal["ray", "inline"], typer.Option("--executor", help="ray: parallel workers. inline: one after the other, in this process.")]  # fmt: skip
-Address = Annotated[str | None, typer.Option(help="Address of a running Ray cluster; the runs folder must be shared.", metavar="ADDR")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; chooses the space's profile too.")]
+Address = Annotated[
+    str | None, typer.Option(help="Address of a running Ray cluster; the runs folder must be shared.", metavar="ADDR")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; chooses the space's profile too.")
+]
 DataRoot = Annotated[Path | None, typer.Option("--data", envvar="SNNSEARCH_DATA", help="Folder of the data sets. Default: the user's cache folder.", metavar="DIR")]  # fmt: skip
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Replace a leaf of the space: --set train.epochs=5. May be repeated.", metavar="PATH=VALUE")]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -47,17 +57,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 def main() -> None:
     """Entry point: runs the command and turns expected errors into messages and exit codes."""
-    from reports.errors import ReportError
-    from reports.ledger import LedgerError
-
     try:
         app()
-    except (InputError, LedgerError, ReportError) as error:
-        if "--debug" in sys.argv:
+    except Exception as error:
+        if "--debug" in sys.argv or not _expected(error):
             raise
-        err.print(f"[bold red]snnsearch:[/] ", end="")
-        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        err.print(Text("snnsearch: ", style="bold red").append(str(error), style="none"), soft_wrap=True)
         sys.exit(2)
+
+
+def _expected(error: Exception) -> bool:
+    """Whether it is something that a person can put right, and its text says how."""
+    from reports.errors import LedgerError, ReportError
+    from snnkit.data.images import DataError
+
+    return isinstance(error, InputError | LedgerError | ReportError | DataError)
 
 
 @app.callback()
@@ -127,18 +141,22 @@ def resume(
 
 @app.command()
 def status(
-    study: Annotated[str | None, typer.Argument(help="Name of a study; all of them if left out.", metavar="[STUDY]")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="Name of a study; all of them if left out.", metavar="[STUDY]")
+    ] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
     """How far a study is, from its database alone; does not disturb a running one."""
+    from reports.front import status_summary
+    from reports.ledger import list_studies
     from search import views
 
-    names = [study] if study else [path.name for path in views.studies(runs)]
-    summaries = [views.summary(_read(name, runs, storage)) for name in names]
+    names = [study] if study else [path.name for path in list_studies(runs)]
+    summaries = [status_summary(_read(name, runs, storage)) for name in names]
     if as_json:
-        _print_json(summaries[0] if study else summaries)
+        _print_json(summaries[0].to_dict() if study else [summary.to_dict() for summary in summaries])
     elif not names:
         out.print(f"no studies in {runs}; start one: snnsearch launch spaces/smoke.yaml")
     else:
@@ -210,21 +228,24 @@ def data_fetch(
     data: DataRoot = None,
 ) -> None:
     """Fetch a data set, verify it, and say where it is."""
-    from search import data_view
+    from snnkit.data import fetch
 
-    out.print(data_view.fetch(name, data), highlight=False, soft_wrap=True)
+    with err.status(f"fetching {name} …"):
+        where = fetch(name, data)
+    out.print(where, highlight=False, soft_wrap=True)
 
 
 @data_app.command("list")
 def data_list(data: DataRoot = None, as_json: Json = False) -> None:
     """All data sets, and whether they are here."""
-    from search import data_view
+    from search import views
+    from snnkit.data import DATASETS, status
 
-    rows = data_view.rows(data)
+    found = [status(name, data) for name in DATASETS]
     if as_json:
-        _print_json(rows)
+        _print_json([asdict(each) for each in found])
     else:
-        out.print(data_view.table(rows))
+        out.print(views.data_table(found))
 
 
 def _options(

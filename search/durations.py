@@ -13,13 +13,3 @@ def parse(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"{text!r} is no span of time; write it as 90s, 20m, 1h30m or 2d")
     return seconds
-
-
-def show(seconds: float) -> str:
-    """``seconds`` in its two largest units: ``1 h 05 min``, ``3 min 20 s``, ``7 s``."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    if whole >= 60:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole} s"

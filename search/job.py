@@ -1,11 +1,15 @@
-"""One candidate to train, complete enough to be sent to another process or machine."""
+"""One candidate to train, complete enough to be sent to another process or machine, and what comes back of it."""
 
+import os
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from reports.record import Leaf, ModuleState, Status, TrialRecord
+from search.candidate import Candidate
 from snnkit.values import Value
 
-from reports.record import Leaf, ModuleState
-from search.candidate import Candidate
+RESULT = "result.json"
 
 
 class Job(Value):
@@ -27,3 +31,32 @@ class Placement(Value):
     device: str = "cpu"  # "cpu" or "cuda"
     threads: int = 1
     data_root: Path | None = None
+
+
+def outline(
+    job: Job, *, status: Status = "running", reason: str | None = None, traceback: str | None = None,
+    duplicate_of: int | None = None,
+) -> TrialRecord:  # fmt: skip
+    """The record of a trial in which nothing was trained, or not yet."""
+    return TrialRecord(
+        number=job.number, status=status, name=job.name, params=job.params, modules=job.modules, static=job.static,
+        seed=job.seed, reason=reason, traceback=traceback, duplicate_of=duplicate_of,
+    )  # fmt: skip
+
+
+def read_result(folder: Path) -> TrialRecord | None:
+    """What a worker left behind; None where it left nothing readable."""
+    try:
+        return TrialRecord.model_validate_json((folder / RESULT).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def write_result(folder: Path, record: TrialRecord) -> None:
+    """Replace ``result.json`` as a whole or not at all."""
+    partial = folder / f"{RESULT}.{os.getpid()}"
+    with open(partial, "w", encoding="utf-8") as file:
+        file.write(record.model_dump_json(indent=1))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / RESULT)

@@ -8,17 +8,20 @@ from rich.console import Console
 
 from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
 from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
+from reports.wording import duration
 from reports.write import write_report
-from search import durations, executors, machine, samplers, study
+from search import executors, machine, samplers, study
 from search.errors import InputError
 from search.executors import Crew
 from search.job import Placement
 from search.lease import Lease
+from search.objectives import OBJECTIVES
 from search.progress import TRAINED
 from search.runner import Budget, Driver
 from search.screen import watching
 from search.space import Space, load_space
 from search.study import Study
+from snnkit.data import load, splits
 
 SPACE = "space.yaml"
 
@@ -50,7 +53,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
         (folder / SPACE).write_text(header.space_yaml, encoding="utf-8")
         budget = Budget(
             options.trials if options.trials is not None else space.study.budget.trials,
-            options.seconds if options.seconds is not None else space.study.budget.seconds,
+            options.seconds if options.seconds is not None else space.study.budget.time_s,
         )
         return _drive(opened, space, options, budget, console)
 
@@ -75,7 +78,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         if interrupted:
             console.print(f"trials {_numbers(interrupted)} were interrupted: they go on from their checkpoints")
         if options.trials is None and options.seconds is None:
-            budget = Budget(space.study.budget.trials, space.study.budget.seconds)
+            budget = Budget(space.study.budget.trials, space.study.budget.time_s)
         else:
             trained = len([t for t in read_study(url, name).trials if t.status in TRAINED])
             budget = Budget(None if options.trials is None else trained + options.trials, options.seconds)
@@ -84,12 +87,12 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
 
 def header_of(space: Space, options: Options) -> StudyHeader:
     """What is stored of a launch, once."""
-    train, dials = space.base.train, len(space.dials)
+    dials = len(space.dials)
     return StudyHeader(
         name=space.study.name,
         seed=space.study.seed,
         sampler=samplers.describe(space.study.sampler, dials),
-        objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
+        objectives=tuple(ObjectiveRecord(name=n, direction=OBJECTIVES[n].direction) for n in space.study.objectives),
         constraints=space.study.constraints,
         price=space.base.energy.key,
         space_yaml=space.dump(),
@@ -98,8 +101,8 @@ def header_of(space: Space, options: Options) -> StudyHeader:
         dials=tuple(dial.path for dial in space.dials),
         candidates=tuple(space.candidates),
         references=space.reference,
-        data=space.base.data.describe(),
-        training=train.describe(),
+        data=splits(load(space.base.data.name, options.data_root), space.base.data, space.study.seed).describe(),
+        training=_training(space),
         created_at=time.time(),
         commit=machine.commit(),
         versions=machine.versions(),
@@ -140,7 +143,10 @@ def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) 
     size = "a continuous space" if header.space_size is None else f"{header.space_size:,.0f} candidates"
     named = f", {len(header.candidates)} named ones first" if header.candidates else ""
     wanted = " + ".join(f"{o.direction} {o.name}" for o in header.objectives)
-    bounds = [f"{budget.trials} trials" if budget.trials else "", durations.show(budget.seconds) if budget.seconds else ""]
+    bounds = [
+        f"{budget.trials} trials" if budget.trials else "",
+        duration(budget.seconds) if budget.seconds else "",
+    ]
     placement = crew.placement
     threads = f"{placement.threads} thread{'s' if placement.threads > 1 else ''} each"
     return (
@@ -153,6 +159,20 @@ def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) 
         f"Ctrl-C stops, then: snnsearch resume {header.name}\n"
         f"files     {folder}"
     )
+
+
+def _training(space: Space) -> str:
+    """How a candidate is trained; what is a dial is said to be one."""
+    train = space.base.train
+    open_leaves = {dial.path for dial in space.dials}
+    parts = [
+        f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in open_leaves else "T a dial",
+        f"{train.epochs} epochs",
+        f"batch {train.batch}",
+        f"{train.optimizer} with lr {train.lr:g}, {train.schedule}",
+        f"augmentation {train.augment}",
+    ]
+    return ", ".join(parts)
 
 
 def _url(folder: Path, options: Options) -> str:

@@ -12,9 +12,15 @@ from types import FrameType
 from reports.record import EpochRecord, TrialRecord
 from search.job import Job
 from search.progress import Progress, Running
+from search.errors import InputError
 from search.study import StorageError, Study
 
 OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
+FAILURES = 3  # equal ones in a row, after which the cause is not the candidate: a full disk, a missing file
+
+
+class RunError(InputError):
+    """The run cannot go on until a person puts something right."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Driver:
         self._clock = clock
         self._stop = threading.Event()
         self._deadline = None if budget.seconds is None else now + budget.seconds
-        self.failure: StorageError | None = None
+        self.failure: InputError | None = None
         self.progress = Progress(
             objectives=study.header.objectives,
             finished=finished,
@@ -106,12 +112,20 @@ class Driver:
     def _told(self, record: TrialRecord) -> None:
         self.progress = self.progress.ended(record)
         self._watch(self.progress, record)
+        last = self.progress.finished[-FAILURES:]
+        if len(last) == FAILURES and all(r.status == "failed" and r.reason == record.reason for r in last):
+            name = self._study.header.name
+            self.failure = RunError(
+                f"{FAILURES} trials in a row failed: {record.reason}. Stopped, for the next would fail too; see: snnsearch "
+                f"show {name} {record.number}; when it is put right: snnsearch resume {name}"
+            )
+            self._stop.set()
 
     def _affordable(self) -> bool:
         """Whether one more trial fits: by count, and half of it by time, going by the median so far."""
-        if self._budget.trials is not None:
-            if self.progress.trained + len(self.progress.running) >= self._budget.trials:
-                return False
+        taken = self.progress.trained + len(self.progress.running)
+        if self._budget.trials is not None and taken >= self._budget.trials:
+            return False
         if self._deadline is None:
             return True
         lengths = [record.wall_s for record in self.progress.finished if record.status == "complete"]

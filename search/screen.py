@@ -12,9 +12,9 @@ from rich.text import Text
 
 from reports.pareto import as_losses, front
 from reports.record import TrialRecord
-from search import durations
-from search.objectives import OBJECTIVES
+from reports.wording import duration
 from search.progress import Progress, Running
+from search.views import figure
 
 Watch = Callable[[Progress, TrialRecord | None], None]
 
@@ -47,8 +47,8 @@ def trial_line(progress: Progress, record: TrialRecord) -> Text:
     if record.status != "complete":
         text.append(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
         return text
-    text.append("  ".join(f"{name} {_value(name, value)}" for name, value in record.values.items()))
-    text.append(f"  in {durations.show(record.wall_s)}", style="dim")
+    text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
+    text.append(f"  in {duration(record.wall_s)}", style="dim")
     if record.number in front_numbers(progress):
         text.append("  on the front", style="green")
     return text
@@ -59,14 +59,6 @@ def front_numbers(progress: Progress) -> set[int]:
     directions = [objective.direction for objective in progress.objectives]
     points = [as_losses([record.values[o.name] for o in progress.objectives], directions) for record in complete]
     return {complete[index].number for index in front(points)}
-
-
-def _value(objective: str, value: float) -> str:
-    unit = OBJECTIVES[objective].unit
-    if unit == "ratio":
-        return f"{value:.3f}"
-    number = f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-    return f"{number} {unit}" if unit else number
 
 
 class _Panel:
@@ -112,7 +104,7 @@ def _best(progress: Progress) -> str:
     for objective in progress.objectives:
         pick = max if objective.direction == "maximize" else min
         best = pick(complete, key=lambda record: record.values[objective.name])
-        parts.append(f"{objective.name} {_value(objective.name, best.values[objective.name])} (trial {best.number})")
+        parts.append(f"{objective.name} {figure(objective.name, best.values[objective.name])} (trial {best.number})")
     return " · ".join(parts)
 
 
@@ -120,7 +112,7 @@ def _running(trial: Running, now: float) -> str:
     label = f"trial {trial.number}" + (f" {trial.name}" if trial.name else "")
     where = f"epoch {trial.last.epoch} of {trial.epochs}" if trial.last else f"epoch 1 of {trial.epochs}"
     accuracy = f", accuracy {trial.last.val_accuracy:.3f}" if trial.last else ""
-    return f"{label}: {where}{accuracy}, {durations.show(now - trial.since)}"
+    return f"{label}: {where}{accuracy}, {duration(now - trial.since)}"
 
 
 def _time(progress: Progress, now: float) -> RenderableType:
@@ -132,13 +124,13 @@ def _time(progress: Progress, now: float) -> RenderableType:
     if progress.deadline is not None:
         total = progress.deadline - progress.started_at
         left = max(0.0, total - elapsed)
-        text = f"{durations.show(left)} left of {durations.show(total)}" if left else "time is up, trials are finishing"
+        text = f"{duration(left)} left of {duration(total)}" if left else "time is up, trials are finishing"
         grid.add_row("time", ProgressBar(total=total, completed=min(elapsed, total), width=30), text)
     elif progress.trials is not None:
         bar = ProgressBar(total=progress.trials, completed=min(progress.trained, progress.trials), width=30)
-        grid.add_row("time", bar, f"{durations.show(elapsed)}{_left(progress, elapsed)}")
+        grid.add_row("time", bar, f"{duration(elapsed)}{_left(progress, elapsed)}")
     else:
-        grid.add_row("time", durations.show(elapsed), "")
+        grid.add_row("time", duration(elapsed), "")
     return grid
 
 
@@ -149,4 +141,4 @@ def _left(progress: Progress, elapsed: float) -> str:
         return ""
     todo = max(0, progress.trials - progress.trained)
     workers = max(1, len(progress.running))
-    return f", about {durations.show(todo * sum(spent) / len(spent) / workers)} left"
+    return f", about {duration(todo * sum(spent) / len(spent) / workers)} left"

@@ -17,18 +17,15 @@ from pathlib import Path
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from reports.record import Leaf, ModuleState, Status, StudyHeader, TrialRecord
-from search.candidate import Candidate
+from reports.record import Leaf, ModuleState, StudyHeader, TrialRecord
 from search.errors import InputError
-from search.job import Job
+from search.job import Job, outline, read_result
 from search.objectives import OBJECTIVES
 from search.samplers import StatelessSampler, choose, derive_seed
 from search.space import Space
 
-RESULT = "result.json"
 STATES: Mapping[str, TrialState] = {
     "complete": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
@@ -63,8 +60,10 @@ def connect(url: str) -> RDBStorage:
         with storage_errors("a connection"):
             return RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
-        raise InputError(f"no database driver for {url.split('://')[0]}: {error}. "
-                         "For PostgreSQL: pip install 'snnsearch[postgresql]', and postgresql+psycopg://…") from error
+        raise InputError(
+            f"no database driver for {url.split('://')[0]}: {error}. "
+            "For PostgreSQL: pip install 'snnsearch[postgresql]', and postgresql+psycopg://…"
+        ) from error
 
 
 class Study:
@@ -123,7 +122,9 @@ class Study:
         """Store ``record`` and tell Optuna; the objectives' values are derived here, in one place."""
         trial = self._live[record.number]
         if record.status == "complete" and record.metrics is not None:
-            values = {o.name: OBJECTIVES[o.name].value(record.metrics, self.header.price) for o in self.header.objectives}
+            values = {
+                o.name: OBJECTIVES[o.name].value(record.metrics, self.header.price) for o in self.header.objectives
+            }
             record = record.model_copy(update={"values": values})
         told = list(record.values.values()) if record.status == "complete" else None
         with storage_errors(f"the record of trial {record.number}"):
@@ -176,7 +177,7 @@ class Study:
             name=trial.user_attrs.get("name"),
             params=dict(params),
             candidate=candidate,
-            modules=strip(candidate),
+            modules=tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules()),
             static=candidate.static(),
             folder=self.trial_folder(trial.number),
             seed=self.header.seed,
@@ -199,29 +200,6 @@ class Study:
         for name, excess in self._space.violations(self._space.candidate(record.params)).items():
             if name not in trial.constraints:
                 trial.set_constraint(name, excess)
-
-
-def strip(candidate: Candidate) -> tuple[ModuleState, ...]:
-    return tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules())
-
-
-def outline(
-    job: Job, *, status: Status = "running", reason: str | None = None, traceback: str | None = None,
-    duplicate_of: int | None = None,
-) -> TrialRecord:  # fmt: skip
-    """The record of a trial in which nothing was trained, or not yet."""
-    return TrialRecord(
-        number=job.number, status=status, name=job.name, params=job.params, modules=job.modules, static=job.static,
-        seed=job.seed, reason=reason, traceback=traceback, duplicate_of=duplicate_of,
-    )  # fmt: skip
-
-
-def read_result(folder: Path) -> TrialRecord | None:
-    """What a worker left behind; None where it left nothing readable."""
-    try:
-        return TrialRecord.model_validate_json((folder / RESULT).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return None
 
 
 def _adopt(study: optuna.Study, trial: FrozenTrial) -> Trial:
@@ -273,9 +251,7 @@ def load_header(name: str, url: str) -> StudyHeader:
 def resume(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
     """The study as it was left. ``space`` must be the one it was launched with."""
     with storage_errors("a look"):
-        study = optuna.load_study(
-            study_name=header.name, storage=connect(url), sampler=_sampler(space, header.seed)
-        )
+        study = optuna.load_study(study_name=header.name, storage=connect(url), sampler=_sampler(space, header.seed))
     return Study(study, space, header, folder)
 
 

@@ -1,5 +1,6 @@
 """Runs a plan: as a spiking network over T steps, or as its CNN twin in one pass."""
 
+import math
 from typing import Protocol
 from zlib import crc32
 
@@ -8,8 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.neurons import LIF
-from snnkit.plan import Concat, Conv, Dropout, Op, Plan, Pool
+from snnkit.plan import Concat, Conv, Dropout, GlobalAverage, Op, Plan, Pool
 from snnkit.values import Encoding, Neuron
+
+SPARSE_RATE = 0.1  # spikes per neuron and step that a layer without BatchNorm still answers: it settles at about 0.3
 
 
 class Observer(Protocol):
@@ -49,12 +52,10 @@ class ConvLayer(nn.Module):
         if self.norm is not None:
             y = self.norm(y)
         y = y.view(steps, images, *y.shape[1:])
-        if self.activation is None:
-            return y
         if isinstance(self.activation, LIF):
-            y = y.expand(self.timesteps, *y.shape[1:])  # (T, B, C, H, W): a still image's current, the same each step
-        out: Tensor = self.activation(y)
-        return out
+            spikes: Tensor = self.activation(y, self.timesteps)  # (T, B, C, H, W)
+            return spikes
+        return y if self.activation is None else self.activation(y)
 
 
 class Network(nn.Module):
@@ -69,53 +70,75 @@ class Network(nn.Module):
         self.plan, self.neuron, self.encoding = plan, neuron, encoding
         self.timesteps = 1 if neuron is None else encoding.timesteps
         with torch.device("meta"):  # no draw from the global random generator: initialise() draws the weights
-            self.layers = nn.ModuleDict({key(conv): ConvLayer(conv, neuron, self.timesteps) for conv in plan.convs})
+            self.layers = nn.ModuleDict({_key(conv): ConvLayer(conv, neuron, self.timesteps) for conv in plan.convs})
         self.layers.to_empty(device="cpu")
         self._unread = _last_readers(plan)
         self.initialise(seed)
 
     def forward(self, images: Tensor, observe: Observer | None = None) -> Tensor:
-        """Images (B, C, H, W) to logits (B, classes): the mean over time and space of the head's current."""
+        """Images (B, C, H, W) to logits (B, classes) in float32: the mean over time and space of the head's current.
+
+        In channels_last where images and weights are; under autocast spikes are in autocast's dtype.
+        """
         values = {"input": images.unsqueeze(0)}  # (1, B, C, H, W)
         for op, unread in zip(self.plan.ops, self._unread, strict=True):
-            match op:
-                case Conv():
-                    values[op.name] = self._convolve(op, values[op.source], observe)
-                case Pool():
-                    values[op.name] = _pool(op, values[op.source])
-                case Concat():
-                    values[op.name] = _concat(tuple(values[source] for source in op.sources))
-                case Dropout():
-                    values[op.name] = _dropout(op, values[op.source], training=self.training)
-                case _:
-                    logits = values[op.source].mean(dim=(0, 3, 4))
+            reads = tuple(values[name] for name in _sources(op))
             for name in unread:
                 del values[name]
+            values[op.name] = self._run(op, reads, observe)
+        (logits,) = values.values()
         return logits
 
     def initialise(self, seed: int) -> None:
-        """Draws all weights anew: Kaiming normal (fan out), biases 0, BatchNorm 1 and 0.
+        """Draws all weights anew, such that neurons fire at first (BatchNorm's scale is the threshold; biases are 0).
 
         A layer's draw depends on ``seed`` and its name alone, not on the layers around it.
         """
-        for name, layer in self.layers.items():
-            assert isinstance(layer, ConvLayer)
-            generator = torch.Generator().manual_seed(crc32(f"{seed}/{name}".encode()))
-            nn.init.kaiming_normal_(layer.conv.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        for conv in self.plan.convs:
+            layer = self.layer(conv)
+            generator = torch.Generator().manual_seed(crc32(f"{seed}/{conv.name}".encode()))
+            std = _gain(conv, self.neuron) / math.sqrt(conv.weights / conv.out_shape[0])
+            nn.init.normal_(layer.conv.weight, std=std, generator=generator)
             if layer.conv.bias is not None:
                 nn.init.zeros_(layer.conv.bias)
             if layer.norm is not None:
                 layer.norm.reset_parameters()
+                nn.init.constant_(layer.norm.weight, 1.0 if self.neuron is None else self.neuron.threshold)
 
-    def _convolve(self, conv: Conv, incoming: Tensor, observe: Observer | None) -> Tensor:
-        outgoing: Tensor = self.layers[key(conv)](incoming)
-        if observe is not None:
-            observe(conv, incoming, outgoing if conv.activation else None)
-        return outgoing
+    def layer(self, conv: Conv) -> ConvLayer:
+        """The layer that runs ``conv``; in the state dict "fire4.squeeze" is "layers.fire4_squeeze"."""
+        layer = self.layers[_key(conv)]
+        assert isinstance(layer, ConvLayer)
+        return layer
+
+    def _run(self, op: Op, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
+        match op:
+            case Conv():
+                outgoing: Tensor = self.layer(op)(reads[0])
+                if observe is not None:
+                    observe(op, reads[0], outgoing if op.activation else None)
+                return outgoing
+            case Pool():
+                return _pool(op, reads[0])
+            case Concat():
+                return _concat(reads)
+            case Dropout():
+                return _dropout(op, reads[0], training=self.training)
+            case GlobalAverage():
+                return reads[0].mean(dim=(0, 3, 4), dtype=torch.promote_types(reads[0].dtype, torch.float32))
 
 
-def key(conv: Conv) -> str:
-    """Under which a convolution stands in ``Network.layers``: its name, "fire4.squeeze" as "fire4_squeeze"."""
+def _gain(conv: Conv, neuron: Neuron | None) -> float:
+    """The norm of a filter at first: He et al. 2015 for ReLU; for neurons a current of about the threshold's size."""
+    if not conv.activation:
+        return 1.0
+    if neuron is None:
+        return math.sqrt(2)
+    mean_square = 1.0 if conv.real_input else SPARSE_RATE / conv.input_scale
+    return neuron.threshold / math.sqrt(mean_square)
+
+
+def _key(conv: Conv) -> str:
     return conv.name.replace(".", "_")
 
 

@@ -13,9 +13,12 @@ class LIF(nn.Module):
         super().__init__()
         self.neuron = neuron
 
-    def forward(self, current: Tensor) -> Tensor:
-        """Currents (T, B, ...) to spikes (T, B, ...): 0 or 1, in the dtype of the currents."""
-        return kernels.lif(current, self.neuron)
+    def forward(self, current: Tensor, timesteps: int | None = None) -> Tensor:
+        """Currents (T, B, ...) to spikes (T, B, ...): 0 or 1, in the dtype of the currents.
+
+        With ``timesteps`` a current (1, B, ...) is taken as the same at each of them.
+        """
+        return kernels.lif(current, self.neuron, timesteps or len(current))
 
     def as_leaky(self) -> nn.Module:
         """The same neuron as a ``snntorch.Leaky``: one step a call, ``spikes, membrane = leaky(current, membrane)``."""

@@ -113,7 +113,8 @@ class Plan:
 
     @property
     def dense_macs(self) -> int:
-        """Multiply-accumulates of one dense pass: what the CNN twin does, and a bound per time step on the SNN."""
+        """Multiply-accumulates of one dense pass, taps in the padding counted (`activity.taps` leaves them out): a
+        bound on the CNN twin's, and per time step on the SNN's operations."""
         return sum(conv.dense_macs for conv in self.convs)
 
 

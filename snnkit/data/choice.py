@@ -23,14 +23,17 @@ class DataChoice(Value):
     name: str
     validation: Share | Count = 0.1
     subset: int | None = Field(None, ge=2)  # images for training and validation together; None: all
+    test: int | None = Field(None, ge=1)  # test images that a finished candidate is measured on; None: all
     resolution: int | None = Field(None, ge=8, le=256)  # side in pixels; None: as the data set has it
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         try:
-            there = dataset_entry(self.name).train
+            there, test = dataset_entry(self.name).train, dataset_entry(self.name).test
         except DataError as error:
             raise ValueError(str(error)) from error
+        if self.test is not None and self.test > test:
+            raise ValueError(f"test is {self.test:,}; {self.name} has {test:,} test images")
         if self.subset is not None and self.subset > there:
             raise ValueError(f"subset is {self.subset:,}; {self.name} has {there:,} training images")
         self.validation_count(self.subset or there)

@@ -14,7 +14,7 @@ class Splits:
     name: str
     train: Images
     validation: Images  # cut from the data set's training images: what a search may look at
-    test: Images  # all of the data set's test images
+    test: Images  # from the data set's test images: all, or as many as the choice says
     mean: tuple[float, ...]  # per channel of the training part, pixels as 0..1
     std: tuple[float, ...]
     classes: tuple[str, ...]  # names, by label; may be fewer than the network's outputs (part of Tiny ImageNet)
@@ -44,8 +44,11 @@ def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
     order = stratified_order(data.train.labels, seed)
     train = _resized(data.train.take(np.sort(order[held_out:count])), choice.resolution)
     validation = _resized(data.train.take(np.sort(order[:held_out])), choice.resolution)
+    test = data.test
+    if choice.test is not None:
+        test = test.take(np.sort(stratified_order(test.labels, seed)[: choice.test]))
     mean, std = _moments(train.images)
-    return Splits(choice.name, train, validation, _resized(data.test, choice.resolution), mean, std, data.classes)
+    return Splits(choice.name, train, validation, _resized(test, choice.resolution), mean, std, data.classes)
 
 
 def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

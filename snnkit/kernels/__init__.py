@@ -6,6 +6,9 @@ from snnkit.kernels import reference
 from snnkit.values import Neuron
 
 
-def lif(current: Tensor, neuron: Neuron) -> Tensor:
-    """Spikes (T, ...) in answer to input current (T, ...), in the current's dtype; the membrane starts at 0."""
-    return reference.lif(current, neuron)
+def lif(current: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
+    """Spikes (T, ...) in the dtype of the current, which is (T, ...), or (1, ...) where it is the same at every step.
+
+    The membrane starts at 0 and is integrated in float32 at least.
+    """
+    return reference.lif(current, neuron, timesteps)

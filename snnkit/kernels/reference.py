@@ -9,7 +9,7 @@ Forward and backward are those of snnTorch 1.0's ``Leaky`` (H the step function,
     m[t] = p[t] - (s[t] - r[t]) * v              without, "subtract": the gradient flows through s, not through r
     m[t] = p[t] - s[t] * p[t]                    without, "zero": m never exceeds v, so r is 0
 
-The order of roundings is snnTorch's too, so spikes are equal bit by bit. Only p is kept for the backward pass.
+The order of roundings is snnTorch's too, so spikes are equal bit by bit. Only p - v is kept for the backward pass.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,91 +22,104 @@ from torch.autograd.function import once_differentiable
 
 from snnkit.values import Neuron
 
-BLOCK = 65536  # neurons taken through all their steps at once on a CPU, so that temporaries stay in the cache
+BLOCK = 131072  # neurons taken through all their steps at once on a CPU, so that temporaries stay in the cache
 
 
-def lif(current: Tensor, neuron: Neuron) -> Tensor:
-    """Spikes (T, ...) for currents (T, ...), in the dtype and memory layout of the currents."""
-    spikes: Tensor = _LIF.apply(current, neuron, False)[0]
+def lif(current: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
+    """Spikes (T, ...) for currents (T, ...), or for a current (1, ...) that is the same at every step.
+
+    In the dtype and memory layout of the current; integrated in float32, or float64 for float64 currents.
+    """
+    spikes: Tensor = _LIF.apply(current, neuron, timesteps, False)[0]
     return spikes
 
 
-def lif_with_membrane(current: Tensor, neuron: Neuron) -> tuple[Tensor, Tensor]:
-    """Spikes, and the membrane m that each step leaves behind (T, ...): float32, or float64 for float64 currents."""
-    spikes, membrane = _LIF.apply(current, neuron, True)
+def lif_with_membrane(current: Tensor, neuron: Neuron, timesteps: int) -> tuple[Tensor, Tensor]:
+    """Spikes as ``lif`` has them, and the membrane m that each step leaves behind (T, ...), as it is integrated."""
+    spikes, membrane = _LIF.apply(current, neuron, timesteps, True)
     return spikes, membrane
 
 
 class _LIF(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, current: Tensor, neuron: Neuron, with_membrane: bool) -> tuple[Tensor, Tensor | None]:
-        order = _dense_order(current[0])
+    def forward(
+        ctx: Any, current: Tensor, neuron: Neuron, timesteps: int, with_membrane: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        order, shape = _dense_order(current[0]), torch.Size((timesteps, *current.shape[1:]))
         x = _flat(current, order)
-        p = torch.empty(x.shape, dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
-        m = torch.empty_like(p) if with_membrane else None
-        s = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        spikes = x.new_empty(timesteps, x.shape[1])
+        above = torch.empty_like(spikes) if ctx.needs_input_grad[0] else None
+        membrane = torch.empty_like(spikes, dtype=_precision(x)) if with_membrane else None
         for block in _blocks(x):
-            _integrate(x[:, block], p[:, block], s[:, block], None if m is None else m[:, block], neuron)
-        ctx.save_for_backward(p)
-        ctx.neuron, ctx.order, ctx.shape, ctx.dtype = neuron, order, current.shape, current.dtype
-        ctx.set_materialize_grads(False)
-        return _full(s, current.shape, order), None if m is None else _full(m, current.shape, order)
+            for t, (p_minus_v, s, m) in enumerate(_steps(x[:, block], neuron, timesteps)):
+                spikes[t, block] = s
+                if above is not None:
+                    above[t, block] = p_minus_v
+                if membrane is not None:
+                    membrane[t, block] = m
+        ctx.save_for_backward(above)
+        ctx.neuron, ctx.order, ctx.shape = neuron, order, current.shape
+        return _full(spikes, shape, order), None if membrane is None else _full(membrane, shape, order)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_s: Tensor | None, grad_m: Tensor | None) -> tuple[Tensor, None, None]:
-        (p,) = ctx.saved_tensors
-        gs = p.new_zeros(()).expand_as(p) if grad_s is None else _flat(grad_s, ctx.order)
-        gm = None if grad_m is None else _flat(grad_m, ctx.order)
-        gx = torch.empty(p.shape, dtype=ctx.dtype, device=p.device)
-        for block in _blocks(p):
-            _backpropagate(p[:, block], gs[:, block], None if gm is None else gm[:, block], gx[:, block], ctx.neuron)
-        return _full(gx, ctx.shape, ctx.order), None, None
+    def backward(ctx: Any, grad_spikes: Tensor, grad_membrane: Tensor | None) -> tuple[Tensor, None, None, None]:
+        (above,) = ctx.saved_tensors
+        gs = _flat(grad_spikes, ctx.order)
+        gm = None if grad_membrane is None else _flat(grad_membrane, ctx.order)
+        gx = above.new_empty(ctx.shape[0], above.shape[1])
+        for block in _blocks(above):
+            steps = _steps_back(above[:, block], gs[:, block], None if gm is None else gm[:, block], ctx.neuron)
+            if len(gx) == len(above):
+                for t, step in enumerate(steps):
+                    gx[-1 - t, block] = step
+            else:  # one current for all steps
+                gx[0, block] = sum(steps)
+        return _full(gx, ctx.shape, ctx.order), None, None, None
 
 
-def _integrate(x: Tensor, p: Tensor, s: Tensor, m: Tensor | None, neuron: Neuron) -> None:
-    """One block (T, N): reads the currents x; fills p, the spikes s and, where wanted, the membranes m."""
-    spike, left, reset = torch.empty_like(p[0]), torch.zeros_like(p[0]), torch.zeros_like(p[0])
-    for t in range(len(x)):
-        if t and neuron.reset == "zero" and neuron.reset_delay:
-            left = torch.addcmul(left, left, reset, value=-1)
-        p[t].copy_(x[t])
-        if t:
-            p[t].add_(left * neuron.leak)
-            if neuron.reset == "subtract":
-                p[t].sub_(reset, alpha=neuron.threshold)
-        torch.gt(p[t], neuron.threshold, out=spike)
-        s[t].copy_(spike)
-        if neuron.reset_delay:
-            left, reset = p[t], spike
-        elif neuron.reset == "subtract":
-            left = torch.sub(p[t], spike.sub_(reset), alpha=neuron.threshold)
-            torch.gt(left, neuron.threshold, out=reset)
+def _steps(x: Tensor, neuron: Neuron, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """For currents (T or 1, N), step by step: p - v, s and m (N,), which the next step overwrites."""
+    x = x.to(_precision(x)).expand(timesteps, -1)
+    v, s = neuron.threshold, torch.empty_like(x[0])
+    p = left = r = None
+    for current in x:
+        p = current.clone() if left is None else left.mul_(neuron.leak).add_(current)
+        if r is not None:
+            p.sub_(r, alpha=v)
+        p_minus_v = p - v
+        torch.gt(p_minus_v, 0, out=s)
+        if neuron.reset == "zero":
+            left = torch.addcmul(p, p, s, value=-1)
+        elif neuron.reset_delay:
+            left, r = p, s
         else:
-            left = torch.addcmul(p[t], p[t], spike, value=-1)
-        if m is not None:
-            m[t].copy_(left)
+            left = torch.sub(p, s if r is None else s - r, alpha=v)
+            r = torch.gt(left, v, out=torch.empty_like(s))
+        yield p_minus_v, s, p if neuron.reset_delay else left
 
 
-def _backpropagate(p: Tensor, gs: Tensor, gm: Tensor | None, gx: Tensor, neuron: Neuron) -> None:
-    """One block (T, N): from the gradients of spikes and membranes to those of the currents, in ``gx``."""
-    derivative = SURROGATES[neuron.surrogate]
-    carried = None  # what step t + 1 passes to m[t]
-    for t in reversed(range(len(p))):
-        above = gs[t].to(p.dtype)
-        below = carried if gm is None else gm[t] if carried is None else carried.add_(gm[t])
-        if below is not None and not neuron.reset_delay:  # m[t] = p[t] - s[t] * (threshold or p[t])
-            scale = neuron.threshold if neuron.reset == "subtract" else p[t]
-            above = above - below * scale
-            if neuron.reset == "zero":
-                below = below * (p[t] <= neuron.threshold)
-        total = derivative(p[t] - neuron.threshold, neuron.slope).mul_(above)
-        if below is not None:
-            total.add_(below)
-        gx[t].copy_(total)
-        carried = total.mul_(neuron.leak)
-        if t and neuron.reset == "zero" and neuron.reset_delay:
-            carried.mul_(p[t - 1] <= neuron.threshold)
+def _steps_back(above: Tensor, grad_s: Tensor, grad_m: Tensor | None, neuron: Neuron) -> Iterator[Tensor]:
+    """The currents' gradients (N,), last step first, from p - v and the gradients of spikes and membranes (T, N)."""
+    derivative, zero = SURROGATES[neuron.surrogate], neuron.reset == "zero"
+    carried = torch.zeros_like(above[0], dtype=_precision(above))  # what step t + 1 passes back to step t
+    for t in reversed(range(len(above))):
+        p_minus_v, gs = above[t].to(carried.dtype), grad_s[t].to(carried.dtype)
+        if zero and neuron.reset_delay:
+            carried.masked_fill_(p_minus_v > 0, 0)
+        if grad_m is not None:
+            carried.add_(grad_m[t])
+        if not neuron.reset_delay:
+            gs = gs - carried * ((p_minus_v + neuron.threshold) if zero else neuron.threshold)
+            if zero:
+                carried.masked_fill_(p_minus_v > 0, 0)
+        total = torch.addcmul(carried, derivative(p_minus_v, neuron.slope), gs)
+        yield total
+        carried = total * neuron.leak
+
+
+def _precision(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _atan(x: Tensor, alpha: float) -> Tensor:

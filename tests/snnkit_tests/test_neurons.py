@@ -56,7 +56,7 @@ def currents(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_spikes_membrane_and_gradients_are_those_of_leaky(neuron: Neuron, dtype: torch.dtype) -> None:
     ours, theirs = currents(7, 50, dtype=dtype), currents(7, 50, dtype=dtype)
-    spikes, membrane = lif_with_membrane(ours, neuron)
+    spikes, membrane = lif_with_membrane(ours, neuron, STEPS)
     expected_spikes, expected_membrane = step_by_step(theirs, neuron)
     assert 0.2 < spikes.mean() < 0.8
     assert torch.equal(spikes, expected_spikes)
