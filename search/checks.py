@@ -8,6 +8,7 @@ from reports.record import Leaf
 from search.candidate import Candidate
 from search.dials import Dial, shown
 from search.errors import Problem, listed, nearest
+from search.layers import SET
 from search.schema import Model, known, problems
 from search.sections import StudySection
 from search.template import SECTIONS, Params, Template, leaf
@@ -23,6 +24,11 @@ from snnkit.values import Encoding, Neuron, Value
 
 def dial_problems(template: Template, document: Document) -> Iterator[Problem]:
     """Both ends of every range and every choice, each with the other dials at their defaults: one problem a dial."""
+    if text := _unbuilt(template, template.anchors()):
+        yield Problem(
+            document.place(("network",)), "network", f"does not build with all dials at their defaults: {text}"
+        )
+        return
     for dial in template.dials:
         place = document.place(tuple(dial.path.split(".")))
         for value in dial.values.ends:
@@ -129,6 +135,10 @@ class Named:
         fixed = leaf(section, path)
         if fixed == value and isinstance(fixed, bool) == isinstance(value, bool):
             return ""
+        if self._document.place(words) == SET:
+            return (
+                f"--set fixes it at {shown(fixed)}; leave that out, or run no named candidates: --set candidates={{}}"
+            )
         return f"no dial: this space has it at {shown(fixed)}; remove this line, or make it a dial where it stands"
 
     def _completed(self, keys: Keys, chosen: Params) -> dict[str, Leaf]:

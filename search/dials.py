@@ -5,7 +5,7 @@ Its path is the Optuna parameter, the place in an error message and the column i
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -273,6 +273,15 @@ def _number(value: Tree, key: str) -> int | float:
 
 def shown(value: object) -> str:
     """A value as YAML has it, cut where it is long."""
-    words: dict[object, str] = {True: "true", False: "false"}
-    text = "null" if value is None else words[value] if isinstance(value, bool) else repr(value)
+    text = _flow(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(below)}" for key, below in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from reports.record import Leaf
 from search.dials import shown
-from search.errors import Place, Problem, nearest
+from search.errors import Place, Problem, SpaceError, nearest
 from search.schema import Model, known, leaf_paths
 from search.sections import DEVICES, Device
 from search.yaml_source import Document, Keys, Tree, parse_value
@@ -50,8 +50,12 @@ def with_overrides(
         if text := _unknown(path, models, ("candidates", "reference")):
             problems.append(Problem(SET, path, text))
             continue
-        tree = parse_value(value, SET) if isinstance(value, str) else value
-        document = _with_leaf(document, tuple(path.split(".")), tree, {(): SET})
+        try:
+            tree = parse_value(value, SET) if isinstance(value, str) else value
+        except SpaceError as error:
+            problems.extend(Problem(SET, path, f"given {value!r}: {problem.text}") for problem in error.problems)
+        else:
+            document = _with_leaf(document, tuple(path.split(".")), tree, {(): SET})
     return document, problems
 
 

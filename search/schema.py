@@ -89,11 +89,11 @@ def problems(
             continue  # the other branches of a union
         seen.add(at)
         extra = details["type"] == "extra_forbidden"
-        text = unknown_key(str(at[-1]), owner, models) if extra else explained(details, field)
+        text = unknown_key(str(at[-1]), owner, models) if extra else explained(details, owner, field)
         yield Problem(document.place((*keys, *at)), dotted((*keys, *at)), text)
 
 
-def explained(details: ErrorDetails, field: FieldInfo | None) -> str:
+def explained(details: ErrorDetails, owner: Model, field: FieldInfo | None) -> str:
     """What was given, what is allowed, what to type."""
     kind, context, given = details["type"], details.get("ctx", {}), details["input"]
     if kind == "missing":
@@ -106,7 +106,10 @@ def explained(details: ErrorDetails, field: FieldInfo | None) -> str:
         return text + (nearest(given, allowed) if isinstance(given, str) else "")
     if kind in _BOUNDS:
         bound = next(value for key, value in context.items() if key in ("ge", "gt", "le", "lt"))
-        return f"given {shown(given)}; write a number {_BOUNDS[kind]} {bound:g}"
+        return f"given {shown(given)}; write a number {_BOUNDS[kind]} {bound}"
+    if kind.startswith("model_"):
+        inner = (submodel(field.annotation) if field else None) or owner
+        return f"given {shown(given)}; write a mapping with {listed(fields(inner))}"
     if kind in _TYPES:
         return f"given {shown(given)}; write {_TYPES[kind]}"
     return f"given {shown(given)}; {details['msg'][:1].lower()}{details['msg'][1:]}"
@@ -127,8 +130,6 @@ _TYPES = {
     "tuple_type": "a list, such as [a, b]",
     "list_type": "a list, such as [a, b]",
     "dict_type": "a mapping, such as {key: value}",
-    "model_type": "a mapping, such as {key: value}",
-    "model_attributes_type": "a mapping, such as {key: value}",
     "finite_number": "a finite number",
     "none_required": "null",
 }

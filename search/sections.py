@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reports.record import ReferencePoint
 from search import durations
+from search.dials import shown
 from search.errors import nearest
 from search.objectives import OBJECTIVES, Direction
 from snnkit.energy import PRICES
@@ -30,9 +31,10 @@ def _study_name(name: str) -> str:
     return name
 
 
-def _span(text: str) -> str:
-    durations.parse(text)
-    return text
+def _span(given: object) -> object:
+    if given is not None:
+        durations.parse(str(given))
+    return given
 
 
 def _objectives(given: object) -> object:
@@ -41,27 +43,30 @@ def _objectives(given: object) -> object:
         return given
     for name, direction in given.items():
         if name not in OBJECTIVES:
-            raise _at(name, f"unknown objective; allowed are {', '.join(OBJECTIVES)}{nearest(name, OBJECTIVES)}")
+            raise _at(f"unknown objective; allowed are {', '.join(OBJECTIVES)}{nearest(name, OBJECTIVES)}", name)
         natural = OBJECTIVES[name].direction
         if direction not in (None, natural):
-            raise _at(name, f"given {direction!r}; {name} is something to {natural}: write {name}: {natural}")
+            raise _at(f"given {shown(direction)}; {name} is something to {natural}: write {name}: {natural}", name)
     return {name: OBJECTIVES[name].direction for name in given}
 
 
-def _constraints(given: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+def _constraints(given: object) -> object:
+    if not isinstance(given, Mapping):
+        return given
     for name, limit in given.items():
         if name not in LIMITED:
             raise _at(
-                name, f"cannot be bounded; known before training are {', '.join(LIMITED)}{nearest(name, LIMITED)}"
+                f"cannot be bounded; known before training are {', '.join(LIMITED)}{nearest(name, LIMITED)}", name
             )
-        if list(limit) != ["max"] or limit["max"] < 1:
-            raise _at(name, f"given {dict(limit)}; write {name}: {{max: 800_000}}")
+        most = limit.get("max") if isinstance(limit, Mapping) and len(limit) == 1 else None
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            raise _at(f"given {shown(limit)}; write {name}: {{max: 800_000}}", name)
     return given
 
 
-def _at(key: str, text: str) -> ValidationError:
-    """An error that points to one key of a mapping."""
-    details = InitErrorDetails(type=PydanticCustomError("value_error", text), loc=(key,), input=None)
+def _at(text: str, *loc: str | int) -> ValidationError:
+    """An error that points below the value that a validator was given."""
+    details = InitErrorDetails(type=PydanticCustomError("value_error", text), loc=loc, input=None)
     return ValidationError.from_exception_data("", [details])
 
 
@@ -69,7 +74,7 @@ class Budget(Value):
     """When a study ends: after so many trained candidates, or after a time, whichever comes first."""
 
     trials: int | None = Field(None, ge=1, le=1_000_000)
-    time: Annotated[str, AfterValidator(_span)] | None = None  # "20m"
+    time: Annotated[str | None, BeforeValidator(_span)] = None  # "20m"
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Self:
@@ -90,7 +95,7 @@ class StudySection(Value):
     sampler: Sampler = "auto"
     budget: Budget
     objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(min_length=1)
-    constraints: Annotated[dict[str, dict[str, int]], AfterValidator(_constraints)] = Field(default_factory=dict)
+    constraints: Annotated[dict[str, dict[str, int]], BeforeValidator(_constraints)] = Field(default_factory=dict)
 
 
 class SearchSections(Value):
@@ -102,8 +107,8 @@ class SearchSections(Value):
     @field_validator("reference")
     @classmethod
     def _priced(cls, points: tuple[ReferencePoint, ...]) -> tuple[ReferencePoint, ...]:
-        for point in points:
+        for at, point in enumerate(points):
             if point.price not in PRICES:
                 allowed = f"{', '.join(PRICES)}{nearest(point.price, PRICES)}"
-                raise ValueError(f"{point.label}: unknown price {point.price!r}; allowed are {allowed}")
+                raise _at(f"given {point.price!r}; allowed are {allowed}", at, "price")
         return points

@@ -81,7 +81,7 @@ def _parse(text: str, file: str, places: dict[Keys, Place]) -> Tree:
         return _Reader(text, file, places).document()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _file_error(file, f"the character {error.character!r} is no text; a space is a text file", line) from None
+        raise _file_error(file, "a character that no text has; a space is a text file", line) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise _file_error(file, _syntax(error), mark.line + 1 if mark else 1) from None

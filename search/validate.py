@@ -1,0 +1,154 @@
+"""What a space amounts to, without training: its dials and size, what the constraints leave, the named candidates."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reports.record import Leaf
+from search.candidate import Candidate
+from search.space import Space
+
+SHOWN = 3  # samples that are listed
+_CELL = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
+
+
+@dataclass(frozen=True)
+class DialRow:
+    path: str
+    kind: str  # "choice", "int", "float, log"
+    values: str
+    default: Leaf | None
+    only_with: tuple[str, ...]  # dials that must be true for it to count
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """A candidate with its static figures; None where it does not build."""
+
+    name: str
+    params: int | None
+    dense_macs: int | None
+    strip: tuple[tuple[str, str], ...]  # (module, kept | removed | resized)
+    dials: dict[str, Leaf]
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """``feasible`` is the share of ``samples`` uniform samples that meet the constraints and build; ``refused`` counts
+    the reasons of the others; ``params`` and ``dense_macs`` are their smallest and largest figures."""
+
+    name: str
+    size: int | None  # None: a dial is continuous
+    samples: int
+    seed: int
+    feasible: float
+    refused: dict[str, int]
+    params: tuple[int, int] | None
+    dense_macs: tuple[int, int] | None
+    dials: tuple[DialRow, ...]
+    examples: tuple[CandidateRow, ...]
+    candidates: tuple[CandidateRow, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
+    """Looks at ``samples`` random candidates of ``space`` and at all named ones."""
+    rng = random.Random(seed)
+    drawn = [space.sample(rng) for _ in range(samples)]
+    made = [space.candidate(params) for params in drawn]
+    refusals = [space.refusals(candidate) for candidate in made]
+    figures = [found for candidate in made if (found := candidate.static())]
+    return Survey(
+        name=space.study.name,
+        size=space.size,
+        samples=samples,
+        seed=seed,
+        feasible=sum(not reasons for reasons in refusals) / samples,
+        refused=dict(Counter(reason.split(" ")[0] for reasons in refusals for reason in reasons)),
+        params=_range(found["params"] for found in figures),
+        dense_macs=_range(found["dense_macs"] for found in figures),
+        dials=tuple(DialRow(d.path, d.values.kind, str(d.values), d.default, d.needs) for d in space.dials),
+        examples=tuple(
+            _row(f"sample {at + 1}", space, params, candidate)
+            for at, (params, candidate) in enumerate(zip(drawn[:SHOWN], made, strict=False))
+        ),
+        candidates=tuple(
+            _row(name, space, params, space.candidate(params)) for name, params in space.candidates.items()
+        ),
+    )
+
+
+def _row(name: str, space: Space, params: Mapping[str, Leaf], candidate: Candidate) -> CandidateRow:
+    figures = candidate.static()
+    return CandidateRow(
+        name=name,
+        params=figures.get("params"),
+        dense_macs=figures.get("dense_macs"),
+        strip=tuple((module.name, module.state) for module in candidate.modules()),
+        dials=dict(params),
+        refusals=tuple(space.refusals(candidate)),
+    )
+
+
+def _range(figures: Iterable[int]) -> tuple[int, int] | None:
+    values = list(figures)
+    return (min(values), max(values)) if values else None
+
+
+def render(found: Survey, console: Console) -> None:
+    """The survey as tables for a person."""
+    size = "continuous: not countable" if found.size is None else f"{found.size:,} candidates"
+    console.print(f"[bold]{found.name}[/]  {len(found.dials)} dials, {size}\n", highlight=False)
+    console.print(_dial_table(found))
+    console.print(Text(_shares(found)))
+    rows = (*found.candidates, *found.examples)
+    console.print(_candidate_table(rows))
+    for row in rows:
+        for reason in row.refusals:
+            console.print(f"[yellow]{row.name}[/] would be refused: {reason}", highlight=False)
+    legend = "   ".join(f"{mark} {state}" for state, (mark, _) in _CELL.items())
+    console.print(Text(f"modules: {legend}; MACs are those of one dense pass", style="dim"))
+
+
+def _dial_table(found: Survey) -> Table:
+    table = Table("dial", "kind", "values", "default", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for dial in found.dials:
+        path = Text("  " * len(dial.only_with) + dial.path)
+        default = "" if dial.default is None else str(dial.default).lower()
+        table.add_row(path, dial.kind, dial.values, default)
+    return table
+
+
+def _shares(found: Survey) -> str:
+    lines = [f"\n{found.feasible:.1%} of {found.samples:,} random candidates meet the constraints and build"]
+    for reason, count in found.refused.items():
+        what = "do not build" if reason == "does" else f"exceed the limit on {reason}"
+        lines.append(f"  {count / found.samples:.1%} {what}")
+    for name, figures in (("parameters", found.params), ("dense MACs", found.dense_macs)):
+        if figures is not None:
+            lines.append(f"{name} from {figures[0]:,} to {figures[1]:,}")
+    return "\n".join(lines) + "\n"
+
+
+def _candidate_table(rows: Iterable[CandidateRow]) -> Table:
+    table = Table("candidate", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("parameters", "MACs"):
+        table.add_column(heading, justify="right")
+    table.add_column("modules")
+    for row in rows:
+        strip = Text()
+        for _, state in row.strip:
+            strip.append(*_CELL[state])
+        figures = ("does not build" if n is None else f"{n:,}" for n in (row.params, row.dense_macs))
+        table.add_row(Text(row.name), *figures, strip)
+    return table
