@@ -2,7 +2,7 @@
 
 Everything works on losses: points as tuples of finite floats, every coordinate to be minimised; `as_losses` turns
 values with directions into one. Ranks by efficient non-dominated sorting (Zhang et al. 2015), hypervolume by the WFG
-recursion over exclusive volumes (While, Bradstreet and Barone 2012) with a sweep where two objectives are left.
+recursion over exclusive volumes (While, Bradstreet and Barone 2012), one objective fewer each time.
 """
 
 import math
@@ -51,13 +51,17 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
     """Volume dominated by ``points`` and bounded by ``reference``: exact. A point that is not better than the
     reference in every coordinate adds nothing."""
     inside = [p for p in points if all(x < r for x, r in zip(p, reference, strict=True))]
+    if len(reference) == 1:
+        return reference[0] - min((p[0] for p in inside), default=reference[0])
     if len(reference) == 2:
         return _area(inside, reference)
-    best = [inside[i] for i in front(inside)]
-    best.sort(
-        key=lambda p: p[-1], reverse=True
-    )  # limited sets shrink fastest when the worst in one coordinate goes first
-    return math.fsum(exclusive_volume(p, best[i + 1 :], reference) for i, p in enumerate(best))
+    worst_first = sorted((inside[i] for i in front(inside)), key=lambda p: p[-1], reverse=True)
+    flat = [p[:-1] for p in worst_first]  # later points cover the whole depth of earlier ones: one coordinate fewer
+    slices = (
+        (reference[-1] - p[-1]) * exclusive_volume(flat[i], flat[i + 1 :], reference[:-1])
+        for i, p in enumerate(worst_first)
+    )
+    return math.fsum(slices)
 
 
 def exclusive_volume(point: Point, others: Sequence[Point], reference: Point) -> float:

@@ -1,0 +1,106 @@
+"""Hypervolume over time: how much of a fixed box of outcomes the finished trials dominate, trial by trial.
+
+The box does not depend on the study. Bounds taken from the trials (the worst seen, say) would move when a trial is
+added and so redraw the past of the curve; constants do not, and two studies of the same objectives can be compared.
+"""
+
+import math
+from dataclasses import dataclass
+
+from .front import finished
+from .pareto import Direction, Point, dominates, exclusive_volume
+from .record import ObjectiveRecord, StudyRecord
+from .wording import axis
+
+MOST_OBJECTIVES = 4  # beyond that the exact computation takes minutes
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The range that one objective spans in the box; on a log scale where amounts differ by factors."""
+
+    low: float
+    high: float
+    log: bool = True
+
+    def loss(self, value: float, direction: Direction) -> float:
+        """0 at the better end of the range, 1 at the worse; a value outside counts as the nearer end."""
+        value = min(max(value, self.low), self.high)
+        if self.log:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return 1.0 - share if direction == "maximize" else share
+
+
+SCALES = {
+    "accuracy": Scale(0.0, 1.0, log=False),
+    "energy_mj": Scale(1e-4, 1e2),
+    "params": Scale(1e3, 1e8),
+    "dense_macs": Scale(1e4, 1e11),
+    "macs": Scale(1e4, 1e11),
+    "acs": Scale(1e4, 1e11),
+    "spikes": Scale(1e2, 1e9),
+    "firing_rate": Scale(0.0, 1.0, log=False),
+    "timesteps": Scale(1.0, 64.0),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """The hypervolume when a trial had finished."""
+
+    trial: int
+    finished: int  # complete trials so far
+    training_s: float  # spent on all trials so far, whatever became of them
+    value: float  # share of the box, 0..1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The curve, one step per complete trial in order of finishing, and what it is measured in."""
+
+    steps: tuple[Step, ...]
+    box: str
+
+
+def hypervolume_over_time(study: StudyRecord) -> Progress | str:
+    """The curve, or why there is none."""
+    objectives = study.header.objectives
+    unknown = [o.name for o in objectives if o.name not in SCALES]
+    if unknown:
+        return f"no fixed range is known for {', '.join(unknown)}"
+    if len(objectives) > MOST_OBJECTIVES:
+        return f"it is not computed for more than {MOST_OBJECTIVES} objectives"
+    if not finished(study):
+        return "no trial is complete yet"
+    return Progress(_steps(study), box_text(objectives))
+
+
+def _steps(study: StudyRecord) -> tuple[Step, ...]:
+    objectives = study.header.objectives
+    complete = {t.number for t in finished(study)}
+    worst: Point = (1.0,) * len(objectives)
+    steps: list[Step] = []
+    front: list[Point] = []
+    spent = volume = 0.0
+    over = [t for t in study.trials if t.status not in ("running", "waiting")]
+    for trial in sorted(over, key=lambda t: (t.finished_at if t.finished_at is not None else math.inf, t.number)):
+        spent += trial.wall_s
+        if trial.number in complete:
+            point = tuple(SCALES[o.name].loss(trial.values[o.name], o.direction) for o in objectives)
+            if not any(q == point or dominates(q, point) for q in front):
+                volume += exclusive_volume(point, front, worst)
+                front = [q for q in front if not dominates(point, q)] + [point]
+            steps.append(Step(trial.number, len(steps) + 1, spent, volume))
+    return tuple(steps)
+
+
+def box_text(objectives: tuple[ObjectiveRecord, ...]) -> str:
+    """The box in words, from the reference point, its worst corner, to its best."""
+    sides = []
+    for o in objectives:
+        scale = SCALES[o.name]
+        worst, best = (scale.low, scale.high) if o.direction == "maximize" else (scale.high, scale.low)
+        sides.append(f"{axis(o.name)} {worst:,.10g} to {best:,.10g}{', log scale' if scale.log else ''}")
+    return "; ".join(sides)

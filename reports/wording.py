@@ -1,0 +1,81 @@
+"""How a report names and prints things: labels of objectives, numbers, durations, dates, candidates."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from .record import TrialRecord
+
+LABELS = {
+    "accuracy": "validation accuracy",
+    "energy_mj": "energy per inference",
+    "params": "parameters",
+    "dense_macs": "dense MACs",
+    "macs": "MACs per inference",
+    "acs": "ACs per inference",
+    "spikes": "spikes per inference",
+    "firing_rate": "firing rate",
+    "timesteps": "time steps",
+}
+UNITS = {"energy_mj": "mJ"}
+COUNTS = ("params", "dense_macs", "macs", "acs", "spikes", "timesteps")
+RATIOS = ("accuracy", "test_accuracy", "test_f1", "firing_rate")
+
+
+def label(objective: str) -> str:
+    """``energy_mj`` as a reader knows it."""
+    return LABELS.get(objective, objective)
+
+
+def axis(objective: str) -> str:
+    """The label with its unit: ``energy per inference, mJ``."""
+    return ", ".join(filter(None, (label(objective), UNITS.get(objective))))
+
+
+def number(value: float) -> str:
+    """A count or an amount: whole numbers with separators, others to three significant digits."""
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2e}"
+
+
+def ratio(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def amount(name: str, value: float) -> str:
+    """A value of the objective or measure ``name``, without its unit."""
+    return ratio(value) if name in RATIOS else number(value)
+
+
+def candidate(trial: TrialRecord) -> str:
+    """``12`` or, where it has a name, ``alt-1 (4)``."""
+    return f"{trial.name} ({trial.number})" if trial.name else str(trial.number)
+
+
+def listing(items: Sequence[str], limit: int = 8) -> str:
+    """``a, b and c``; past ``limit`` the rest is counted."""
+    if len(items) > limit:
+        return f"{', '.join(items[:limit])} and {len(items) - limit} more"
+    return " and ".join(filter(None, (", ".join(items[:-1]), items[-1]))) if items else "none"
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def moment(seconds: float) -> str:
+    """UTC, to the minute."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
