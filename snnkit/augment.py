@@ -1,0 +1,37 @@
+"""Batches of uint8 images to what a network reads: flipped, cropped and normalised, a whole batch at a time."""
+
+import torch
+from torch import Tensor
+
+from snnkit.data import Splits
+
+PAD_SHARE = 4 / 32  # the usual crop: 4 pixels of padding at 32 (He et al. 2016)
+
+
+def normalise(images: Tensor, splits: Splits) -> Tensor:
+    """Images (B, C, H, W) of uint8 to float32 of mean 0 and deviation 1 per channel over the training part."""
+    mean = torch.tensor(splits.mean, device=images.device)[:, None, None] * 255
+    std = torch.tensor(splits.std, device=images.device)[:, None, None] * 255
+    return (images.float() - mean) / std
+
+
+def flip_crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each of (B, C, H, W) mirrored with probability 1/2 and shifted by up to an eighth of its side, edges reflected.
+
+    ``generator`` is the CPU's, so that a seed means the same on every device.
+    """
+    count, _, height, width = images.shape
+    flipped = torch.rand(count, 1, generator=generator) < 0.5
+    rows = _shifted(height, count, generator)
+    columns = _shifted(width, count, generator)
+    columns = torch.where(flipped, width - 1 - columns, columns)
+    which = torch.arange(count)[:, None, None]
+    index = [part.to(images.device) for part in (which, rows[:, :, None], columns[:, None, :])]
+    return images.permute(0, 2, 3, 1)[index[0], index[1], index[2]].permute(0, 3, 1, 2)  # (B, C, H, W)
+
+
+def _shifted(side: int, count: int, generator: torch.Generator) -> Tensor:
+    """(count, side): positions 0 .. side-1, each row shifted at random, those beyond an edge reflected."""
+    pad = max(1, round(side * PAD_SHARE))
+    shift = torch.randint(-pad, pad + 1, (count, 1), generator=generator)
+    return side - 1 - (side - 1 - (torch.arange(side) + shift).abs()).abs()

@@ -1,0 +1,78 @@
+"""How well a network classifies a set of images."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snnkit.augment import normalise
+from snnkit.data import Images, Splits
+from snnkit.network import Observer
+
+EVALUATION_BATCH = 250  # images; a batch's activations over T stay in tens of megabytes
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    loss: float  # cross-entropy, mean over the images
+    accuracy: float
+    macro_f1: float  # mean over the classes that occur among labels or predictions
+    correct: int
+    count: int
+
+
+def batches(
+    images: Images, splits: Splits, device: torch.device | str, *, batch: int = EVALUATION_BATCH
+) -> Iterator[Tensor]:
+    """``images`` in order, normalised: (B, C, H, W) float32 on ``device``, the last batch as short as it comes out."""
+    for start in range(0, len(images), batch):
+        part = torch.tensor(images.images[start : start + batch])  # a copy: the array may be mapped from disk
+        yield normalise(part.to(device), splits)
+
+
+def evaluate(
+    network: nn.Module,
+    images: Images,
+    splits: Splits,
+    *,
+    device: torch.device | str,
+    batch: int = EVALUATION_BATCH,
+    observe: Observer | None = None,
+) -> Evaluation:
+    """Classify ``images`` in eval mode and in fp32, as the spikes are counted; the mode is restored."""
+    logits = []
+    with _eval_mode(network), torch.no_grad():
+        for part in batches(images, splits, device, batch=batch):
+            logits.append(network(part, observe=observe).cpu())
+    scores, labels = torch.cat(logits), torch.tensor(images.labels)
+    predicted = scores.argmax(dim=1)
+    correct = int((predicted == labels).sum())
+    return Evaluation(
+        loss=float(functional.cross_entropy(scores, labels)),
+        accuracy=correct / len(images),
+        macro_f1=macro_f1(labels, predicted),
+        correct=correct,
+        count=len(images),
+    )
+
+
+def macro_f1(labels: Tensor, predicted: Tensor) -> float:
+    """Mean F1 over the classes that occur in ``labels`` or ``predicted``, as scikit-learn's ``average="macro"``."""
+    size = int(torch.maximum(labels, predicted).max()) + 1
+    hits = labels[labels == predicted].bincount(minlength=size).double()
+    both = labels.bincount(minlength=size) + predicted.bincount(minlength=size)  # TP + FN + TP + FP
+    occurs = both > 0
+    return float((2 * hits[occurs] / both[occurs]).mean())
+
+
+@contextlib.contextmanager
+def _eval_mode(network: nn.Module) -> Iterator[None]:
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)

@@ -1,0 +1,96 @@
+"""One gradient step of a training, decided by its number alone.
+
+Batch order, augmentation and dropout are drawn from generators seeded by (seed, epoch, step) and by nothing that ran
+before: a step that is done again after an interruption is the same step.
+"""
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snnkit.augment import flip_crop, normalise
+from snnkit.data import Splits
+from snnkit.recipe import Recipe
+
+
+class Stepper:
+    """The network, its optimizer, and the training images on the device as uint8."""
+
+    def __init__(
+        self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str
+    ) -> None:
+        self.network, self.splits, self.recipe, self.seed = network, splits, recipe, seed
+        self.device = torch.device(device)
+        self.images = torch.tensor(splits.train.images, device=self.device)  # (N, C, H, W)
+        self.labels = torch.tensor(splits.train.labels, device=self.device)
+        self.batch = min(recipe.batch, len(self.labels))
+        self.steps = len(self.labels) // self.batch  # per epoch
+        self.bf16 = uses_bf16(recipe, self.device)
+        self.optimizer = make_optimizer(network, recipe)
+
+    def step(self, epoch: int, step: int) -> tuple[float, int]:
+        """Do one step, both counted from 0: its loss and how many of its batch were right.
+
+        Where the loss is not finite, the weights are left as they were.
+        """
+        images, labels = self._batch(epoch, step)
+        torch.manual_seed(derived_seed(self.seed, "network", epoch, step))  # for dropout
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            logits = self.network(images)
+        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        if math.isfinite(loss.item()):
+            self._descend(loss, self.learning_rate(epoch, step))
+        return loss.item(), int((logits.argmax(dim=1) == labels).sum())
+
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """Of the step's middle, so that neither the first step nor the last has none."""
+        return self.recipe.learning_rate((epoch * self.steps + step + 0.5) / (self.recipe.epochs * self.steps))
+
+    def _batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        order = torch.randperm(len(self.labels), generator=_generator(self.seed, "order", epoch))
+        picked = order[step * self.batch : (step + 1) * self.batch].to(self.device)
+        images = self.images[picked]
+        if self.recipe.augment == "flip_crop":
+            images = flip_crop(images, _generator(self.seed, "augment", epoch, step))
+        return normalise(images, self.splits).contiguous(memory_format=torch.channels_last), self.labels[picked]
+
+    def _descend(self, loss: Tensor, rate: float) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if self.recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weight decay on the weights of convolutions alone: biases and BatchNorm have none."""
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+
+
+def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
+    """``auto`` is bf16 where the hardware multiplies it: 1.5 to 2 times faster on a CPU with AVX512-BF16."""
+    if recipe.precision != "auto":
+        return recipe.precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def derived_seed(seed: int, *place: object) -> int:
+    """A seed of its own for each place, 0 .. 2**56 - 1."""
+    return int.from_bytes(hashlib.sha256(repr((seed, *place)).encode()).digest()[:7])
+
+
+def _generator(seed: int, *place: object) -> torch.Generator:
+    return torch.Generator().manual_seed(derived_seed(seed, *place))

@@ -1,0 +1,189 @@
+"""The training loop: surrogate gradients through all time steps, an epoch a turn, resumed exactly where it stopped.
+
+A training that was interrupted after any step ends with the weights of one that was not, bit for bit (same device,
+number of threads and version of torch).
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from snnkit.data import Splits
+from snnkit.evaluation import Evaluation, evaluate
+from snnkit.plan import Conv
+from snnkit.recipe import Recipe
+from snnkit.steps import Stepper
+
+
+@dataclass(frozen=True)
+class Epoch:
+    epoch: int  # 1-based
+    train_loss: float  # with label smoothing and augmentation, mean over the epoch's steps
+    train_accuracy: float  # of the same batches, so of weights that still changed
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float  # at its last step
+    wall_s: float  # training and validation; time lost to an interruption left out
+
+
+class TrainingStopped(Exception):  # noqa: N818  # an outcome, not an error
+    """Training ended early for a reason of its own; ``history`` holds the epochs that were finished."""
+
+    def __init__(self, reason: str, history: tuple[Epoch, ...]) -> None:
+        super().__init__(reason)
+        self.reason, self.history = reason, history
+
+
+@dataclass
+class Progress:
+    """Where a training stands: the finished epochs, and the sums of the one under way."""
+
+    history: list[Epoch] = field(default_factory=list)
+    step: int = 0  # the next one of the epoch under way
+    loss: float = 0.0
+    correct: int = 0
+    wall_s: float = 0.0
+
+
+def train(
+    network: nn.Module,
+    splits: Splits,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device | str,
+    checkpoint: Path | None = None,
+    checkpoint_every_s: float = 30.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Epoch]:
+    """Train ``network`` in place, yielding after each epoch.
+
+    Where there is a file ``checkpoint``, training continues from it, and its finished epochs are yielded again first: a
+    caller sees the same epochs whether or not there was an interruption. It is written at the end of each epoch, and
+    within one every ``checkpoint_every_s``.
+
+    Raises:
+        TrainingStopped: the loss is not finite, the network is dead, or it does no better than chance.
+        CheckpointError: the checkpoint is corrupt or of another training.
+        OSError: the checkpoint cannot be written; the one before it is untouched.
+    """
+    # mypy knows no overload with both; channels_last is 1.2 to 1.4 times faster on a CPU, in fp32 and in bf16
+    network.to(device).to(memory_format=torch.channels_last)
+    stepper = Stepper(network, splits, recipe, seed=seed, device=device)
+    progress = _resumed(checkpoint, stepper)
+    yield from tuple(progress.history)
+    while len(progress.history) < recipe.epochs:
+        began, saved = clock() - progress.wall_s, clock()
+        network.train()
+        while progress.step < stepper.steps:
+            _advance(progress, stepper)
+            if checkpoint is not None and clock() - saved >= checkpoint_every_s:
+                progress.wall_s = clock() - began
+                save_checkpoint(checkpoint, _state(stepper, progress))
+                saved = clock()
+        watch = SpikeWatch()
+        validation = evaluate(network, splits.validation, splits, device=device, observe=watch)
+        epoch = _finished(progress, stepper, validation, clock() - began)
+        progress = Progress([*progress.history, epoch])
+        if reason := _why_stop(progress.history, watch.silent(), splits, recipe):
+            raise TrainingStopped(reason, tuple(progress.history))
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, _state(stepper, progress))
+        yield epoch
+
+
+class SpikeWatch:
+    """An observer that notes which layers are active at all."""
+
+    def __init__(self) -> None:
+        self._active: dict[str, Tensor] = {}
+
+    def __call__(self, conv: Conv, incoming: Tensor, outgoing: Tensor | None) -> None:
+        if outgoing is not None:
+            active = outgoing.any()
+            self._active[conv.name] = self._active[conv.name] | active if conv.name in self._active else active
+
+    def silent(self) -> tuple[str, ...]:
+        return tuple(name for name, active in self._active.items() if not active)
+
+
+def chance_accuracy(labels: Tensor) -> float:
+    """What guessing the most frequent class reaches, and two standard errors of it."""
+    share = float(labels.bincount().max()) / len(labels)
+    return share + 2 * math.sqrt(share * (1 - share) / len(labels))
+
+
+def _advance(progress: Progress, stepper: Stepper) -> None:
+    epoch = len(progress.history)
+    loss, correct = stepper.step(epoch, progress.step)
+    if not math.isfinite(loss):
+        reason = f"loss is {loss} at epoch {epoch + 1}, step {progress.step + 1}; try a lower lr, or clip_norm: 1"
+        raise TrainingStopped(reason, tuple(progress.history))
+    progress.step += 1
+    progress.loss += loss
+    progress.correct += correct
+
+
+def _finished(progress: Progress, stepper: Stepper, validation: Evaluation, wall_s: float) -> Epoch:
+    return Epoch(
+        epoch=len(progress.history) + 1,
+        train_loss=progress.loss / stepper.steps,
+        train_accuracy=progress.correct / (stepper.steps * stepper.batch),
+        val_loss=validation.loss,
+        val_accuracy=validation.accuracy,
+        learning_rate=stepper.learning_rate(len(progress.history), stepper.steps - 1),
+        wall_s=wall_s,
+    )
+
+
+def _why_stop(history: list[Epoch], silent: tuple[str, ...], splits: Splits, recipe: Recipe) -> str | None:
+    """A silent layer ends a training only where accuracy is at chance: a network lives with a silent branch."""
+    last = history[-1]
+    if not math.isfinite(last.val_loss):
+        return f"validation loss is {last.val_loss} after epoch {last.epoch}; try a lower lr, or clip_norm: 1"
+    chance = chance_accuracy(torch.tensor(splits.validation.labels))
+    if silent and last.val_accuracy <= chance:
+        where = f"{', '.join(silent)} over {len(splits.validation):,} validation images"
+        return f"dead network: after epoch {last.epoch} no spike in {where}, and accuracy is at chance"
+    if last.epoch == recipe.chance_patience and max(epoch.val_accuracy for epoch in history) <= chance:
+        return f"accuracy is at chance (up to {chance:.3f}) after {last.epoch} epochs: {last.val_accuracy:.3f}"
+    return None
+
+
+def _resumed(checkpoint: Path | None, stepper: Stepper) -> Progress:
+    if checkpoint is None or not checkpoint.exists():
+        return Progress()
+    state = load_checkpoint(checkpoint)
+    if state.get("training") != _identity(stepper):
+        raise CheckpointError(f"{checkpoint}: of another network, recipe, data or seed; move it away to start anew")
+    stepper.network.load_state_dict(state["network"])
+    stepper.optimizer.load_state_dict(state["optimizer"])
+    progress = state["progress"]
+    return Progress(**progress | {"history": [Epoch(**epoch) for epoch in progress["history"]]})
+
+
+def _state(stepper: Stepper, progress: Progress) -> dict[str, Any]:
+    return {
+        "training": _identity(stepper),
+        "network": stepper.network.state_dict(),
+        "optimizer": stepper.optimizer.state_dict(),
+        "progress": asdict(progress),
+    }
+
+
+def _identity(stepper: Stepper) -> str:
+    """A digest of what must be the same for a checkpoint to be continued."""
+    splits = stepper.splits
+    shapes = {name: list(tensor.shape) for name, tensor in stepper.network.state_dict().items()}
+    parts = [repr(stepper.network), shapes, stepper.recipe.model_dump(), stepper.seed]
+    parts += [splits.describe(), splits.mean, splits.std]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
