@@ -182,14 +182,11 @@ ALL_SECTIONS = ("study", *SECTIONS, "candidates", "reference", "profiles")
 
 
 def section_problems(document: Document) -> Iterator[Problem]:
-    """Top-level keys that are no sections, and the two sections of the tree that have no default."""
+    """Top-level keys that are no sections."""
     for key in document.tree:
         if key not in ALL_SECTIONS:
             text = f"unknown section; allowed are {listed(ALL_SECTIONS)}{nearest(key, ALL_SECTIONS)}"
             yield Problem(document.place((key,)), key, text)
-    for key, example in (("network", "{family: squeezenet}"), ("data", "{name: cifar10}")):
-        if key not in document.tree:
-            yield Problem(document.place(()), key, f"is missing; write {key}: {example}")
 
 
 def tree_models(document: Document, overrides: Mapping[str, Leaf]) -> tuple[dict[str, Model], list[Problem]]:
@@ -205,7 +202,10 @@ def tree_models(document: Document, overrides: Mapping[str, Leaf]) -> tuple[dict
                 models[section] = FAMILIES[given].design
             continue
         del models[section]
-        if section in document.tree:
+        if section not in document.tree:
+            text = f"is missing; write {section}: {{{key}: {next(iter(registry))}}}"
+            found.append(Problem(document.place(()), section, text))
+        else:
             path = f"{section}.{key}"
             said = "is missing" if given is None else f"given {shown(given)}"
             text = f"{said}; allowed are {listed(registry)}{nearest(str(given), registry)}"

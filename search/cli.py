@@ -252,8 +252,11 @@ def _options(
     runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
     executor: str, address: str | None, device: str, data: Path | None,
 ) -> Any:  # fmt: skip
+    import optuna
+
     from search.launch import Options
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         seconds = None if time is None else durations.parse(time)
     except ValueError as error:

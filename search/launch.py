@@ -53,7 +53,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
         (folder / SPACE).write_text(header.space_yaml, encoding="utf-8")
         budget = Budget(
             options.trials if options.trials is not None else space.study.budget.trials,
-            options.seconds if options.seconds is not None else space.study.budget.time_s,
+            options.seconds if options.seconds is not None else space.study.budget.seconds,
         )
         return _drive(opened, space, options, budget, console)
 
@@ -78,7 +78,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         if interrupted:
             console.print(f"trials {_numbers(interrupted)} were interrupted: they go on from their checkpoints")
         if options.trials is None and options.seconds is None:
-            budget = Budget(space.study.budget.trials, space.study.budget.time_s)
+            budget = Budget(space.study.budget.trials, space.study.budget.seconds)
         else:
             trained = len([t for t in read_study(url, name).trials if t.status in TRAINED])
             budget = Budget(None if options.trials is None else trained + options.trials, options.seconds)
@@ -125,7 +125,7 @@ def _drive(opened: Study, space: Space, options: Options, budget: Budget, consol
     url = _url(opened.folder, options)
     crew = crew_of(options, opened.folder)
     over = tuple(t for t in read_study(url, header.name).trials if t.status not in ("running", "waiting"))
-    console.print(announcement(header, budget, crew, opened.folder), highlight=False)
+    console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
     execute = executors.load(options.executor)
     with watching(console, header.name) as watch:
         driver = Driver(opened, budget, over, watch)

@@ -24,14 +24,12 @@ def tpe(seed: int) -> BaseSampler:
     """Tree-structured Parzen estimators over groups of dials that are active together (Bergstra et al. 2011)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, group=True, warn_independent_sampling=False)
+        return TPESampler(seed=seed, multivariate=True, group=True)
 
 
 def gp(seed: int) -> BaseSampler:
     """A Gaussian process with noisy expected hypervolume improvement; conditional dials are drawn at random."""
-    return optuna.samplers.GPSampler(
-        seed=seed, n_startup_trials=10, deterministic_objective=False, warn_independent_sampling=False
-    )
+    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, deterministic_objective=False)
 
 
 def nsga2(seed: int) -> BaseSampler:

@@ -10,6 +10,7 @@ failed, duplicate -> FAIL (no sampler counts it).
 
 import itertools
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -231,7 +232,9 @@ def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
         for name, params in space.candidates.items():
             if name not in queued:
                 study.enqueue_trial(dict(params), user_attrs={"name": name})
-        study.set_metric_names([objective.name for objective in header.objectives])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names([objective.name for objective in header.objectives])  # for optuna-dashboard
         study.set_user_attr("header", header.model_dump(mode="json"))  # last: what has a header is whole
     return Study(study, space, header, folder)
 

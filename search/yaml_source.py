@@ -83,7 +83,8 @@ def _parse(text: str, file: str, places: dict[Keys, Place]) -> Tree:
         line = text.count("\n", 0, error.position) + 1
         raise _file_error(file, "a character that no text has; a space is a text file", line) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        opened = any(word in str(error.context) for word in ("flow", "quoted"))  # where it began is what to mend
+        mark = error.context_mark if opened else error.problem_mark or error.context_mark
         raise _file_error(file, _syntax(error), mark.line + 1 if mark else 1) from None
 
 
@@ -224,8 +225,12 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem or error.context or "cannot be parsed")
     if "'\\t'" in problem:
         return "a tab; YAML is indented with spaces"
+    if "quoted" in str(error.context):
+        return "a quote that is not closed; close it, or double the quotes inside"
+    if "flow" in str(error.context):
+        return f"a bracket that is not closed as it should be ({problem}); look for a missing ',', '}}' or ']'"
     if "mapping values are not allowed" in problem:
         return "a ':' where none can stand; indent with care, and put text that holds ': ' in quotes"
     if "could not find expected ':'" in problem:
         return "a key without ':'; write 'key: value'"
-    return f"no YAML: {problem}; check the indentation, brackets and quotes above this line"
+    return f"no YAML: {problem}; check the indentation and quotes above this line"

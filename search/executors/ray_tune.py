@@ -20,7 +20,7 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")  # never read back
 
 import ray
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.search import Searcher
@@ -57,6 +57,7 @@ def execute(source: Source, crew: Crew) -> None:
             name="tune",
             storage_path=crew.scratch,
             failure_config=FailureConfig(max_failures=RETRIES),
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),  # trials keep their own
             callbacks=[_Watch(source, jobs)],
             verbose=0,
             progress_reporter=_Silent(),
@@ -105,11 +106,18 @@ class _Worker(tune.Trainable):  # type: ignore[misc]  # ray ships no types
             self._events = run(self._job, self._placement)
         event = next(self._events)
         if isinstance(event, TrialRecord):
-            return {"record": event.model_dump(mode="json"), "done": True}
-        return {"epoch_record": event.model_dump(mode="json")}
+            return {"record": event.model_dump_json(), "done": True}  # as text: Tune flattens mappings
+        return {"epoch_record": event.model_dump_json()}
 
 
-class _Jobs(Searcher):  # type: ignore[misc]  # ray ships no types
+class _Unpickled:
+    """Tune pickles its searcher and callbacks to disk, never to be read back: ours would hold the database's address."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Jobs(_Unpickled, Searcher):  # type: ignore[misc]  # ray ships no types
     """Tune's questions and answers, passed on. Never raises: Tune would train a finished trial again."""
 
     def __init__(self, source: Source, crew: Crew) -> None:
@@ -127,12 +135,12 @@ class _Jobs(Searcher):  # type: ignore[misc]  # ray ships no types
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if "epoch_record" in result:
-            self._source.epoch(self._numbers[trial_id], EpochRecord.model_validate(result["epoch_record"]))
+            self._source.epoch(self._numbers[trial_id], EpochRecord.model_validate_json(result["epoch_record"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if result is not None and "record" in result:
             del self._numbers[trial_id]
-            self._source.finished(TrialRecord.model_validate(result["record"]))
+            self._source.finished(TrialRecord.model_validate_json(result["record"]))
 
     def abandon(self, trial: TuneTrial) -> None:
         """Tune has given a trial up without a record: its worker died too often."""
@@ -141,9 +149,6 @@ class _Jobs(Searcher):  # type: ignore[misc]  # ray ships no types
             cause = str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
             self._source.lost(number, f"its worker died {RETRIES + 1} times", cause)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its searcher to disk; ours holds the database's address
-
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's database is the only state."""
 
@@ -151,7 +156,7 @@ class _Jobs(Searcher):  # type: ignore[misc]  # ray ships no types
         """Nothing to restore: see `save`."""
 
 
-class _Watch(Callback):  # type: ignore[misc]  # ray ships no types
+class _Watch(_Unpickled, Callback):  # type: ignore[misc]  # ray ships no types
     """Sees every trial that Tune ended without telling the searcher, and ends the loop on request."""
 
     def __init__(self, source: Source, jobs: _Jobs) -> None:

@@ -1,0 +1,192 @@
+"""One candidate, from its job to its record: load, build, train, count, price. Runs in a worker; imports torch.
+
+Everything of it lies in the job's folder: ``checkpoint.pt`` while it trains, ``weights.pt`` once it has, ``log.txt``,
+``result.json``. The record is written before it is handed back, so that a driver that dies loses nothing.
+"""
+
+import json
+import logging
+import time
+import traceback
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from reports.record import EpochRecord, LayerRecord, Metrics, TrialRecord
+from search.job import Job, Placement, outline, write_result
+from snnkit.activity import Activity, dense_twin, measure
+from snnkit.checkpoint import CheckpointError, load_checkpoint, set_aside
+from snnkit.data import DataChoice, DataSet, Splits, load, splits
+from snnkit.energy import Pricing, all_prices
+from snnkit.evaluation import Evaluation, batches, evaluate
+from snnkit.network import Network
+from snnkit.training import TrainingStopped, train
+from snnkit.values import Value
+
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.pt"
+STARTS = "starts.json"
+IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
+
+logger = logging.getLogger(__name__)
+Events = Generator[EpochRecord, None, TrialRecord]
+
+
+def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
+    """Train ``job`` epoch by epoch; the last event is its record, whatever happened. Only interruptions get out."""
+    record = outline(job).model_copy(update={"started_at": time.time(), "device": device_name(placement)})
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        torch.set_num_threads(placement.threads)
+        record = record.model_copy(update={"restarts": _count_start(job.folder)})
+        _log(job.folder, f"event=start restarts={record.restarts} device={record.device!r} params={json.dumps(job.params)}")
+        record = yield from _train(job, placement, record)
+    except TrainingStopped as stop:
+        history = tuple(EpochRecord(**asdict(epoch)) for epoch in stop.history)
+        record = record.model_copy(update={"status": "stopped", "reason": stop.reason, "history": history})
+    except Exception as error:  # the one place where a trial's failure becomes a record
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        record = record.model_copy(update={"status": "failed", "reason": reason, "traceback": traceback.format_exc()})
+    yield _kept(job.folder, record.model_copy(update={"finished_at": time.time(), "wall_s": _spent(record)}))
+
+
+def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
+    candidate, device = job.candidate, placement.device
+    parts = _parts(candidate.data, placement.data_root, job.seed)
+    network = Network(candidate.plan(), candidate.neuron, candidate.encoding, seed=job.seed)
+    checkpoint = job.folder / CHECKPOINT
+    _discard_unusable(checkpoint)
+    history: list[EpochRecord] = []
+    for epoch in train(network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint):
+        history.append(EpochRecord(**asdict(epoch)))
+        _log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
+        yield history[-1]
+    activity = measure(network, batches(parts.validation, parts, device))
+    test = evaluate(network, parts.test, parts, device=device)
+    complete = record.model_copy(update={
+        "status": "complete",
+        "history": tuple(history),
+        "metrics": _metrics(activity, history[-1].val_accuracy, test, candidate.energy),
+        "layers": _layers(activity, candidate.energy),
+    })  # fmt: skip
+    _save_weights(network, job.folder)
+    return complete
+
+
+def _metrics(activity: Activity, accuracy: float, test: Evaluation, pricing: Pricing) -> Metrics:
+    twin = all_prices(dense_twin(activity.plan), pricing.sram)
+    return Metrics(
+        accuracy=accuracy,
+        test_accuracy=test.accuracy,
+        test_f1=test.macro_f1,
+        params=activity.plan.params,
+        dense_macs=activity.plan.dense_macs,
+        macs=activity.macs,
+        acs=activity.acs,
+        spikes=activity.spikes,
+        firing_rate=activity.firing_rate,
+        timesteps=activity.timesteps,
+        energy_mj={key: energy.total_mj for key, energy in all_prices(activity, pricing.sram).items()},
+        twin_energy_mj={key: energy.total_mj for key, energy in twin.items()},
+    )
+
+
+def _layers(activity: Activity, pricing: Pricing) -> tuple[LayerRecord, ...]:
+    prices = all_prices(activity, pricing.sram)
+    return tuple(
+        LayerRecord(
+            name=layer.name,
+            macs=layer.macs,
+            acs=layer.acs,
+            dense_macs=layer.dense_macs,
+            spikes_in=layer.spikes_in,
+            spikes_out=layer.spikes_out,
+            neurons=layer.neurons,
+            firing_rate=layer.firing_rate,
+            params=layer.conv.params,
+            energy_mj={key: energy.layers[layer.name] for key, energy in prices.items()},
+        )
+        for layer in activity.layers
+    )
+
+
+@lru_cache(maxsize=1)  # a worker trains one candidate after the other on the same images
+def _data(name: str, root: Path | None) -> DataSet:
+    return load(name, root)
+
+
+@lru_cache(maxsize=1)
+def _parts(choice: DataChoice, root: Path | None, seed: int) -> Splits:
+    return splits(_data(choice.name, root), choice, seed)
+
+
+def device_name(placement: Placement) -> str:
+    """``cpu (1 thread)`` or ``cuda: NVIDIA H200``."""
+    if placement.device == "cuda":
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return f"cpu ({placement.threads} thread{'s' if placement.threads > 1 else ''})"
+
+
+class _Starts(Value):
+    """How often a trial was started, and how often of late without having got any further."""
+
+    starts: int = 0
+    idle: int = 0
+    checkpoint_ns: int = 0
+
+
+def _count_start(folder: Path) -> int:
+    """The number of earlier starts. Raises RuntimeError where too many of them in a row led nowhere."""
+    path, checkpoint = folder / STARTS, folder / CHECKPOINT
+    try:
+        before = _Starts.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        before = _Starts()
+    now_ns = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    idle = before.idle + 1 if before.starts and now_ns == before.checkpoint_ns else 0
+    path.write_text(_Starts(starts=before.starts + 1, idle=idle, checkpoint_ns=now_ns).model_dump_json())
+    if idle >= IDLE_STARTS:
+        raise RuntimeError(f"started {before.starts + 1} times, the last {idle + 1} without getting any further; given up")
+    return before.starts
+
+
+def _discard_unusable(checkpoint: Path) -> None:
+    """A checkpoint that cannot be read is kept under another name, and training starts from the beginning."""
+    try:
+        load_checkpoint(checkpoint)
+    except FileNotFoundError:
+        return
+    except CheckpointError as error:
+        _log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+
+
+def _save_weights(network: Network, folder: Path) -> None:
+    partial = folder / f"{WEIGHTS}.partial"
+    torch.save(network.state_dict(), partial)
+    partial.replace(folder / WEIGHTS)
+
+
+def _spent(record: TrialRecord) -> float:
+    """Seconds of work: all epochs, and in a trial that was never interrupted what came around them too."""
+    epochs = sum(epoch.wall_s for epoch in record.history)
+    return epochs if record.restarts or record.started_at is None else max(epochs, time.time() - record.started_at)
+
+
+def _kept(folder: Path, record: TrialRecord) -> TrialRecord:
+    """The record, on disk where the disk takes it; the driver gets it in any case."""
+    try:
+        write_result(folder, record)
+        _log(folder, f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("result not written folder=%s error=%s", folder, error)
+    return record
+
+
+def _log(folder: Path, line: str) -> None:
+    with open(folder / "log.txt", "a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")

@@ -1,0 +1,160 @@
+"""Studies and trials as a terminal shows them."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from reports.front import StatusSummary, front_trials
+from reports.record import ModuleState, StudyRecord, TrialRecord
+from reports.reproduce import train_again
+from reports.wording import amount, duration
+from search.objectives import OBJECTIVES
+from snnkit.data import Status
+
+STYLES = {"kept": "green", "removed": "red strike", "resized": "yellow"}
+
+
+def figure(objective: str, value: float) -> str:
+    """An objective's value with its unit: ``0.412``, ``0.0295 mJ``, ``599,130``."""
+    unit = OBJECTIVES[objective].unit
+    return f"{amount(objective, value)} {unit}" if unit not in ("", "ratio") else amount(objective, value)
+
+
+def strip(modules: tuple[ModuleState, ...]) -> Text:
+    """Modules in one line: kept green, resized yellow, removed struck out."""
+    text = Text()
+    for module in modules:
+        text.append(module.name.removeprefix("fire"), style=STYLES[module.state])
+        text.append(" ")
+    return text
+
+
+def status_table(summaries: list[StatusSummary]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("study", "trials", "front", "best", "trained for", "last trial"):
+        table.add_column(column)
+    for found in summaries:
+        counts = " · ".join(f"{count} {status}" for status, count in found.counts.items())
+        best = "\n".join(
+            f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial}{' ' + b.name if b.name else ''})"
+            for b in found.best
+        )
+        last = f"{duration(time.time() - found.last_finished_at)} ago" if found.last_finished_at else ""
+        table.add_row(
+            escape(found.study), counts, str(len(found.front)), escape(best), duration(found.training_s), last
+        )
+    return table
+
+
+def front_table(study: StudyRecord) -> Table:
+    """The non-dominated candidates, best in the first objective first."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("trial", justify="right")
+    table.add_column("candidate")
+    for objective in study.header.objectives:
+        table.add_column(objective.name, justify="right")
+    table.add_column("test accuracy", justify="right")
+    table.add_column("modules")
+    for trial in front_trials(study):
+        values = [figure(o.name, trial.values[o.name]) for o in study.header.objectives]
+        test = f"{trial.metrics.test_accuracy:.3f}" if trial.metrics else ""
+        table.add_row(str(trial.number), escape(trial.name or ""), *values, test, strip(trial.modules))
+    return table
+
+
+def ending(study: StudyRecord, folder: Path) -> RenderableType:
+    """What a launch ends with: the front, the files, and what to type next."""
+    name = study.header.name
+    complete = sum(trial.status == "complete" for trial in study.trials)
+    failed = [trial for trial in study.trials if trial.status == "failed"]
+    parts: list[RenderableType] = [Text()]
+    if complete:
+        parts += [
+            Text(f"the front of {name}, of {complete} trained candidates", style="bold"),
+            front_table(study),
+            Text(),
+        ]
+    else:
+        parts.append(Text("no candidate was trained to the end", style="bold red"))
+    for trial in failed[:3]:
+        parts.append(
+            Text(f"trial {trial.number} failed: {trial.reason}   (snnsearch show {name} {trial.number})", style="red")
+        )
+    parts += [
+        Text(f"report    {folder / 'report.html'}   open it: snnsearch report {name} --open"),
+        Text(f"go on     snnsearch resume {name} --time 20m"),
+    ]
+    return Group(*parts)
+
+
+def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
+    """One trial whole: figures, modules, layers, reason or traceback, and how to train it again."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row("trial", Text(f"{trial.number} {trial.name or ''}".strip(), style="bold"))
+    grid.add_row("status", trial.status + (f": {escape(trial.reason)}" if trial.reason else ""))
+    for module in trial.modules:
+        grid.add_row(module.name, Text(f"{module.state:<8} {module.detail}", style=STYLES[module.state]))
+    for path, value in trial.params.items():
+        grid.add_row("dial", f"{path} = {value}")
+    parts: list[RenderableType] = [grid]
+    if trial.metrics is not None:
+        parts += [Text(), _figures(trial), Text(), _layers(study, trial)]
+    if trial.traceback:
+        parts += [Text(), Text(trial.traceback)]
+    return Group(*parts, Text(), Text(f"train it again:\n  {train_again(study, trial)}", overflow="fold"))
+
+
+def _figures(trial: TrialRecord) -> RenderableType:
+    metrics = trial.metrics
+    assert metrics is not None
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    grid.add_row("accuracy", f"{metrics.accuracy:.4f} on validation (what the search sees)")
+    grid.add_row("test", f"{metrics.test_accuracy:.4f}, macro F1 {metrics.test_f1:.4f}, looked at once, after training")
+    grid.add_row("parameters", f"{metrics.params:,}")
+    grid.add_row(
+        "operations", f"{metrics.macs:,.0f} MACs and {metrics.acs:,.0f} ACs per inference, T = {metrics.timesteps}"
+    )
+    grid.add_row("spikes", f"{metrics.spikes:,.0f} per inference, firing rate {metrics.firing_rate:.4f}")
+    for price, energy in metrics.energy_mj.items():
+        twin = metrics.twin_energy_mj[price]
+        grid.add_row(
+            price,
+            f"{energy:.4g} mJ; its CNN twin {twin:.4g} mJ, {twin / energy:.2f} times as much" if energy else "0 mJ",
+        )
+    grid.add_row(
+        "trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}"
+    )
+    return grid
+
+
+def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("layer", "MACs", "ACs", "spikes out", "firing rate", "params", f"{study.header.price} mJ"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for layer in trial.layers:
+        rate = "" if layer.firing_rate is None else f"{layer.firing_rate:.4f}"
+        energy = layer.energy_mj.get(study.header.price, 0.0)
+        table.add_row(
+            layer.name, f"{layer.macs:,.0f}", f"{layer.acs:,.0f}", f"{layer.spikes_out:,.0f}", rate,
+            f"{layer.params:,}", f"{energy:.3g}",
+        )  # fmt: skip
+    return table
+
+
+def data_table(found: Sequence[Status]) -> Table:
+    """Data sets, and where they lie or what to put where."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("data set", "here", "where"):
+        table.add_column(column, overflow="fold")
+    for each in found:
+        table.add_row(each.name, "yes" if each.there else "no", escape(each.detail))
+    return table
