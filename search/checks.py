@@ -209,5 +209,5 @@ def tree_models(document: Document, overrides: Mapping[str, Leaf]) -> tuple[dict
             path = f"{section}.{key}"
             said = "is missing" if given is None else f"given {shown(given)}"
             text = f"{said}; allowed are {listed(registry)}{nearest(str(given), registry)}"
-            found.append(Problem(document.place((section, key)), path, text))
+            found.append(Problem(SET if path in overrides else document.place((section, key)), path, text))
     return models, found

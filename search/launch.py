@@ -51,11 +51,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
         header = header_of(space, options)
         opened = study.create(header, space, folder, url)
         (folder / SPACE).write_text(header.space_yaml, encoding="utf-8")
-        budget = Budget(
-            options.trials if options.trials is not None else space.study.budget.trials,
-            options.seconds if options.seconds is not None else space.study.budget.seconds,
-        )
-        return _drive(opened, space, options, budget, console)
+        return _drive(opened, space, options, _budget(space, options), console)
 
 
 def resume(name: str, options: Options, console: Console) -> StudyRecord:
@@ -85,8 +81,23 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         return _drive(opened, space, options, budget, console)
 
 
+def preview(space: Space, options: Options) -> str:
+    """What `launch` would do, without fetching, writing or training anything."""
+    data = space.base.data
+    used = f"{data.subset:,} training images of " if data.subset else ""
+    header = _header(space, options, f"{used}{data.name}, {data.classes} classes")
+    folder = options.runs / space.study.name
+    text = announcement(header, _budget(space, options), crew_of(options, folder), folder)
+    return "\n".join([text, *(f"first     {name}" for name in space.candidates)])
+
+
 def header_of(space: Space, options: Options) -> StudyHeader:
-    """What is stored of a launch, once."""
+    """What is stored of a launch, once. Fetches the data if need be."""
+    parts = splits(load(space.base.data.name, options.data_root), space.base.data, space.study.seed)
+    return _header(space, options, parts.describe())
+
+
+def _header(space: Space, options: Options, data: str) -> StudyHeader:
     dials = len(space.dials)
     return StudyHeader(
         name=space.study.name,
@@ -101,12 +112,20 @@ def header_of(space: Space, options: Options) -> StudyHeader:
         dials=tuple(dial.path for dial in space.dials),
         candidates=tuple(space.candidates),
         references=space.reference,
-        data=splits(load(space.base.data.name, options.data_root), space.base.data, space.study.seed).describe(),
+        data=data,
         training=_training(space),
         created_at=time.time(),
         commit=machine.commit(),
         versions=machine.versions(),
         machine=machine.describe(options.device),
+    )
+
+
+def _budget(space: Space, options: Options) -> Budget:
+    """The space's, with what the command line says in its place."""
+    return Budget(
+        options.trials if options.trials is not None else space.study.budget.trials,
+        options.seconds if options.seconds is not None else space.study.budget.seconds,
     )
 
 

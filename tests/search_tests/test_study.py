@@ -1,0 +1,186 @@
+"""The Optuna study as the only truth: nothing lost, nothing twice, and the same answers after an interruption."""
+
+import random
+from pathlib import Path
+
+import optuna
+import pytest
+from untrained import SPACES, header_for, trained
+
+from reports.ledger import read_study, sqlite_url
+from search import study
+from search.errors import InputError
+from search.job import outline, write_result
+from search.space import load_space
+from search.study import Study
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def create(space, folder: Path, **changes) -> Study:
+    folder.mkdir(parents=True, exist_ok=True)
+    header = header_for(space, folder.parent)
+    return study.create(header, space, folder, sqlite_url(folder / "study.db"))
+
+
+def reopen(space, folder: Path) -> Study:
+    url = sqlite_url(folder / "study.db")
+    opened = study.resume(study.load_header(space.study.name, url), space, folder, url)
+    opened.recover()
+    return opened
+
+
+def read(space, folder: Path):
+    return read_study(sqlite_url(folder / "study.db"), space.study.name)
+
+
+def ignore(record):
+    return None
+
+
+def drive(opened: Study, trials: int) -> None:
+    for _ in range(trials):
+        job = opened.next(ignore)
+        assert job is not None
+        opened.finish(trained(job))
+
+
+def test_named_candidates_run_first_in_the_order_of_the_file(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    names = []
+    for _ in smoke.candidates:
+        job = opened.next(ignore)
+        names.append(job.name)
+        opened.finish(trained(job))
+    assert names == list(smoke.candidates)
+    assert opened.next(ignore).name is None
+
+
+def test_finished_record_comes_back_as_it_was(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    job = opened.next(ignore)
+    told = opened.finish(trained(job))
+    assert read(smoke, tmp_path / "s").trials[0] == told
+    assert set(told.values) == {"accuracy", "energy_mj", "params"}
+    assert told.values["energy_mj"] == told.metrics.energy_mj["horowitz45/exact"]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random", "auto"])
+def test_interrupted_study_asks_what_an_uninterrupted_one_asks(sampler, tmp_path):
+    space = load_space(SPACES / "smoke.yaml", overrides={"study.sampler": sampler})
+    drive(create(space, tmp_path / "whole"), 16)
+    opened = create(space, tmp_path / "cut")
+    rng = random.Random(1)
+    while sum(t.status == "complete" for t in read(space, tmp_path / "cut").trials) < 16:
+        if rng.random() < 0.4:
+            opened.next(ignore)  # killed while it trained: no result
+            opened = reopen(space, tmp_path / "cut")
+        drive(opened, 1)
+    whole, cut = read(space, tmp_path / "whole").trials, read(space, tmp_path / "cut").trials
+    assert cut == whole
+    assert [t.number for t in cut] == list(range(len(cut)))
+
+
+def test_candidate_is_never_trained_twice(tmp_path):
+    space = load_space(SPACES / "smoke.yaml", overrides={"study.sampler": "random", "study.constraints": "{}"})
+    opened, keys = create(space, tmp_path / "s"), []
+    while (job := opened.next(ignore)) is not None:
+        keys.append(job.candidate.key)
+        opened.finish(trained(job))
+    assert len(keys) == len(set(keys)) == space.size
+    duplicates = [t for t in read(space, tmp_path / "s").trials if t.status == "duplicate"]
+    assert duplicates
+    assert all(t.duplicate_of < t.number for t in duplicates)
+
+
+def test_constraint_is_checked_before_training(tmp_path):
+    space = load_space(SPACES / "smoke.yaml", overrides={"study.constraints": "{params: {max: 3000}}"})
+    opened, refused = create(space, tmp_path / "s"), []
+    for _ in range(12):
+        job = opened.next(refused.append)
+        assert job.static["params"] <= 3000
+        opened.finish(trained(job))
+    assert {t.name for t in refused} >= {"baseline", "no-fire3"}
+    assert all("params" in t.reason and t.static["params"] > 3000 for t in refused if t.status == "refused")
+
+
+def test_refused_proposal_is_followed_by_one_that_is_not(tmp_path):
+    space = load_space(
+        SPACES / "smoke.yaml", overrides={"study.constraints": "{params: {max: 1200}}", "candidates": "{}"}
+    )
+    opened, refused = create(space, tmp_path / "s"), []
+    for _ in range(8):
+        opened.finish(trained(opened.next(refused.append)))
+    numbers = [t.number for t in refused]
+    assert numbers  # the space has many candidates above the bound
+    assert not any(a + 1 == b for a, b in zip(numbers, numbers[1:], strict=False))
+
+
+def test_result_on_disk_that_was_not_told_is_told_by_the_next_driver(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    job = opened.next(ignore)
+    job.folder.mkdir(parents=True)
+    write_result(job.folder, trained(job))
+    again = study.resume(opened.header, smoke, tmp_path / "s", sqlite_url(tmp_path / "s" / "study.db"))
+    assert again.recover() == ([job.number], [])
+    assert read(smoke, tmp_path / "s").trials[job.number].status == "complete"
+
+
+def test_interrupted_trial_keeps_its_number_and_parameters(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    drive(opened, 4)
+    job = opened.next(ignore)
+    again = study.resume(opened.header, smoke, tmp_path / "s", sqlite_url(tmp_path / "s" / "study.db"))
+    assert again.recover() == ([], [job.number])
+    assert again.next(ignore) == job
+
+
+def test_truncated_result_is_not_taken_for_one(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    job = opened.next(ignore)
+    job.folder.mkdir(parents=True)
+    write_result(job.folder, trained(job))
+    path = job.folder / "result.json"
+    path.write_bytes(path.read_bytes()[:200])
+    assert reopen(smoke, tmp_path / "s").next(ignore) == job
+
+
+def test_lost_worker_is_a_failed_trial_with_its_reason(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    job = opened.next(ignore)
+    opened.lost(job.number, "its worker died 3 times", "Traceback …")
+    record = read(smoke, tmp_path / "s").trials[job.number]
+    assert (record.status, record.reason, record.traceback) == ("failed", "its worker died 3 times", "Traceback …")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("stopped", "PRUNED"), ("failed", "FAIL"), ("refused", "PRUNED"), ("duplicate", "FAIL")],
+)
+def test_trial_without_figures_has_no_values_for_a_sampler(status, state, smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    opened.finish(outline(opened.next(ignore), status=status, reason="because"))
+    told = optuna.load_study(study_name="smoke", storage=sqlite_url(tmp_path / "s" / "study.db")).trials[0]
+    assert (told.state.name, told.values) == (state, None)
+
+
+def test_launch_that_was_cut_short_can_be_repeated(smoke, tmp_path, monkeypatch):
+    url = sqlite_url(tmp_path / "s" / "study.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "set_user_attr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            create(smoke, tmp_path / "s")
+    with pytest.raises(InputError, match="never fully launched"):
+        study.load_header("smoke", url)
+    opened = create(smoke, tmp_path / "s")
+    drive(opened, 3)
+    assert [t.name for t in read(smoke, tmp_path / "s").trials] == list(smoke.candidates)
+
+
+@pytest.mark.parametrize(("change", "said"), [({}, "this same space"), ({"train.epochs": 9}, "another space")])
+def test_name_that_is_taken_is_refused_and_nothing_lost(change, said, smoke, tmp_path):
+    drive(create(smoke, tmp_path / "s"), 2)
+    before = read(smoke, tmp_path / "s")
+    with pytest.raises(InputError, match=f"{said}.*2 finished.*--name"):
+        create(load_space(SPACES / "smoke.yaml", overrides=change), tmp_path / "s")
+    assert read(smoke, tmp_path / "s") == before
