@@ -1,0 +1,81 @@
+// What an axis shows: its values, its scale and its ticks.
+
+const LOGARITHMIC = ["energy_mj", "params", "dense_macs", "macs", "acs", "spikes"];
+
+// value: of a candidate; published: of a reference point, undefined where the two cannot be compared.
+function axisOf(name) {
+  const objective = study.objectives.find((o) => o.name === name);
+  const axis = {
+    name,
+    label: objective ? objective.axis : "trial",
+    better: objective && objective.direction === "maximize" ? 1 : -1,
+    value: (trial) => trial.values[name],
+    published: () => undefined,
+    text: number,
+    log: state.log && LOGARITHMIC.includes(name),
+  };
+  if (name === "accuracy") {
+    const test = state.accuracy === "test";
+    axis.label = `${state.accuracy} accuracy`;
+    axis.value = (trial) => (test ? trial.test : trial.accuracy);
+    axis.published = (point) => (test ? point.accuracy : undefined);
+    axis.text = ratio;
+  } else if (name === "energy_mj") {
+    axis.label = `energy per inference, mJ, by ${state.price}`;
+    axis.value = energyOf;
+    axis.published = (point) => (point.price === state.price ? point.energy_mj : undefined);
+  } else if (name === "params") {
+    axis.published = (point) => point.params;
+  } else if (name === "firing_rate") {
+    axis.text = ratio;
+  } else if (name === "trial") {
+    axis.better = -1;
+    axis.value = (trial) => trial.number;
+  }
+  return axis;
+}
+
+// A scale from data to pixels: {at, ticks, log}.
+function scaleOf(values, from, to, wantsLog, count) {
+  let low = Math.min(...values);
+  let high = Math.max(...values);
+  const log = wantsLog && low > 0;
+  const up = log ? Math.log10 : (v) => v;
+  [low, high] = [up(low), up(high)];
+  const room = high > low ? (high - low) * 0.07 : log ? 0.2 : Math.abs(high) * 0.1 || 1;
+  [low, high] = [low - room, high + room];
+  const at = (value) => from + ((up(value) - low) / (high - low)) * (to - from);
+  return { at, log, ticks: log ? logTicks(low, high, count) : linearTicks(low, high, count) };
+}
+
+function linearTicks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((s) => s * power >= rough) * power;
+  const ticks = [];
+  for (let i = Math.ceil(low / step); i * step <= high; i += 1) ticks.push(+(i * step).toPrecision(12));
+  return ticks;
+}
+
+function logTicks(low, high, count) {
+  for (const steps of [[1, 1.5, 2, 3, 4, 5, 6, 8], [1, 2, 3, 5], [1, 2, 5], [1, 3], [1]]) {
+    const ticks = [];
+    for (let power = Math.floor(low); power <= high; power += 1) {
+      for (const step of steps) {
+        const place = power + Math.log10(step);
+        if (place >= low && place <= high) ticks.push(+(step * 10 ** power).toPrecision(6));
+      }
+    }
+    if (ticks.length <= count + 1 || steps.length === 1) return ticks;
+  }
+  return [];
+}
+
+// Points [x, y] that no other dominates, from the best x on.
+function staircase(points, betterX, betterY) {
+  const found = [];
+  for (const point of [...points].sort((a, b) => (b[0] - a[0]) * betterX || (b[1] - a[1]) * betterY)) {
+    if (!found.length || (point[1] - found.at(-1)[1]) * betterY > 0) found.push(point);
+  }
+  return found;
+}

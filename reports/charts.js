@@ -1,0 +1,74 @@
+// Line charts: hypervolume over time, and the training of one candidate.
+
+// lines: [{points: [[x, y]], kind}]; returns an svg of the given size.
+function lineChart(lines, { width, height, label, textX = short, zero = false, left = 38, step = false }) {
+  const all = lines.flatMap((line) => line.points);
+  const values = (i) => all.map((p) => p[i]);
+  const plot = { left, right: width - 8, top: 8, bottom: height - 20 };
+  const sx = scaleOf(values(0), plot.left, plot.right, false, width / 90);
+  const sy = scaleOf(zero ? [...values(1), 0] : values(1), plot.bottom, plot.top, false, height / 40);
+  const path = (points) => points.map(([x, y], i) => {
+    if (i === 0) return `M${sx.at(x)} ${sy.at(y)}`;
+    return step ? `H${sx.at(x)}V${sy.at(y)}` : `L${sx.at(x)} ${sy.at(y)}`;
+  }).join("");
+  const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label },
+    sy.ticks.map((t) => [
+      svg("line", { class: "gridline", x1: plot.left, x2: plot.right, y1: sy.at(t), y2: sy.at(t) }),
+      svg("text", { x: plot.left - 5, y: sy.at(t) + 4, "text-anchor": "end" }, short(t)),
+    ]),
+    sx.ticks.filter((t) => t >= 0).map((t) => svg("text", { x: sx.at(t), y: height - 5, "text-anchor": "middle" }, textX(t))),
+    svg("rect", { class: "frame", x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top }),
+    lines.map((line) => svg("path", { class: `line ${line.kind}`, d: path(line.points) })),
+    lines.filter((line) => line.points.length === 1).map((line) =>
+      svg("circle", { class: "rise", cx: sx.at(line.points[0][0]), cy: sy.at(line.points[0][1]), r: 3 })));
+  return { node, sx, sy, plot };
+}
+
+function trainingCharts(trial) {
+  if (!trial.history.length) return null;
+  const epochs = trial.history.map((row) => row[0]);
+  const line = (column, kind) => ({ kind, points: trial.history.map((row, i) => [epochs[i], row[column]]) });
+  const chart = (text, train, validation) => el("figure", {},
+    lineChart([line(train, "train"), line(validation, "validation")], {
+      width: 172, height: 118, left: 34, label: `${text} by epoch; last on validation ${trial.history.at(-1)[validation]}`,
+    }).node, el("figcaption", {}, `${text} by epoch`));
+  return el("div", {},
+    el("div", { class: "charts" }, chart("accuracy", 2, 4), chart("loss", 1, 3)),
+    el("p", { class: "legend" }, glyph("line", "validation"), glyph("trainline", "training")));
+}
+
+function drawHypervolume() {
+  const host = byId("hypervolume");
+  const steps = study.hypervolume;
+  if (!steps) return host.remove();
+  const byTime = state.against === "time";
+  const place = (s) => (byTime ? s.training_s : s.finished);
+  const width = Math.max(260, host.clientWidth - 18);
+  const { node, sx, sy, plot } = lineChart([{ kind: "", points: steps.map((s) => [place(s), s.value]) }], {
+    width, height: 230, step: true, label: `hypervolume, ${ratio(steps.at(-1).value)} at the end`,
+    textX: byTime ? duration : short, left: 46,
+  });
+  const rises = steps.filter((s, i) => i === 0 || s.value > steps[i - 1].value);
+  node.append(...rises.map((s) => svg("circle", { class: "rise", cx: sx.at(place(s)), cy: sy.at(s.value), r: 2.6 })));
+  const cursor = svg("line", { class: "cursor", y1: plot.top, y2: plot.bottom, visibility: "hidden" });
+  node.append(cursor);
+  const readout = el("span", {}, readoutOf(steps, steps.length - 1));
+  node.addEventListener("pointermove", (event) => {
+    const frame = node.getBoundingClientRect();
+    const x = ((event.clientX - frame.left) / frame.width) * width;
+    let at = 0;
+    steps.forEach((s, i) => { if (sx.at(place(s)) <= x + 3) at = i; });
+    cursor.setAttribute("x1", sx.at(place(steps[at])));
+    cursor.setAttribute("x2", sx.at(place(steps[at])));
+    cursor.setAttribute("visibility", "visible");
+    readout.textContent = readoutOf(steps, at);
+  });
+  host.replaceChildren(
+    el("div", { class: "title" }, el("b", {}, `Hypervolume against ${byTime ? "training time" : "finished candidates"}`), readout), node);
+}
+
+function readoutOf(steps, at) {
+  const s = steps[at];
+  const gain = s.value - (at ? steps[at - 1].value : 0);
+  return `${s.value.toFixed(4)} after ${s.finished} finished, ${duration(s.training_s)}${gain > 0 ? `; +${gain.toFixed(4)} by ${s.trial}` : ""}`;
+}

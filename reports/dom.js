@@ -1,0 +1,83 @@
+// Elements, numbers and the state that all parts of the page share.
+
+const study = JSON.parse(document.getElementById("study").textContent);
+const trials = new Map(study.trials.map((trial) => [trial.number, trial]));
+const state = {
+  price: study.price,
+  accuracy: "validation",
+  log: true,
+  large: 0, // which pair has the large panel
+  selected: study.selected,
+  hovered: null,
+  frontOnly: false,
+  sort: { key: "rank", ascending: true },
+  against: "trials",
+  open: { layers: true, training: true, energy: true },
+};
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(node, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (value === true) node.setAttribute(key, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+
+const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+const byId = (id) => document.getElementById(id);
+
+function number(value) {
+  if (value === null || value === undefined) return "";
+  if (Number.isInteger(value) || Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
+  return Math.abs(value) >= 1e-4 ? value.toPrecision(3) : value.toExponential(2);
+}
+
+const ratio = (value) => (value === null || value === undefined ? "" : value.toFixed(3));
+
+function short(value) {
+  if (value === 0) return "0";
+  for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
+    if (Math.abs(value) >= size) return `${+(value / size).toPrecision(3)}${unit}`;
+  }
+  return `${+value.toPrecision(3)}`;
+}
+
+function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const energyOf = (trial) => trial.energy[state.price];
+const isFront = (trial) => trial.rank === 0;
+const title = (trial) => (trial.name ? `${trial.name} (${trial.number})` : `candidate ${trial.number}`);
+
+function twinRatio(trial, price = state.price) {
+  return trial.energy[price] && trial.twin[price] !== undefined ? trial.twin[price] / trial.energy[price] : null;
+}
+
+// The modules of a candidate as a row of cells: full is kept, half full resized, hollow removed.
+function strip(trial) {
+  const told = (kind) => trial.modules.filter((m) => m[1] === kind).map((m) => m[0]);
+  const label = `removed: ${told("removed").join(", ") || "none"}; resized: ${told("resized").join(", ") || "none"}`;
+  const cells = trial.modules.map(([name, kind, detail]) =>
+    el("span", { class: `cell ${kind}`, title: `${name}: ${kind}${detail && kind !== "removed" ? `, ${detail}` : ""}` }));
+  return el("span", { class: "strip", role: "img", "aria-label": label }, cells);
+}
+
+// A group of radio buttons that looks like one switch.
+function choice(legend, name, options, chosen, change) {
+  return el("fieldset", {}, el("legend", {}, legend), options.map(([value, text]) =>
+    el("label", {}, el("input", {
+      type: "radio", name, value, checked: value === chosen, onchange: () => change(value),
+    }), text)));
+}
+
+function announce(text) {
+  byId("announce").textContent = text;
+}

@@ -1,0 +1,46 @@
+"""A study's report files, each replaced as a whole: a reader never sees half of one."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import ReportError
+from .html import page
+from .markdown import markdown
+from .record import StudyRecord
+from .tables import front_csv, front_json
+
+FILES: dict[str, Callable[[StudyRecord], str]] = {
+    "report.html": page,
+    "report.md": markdown,
+    "front.csv": front_csv,
+    "front.json": front_json,
+}
+
+
+def write_report(study: StudyRecord, folder: Path) -> tuple[Path, ...]:
+    """Writes every file of FILES into ``folder`` and returns their paths, the page first. Raises ReportError."""
+    texts = {folder / name: render(study) for name, render in FILES.items()}
+    for path, text in texts.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(path, text)
+        except OSError as error:
+            raise ReportError(
+                f"cannot write {path}: {error.strerror or error}. The study itself is safe in its database; make the "
+                f"folder writable or free some space, then: snnsearch report {study.header.name}"
+            ) from error
+    return tuple(texts)
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
