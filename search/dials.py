@@ -114,13 +114,15 @@ class Range:
 
     def canonical(self, value: object) -> Leaf:
         """``value`` on the range's grid (0.1 + 0.2 is 0.3); ValueError where it is not in the range."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+        slack = 1e-9 * (self.high - self.low)  # of a sum of floats
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+        if not self.low - slack <= number <= self.high + slack:
             raise ValueError(f"given {shown(value)}; allowed is {self}")
         if self.step is None:
-            return float(value)
-        steps = round((value - self.low) / self.step)
-        if abs(self.low + steps * self.step - value) > 1e-9 * max(1.0, abs(value)):
-            below = self._at(math.floor((value - self.low) / self.step))
+            return min(max(float(number), float(self.low)), float(self.high))
+        steps = round((number - self.low) / self.step)
+        if abs(self.low + steps * self.step - number) > slack:
+            below = self._at(math.floor((number - self.low) / self.step))
             raise ValueError(f"given {shown(value)}; allowed is {self}: the one below is {shown(below)}")
         return self._at(steps)
 

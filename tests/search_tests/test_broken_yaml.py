@@ -1,0 +1,269 @@
+"""A broken space file gives SpaceError with file, line, path and remedy: never another exception, never silence."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from search.errors import InputError, SpaceError
+from search.space import load_space
+
+SPACES = Path(__file__).parents[2] / "spaces"
+BASE = """\
+study:
+  name: base
+  sampler: tpe
+  budget: {trials: 4}
+  objectives: {accuracy: maximize, params: minimize}
+  constraints: {params: {max: 9_000}}
+network:
+  family: squeezenet
+  stem: {width: {choices: [8, 16]}, stride: 1}
+  fire2: {keep: true, squeeze: 4}
+  fire3: {keep: {choices: [true, false]}, squeeze: {low: 4, high: 16, step: 4}}
+  pool: {after: [stem, fire4]}
+encoding: {timesteps: {choices: [1, 2], default: 2}}
+train:
+  epochs: 2
+  lr: {low: 1e-4, high: 1e-2, log: true, default: 1e-3}
+data:
+  name: digits
+  validation: 0.2
+candidates:
+  small: {network.stem.width: 8}
+  other: {network.stem.width: 16, network.fire3.keep: false}
+profiles:
+  cuda: {train.epochs: 20}
+"""
+
+# ruff: noqa: E501  one case a line
+# name: (what is replaced, by what, the line and path that the message starts with, what else it says)
+BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    # YAML
+    "list at the top": (BASE, "- study\n- network\n", "", ("a list at the top level", "study:")),
+    "one word": (BASE, "squeezenet\n", "", ("a text at the top level",)),
+    "empty": (BASE, "", "", ("empty", "study, network and data")),
+    "comments only": (BASE, "# nothing\n", "", ("empty",)),
+    "tab": ("  sampler", "\tsampler", "3: ", ("tab", "spaces")),
+    "bracket left open": ("{trials: 4}", "{trials: 4", "4: ", ("bracket",)),
+    "quote left open": ("name: base", "name: 'base", "2: ", ("quote",)),
+    "colon in a value": ("name: base", "name: base: new", "2: ", ("quotes",)),
+    "key without colon": ("  epochs: 2", "  epochs 2", "16: ", ()),
+    "bad indentation": ("  name: base", "     name: base", "3: ", ("indentation",)),
+    "duplicate key": ("  sampler: tpe", "  sampler: tpe\n  sampler: gp", "4: study.sampler: ", ("twice", "line 3")),
+    "duplicate section": ("data:", "study: {}\ndata:", "17: study: ", ("twice", "line 1")),
+    "alias": ("epochs: 2", "epochs: &e 2\n  batch: *e", "15: train.epochs: ", ("anchor", "write the value out")),
+    "merge key": ("stride: 1", "<<: {stride: 1}", "9: network.stem: ", ("merge key",)),
+    "python object": ("epochs: 2", "epochs: !!python/object/apply:os.getcwd []", "15: train.epochs: ", ("tag",)),
+    "own tag": ("epochs: 2", "epochs: !dial 2", "15: train.epochs: ", ("tag '!dial'",)),
+    "two documents": ("data:", "---\ndata:", "17: ", ("second document",)),
+    "number as a key": ("stride: 1", "3: 1", "9: network.stem: ", ("the key 3 is no text", "quotes")),
+    "list as a key": ("stride: 1", "[a]: 1", "9: network.stem: ", ("a list or mapping as a key",)),
+    "nested too deep": ("epochs: 2", "epochs: " + "[" * 99 + "]" * 99, "15: train.epochs", ("nested",)),
+    "brackets by the thousand": ("epochs: 2", "epochs: " + "[" * 50_000, "15: train.epochs", ("nested",)),
+    "control character": ("name: base", "name: ba\x00se", "2: ", ("no text has",)),
+    "number too large": ("epochs: 2", "epochs: 1e999", "15: train.epochs: ", ("too large",)),
+    # keys and words
+    "unknown section": ("encoding:", "encodings:", "13: encodings: ", ("did you mean encoding?",)),
+    "unknown key": ("squeeze: 4}", "sqeeze: 4}", "10: network.fire2.sqeeze: ", ("did you mean squeeze?", "expand1x1")),
+    "unknown module": ("  fire2:", "  fier2:", "10: network.fier2: ", ("did you mean fire2?",)),
+    "key of another section": ("  sampler: tpe", "  epochs: 3", "3: study.epochs: ", ("did you mean train.epochs?",)),
+    "unknown family": ("squeezenet", "squeezent", "8: network.family: ", ("'squeezent'", "did you mean squeezenet?")),
+    "no family": ("  family: squeezenet\n", "", "7: network.family: ", ("missing", "squeezenet")),
+    "unknown data set": ("digits", "digit", "18: data.name: ", ("cifar10", "did you mean digits?")),
+    "unknown objective": ("accuracy: m", "acc: m", "5: study.objectives.acc: ", ("energy_mj", "did you mean accuracy?")),
+    "wrong direction": ("accuracy: maximize", "accuracy: minimize", "5: study.objectives.accuracy: ", ("maximize",)),
+    "no objective": ("{accuracy: maximize, params: minimize}", "{}", "5: study.objectives: ", ("at least 1",)),
+    "unknown sampler": ("sampler: tpe", "sampler: nsga", "3: study.sampler: ", ("did you mean nsga2?",)),
+    "study name": ("name: base", "name: My Study", "2: study.name: ", ("'My Study'", "write my-study")),
+    "no network": (BASE, "study: {}\ndata: {name: digits}\n", "1: network: ", ("missing", "write network: {family")),
+    "unknown position": ("[stem, fire4]", "[stem, fire44]", "12: network.pool.after[1]: ", ("did you mean fire4?",)),
+    # values
+    "text for a number": ("epochs: 2", "epochs: two", "15: train.epochs: ", ("'two'", "whole number")),
+    "quoted number": ("epochs: 2", "epochs: '2'", "15: train.epochs: ", ("'2'", "whole number")),
+    "fraction for a count": ("epochs: 2", "epochs: 2.5", "15: train.epochs: ", ("2.5", "whole number")),
+    "yes for true": ("keep: true", "keep: yes", "10: network.fire2.keep: ", ("true or false",)),
+    "zero epochs": ("epochs: 2", "epochs: 0", "15: train.epochs: ", ("given 0", "not below 1")),
+    "value for a module": ("fire2: {keep: true, squeeze: 4}", "fire2: true", "10: network.fire2: ", ("squeeze",)),
+    "section without content": ("encoding: {timesteps: {choices: [1, 2], default: 2}}", "encoding:", "13: encoding: ", ("null",)),
+    "infinite": ("epochs: 2", "weight_decay: .inf", "15: train.weight_decay: ", ("'.inf'",)),
+    "budget without end": ("{trials: 4}", "{}", "4: study.budget: ", ("neither trials nor time", "20m")),
+    "budget without unit": ("{trials: 4}", "{time: 20}", "4: study.budget.time: ", ("20m",)),
+    "constraint on accuracy": ("{params: {max", "{accuracy: {max", "6: study.constraints.accuracy: ", ("dense_macs",)),
+    "constraint without max": ("{max: 9_000}", "9_000", "6: study.constraints.params: ", ("params: {max:",)),
+    "validation takes all": ("validation: 0.2", "validation: 9999", "17: data: ", ("leave some to train on",)),
+    "energy out of step": ("data:", "energy: {model: lemaire2022, preset: paper2602}\ndata:", "17: energy: ", ("exact",)),
+    "reference without accuracy": (
+        "profiles:", "reference: [{label: a, energy_mj: 1, params: 2}]\nprofiles:", "23: reference[0].accuracy: ", ("missing",)
+    ),
+    "reference with unknown price": (
+        "profiles:", "reference:\n  - {label: a, accuracy: 1, energy_mj: 1, params: 2, price: horowitz}\nprofiles:",
+        "24: reference[0].price: ", ("did you mean horowitz45/exact?",),
+    ),
+    # dials
+    "bounds the wrong way round": ("low: 4, high: 16", "low: 16, high: 4", "11: network.fire3.squeeze: ", ("low: 4, high: 16",)),
+    "bounds equal": ("low: 4, high: 16", "low: 4, high: 4", "11: network.fire3.squeeze: ", ("write the value itself",)),
+    "no high": ("low: 4, high: 16, ", "low: 4, ", "11: network.fire3.squeeze: ", ("high is missing",)),
+    "high off the grid": ("high: 16", "high: 15", "11: network.fire3.squeeze: ", ("write high: 12 or 16",)),
+    "step zero": ("step: 4", "step: 0", "11: network.fire3.squeeze: ", ("above 0",)),
+    "low below what a width can be": ("low: 4", "low: 0", "11: network.fire3.squeeze: ", ("given 0", "not below 1")),
+    "high above what a width can be": ("high: 16", "high: 10_000", "11: network.fire3.squeeze: ", ("10000", "4096")),
+    "log from zero": ("low: 1e-4", "low: 0", "16: train.lr: ", ("log: true",)),
+    "log with a step": ("log: true", "log: true, step: 1e-4", "16: train.lr: ", ("step",)),
+    "log as a word": ("log: true", "log: yes", "16: train.lr: ", ("true or false",)),
+    "min for low": ("low: 4", "min: 4", "11: network.fire3.squeeze: ", ("'min'", "{low: 8, high: 64")),
+    "text as a bound": ("low: 4", "low: four", "11: network.fire3.squeeze: ", ("'four'", "number")),
+    "one choice": ("[8, 16]", "[8]", "9: network.stem.width: ", ("two values or more",)),
+    "choice twice": ("[8, 16]", "[8, 8]", "9: network.stem.width: ", ("twice",)),
+    "choices and low": ("[8, 16]", "[8, 16], low: 8", "9: network.stem.width: ", ("both choices and low",)),
+    "list as a choice": ("[stem, fire4]", "{choices: [[stem], [fire4]]}", "12: network.pool.after: ", ("not choices",)),
+    "null as a choice": ("[8, 16]", "[8, null]", "9: network.stem.width: ", ("null", "not choices")),
+    "choice of the wrong type": ("[8, 16]", "[8, wide]", "9: network.stem.width: ", ("'wide'", "whole number")),
+    "default that is no choice": ("default: 2", "default: 3", "13: encoding.timesteps: ", ("given 3", "1, 2")),
+    "family as a dial": ("family: squeezenet", "family: {choices: [squeezenet, b]}", "8: network.family: ", ("allowed",)),
+    "dial in energy": ("data:", "energy: {model: {choices: [a, b]}}\ndata:", "17: energy.model: ", ("cannot be a dial",)),
+    "dial in study": ("sampler: tpe", "sampler: {choices: [tpe, gp]}", "3: study.sampler: ", ("allowed are auto",)),
+    "image too small for a choice": (
+        "stride: 1}", "stride: {choices: [1, 8]}}\n  fire4: {keep: true}", "9: network.stem.stride: ", ("at 8", "does not build")
+    ),
+    "image too small at all": ("stride: 1", "stride: 8", "7: network: ", ("does not build", "fire4.pool")),
+    # candidates and profiles
+    "candidate of no dial": ("small: {network.stem", "small: {network.stm", "21: candidates.small: network.stm.width: ",
+                             ("did you mean network.stem.width?",)),
+    "candidate at a closed leaf": ("small: {", "small: {train.epochs: 3, ", "21: candidates.small: train.epochs: ", ("at 2",)),
+    "candidate outside a dial": ("small: {network.stem.width: 8", "small: {network.stem.width: 9",
+                                 "21: candidates.small: network.stem.width: ", ("given 9", "8, 16")),
+    "candidate without a default": ("{network.stem.width: 8}", "{}", "21: candidates.small: ", ("network.stem.width", "no default")),
+    "candidate in a removed module": ("network.fire3.keep: false", "network.fire3.keep: false, network.fire3.squeeze: 4",
+                                      "22: candidates.other: network.fire3.squeeze: ", ("removes",)),
+    "candidates that are equal": ("16, network.fire3.keep: false", "8", "22: candidates.other: ", ("equal to candidate small",)),
+    "candidate without content": ("small: {network.stem.width: 8}", "small:", "21: candidates.small: ", ("given null", "{}")),
+    "candidates as a list": ("  small: {network.stem.width: 8}\n  other:", "  -", "20: candidates: ", ("{name:",)),
+    "profile of an unknown device": ("cuda:", "gpu:", "24: profiles.gpu: ", ("cpu, cuda",)),
+    "profile with an unknown path": ("train.epochs: 20", "train.epoch: 20", "24: profiles.cuda.train.epoch: ", ("train.epochs?",)),
+    "profile with a bad value": ("train.epochs: 20", "train.epochs: 0", "24: train.epochs: ", ("not below 1",)),
+}  # fmt: skip
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(SpaceError) as caught:
+        load_space(text)
+    return str(caught.value)
+
+
+def test_the_file_that_the_table_breaks_is_whole() -> None:
+    assert load_space(BASE).study.name == "base"
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_file_is_refused_with_its_line_and_remedy(name: str) -> None:
+    old, new, place, says = BROKEN[name]
+    assert old in BASE
+    message = error_of(BASE.replace(old, new, 1))
+    lines = [line for line in message.splitlines() if line.startswith(f"<text>:{place}")]
+    assert lines, message
+    assert all(word in lines[0] for word in says), message
+
+
+def test_all_errors_of_a_file_are_told_at_once_in_its_order() -> None:
+    text = BASE.replace("sampler: tpe", "sampler: x").replace("squeeze: 4}", "sqeeze: 4}").replace("digits", "digit")
+    places = [line.split(": ")[0] for line in error_of(text).splitlines()]
+    assert places == ["<text>:3", "<text>:10", "<text>:18"]
+
+
+def test_error_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(BASE.replace("digits", "digit"))
+    with pytest.raises(SpaceError, match=f"^{file}:18: data.name: "):
+        load_space(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param(b"\xff\xfe\x00\x01binary", "UTF-8", id="binary"),
+        pytest.param(b"study: caf\xe9\n", "UTF-8", id="latin-1"),
+        pytest.param(b"# long\n" * 60_000, "256 KiB", id="too long"),
+        pytest.param(b"\x89PNG\r\n\x1a\n", "UTF-8", id="picture"),
+        pytest.param(b"", "empty", id="empty"),
+    ],
+)
+def test_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_bytes(content)
+    with pytest.raises(SpaceError, match=says):
+        load_space(file)
+
+
+def test_missing_file_names_those_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "prune.yaml").write_text(BASE)
+    with pytest.raises(SpaceError, match=r"no such file; in that folder: prune\.yaml"):
+        load_space(tmp_path / "prun.yaml")
+
+
+def test_folder_is_no_space(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match="a folder; name a YAML file"):
+        load_space(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("network.fier3.keep", "false", "network.fier3.keep: no such path; did you mean network.fire3.keep?"),
+        ("epochs", "3", "epochs: no such path; did you mean train.epochs?"),
+        ("train.epochs", "0", "train.epochs: given 0; write a number not below 1"),
+        ("train.epochs", "[3", "train.epochs: given '[3': a bracket that is not closed"),
+        ("train.lr", "{low: 1, high: 0}", "train.lr: low 1 is not below high 0"),
+        ("network.stem.width", "8", "candidates.other: network.stem.width: --set fixes it at 8"),
+        ("network.family", "alexnet", "network.family: given 'alexnet'"),
+        ("profiles.cuda", "{}", "profiles.cuda: no such path"),
+        ("", "1", "no such path"),
+    ],
+)
+def test_bad_override_is_refused(path: str, value: str, says: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        load_space(BASE, overrides={path: value})
+    assert says in str(caught.value)
+
+
+def test_space_error_is_bad_input() -> None:
+    assert issubclass(SpaceError, InputError)
+
+
+def mutations(text: str, rng: random.Random, count: int) -> list[str]:
+    """``text`` with lines dropped, doubled, swapped, re-indented, cut, or with a character replaced."""
+    found = []
+    for _ in range(count):
+        lines = text.splitlines()
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(lines))
+            line = lines[at]
+            match rng.randrange(6):
+                case 0:
+                    del lines[at]
+                case 1:
+                    lines.insert(rng.randrange(len(lines)), line)
+                case 2:
+                    lines[at] = " " * rng.randint(1, 4) + line
+                case 3:
+                    lines[at] = line[: rng.randrange(len(line) + 1)]
+                case 4:
+                    other = rng.randrange(len(lines))
+                    lines[at], lines[other] = lines[other], line
+                case _:
+                    spot = rng.randrange(len(line) + 1)
+                    lines[at] = line[:spot] + rng.choice("{}[]:,-#&*!|>'\"%@`\t 0x~é\x00") + line[spot + 1 :]
+        found.append("\n".join(lines))
+    return found
+
+
+@pytest.mark.parametrize("name", ["smoke.yaml", "squeezenet_prune.yaml"])
+def test_mutated_space_loads_or_gives_space_error(name: str) -> None:
+    text = (SPACES / name).read_text(encoding="utf-8")
+    refused = 0
+    for mutated in mutations(text, random.Random(7), 150):
+        try:
+            load_space(mutated)
+        except SpaceError:
+            refused += 1
+    assert refused > 50  # most of these edits break the file
