@@ -1,0 +1,90 @@
+"""A candidate's static figures and the key that says whether two candidates train the same thing."""
+
+import pytest
+
+from search.candidate import Candidate
+from search.space import Space, load_space
+from snnkit.plan import PlanError
+
+TEXT = """\
+study: {name: keys, budget: {trials: 4}, objectives: {params: minimize}}
+network:
+  family: squeezenet
+  fire5: {keep: {choices: [true, false]}, squeeze: {choices: [16, 32]}}
+neuron: {leak: {low: 0.5, high: 1.0, step: 0.1}}
+data: {name: cifar10}
+"""
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    return load_space(TEXT)
+
+
+def candidate(**overrides: str) -> Candidate:
+    """The base candidate of the space with closed leaves replaced: ``train__epochs="3"``."""
+    return load_space(TEXT, overrides={path.replace("__", "."): value for path, value in overrides.items()}).base
+
+
+def test_plan_is_that_of_the_data_sets_images(space: Space) -> None:
+    plan = space.base.plan()
+    assert (plan.classes, plan.in_shape) == (10, (3, 32, 32))
+    smaller = candidate(data__name="cifar100", data__resolution="16").plan()
+    assert (smaller.classes, smaller.in_shape) == (100, (3, 16, 16))
+
+
+def test_static_figures_are_the_plans(space: Space) -> None:
+    plan = space.base.plan()
+    assert space.base.static() == {"params": plan.params, "dense_macs": plan.dense_macs}
+
+
+def test_network_that_does_not_build_has_no_figures() -> None:
+    # checked on load, so it is made by hand: 8x8 images, stride 8, and then two poolings of 2
+    network = candidate().network
+    tiny = candidate(data__resolution="8").model_copy(
+        update={"network": network.model_copy(update={"stem": network.stem.model_copy(update={"stride": 8})})}  # type: ignore[attr-defined]
+    )
+    assert tiny.static() == {}
+    with pytest.raises(PlanError):
+        tiny.plan()
+
+
+def test_modules_show_what_is_removed(space: Space) -> None:
+    removed = space.candidate({"network.fire5.keep": False, "neuron.leak": 0.9})
+    assert [module.name for module in removed.modules() if module.state == "removed"] == ["fire5"]
+
+
+def test_key_does_not_depend_on_what_a_removed_module_would_have_had() -> None:
+    without = {"network.fire5.keep": "false"}
+    assert (
+        load_space(TEXT, overrides=without | {"network.fire5.squeeze": "16"}).base.key
+        == load_space(TEXT, overrides=without | {"network.fire5.squeeze": "32"}).base.key
+    )
+
+
+def test_key_depends_on_every_dial(space: Space) -> None:
+    keep, squeeze, leak = "network.fire5.keep", "network.fire5.squeeze", "neuron.leak"
+    keys = {
+        space.candidate({keep: True, squeeze: width, leak: 0.5 + n / 10}).key for width in (16, 32) for n in range(6)
+    }
+    assert len(keys) == 12
+
+
+def test_key_depends_on_how_it_is_trained_and_not_on_the_price() -> None:
+    key = candidate().key
+    assert candidate(train__epochs="3").key != key
+    assert candidate(data__subset="5000").key != key
+    assert candidate(encoding__timesteps="2").key != key
+    assert candidate(energy__preset="paper2602").key == key
+
+
+def test_key_is_the_same_in_every_process(space: Space) -> None:
+    assert space.base.key == load_space(TEXT).base.key
+    assert len(space.base.key) == 16
+
+
+def test_candidate_survives_json(space: Space) -> None:
+    again = Candidate.model_validate_json(space.base.model_dump_json())
+    assert again == space.base
+    assert type(again.network) is type(space.base.network)
+    assert again.key == space.base.key
