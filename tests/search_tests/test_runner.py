@@ -1,0 +1,113 @@
+"""Budgets, stopping, and errors that must not lose anything."""
+
+import sqlite3
+
+import optuna
+import pytest
+from untrained import header_for, trained
+
+from reports.ledger import read_study, sqlite_url
+from search import study
+from search.job import outline
+from search.runner import FAILURES, OVERTIME, Budget, Driver
+from search.study import StorageError
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def opened(smoke, tmp_path):
+    folder = tmp_path / "smoke"
+    folder.mkdir()
+    return study.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
+
+
+def driver_of(opened, clock, *, trials=None, seconds=None, finished=()):
+    return Driver(opened, Budget(trials, seconds), finished, lambda progress, record: None, clock)
+
+
+def run_one(driver, clock, seconds=10.0):
+    job = driver.next()
+    if job is not None:
+        clock.now += seconds
+        driver.finished(trained(job).model_copy(update={"wall_s": seconds}))
+    return job
+
+
+def test_trials_are_counted_with_those_of_earlier_runs(opened, clock):
+    first = driver_of(opened, clock, trials=2)
+    while run_one(first, clock):
+        pass
+    assert first.progress.trained == 2
+    second = driver_of(opened, clock, trials=5, finished=first.progress.finished)
+    while run_one(second, clock):
+        pass
+    assert second.progress.trained == 5
+
+
+def test_running_trials_count_against_the_budget(opened, clock):
+    driver = driver_of(opened, clock, trials=2)
+    assert driver.next() is not None
+    assert driver.next() is not None
+    assert driver.next() is None
+
+
+def test_no_trial_is_started_of_which_half_would_not_fit(opened, clock):
+    driver = driver_of(opened, clock, seconds=34.0)
+    while run_one(driver, clock):
+        pass
+    assert (driver.progress.trained, clock.now) == (3, 30.0)  # a fourth would have had 4 s of its 10
+
+
+def test_trials_over_time_are_left_to_resume(opened, clock):
+    driver = driver_of(opened, clock, seconds=100.0)
+    driver.next()
+    clock.now = 100.0 * (1 + OVERTIME)
+    assert not driver.stopping()
+    clock.now += 1
+    assert driver.stopping()
+
+
+def test_equal_failures_in_a_row_stop_the_run_and_say_so(opened, clock):
+    driver = driver_of(opened, clock, trials=12)
+    for _ in range(FAILURES):
+        assert not driver.stopping()
+        driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
+    assert driver.stopping()
+    assert "No space left" in str(driver.failure)
+    assert "snnsearch resume smoke" in str(driver.failure)
+
+
+def test_full_disk_under_the_database_stops_the_run_and_loses_nothing(opened, clock, monkeypatch, smoke, tmp_path):
+    driver = driver_of(opened, clock, trials=12)
+    run_one(driver, clock)
+    job = driver.next()
+
+    def full(*args, **kwargs):
+        raise optuna.exceptions.StorageInternalError from sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.study.Study, "tell", full)
+        driver.finished(trained(job))
+    assert driver.stopping()
+    assert isinstance(driver.failure, StorageError)
+    assert "disk is full" in str(driver.failure)
+    url = sqlite_url(tmp_path / "smoke" / "study.db")
+    again = study.resume(study.load_header("smoke", url), smoke, tmp_path / "smoke", url)
+    assert again.recover() == ([], [job.number])
+    again.next(lambda record: None)
+    again.finish(trained(job))
+    assert [t.status for t in read_study(url, "smoke").trials] == ["complete", "complete", "waiting"]
