@@ -1,5 +1,6 @@
 """What is checked of a space on load, so that bad bounds and bad schedules fail before anything trains."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
@@ -9,7 +10,7 @@ from search.candidate import Candidate
 from search.dials import Dial, shown
 from search.errors import Problem, listed, nearest
 from search.layers import SET
-from search.schema import Model, known, problems
+from search.schema import Model, known, problems, said
 from search.sections import StudySection
 from search.template import SECTIONS, Params, Template, leaf
 from search.yaml_source import Document, Keys, dotted
@@ -20,6 +21,12 @@ from snnkit.families import FAMILIES
 from snnkit.plan import PlanError
 from snnkit.recipe import Recipe
 from snnkit.values import Encoding, Neuron, Value
+
+
+def built_problems(template: Template, document: Document) -> list[Problem]:
+    """What is wrong with the values of the dials: each alone, and only then several together."""
+    alone = list(dial_problems(template, document))
+    return alone or [*pair_problems(template, document), *extreme_problems(template, document)]
 
 
 def dial_problems(template: Template, document: Document) -> Iterator[Problem]:
@@ -53,6 +60,28 @@ def _refused(template: Template, dial: Dial, params: Params, document: Document)
     return ""
 
 
+def pair_problems(template: Template, document: Document) -> Iterator[Problem]:
+    """Every two dials of a section at their ends: a section's own rules must hold whatever is drawn, as a subset must
+    leave images to train on beside any number for validation."""
+    anchors = template.anchors()
+    for first, second in itertools.combinations(template.dials, 2):
+        section = first.path.split(".")[0]
+        if second.path.split(".")[0] != section:
+            continue
+        for one, other in itertools.product(_ends(first), _ends(second)):
+            try:
+                template.section(section, anchors | {first.path: one, second.path: other})
+            except ValidationError as error:
+                text = f"at {shown(one)}, with {second.path} at {shown(other)}: {said(error)}"
+                yield Problem(document.place(tuple(first.path.split("."))), first.path, text)
+                break
+
+
+def _ends(dial: Dial) -> tuple[Leaf, ...]:
+    ends = dial.values.ends
+    return (min(ends), max(ends)) if dial.values.numeric else ends
+
+
 def extreme_problems(template: Template, document: Document) -> Iterator[Problem]:
     """All numeric dials at their smallest and at their largest: the network is planned, the dial to blame is named."""
     for word, choose in (("smallest", min), ("largest", max)):
@@ -78,8 +107,10 @@ def _to_blame(template: Template, params: Params) -> Dial:
 def _unbuilt(template: Template, params: Params) -> str:
     try:
         template.build(params).plan()
-    except (PlanError, ValidationError) as error:
-        return str(error).replace("\n", " ")
+    except ValidationError as error:
+        return said(error)
+    except PlanError as error:
+        return str(error)
     return ""
 
 
@@ -164,7 +195,7 @@ class Named:
             candidate = self._template.build(params)
             candidate.plan()
         except ValidationError as error:
-            self._problem(keys, "; ".join(details["msg"] for details in error.errors()))
+            self._problem(keys, said(error))
         except PlanError as error:
             self._problem(keys, f"does not build: {error}")
         else:

@@ -93,6 +93,12 @@ def problems(
         yield Problem(document.place((*keys, *at)), dotted((*keys, *at)), text)
 
 
+def said(error: ValidationError) -> str:
+    """Pydantic's errors on one line, for values that stand together on no line of a file."""
+    found = error.errors(include_url=False)
+    return "; ".join(f"{dotted(e['loc'])} {e['msg']}".strip().removeprefix("Value error, ") for e in found)
+
+
 def explained(details: ErrorDetails, owner: Model, field: FieldInfo | None) -> str:
     """What was given, what is allowed, what to type."""
     kind, context, given = details["type"], details.get("ctx", {}), details["input"]
@@ -112,7 +118,8 @@ def explained(details: ErrorDetails, owner: Model, field: FieldInfo | None) -> s
         return f"given {shown(given)}; write a mapping with {listed(fields(inner))}"
     if kind in _TYPES:
         return f"given {shown(given)}; write {_TYPES[kind]}"
-    return f"given {shown(given)}; {details['msg'][:1].lower()}{details['msg'][1:]}"
+    example = f"; write {field.examples[0]}" if field and field.examples else ""
+    return f"given {shown(given)}; {details['msg'][:1].lower()}{details['msg'][1:]}{example}"
 
 
 _BOUNDS = {
@@ -138,11 +145,11 @@ _TYPES = {
 def _example(field: FieldInfo | None) -> str:
     if field is None:
         return "it"
+    if field.examples:
+        return str(field.examples[0])
     inner = submodel(field.annotation)
     if inner is not None:
         return f"a mapping with {listed(fields(inner))}"
-    if is_open_mapping(field.annotation):
-        return "a mapping"
     words = get_args(_literal(field))
     if words:
         return f"one of {listed(words)}"

@@ -90,11 +90,13 @@ class Budget(Value):
 class StudySection(Value):
     """Name, seed, sampler, budget, objectives with their directions, and hard constraints: {params: {max: 800_000}}."""
 
-    name: Annotated[str, AfterValidator(_study_name)]
+    name: Annotated[str, AfterValidator(_study_name)] = Field(examples=["my-study"])
     seed: int = Field(0, ge=0, lt=2**31)
     sampler: Sampler = "auto"
-    budget: Budget
-    objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(min_length=1)
+    budget: Budget = Field(examples=["{time: 20m} or {trials: 50}"])
+    objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(
+        min_length=1, examples=["{accuracy: maximize, params: minimize}"]
+    )
     constraints: Annotated[dict[str, dict[str, int]], BeforeValidator(_constraints)] = Field(default_factory=dict)
 
 

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from reports.record import Leaf, ReferencePoint
 from search import yaml_source
 from search.candidate import Candidate
-from search.checks import Named, dial_problems, extreme_problems, section_problems, tree_models
+from search.checks import Named, built_problems, section_problems, tree_models
 from search.dials import Dial, Trial
 from search.errors import InputError, Problem, SpaceError, nearest
 from search.layers import placed, with_overrides, with_profile
-from search.schema import Model, as_fixed, problems
+from search.schema import Model, as_fixed, problems, said
 from search.sections import DEVICES, Device, SearchSections, StudySection
 from search.template import SECTIONS, Params, Template, opened, settled
 from search.yaml_source import Document
@@ -77,9 +77,7 @@ class Space:
         try:
             return self.template.build(self.active(params))
         except ValidationError as error:
-            raise ParamsError(
-                "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            ) from None
+            raise ParamsError(said(error)) from None
 
     def suggest(self, trial: Trial) -> dict[str, Leaf]:
         """Asks ``trial`` for every dial that counts, in canonical order."""
@@ -194,7 +192,7 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
     wrong += [*profile_problems, *override_problems, *search_problems, *tree_problems]
     if not tree_problems and len(models) == len(SECTIONS) + 1:
         template, leaf_problems = settled(template, laid)
-        wrong += leaf_problems or [*dial_problems(template, laid)] or [*extreme_problems(template, laid)]
+        wrong += leaf_problems or built_problems(template, laid)
     found.extend(wrong)
     if wrong or search is None:
         return None

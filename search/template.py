@@ -34,10 +34,17 @@ class Template:
 
         Raises ValidationError where a section's own rules refuse the values.
         """
-        sections = {
-            name: self.closed[name] if name in self.closed else _section(self, name, params) for name in SECTIONS
-        }
+        sections = {name: self.closed[name] if name in self.closed else self.section(name, params) for name in SECTIONS}
         return Candidate(**sections)
+
+    def section(self, name: str, params: Params) -> BaseModel:
+        """One section of `build`."""
+        tree = self.fixed[name]
+        for path, value in params.items():
+            first, *rest = path.split(".")
+            if first == name:
+                tree = placed(tree if isinstance(tree, dict) else {}, tuple(rest), value)
+        return self.models[name].model_validate(tree, strict=True)
 
     def anchors(self) -> dict[str, Leaf]:
         """Every dial at its default, or else its first value."""
@@ -106,7 +113,7 @@ def settled(template: Template, document: Document) -> tuple[Template, list[Prob
         own = [dial for dial in template.dials if dial.path.startswith(f"{section}.")]
         try:
             own = _with_defaults(template, section, own)
-            built[section] = _section(template, section, {dial.path: dial.anchor for dial in own})
+            built[section] = template.section(section, {dial.path: dial.anchor for dial in own})
         except ValidationError as error:
             found.extend(problems(error, template.models[section], (section,), document, template.models))
         dials.extend(own)
@@ -122,13 +129,13 @@ def _with_defaults(template: Template, section: str, dials: list[Dial]) -> list[
     given = {dial.path: dial.default for dial in dials if dial.default is not None}
     required: dict[str, Leaf] = {}
     try:
-        schema = _section(template, section, given)
+        schema = template.section(section, given)
     except ValidationError as error:
         missing = {dotted((section, *details["loc"])) for details in error.errors() if details["type"] == "missing"}
         required = {dial.path: dial.values.first for dial in dials if dial.path in missing}
         if not required:
             raise
-        schema = _section(template, section, given | required)
+        schema = template.section(section, given | required)
     return [dial if dial.path in required else _with_default(dial, schema) for dial in dials]
 
 
@@ -139,15 +146,6 @@ def _with_default(dial: Dial, schema: BaseModel) -> Dial:
         return replace(dial, default=dial.canonical(leaf(schema, dial.path)))
     except ValueError:
         return dial
-
-
-def _section(template: Template, section: str, params: Params) -> BaseModel:
-    tree = template.fixed[section]
-    for path, value in params.items():
-        first, *rest = path.split(".")
-        if first == section:
-            tree = placed(tree if isinstance(tree, dict) else {}, tuple(rest), value)
-    return template.models[section].model_validate(tree, strict=True)
 
 
 def leaf(section: BaseModel, path: str) -> Any:

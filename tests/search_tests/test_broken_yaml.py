@@ -69,11 +69,12 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "unknown module": ("  fire2:", "  fier2:", "10: network.fier2: ", ("did you mean fire2?",)),
     "key of another section": ("  sampler: tpe", "  epochs: 3", "3: study.epochs: ", ("did you mean train.epochs?",)),
     "unknown family": ("squeezenet", "squeezent", "8: network.family: ", ("'squeezent'", "did you mean squeezenet?")),
+    "no budget": ("  budget: {trials: 4}\n", "", "1: study.budget: ", ("missing", "{time: 20m}")),
     "no family": ("  family: squeezenet\n", "", "7: network.family: ", ("missing", "squeezenet")),
     "unknown data set": ("digits", "digit", "18: data.name: ", ("cifar10", "did you mean digits?")),
     "unknown objective": ("accuracy: m", "acc: m", "5: study.objectives.acc: ", ("energy_mj", "did you mean accuracy?")),
     "wrong direction": ("accuracy: maximize", "accuracy: minimize", "5: study.objectives.accuracy: ", ("maximize",)),
-    "no objective": ("{accuracy: maximize, params: minimize}", "{}", "5: study.objectives: ", ("at least 1",)),
+    "no objective": ("{accuracy: maximize, params: minimize}", "{}", "5: study.objectives: ", ("at least 1", "write {accuracy")),
     "unknown sampler": ("sampler: tpe", "sampler: nsga", "3: study.sampler: ", ("did you mean nsga2?",)),
     "study name": ("name: base", "name: My Study", "2: study.name: ", ("'My Study'", "write my-study")),
     "no network": (BASE, "study: {}\ndata: {name: digits}\n", "1: network: ", ("missing", "write network: {family")),
@@ -127,6 +128,10 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "stride: 1}", "stride: {choices: [1, 8]}}\n  fire4: {keep: true}", "9: network.stem.stride: ", ("at 8", "does not build")
     ),
     "image too small at all": ("stride: 1", "stride: 8", "7: network: ", ("does not build", "fire4.pool")),
+    "dials that do not go together": (
+        "validation: 0.2", "validation: {choices: [100, 900]}\n  subset: {choices: [500, 1000], default: 1000}",
+        "19: data.validation: ", ("at 900, with data.subset at 500", "leave some to train on"),
+    ),
     # candidates and profiles
     "candidate of no dial": ("small: {network.stem", "small: {network.stm", "21: candidates.small: network.stm.width: ",
                              ("did you mean network.stem.width?",)),
