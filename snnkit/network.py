@@ -129,8 +129,10 @@ class Network(nn.Module):
 
 
 def _gain(conv: Conv, neuron: Neuron | None) -> float:
-    """The norm of a filter at first: He et al. 2015 for ReLU; for neurons a current of about the threshold's size."""
-    if not conv.activation:
+    """The norm of a filter at first. Under BatchNorm it only sets the pace of learning: of 1, 1.4 and 3.2, 1 learns
+    fastest in short runs. Elsewhere He et al. 2015 for ReLU, and for neurons a current of about the threshold's size.
+    """
+    if conv.batchnorm or not conv.activation:
         return 1.0
     if neuron is None:
         return math.sqrt(2)
