@@ -20,8 +20,9 @@ from search.progress import TRAINED
 from search.runner import Budget, Driver
 from search.screen import watching
 from search.space import Space, load_space
+from search.storage import checked
 from search.study import Study
-from snnkit.data import load, splits
+from snnkit.data import data_root, fetch, load, splits, status
 
 SPACE = "space.yaml"
 
@@ -48,6 +49,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     url = _url(folder, options)
     _make(folder)
     with Lease(folder, name, url):
+        _fetch(space.base.data.name, options, console)
         header = header_of(space, options)
         opened = study.create(header, space, folder, url)
         (folder / SPACE).write_text(header.space_yaml, encoding="utf-8")
@@ -55,8 +57,8 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
 
 
 def resume(name: str, options: Options, console: Console) -> StudyRecord:
-    """The study ``name``, from where it was left. ``options.trials`` are trials more than it has; where neither they nor
-    a time are given, the space's own budget holds.
+    """The study ``name``, from where it was left. ``options.trials`` are trials more than it has; where neither they
+    nor a time are given, the space's own budget holds.
 
     Raises InputError where there is no such study, or where its space.yaml was edited.
     """
@@ -92,7 +94,7 @@ def preview(space: Space, options: Options) -> str:
 
 
 def header_of(space: Space, options: Options) -> StudyHeader:
-    """What is stored of a launch, once. Fetches the data if need be."""
+    """What is stored of a launch, once."""
     parts = splits(load(space.base.data.name, options.data_root), space.base.data, space.study.seed)
     return _header(space, options, parts.describe())
 
@@ -194,8 +196,16 @@ def _training(space: Space) -> str:
     return ", ".join(parts)
 
 
+def _fetch(name: str, options: Options, console: Console) -> None:
+    """Make sure that the data is here, before any worker looks for it."""
+    if status(name, options.data_root).there:
+        return
+    console.print(f"fetching  {name} into {data_root(options.data_root)} …", highlight=False, soft_wrap=True)
+    fetch(name, options.data_root)
+
+
 def _url(folder: Path, options: Options) -> str:
-    return options.storage or sqlite_url(folder / DATABASE)
+    return checked(options.storage) if options.storage else sqlite_url(folder / DATABASE)
 
 
 def _make(folder: Path) -> None:
@@ -211,7 +221,8 @@ def _check_there(folder: Path, options: Options) -> None:
         raise InputError(f"no study {folder.name!r} in {options.runs}. Studies there: {others}")
     if options.storage is None and not (folder / DATABASE).is_file():
         raise InputError(
-            f"{folder} has no {DATABASE}: this study was launched with --storage. Give it again, or set SNNSEARCH_STORAGE"
+            f"{folder} has no {DATABASE}: this study was launched with --storage. Give it again, "
+            "or set SNNSEARCH_STORAGE"
         )
 
 

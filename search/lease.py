@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
 from search.errors import InputError
+from search.storage import storage_errors
 
 
 class Lease:
@@ -65,8 +66,10 @@ def _lock_file(path: Path, study: str) -> IO[str]:
 def _lock_database(storage: str, study: str) -> Connection:
     key = int.from_bytes(hashlib.sha256(f"snnsearch/{study}".encode()).digest()[:8], "big", signed=True)
     engine = create_engine(storage, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    connection = engine.connect()
-    if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar():
+    with storage_errors("a connection"):
+        connection = engine.connect()
+        held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar()
+    if not held:
         connection.close()
         raise _taken(study, "a driver connected to the same database")
     return connection

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from types import FrameType
 
 from reports.record import EpochRecord, TrialRecord
+from search.errors import InputError
 from search.job import Job
 from search.progress import Progress, Running
-from search.errors import InputError
-from search.study import StorageError, Study
+from search.storage import StorageError
+from search.study import Study
 
 OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
 FAILURES = 3  # equal ones in a row, after which the cause is not the candidate: a full disk, a missing file
@@ -116,8 +117,8 @@ class Driver:
         if len(last) == FAILURES and all(r.status == "failed" and r.reason == record.reason for r in last):
             name = self._study.header.name
             self.failure = RunError(
-                f"{FAILURES} trials in a row failed: {record.reason}. Stopped, for the next would fail too; see: snnsearch "
-                f"show {name} {record.number}; when it is put right: snnsearch resume {name}"
+                f"{FAILURES} trials in a row failed: {record.reason}. Stopped, for the next would fail too; see: "
+                f"snnsearch show {name} {record.number}; when it is put right: snnsearch resume {name}"
             )
             self._stop.set()
 

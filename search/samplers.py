@@ -1,4 +1,4 @@
-"""Which candidate to try next: Optuna's samplers, made stateless so that an interrupted study goes on as if it had not been.
+"""Which candidate to try next: Optuna's samplers, made stateless, so that an interruption changes nothing.
 
 A fresh sampler is built for every question, seeded by (study seed, trial number, parameter): what is asked depends on
 the seed and on what the storage holds, never on what this process has asked before.

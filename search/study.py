@@ -11,14 +11,11 @@ failed, duplicate -> FAIL (no sampler counts it).
 import itertools
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from reports.record import Leaf, ModuleState, StudyHeader, TrialRecord
 from search.errors import InputError
@@ -26,6 +23,7 @@ from search.job import Job, outline, read_result
 from search.objectives import OBJECTIVES
 from search.samplers import StatelessSampler, choose, derive_seed
 from search.space import Space
+from search.storage import connect, storage_errors
 
 STATES: Mapping[str, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -35,36 +33,6 @@ STATES: Mapping[str, TrialState] = {
     "duplicate": TrialState.FAIL,
 }
 UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
-
-
-class StorageError(InputError):
-    """The study's database cannot be read or written; what was trained is safe in the trial's folder."""
-
-
-@contextmanager
-def storage_errors(what: str) -> Iterator[None]:
-    """Database errors as one StorageError that says what to do."""
-    try:
-        yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        cause = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
-        raise StorageError(
-            f"the study's database did not take {what}: {cause}. Nothing that was trained is lost; make sure that the "
-            "database is there, writable and not out of space, then go on with: snnsearch resume"
-        ) from error
-
-
-def connect(url: str) -> RDBStorage:
-    """Optuna's storage at ``url``. One process writes to it, so SQLite needs no more than patience with readers."""
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    try:
-        with storage_errors("a connection"):
-            return RDBStorage(url, engine_kwargs=options)
-    except ImportError as error:
-        raise InputError(
-            f"no database driver for {url.split('://')[0]}: {error}. "
-            "For PostgreSQL: pip install 'snnsearch[postgresql]', and postgresql+psycopg://…"
-        ) from error
 
 
 class Study:
@@ -111,7 +79,7 @@ class Study:
         """
         with storage_errors("a question"):
             while (trial := self._ask()) is not None:
-                job = self._job(trial, self._space.suggest(trial))
+                job = self._job(trial, self._space.suggest(trial))  # type: ignore[arg-type]  # overloads, narrower than it is
                 self._live[job.number] = trial
                 unfit = self._unfit(trial, job)
                 if unfit is None:

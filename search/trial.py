@@ -43,7 +43,8 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
         job.folder.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(placement.threads)
         record = record.model_copy(update={"restarts": _count_start(job.folder)})
-        _log(job.folder, f"event=start restarts={record.restarts} device={record.device!r} params={json.dumps(job.params)}")
+        params = json.dumps(job.params)
+        _log(job.folder, f"event=start restarts={record.restarts} device={record.device!r} params={params}")
         record = yield from _train(job, placement, record)
     except TrainingStopped as stop:
         history = tuple(EpochRecord(**asdict(epoch)) for epoch in stop.history)
@@ -150,7 +151,9 @@ def _count_start(folder: Path) -> int:
     idle = before.idle + 1 if before.starts and now_ns == before.checkpoint_ns else 0
     path.write_text(_Starts(starts=before.starts + 1, idle=idle, checkpoint_ns=now_ns).model_dump_json())
     if idle >= IDLE_STARTS:
-        raise RuntimeError(f"started {before.starts + 1} times, the last {idle + 1} without getting any further; given up")
+        raise RuntimeError(
+            f"started {before.starts + 1} times, the last {idle + 1} without getting any further; given up"
+        )
     return before.starts
 
 

@@ -130,9 +130,7 @@ def _figures(trial: TrialRecord) -> RenderableType:
             price,
             f"{energy:.4g} mJ; its CNN twin {twin:.4g} mJ, {twin / energy:.2f} times as much" if energy else "0 mJ",
         )
-    grid.add_row(
-        "trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}"
-    )
+    grid.add_row("trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}")
     return grid
 
 

@@ -57,7 +57,9 @@ def execute(source: Source, crew: Crew) -> None:
             name="tune",
             storage_path=crew.scratch,
             failure_config=FailureConfig(max_failures=RETRIES),
-            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),  # trials keep their own
+            checkpoint_config=CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),  # trials keep their own
             callbacks=[_Watch(source, jobs)],
             verbose=0,
             progress_reporter=_Silent(),
@@ -87,7 +89,7 @@ def _connect(crew: Crew) -> None:
     )
 
 
-class _Worker(tune.Trainable):  # type: ignore[misc]  # ray ships no types
+class _Worker(tune.Trainable):
     """One trial after the other in one process: a step is an epoch, the last one brings the record."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -111,13 +113,13 @@ class _Worker(tune.Trainable):  # type: ignore[misc]  # ray ships no types
 
 
 class _Unpickled:
-    """Tune pickles its searcher and callbacks to disk, never to be read back: ours would hold the database's address."""
+    """Tune pickles its searcher and callbacks to disk; ours would hold the database's address. Never read back."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class _Jobs(_Unpickled, Searcher):  # type: ignore[misc]  # ray ships no types
+class _Jobs(_Unpickled, Searcher):
     """Tune's questions and answers, passed on. Never raises: Tune would train a finished trial again."""
 
     def __init__(self, source: Source, crew: Crew) -> None:
@@ -126,10 +128,10 @@ class _Jobs(_Unpickled, Searcher):  # type: ignore[misc]  # ray ships no types
         self._placement = crew.placement.model_dump(mode="json")
         self._numbers: dict[str, int] = {}  # Tune's trial id -> ours
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         job = None if self._source.stopping() else self._source.next()
         if job is None:
-            return str(Searcher.FINISHED)
+            return Searcher.FINISHED  # type: ignore[return-value]  # a str, which Searcher's own hint leaves out
         self._numbers[trial_id] = job.number
         return {"job": job.model_dump(mode="json"), "placement": self._placement}
 
@@ -156,7 +158,7 @@ class _Jobs(_Unpickled, Searcher):  # type: ignore[misc]  # ray ships no types
         """Nothing to restore: see `save`."""
 
 
-class _Watch(_Unpickled, Callback):  # type: ignore[misc]  # ray ships no types
+class _Watch(_Unpickled, Callback):
     """Sees every trial that Tune ended without telling the searcher, and ends the loop on request."""
 
     def __init__(self, source: Source, jobs: _Jobs) -> None:
@@ -171,7 +173,7 @@ class _Watch(_Unpickled, Callback):  # type: ignore[misc]  # ray ships no types
                 self._jobs.abandon(trial)
 
 
-class _Silent(ProgressReporter):  # type: ignore[misc]  # ray ships no types
+class _Silent(ProgressReporter):
     """The driver draws its own progress."""
 
     def should_report(self, trials: list[TuneTrial], done: bool = False) -> bool:

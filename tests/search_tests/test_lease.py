@@ -31,7 +31,9 @@ def holder(tmp_path):
 
 
 def test_second_driver_is_refused_and_told_who_holds_the_study(holder, tmp_path):
-    with pytest.raises(InputError, match=rf"'prune' is being driven already, by .*{holder.pid}.*snnsearch status prune"):
+    with pytest.raises(
+        InputError, match=rf"'prune' is being driven already, by .*{holder.pid}.*snnsearch status prune"
+    ):
         Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
 
 

@@ -10,7 +10,7 @@ from reports.ledger import read_study, sqlite_url
 from search import study
 from search.job import outline
 from search.runner import FAILURES, OVERTIME, Budget, Driver
-from search.study import StorageError
+from search.storage import StorageError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

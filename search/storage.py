@@ -1,0 +1,53 @@
+"""The database of a study: its address checked, its errors turned into messages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from search.errors import InputError
+
+
+class StorageError(InputError):
+    """The study's database cannot be read or written; what was trained is safe in the trial's folder."""
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Database errors as one StorageError that says what to do."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = getattr(error, "orig", None) or error.__cause__ or error
+        raise StorageError(
+            f"the study's database did not take {what}: {str(cause).strip().splitlines()[0]}. Nothing that was trained "
+            "is lost; make sure that the database is there, writable and not out of space, then: snnsearch resume"
+        ) from error
+
+
+def checked(url: str) -> str:
+    """``url`` where it names a kind of database that this installation can open. Raises InputError."""
+    allowed = "postgresql+psycopg://user@host/database, or nothing for SQLite in the study's folder"
+    shown = url
+    try:
+        address = sqlalchemy.make_url(url)
+        shown = address.render_as_string(hide_password=True)
+        address.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ImportError):  # before its base class ArgumentError
+        raise InputError(
+            f"--storage {shown}: no driver for it here; write {allowed}. PostgreSQL's driver comes with: "
+            "pip install 'snnsearch[postgresql]'"
+        ) from None
+    except ArgumentError:
+        raise InputError(f"--storage {shown!r} is no database address; write {allowed}") from None
+    return url
+
+
+def connect(url: str) -> RDBStorage:
+    """Optuna's storage at ``url``. One process writes to it, so SQLite needs no more than patience with readers."""
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    with storage_errors("a connection"):
+        return RDBStorage(url, engine_kwargs=options)
