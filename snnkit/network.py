@@ -12,7 +12,7 @@ from snnkit.neurons import LIF
 from snnkit.plan import Concat, Conv, Dropout, GlobalAverage, Op, Plan, Pool
 from snnkit.values import Encoding, Neuron
 
-SPARSE_RATE = 0.1  # spikes per neuron and step that a layer without BatchNorm still answers: it settles at about 0.3
+LOW_RATE = 0.1  # spikes per neuron and step assumed at first; layers settle at 0.17 with, 0.3 without BatchNorm
 
 
 class Observer(Protocol):
@@ -70,7 +70,7 @@ class Network(nn.Module):
         self.plan, self.neuron, self.encoding = plan, neuron, encoding
         self.timesteps = 1 if neuron is None else encoding.timesteps
         with torch.device("meta"):  # no draw from the global random generator: initialise() draws the weights
-            self.layers = nn.ModuleDict({_key(conv): ConvLayer(conv, neuron, self.timesteps) for conv in plan.convs})
+            self.layers = nn.ModuleDict({key(conv): ConvLayer(conv, neuron, self.timesteps) for conv in plan.convs})
         self.layers.to_empty(device="cpu")
         self._unread = _last_readers(plan)
         self.initialise(seed)
@@ -95,19 +95,16 @@ class Network(nn.Module):
         A layer's draw depends on ``seed`` and its name alone, not on the layers around it.
         """
         for conv in self.plan.convs:
-            layer = self.layer(conv)
-            generator = torch.Generator().manual_seed(crc32(f"{seed}/{conv.name}".encode()))
-            std = _gain(conv, self.neuron) / math.sqrt(conv.weights / conv.out_shape[0])
-            nn.init.normal_(layer.conv.weight, std=std, generator=generator)
-            if layer.conv.bias is not None:
-                nn.init.zeros_(layer.conv.bias)
-            if layer.norm is not None:
-                layer.norm.reset_parameters()
-                nn.init.constant_(layer.norm.weight, 1.0 if self.neuron is None else self.neuron.threshold)
+            _draw(
+                self.layer(conv),
+                conv,
+                self.neuron,
+                torch.Generator().manual_seed(crc32(f"{seed}/{conv.name}".encode())),
+            )
 
     def layer(self, conv: Conv) -> ConvLayer:
-        """The layer that runs ``conv``; in the state dict "fire4.squeeze" is "layers.fire4_squeeze"."""
-        layer = self.layers[_key(conv)]
+        """The layer that runs ``conv``."""
+        layer = self.layers[key(conv)]
         assert isinstance(layer, ConvLayer)
         return layer
 
@@ -128,19 +125,31 @@ class Network(nn.Module):
                 return reads[0].mean(dim=(0, 3, 4), dtype=torch.promote_types(reads[0].dtype, torch.float32))
 
 
-def _gain(conv: Conv, neuron: Neuron | None) -> float:
-    """The norm of a filter at first. Under BatchNorm it only sets the pace of learning: of 1, 1.4 and 3.2, 1 learns
-    fastest in short runs. Elsewhere He et al. 2015 for ReLU, and for neurons a current of about the threshold's size.
-    """
-    if conv.batchnorm or not conv.activation:
+def _draw(layer: ConvLayer, conv: Conv, neuron: Neuron | None, generator: torch.Generator) -> None:
+    """Filters such that currents, and so spikes, are neither rare nor everywhere; under BatchNorm of norm 1, with which
+    short runs learn fastest of 1, 1.4 and 3.2."""
+    threshold, mean_square = 1.0 if neuron is None else neuron.threshold, _mean_square(conv, neuron)
+    norm = 1.0 if conv.batchnorm or not conv.activation else threshold / math.sqrt(mean_square)
+    fan_in = conv.weights // conv.out_shape[0]
+    nn.init.normal_(layer.conv.weight, std=norm / math.sqrt(fan_in), generator=generator)
+    if layer.conv.bias is not None:
+        nn.init.zeros_(layer.conv.bias)
+    if layer.norm is not None:
+        layer.norm.reset_parameters()
+        nn.init.constant_(layer.norm.weight, threshold)
+        assert layer.norm.running_var is not None
+        nn.init.constant_(layer.norm.running_var, mean_square)  # 1 silences a network evaluated after a few steps
+
+
+def _mean_square(conv: Conv, neuron: Neuron | None) -> float:
+    """Of what a convolution reads at first: a normalised image, rectified normal values, spikes or averages of them."""
+    if conv.real_input:
         return 1.0
-    if neuron is None:
-        return math.sqrt(2)
-    mean_square = 1.0 if conv.real_input else SPARSE_RATE / conv.input_scale
-    return neuron.threshold / math.sqrt(mean_square)
+    return 0.5 if neuron is None else LOW_RATE / conv.input_scale
 
 
-def _key(conv: Conv) -> str:
+def key(conv: Conv) -> str:
+    """The name of a convolution's layer in the state dict: "fire4.squeeze" is "layers.fire4_squeeze"."""
     return conv.name.replace(".", "_")
 
 

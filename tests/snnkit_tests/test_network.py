@@ -1,6 +1,7 @@
 """Networks run from plans: against torchvision, against their own step-by-step evaluation, and on every mask."""
 
 import random
+from itertools import product
 from typing import Any
 
 import pytest
@@ -172,9 +173,9 @@ def test_average_pooled_input_is_a_sum_of_spikes_by_the_plans_scale() -> None:
 @pytest.mark.parametrize("batchnorm", [True, False])
 @pytest.mark.parametrize("neuron", [DEFAULT, Neuron(leak=0.5, threshold=2.0, reset="zero")], ids=["default", "other"])
 def test_no_layer_is_silent_or_saturated_at_first(pool: str, batchnorm: bool, neuron: Neuron) -> None:
-    for steps in (2, 4):
+    for steps, train in product((2, 4), (True, False)):
         seen = Seen()
-        built = network({"batchnorm": batchnorm, "pool": {"kind": pool}}, steps=steps, neuron=neuron)
+        built = network({"batchnorm": batchnorm, "pool": {"kind": pool}}, neuron, steps=steps).train(train)
         with torch.no_grad():
             built(images(8), observe=seen)
         rates = {name: spikes.mean().item() for name, spikes in seen.outgoing.items() if spikes is not None}
