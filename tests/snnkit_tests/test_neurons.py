@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnkit.kernels.reference import lif_with_membrane
+from snnkit.kernels import reference
+from snnkit.kernels.reference import SURROGATES, lif_with_membrane
 from snnkit.neurons import LIF
 from snnkit.values import Neuron
 
@@ -70,3 +71,75 @@ def test_spikes_membrane_and_gradients_are_those_of_leaky(neuron: Neuron, dtype:
     assert theirs.grad is not None
     scale = theirs.grad.abs().max().item()  # snnTorch's spikes are float32, and so are the gradients through them
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-6 * scale)
+
+
+def spikes_and_gradient(current: Tensor, neuron: Neuron, timesteps: int | None = None) -> tuple[Tensor, Tensor]:
+    current = current.detach().requires_grad_()
+    spikes = LIF(neuron)(current, timesteps)
+    weights = torch.randn(spikes.shape, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad((spikes * weights).sum(), current)
+    return spikes, gradient
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("delay", [True, False])
+def test_blocks_of_neurons_are_independent(monkeypatch: pytest.MonkeyPatch, reset: str, delay: bool) -> None:
+    neuron = Neuron.model_validate({"reset": reset, "reset_delay": delay})
+    whole = spikes_and_gradient(currents(5, 11), neuron)
+    monkeypatch.setattr(reference, "BLOCK", 8)  # 55 neurons: the last block has 7
+    for ours, expected in zip(spikes_and_gradient(currents(5, 11), neuron), whole, strict=True):
+        assert torch.equal(ours, expected)
+
+
+def test_still_current_equals_the_same_current_at_every_step() -> None:
+    still = currents(5, 11)[:1]
+    spikes, gradient = spikes_and_gradient(still, Neuron(), timesteps=4)
+    repeated, each = spikes_and_gradient(still.repeat(4, 1, 1), Neuron())
+    assert torch.equal(spikes, repeated)
+    torch.testing.assert_close(gradient, each.sum(0, keepdim=True))
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3, 4), (0, 1, 4, 2, 3), (0, 1, 3, 2, 4), (1, 0, 2, 3, 4)], ids=str)
+def test_memory_layout_is_kept_and_changes_nothing(axes: tuple[int, ...]) -> None:
+    plain = currents(2, 3, 4, 5)
+    back = sorted(range(5), key=axes.__getitem__)
+    arranged = plain.detach().permute(axes).contiguous().permute(back)  # the same values in another order of memory
+    expected_spikes, expected_gradient = spikes_and_gradient(plain, Neuron())
+    spikes, gradient = spikes_and_gradient(arranged, Neuron())
+    assert torch.equal(spikes, expected_spikes)
+    assert torch.equal(gradient, expected_gradient)
+    assert spikes[0].stride() == arranged[0].clone().stride()
+
+
+def test_bf16_currents_are_integrated_in_float32() -> None:
+    rounded = currents(40, 50).bfloat16()
+    spikes, gradient = spikes_and_gradient(rounded, Neuron())
+    expected_spikes, expected_gradient = spikes_and_gradient(rounded.float(), Neuron())
+    assert spikes.dtype == gradient.dtype == torch.bfloat16
+    assert torch.equal(spikes.float(), expected_spikes)
+    scale = expected_gradient.abs().max().item()
+    torch.testing.assert_close(gradient.float(), expected_gradient, rtol=0, atol=0.01 * scale)
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_gradients_are_finite_far_from_the_threshold(surrogate: str) -> None:
+    neuron = Neuron.model_validate({"surrogate": surrogate, "slope": 25})
+    _, gradient = spikes_and_gradient(torch.linspace(-1e4, 1e4, 101).expand(2, -1), neuron)
+    assert gradient.isfinite().all()
+
+
+def test_a_membrane_at_the_threshold_does_not_spike() -> None:
+    assert LIF(Neuron())(torch.tensor([[1.0], [0.0]])).tolist() == [[0], [0]]
+
+
+def test_leak_and_delayed_reset_by_hand() -> None:
+    """leak 0.5, threshold 1: u = 1.5 (spike), 0.75 + 1 - 1 = 0.75, 0.375 + 1 = 1.375 (spike), 0.6875 + 1 - 1."""
+    current = torch.tensor([[1.5], [1.0], [1.0], [1.0]])
+    spikes, membrane = lif_with_membrane(current, Neuron(leak=0.5), 4)
+    assert spikes.flatten().tolist() == [1, 0, 1, 0]
+    assert membrane.flatten().tolist() == [1.5, 0.75, 1.375, 0.6875]
+
+
+def test_evaluation_keeps_nothing_for_a_backward_pass() -> None:
+    with torch.no_grad():
+        assert LIF(Neuron())(currents(3)).grad_fn is None
