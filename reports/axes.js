@@ -35,7 +35,7 @@ function axisOf(name) {
   return axis;
 }
 
-// A scale from data to pixels: {at, ticks, log}.
+// A scale from data to pixels: {at, ticks, log, text}.
 function scaleOf(values, from, to, wantsLog, count) {
   let low = Math.min(...values);
   let high = Math.max(...values);
@@ -45,7 +45,9 @@ function scaleOf(values, from, to, wantsLog, count) {
   const room = high > low ? (high - low) * 0.07 : log ? 0.2 : Math.abs(high) * 0.1 || 1;
   [low, high] = [low - room, high + room];
   const at = (value) => from + ((up(value) - low) / (high - low)) * (to - from);
-  return { at, log, ticks: log ? logTicks(low, high, count) : linearTicks(low, high, count) };
+  const ticks = log ? logTicks(low, high, count) : linearTicks(low, high, count);
+  const decimals = Math.max(0, ...ticks.map((t) => (`${t}`.split(".")[1] ?? "").length));
+  return { at, log, ticks, text: (t) => (log || Math.abs(t) >= 1000 ? short(t) : t.toFixed(decimals)) };
 }
 
 function linearTicks(low, high, count) {

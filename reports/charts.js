@@ -14,7 +14,7 @@ function lineChart(lines, { width, height, label, textX = short, zero = false, l
   const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label },
     sy.ticks.map((t) => [
       svg("line", { class: "gridline", x1: plot.left, x2: plot.right, y1: sy.at(t), y2: sy.at(t) }),
-      svg("text", { x: plot.left - 5, y: sy.at(t) + 4, "text-anchor": "end" }, short(t)),
+      svg("text", { x: plot.left - 5, y: sy.at(t) + 4, "text-anchor": "end" }, sy.text(t)),
     ]),
     sx.ticks.filter((t) => t >= 0).map((t) => svg("text", { x: sx.at(t), y: height - 5, "text-anchor": "middle" }, textX(t))),
     svg("rect", { class: "frame", x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top }),
@@ -42,11 +42,13 @@ function drawHypervolume() {
   const steps = study.hypervolume;
   if (!steps) return host.remove();
   const byTime = state.against === "time";
-  const place = (s) => (byTime ? s.training_s : s.finished);
+  const spent = steps.at(-1).training_s;
+  const [unit, name] = spent > 7200 ? [3600, "h"] : spent > 180 ? [60, "min"] : [1, "s"];
+  const place = (s) => (byTime ? s.training_s / unit : s.finished);
   const width = Math.max(260, host.clientWidth - 18);
   const { node, sx, sy, plot } = lineChart([{ kind: "", points: steps.map((s) => [place(s), s.value]) }], {
     width, height: 230, step: true, label: `hypervolume, ${ratio(steps.at(-1).value)} at the end`,
-    textX: byTime ? duration : short, left: 46,
+    textX: (t) => (byTime ? `${short(t)} ${name}` : short(t)), left: 46,
   });
   const rises = steps.filter((s, i) => i === 0 || s.value > steps[i - 1].value);
   node.append(...rises.map((s) => svg("circle", { class: "rise", cx: sx.at(place(s)), cy: sy.at(s.value), r: 2.6 })));

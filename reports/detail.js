@@ -6,7 +6,7 @@ function drawDetail() {
   if (!trial) return;
   host.replaceChildren(
     el("a", { class: "back", href: "#candidates" }, "to the table"),
-    el("h2", {}, capital(title(trial)),
+    el("h2", {}, heading(trial),
       el("small", { class: isFront(trial) ? "front" : null }, isFront(trial) ? "on the front" : `rank ${trial.rank}`)),
     el("ul", { class: "modules" }, trial.modules.map(([name, kind, detail]) =>
       el("li", { class: kind }, el("b", {}, name), kind === "removed" ? "removed" : detail || kind))),
@@ -54,7 +54,7 @@ function energyTable(trial) {
     const cells = [p, number(trial.energy[p]), number(trial.twin[p]), factor === null ? "" : factor.toFixed(1)];
     return el("tr", {}, cells.map((text, i) => el("td", { class: i ? "n" : null }, text)));
   });
-  return tableOf(["model / preset", "SNN, mJ", "CNN twin, mJ", "twin / SNN"], rows, "Energy by model");
+  return tableOf(["energy by", "SNN, mJ", "CNN twin, mJ", "twin / SNN"], rows, "Energy by model");
 }
 
 // Rows of study.layers: name macs acs dense spikes_in spikes_out neurons firing_rate params, then energies by price.
@@ -74,17 +74,23 @@ function layerBars(trial) {
   };
   const rows = trial.layers.map((row, i) => el("tr", {},
     el("td", { class: "layer", title: row[LAYER.name] }, row[LAYER.name]),
-    bar("energy", energies[i] / most, `${number(energies[i])} (${Math.round((100 * energies[i]) / total)} %)`),
+    bar("energy", energies[i] / most, `${number(energies[i] * 1000)} (${Math.round((100 * energies[i]) / total)} %)`),
     bar("rate", (row[LAYER.rate] ?? 0) / fastest, row[LAYER.rate] === null ? "no neurons" : ratio(row[LAYER.rate]))));
-  return tableOf(["layer", "energy, mJ (share)", "firing rate"], rows, "Energy and firing rate by layer");
+  return tableOf(["layer", "energy, µJ (share)", "firing rate"], rows, "Energy and firing rate by layer");
 }
 
 function countsTable(trial) {
   if (!trial.layers.length) return null;
-  const head = ["layer", "MACs", "ACs", "dense MACs", "spikes in", "spikes out", "neurons", "firing rate", "parameters", ...study.prices.map((p) => `mJ, ${p}`)];
+  const head = ["layer", "MACs", "ACs", "dense MACs", "spikes in", "spikes out", "neurons", "firing rate", "parameters", ...study.prices.map((p) => `µJ, ${p}`)];
   const rows = trial.layers.map((row) => el("tr", {}, row.map((v, i) =>
-    el("td", { class: i ? "n" : null }, i === LAYER.name ? v : i === LAYER.rate ? ratio(v) : number(v)))));
+    el("td", { class: i ? "n" : null }, countText(v, i)))));
   return tableOf(head, rows, "Counts by layer, per inference");
+}
+
+function countText(value, column) {
+  if (column === LAYER.name) return value;
+  if (column === LAYER.rate) return ratio(value);
+  return number(column >= LAYER.energy ? value * 1000 : value);
 }
 
 function dialsTable(trial) {

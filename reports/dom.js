@@ -23,7 +23,7 @@ function fill(node, attributes, children) {
     else if (value === true) node.setAttribute(key, "");
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
   return node;
 }
 
@@ -55,7 +55,10 @@ function duration(seconds) {
 
 const energyOf = (trial) => trial.energy[state.price];
 const isFront = (trial) => trial.rank === 0;
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const title = (trial) => (trial.name ? `${trial.name} (${trial.number})` : `candidate ${trial.number}`);
+
+const heading = (trial) => (trial.name ? title(trial) : capital(title(trial)));
 
 function twinRatio(trial, price = state.price) {
   return trial.energy[price] && trial.twin[price] !== undefined ? trial.twin[price] / trial.energy[price] : null;

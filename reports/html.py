@@ -20,7 +20,7 @@ from .record import Status, StudyRecord, TrialRecord
 from .reproduce import circumstances
 from .sentences import ACCURACY_NOTE, findings, summary
 from .tables import Table, published_table
-from .wording import amount, axis, count, duration, label
+from .wording import COUNTS, amount, axis, count, duration, label
 
 SCRIPTS = ("dom.js", "axes.js", "plot.js", "table.js", "charts.js", "detail.js", "page.js")
 ENDED = {
@@ -81,7 +81,8 @@ def _key_figures(study: StudyRecord) -> str:
     if done:
         items.append(("on the front", str(len(state.front)), f"of {done:,} finished"))
     for best in state.best:
-        kind = "best" if best.direction == "maximize" else "lowest"
+        least = "fewest" if best.objective in COUNTS else "lowest"
+        kind = "best" if best.direction == "maximize" else least
         who = f"{best.name} ({best.trial})" if best.name else f"candidate {best.trial}"
         items.append((f"{kind} {axis(best.objective)}", amount(best.objective, best.value), who))
     if state.training_s:

@@ -66,7 +66,7 @@ def _reproduce(study: StudyRecord, front: Sequence[TrialRecord]) -> list[str]:
     blocks = [f"Run with {circumstances(header)}. The space, as resolved, is `space.yaml` in the study's folder:"]
     blocks.append(_fence(header.space_yaml, "yaml"))
     if front:
-        commands = [f"# {candidate(t)}\n{show(study, t)}\n{train_again(study, t)}" for t in front]
+        commands = [f"# {' '.join(candidate(t).split())}\n{show(study, t)}\n{train_again(study, t)}" for t in front]
         blocks += ["Each candidate of the front, printed and trained again:", _fence("\n".join(commands), "sh")]
     return blocks
 

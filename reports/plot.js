@@ -7,13 +7,10 @@ const panels = [];
 
 function buildPanels() {
   const order = PAIRS.map((_, i) => i).sort((a, b) => (b === state.large) - (a === state.large) || a - b);
-  panels.length = 0;
-  byId("panels").replaceChildren(...order.map((pair, place) => {
-    const large = place === 0;
-    const node = el("div", { class: `panel${large ? " large" : ""}` });
-    panels.push({ node, pair, large });
-    return node;
-  }));
+  const built = order.map((pair, place) => ({ pair, large: place === 0, node: el("div", { class: place ? "panel" : "panel large" }) }));
+  panels.length = 0; // first: taking away a panel that has the focus calls its blur handler
+  byId("panels").replaceChildren(...built.map((panel) => panel.node));
+  panels.push(...built);
   panels.forEach(drawPanel);
 }
 
@@ -21,7 +18,7 @@ function drawPanel(panel) {
   const [x, y] = PAIRS[panel.pair].map(axisOf);
   const width = Math.max(240, panel.node.clientWidth - 18);
   const height = panel.large ? Math.max(300, Math.min(430, width * 0.52)) : Math.max(230, Math.min(280, width * 0.66));
-  const plot = { left: 50, right: width - 10, top: 10, bottom: height - 38, width, height };
+  const plot = { left: 58, right: width - 10, top: 10, bottom: height - 38, width, height };
   const points = study.trials
     .map((trial) => ({ trial, vx: x.value(trial), vy: y.value(trial) }))
     .filter((p) => p.vx !== undefined && p.vy !== undefined);
@@ -52,7 +49,6 @@ function drawPanel(panel) {
   mark(panel);
 }
 
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const shortLabel = (axis) => axis.label.split(",")[0];
 
 function axes(plot, sx, sy, x, y) {
@@ -61,11 +57,11 @@ function axes(plot, sx, sy, x, y) {
   return svg("g", {},
     sx.ticks.map((t) => [
       svg("line", { class: "gridline", x1: sx.at(t), x2: sx.at(t), y1: plot.top, y2: plot.bottom }),
-      svg("text", { x: sx.at(t), y: plot.bottom + 15, "text-anchor": "middle" }, short(t)),
+      svg("text", { x: sx.at(t), y: plot.bottom + 15, "text-anchor": "middle" }, sx.text(t)),
     ]),
     sy.ticks.map((t) => [
       svg("line", { class: "gridline", x1: plot.left, x2: plot.right, y1: sy.at(t), y2: sy.at(t) }),
-      svg("text", { x: plot.left - 6, y: sy.at(t) + 4, "text-anchor": "end" }, short(t)),
+      svg("text", { x: plot.left - 6, y: sy.at(t) + 4, "text-anchor": "end" }, sy.text(t)),
     ]),
     svg("rect", { class: "frame", x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top }),
     svg("text", { x: (plot.left + plot.right) / 2, y: plot.height - 6, "text-anchor": "middle" }, (across ? hint(x) : x.label) + (sx.log ? ", log" : "")),
@@ -105,7 +101,10 @@ const diamond = (p) => svg("path", { class: "ref", d: `M${p.px} ${p.py - 6}l6 6l
 // Names beside their points where there is room: published, named, and in the large panel the front's numbers.
 function labels(panel) {
   const { plot } = panel;
-  const taken = [...panel.points, ...panel.published].map((p) => [p.px - 4, p.py - 4, p.px + 4, p.py + 4]);
+  const spots = [...panel.points, ...panel.published].map((p) => [p.px, p.py, p.px, p.py]);
+  const taken = [];
+  const hits = (boxes, box, room) => boxes.some((b) =>
+    b[0] < box[2] + room && b[2] > box[0] - room && b[1] < box[3] + room && b[3] > box[1] - room);
   const wanted = [
     ...panel.published.map((p) => [p, p.point.label, "ref-name", 6.1]),
     ...panel.points.filter((p) => p.trial.name).map((p) => [p, p.trial.name, "name", 6.1]),
@@ -113,17 +112,30 @@ function labels(panel) {
   ];
   return wanted.map(([p, text, kind, unit]) => {
     const width = text.length * unit;
-    for (const [anchor, dx, dy] of [["start", 8, 4], ["end", -8, 4], ["middle", 0, -9], ["middle", 0, 17], ["start", 7, -7], ["end", -7, -7], ["start", 7, 14], ["end", -7, 14]]) {
+    const boxes = places(panel).map(([anchor, dx, dy]) => {
       const left = p.px + dx - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0);
-      const box = [left, p.py + dy - 10, left + width, p.py + dy + 2];
-      const inside = box[0] > plot.left + 1 && box[2] < plot.right - 1 && box[1] > plot.top && box[3] < plot.bottom;
-      if (inside && !taken.some((t) => t[0] < box[2] && t[2] > box[0] && t[1] < box[3] && t[3] > box[1])) {
-        taken.push(box);
-        return svg("text", { class: kind, x: p.px + dx, y: p.py + dy, "text-anchor": anchor }, text);
+      return { anchor, x: p.px + dx, y: p.py + dy, box: [left, p.py + dy - 9, left + width, p.py + dy + 1] };
+    }).filter(({ box }) => box[0] > plot.left && box[2] < plot.right && box[1] > plot.top && box[3] < plot.bottom && !hits(taken, box, 1));
+    const others = spots.filter((spot) => spot[0] !== p.px || spot[1] !== p.py);
+    for (const room of [11, 5]) { // away from other points if possible, else just not over one
+      const free = boxes.find(({ box }) => !hits(others, box, room));
+      if (free) {
+        taken.push(free.box);
+        return svg("text", { class: kind, x: free.x, y: free.y, "text-anchor": free.anchor }, text);
       }
     }
     return null;
   });
+}
+
+// Where a label may stand, first towards the better corner of the panel, where the staircase is not.
+function places({ x, y }) {
+  const [right, left] = [["start", 7], ["end", -7]];
+  const [better, worse] = x.better > 0 ? [right, left] : [left, right];
+  const [up, down] = y.better > 0 ? [-6, 14] : [14, -6];
+  const beside = [[better[0], better[1] * 1.2, 4], [worse[0], worse[1] * 1.2, 4]];
+  const over = [["middle", 0, up * 1.4], ["middle", 0, down * 1.2]];
+  return [[...better, up], ...beside, ...over, [...worse, up], [...better, down], [...worse, down]];
 }
 
 function nearest(panel, event) {
@@ -163,7 +175,7 @@ function pairs(rows) {
 function tipOfTrial(trial) {
   const others = study.objectives.filter((o) => !["accuracy", "energy_mj", "params"].includes(o.name));
   return [
-    el("b", {}, capital(title(trial))), isFront(trial) ? " on the front" : ` rank ${trial.rank}`,
+    el("b", {}, heading(trial)), isFront(trial) ? " on the front" : ` rank ${trial.rank}`,
     pairs([
       ["validation accuracy", ratio(trial.accuracy)], ["test accuracy", ratio(trial.test)],
       ["energy, mJ", number(energyOf(trial))], ["parameters", number(trial.params)],

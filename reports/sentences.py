@@ -3,7 +3,7 @@
 from .findings import Comparison, Flip, compare_references, dominated_names, energy, energy_flips
 from .front import STATUSES, finished, front_trials, status_summary
 from .record import ObjectiveRecord, StudyHeader, StudyRecord
-from .wording import COUNTS, candidate, count, duration, label, listing, moment, number, ratio
+from .wording import COUNTS, candidate, count, duration, label, listing, moment, number, ratio, subject
 
 ACCURACY_NOTE = (
     "The search sees validation accuracy only. Test accuracy was measured once for each finished candidate, after its "
@@ -85,20 +85,22 @@ def _names(study: StudyRecord) -> list[str]:
         return []
     beaten = {number: found for number, found in dominated_names(study).items() if found}
     objectives = listing([label(o.name) for o in study.header.objectives])
-    total = count(len(named), "named candidate")
     if not beaten:
-        return [f"No found candidate dominates one of the {total} in {objectives}."]
+        which = "the named candidate" if len(named) == 1 else f"any of the {len(named)} named candidates"
+        return [f"No found candidate dominates {which} in {objectives}."]
     who = "; ".join(f"{named[n].name} by {listing([candidate(f) for f in found], 4)}" for n, found in beaten.items())
     verb = "is" if len(beaten) == 1 else "are"
-    return [f"{len(beaten)} of the {total} {verb} dominated by found ones in {objectives}: {who}."]
+    total = count(len(named), "named candidate")
+    return [f"{len(beaten)} of {total} {verb} dominated by found ones in {objectives}: {who}."]
 
 
 def _gap(study: StudyRecord) -> str:
     front = [t.metrics for t in front_trials(study) if t.metrics]
     gap = sum(m.test_accuracy - m.accuracy for m in front) / len(front)
+    amount = f"{ratio(abs(gap))} {'higher' if gap > 0 else 'lower'} than" if abs(gap) >= 0.0005 else "equal to"
     return (
-        f"On the front, test accuracy is {ratio(abs(gap))} {'higher' if gap > 0 else 'lower'} than validation accuracy "
-        "on average. Every candidate was trained once, from one seed: small differences in accuracy may be chance."
+        f"On the front, test accuracy is {amount} validation accuracy on average. Every candidate was trained once, "
+        "from one seed: small differences in accuracy may be chance."
     )
 
 
@@ -115,7 +117,7 @@ def _flip(own: str, flip: Flip) -> str:
     a, b = flip.example
     return (
         f"The energy model matters: by {flip.price} instead of {own}, {flip.flipped} of {count(flip.pairs, 'pair')} of "
-        f"front candidates change places. {candidate(a)} needs less than {candidate(b)} by {own} "
+        f"front candidates change places: {subject(a)} needs less than {subject(b)} by {own} "
         f"({number(energy(a, own))} against {number(energy(b, own))} mJ) but more by {flip.price} "
         f"({number(energy(a, flip.price))} against {number(energy(b, flip.price))} mJ)."
     )

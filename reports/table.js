@@ -57,7 +57,7 @@ function cell(column, trial) {
       type: "button", "aria-label": `show ${title(trial)}`, "aria-pressed": `${trial.number === state.selected}`,
     }, `${trial.number}`));
   }
-  return el("td", { class: kind }, column.node ? column.node(trial) : column.text(trial));
+  return el("td", { class: kind, title: column.key === "name" ? trial.name : null }, column.node ? column.node(trial) : column.text(trial));
 }
 
 function sortBy(column) {

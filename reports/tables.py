@@ -26,24 +26,17 @@ def candidates_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Table
     """Finished candidates: number, name, objectives, test accuracy, CNN twin's energy, firing rate, rank, modules."""
     objectives = [o.name for o in study.header.objectives]
     ranks = trial_ranks(study)
-    columns = (
-        "trial",
-        "candidate",
-        *map(axis, objectives),
-        "test accuracy",
-        "twin / SNN",
-        "firing rate",
-        "rank",
-        "removed",
-    )
+    measures = ("test accuracy", "twin / SNN", "firing rate", "rank", "removed", "resized")
+    columns = ("trial", "candidate", *map(axis, objectives), *measures)
     rows = []
     for t in trials:
         assert t.metrics is not None  # finished
         values = [amount(name, t.values[name]) for name in objectives]
         measured = (ratio(t.metrics.test_accuracy), twin_ratio(t, study.header.price), ratio(t.metrics.firing_rate))
         removed = " ".join(m.name for m in t.modules if m.state == "removed") or "-"
-        rows.append((str(t.number), t.name or "", *values, *measured, str(ranks[t.number]), removed))
-    numeric = (True, False, *(True for _ in objectives), True, True, True, True, False)
+        resized = ", ".join(f"{m.name} {m.detail}" for m in t.modules if m.state == "resized") or "-"
+        rows.append((str(t.number), t.name or "", *values, *measured, str(ranks[t.number]), removed, resized))
+    numeric = (True, False, *(True for _ in objectives), True, True, True, True, False, False)
     return Table(columns, numeric, tuple(rows))
 
 
@@ -77,19 +70,23 @@ def front_csv(study: StudyRecord) -> str:
     dials = list(dict.fromkeys([*study.header.dials, *(path for t in trials for path in t.params)]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(_harmless, ["number", "name", *objectives, *measures, *dials]))
+    writer.writerow(map(_cell, ["number", "name", *objectives, *measures, *dials]))
     for t in trials:
         assert t.metrics is not None
         measured = [t.metrics.test_accuracy, t.metrics.test_f1, t.metrics.firing_rate]
         energies = [t.metrics.energy_mj.get(price, "") for price in prices]
         row = [t.number, t.name or "", *(t.values[o] for o in objectives), *measured, *energies]
-        writer.writerow(map(_harmless, [*row, *(t.params.get(path, "") for path in dials)]))
+        writer.writerow(map(_cell, [*row, *(t.params.get(path, "") for path in dials)]))
     return text.getvalue()
 
 
-def _harmless(cell: Leaf) -> Leaf:
-    """A spreadsheet takes text that begins with one of these for a formula and runs it; an apostrophe makes it text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+def _cell(value: Leaf) -> Leaf:
+    """Text on one line, with an apostrophe before what a spreadsheet would take for a formula and run; whole numbers
+    without a point."""
+    if isinstance(value, str):
+        line = " ".join(value.split())
+        return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def front_json(study: StudyRecord) -> str:

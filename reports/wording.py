@@ -54,6 +54,11 @@ def candidate(trial: TrialRecord) -> str:
     return f"{trial.name} ({trial.number})" if trial.name else str(trial.number)
 
 
+def subject(trial: TrialRecord) -> str:
+    """As a sentence speaks of it: ``candidate 12``, ``alt-1 (4)``."""
+    return candidate(trial) if trial.name else f"candidate {trial.number}"
+
+
 def listing(items: Sequence[str], limit: int = 8) -> str:
     """``a, b and c``; past ``limit`` the rest is counted."""
     if len(items) > limit:

@@ -1,0 +1,71 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from optuna._hypervolume import compute_hypervolume
+
+from reports.front import finished
+from reports.hypervolume import SCALES, Progress, Scale, hypervolume_over_time
+from reports.record import ObjectiveRecord, StudyRecord
+
+Build = Callable[..., StudyRecord]
+
+
+def curve(study: StudyRecord) -> Progress:
+    progress = hypervolume_over_time(study)
+    assert isinstance(progress, Progress)
+    return progress
+
+
+def test_a_log_scale_spans_its_decades_evenly() -> None:
+    scale = Scale(1e-4, 1e2)
+    assert scale.loss(0.1, "minimize") == pytest.approx(0.5)
+    assert scale.loss(0.1, "maximize") == pytest.approx(0.5)
+    assert (scale.loss(1e-9, "minimize"), scale.loss(1e9, "minimize")) == (0.0, 1.0)
+
+
+def test_the_last_step_is_the_hypervolume_of_all_finished_trials(make_study: Build) -> None:
+    study = make_study(40)
+    points = [
+        [SCALES[o.name].loss(t.values[o.name], o.direction) for o in study.header.objectives] for t in finished(study)
+    ]
+    expected = compute_hypervolume(np.array(points), np.ones(3))
+    assert curve(study).steps[-1].value == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_past_of_the_curve_does_not_change_when_a_trial_is_added(make_study: Build) -> None:
+    assert curve(make_study(30, others=False)).steps[:29] == curve(make_study(29, others=False)).steps
+
+
+def test_steps_follow_the_order_of_finishing_and_never_fall(make_study: Build) -> None:
+    study = make_study(20, others=False)
+    times = [1000.0 - t.number for t in study.trials]  # the last was finished first
+    late = [t.model_copy(update={"finished_at": time}) for t, time in zip(study.trials, times, strict=True)]
+    steps = curve(study.model_copy(update={"trials": tuple(late)})).steps
+    assert [s.trial for s in steps] == list(range(19, -1, -1))
+    assert [s.value for s in steps] == sorted(s.value for s in steps)
+
+
+def test_training_time_is_that_of_all_trials(make_study: Build) -> None:
+    study = make_study(3)
+    early = tuple(t.model_copy(update={"finished_at": 0.0}) if t.status == "failed" else t for t in study.trials)
+    steps = curve(study.model_copy(update={"trials": early})).steps
+    assert [s.training_s for s in steps] == [3.0 + 45.0 * n for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("complete", "objectives", "reason"),
+    [(0, ("params",), "no trial"), (2, ("magic",), "no fixed range"), (2, tuple(SCALES)[:5], "more than 4")],
+)
+def test_where_there_is_no_curve_the_reason_is_given(
+    make_study: Build, complete: int, objectives: tuple[str, ...], reason: str
+) -> None:
+    records = tuple(ObjectiveRecord(name=name, direction="minimize") for name in objectives)
+    progress = hypervolume_over_time(make_study(complete, objectives=records))
+    assert isinstance(progress, str)
+    assert reason in progress
+
+
+def test_every_objective_of_a_search_has_a_fixed_range() -> None:
+    search = pytest.importorskip("search.objectives")
+    assert set(search.OBJECTIVES) <= set(SCALES)
