@@ -1,0 +1,112 @@
+"""kill -9 of a real driver at random moments, then `resume`: the study ends as if nothing had happened."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from untrained import SPACES
+
+from reports.front import front_trials
+from reports.ledger import LedgerError, load_study_folder
+from reports.record import StudyRecord, TrialRecord
+
+SETS = ["--set", "data.subset=600", "--set", "train.epochs=2"]
+
+
+def snnsearch(*words: str) -> list[str]:
+    code = "import search.machine; search.machine.cores = lambda: 1; from search.cli import main; main()"
+    return [sys.executable, "-c", code, *words]
+
+
+def launch_words(runs: Path, executor: str, trials: int) -> list[str]:
+    budget = ["--set", f"study.budget={{trials: {trials}}}"]
+    words = ["launch", str(SPACES / "smoke.yaml"), "--runs", str(runs), "--executor", executor, "--workers", "1"]
+    return words + SETS + budget
+
+
+def resume_words(runs: Path, executor: str) -> list[str]:
+    return ["resume", "smoke", "--runs", str(runs), "--executor", executor, "--workers", "1"]
+
+
+def finish(words: list[str]) -> str:
+    done = subprocess.run(snnsearch(*words), capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def kill_after(words: list[str], trials_dir: Path, delay: float) -> None:
+    """Start a driver, wait until a trial has started, then ``delay`` seconds, and kill it. A driver that was faster
+    than that has ended by itself."""
+    driver = subprocess.Popen(snnsearch(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    starts = sum(1 for _ in trials_dir.glob("*/log.txt"))
+    until = time.monotonic() + 60
+    while driver.poll() is None and time.monotonic() < until:
+        if sum(1 for _ in trials_dir.glob("*/log.txt")) > starts or _lines(trials_dir) > starts:
+            break
+        time.sleep(0.05)
+    time.sleep(delay)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+
+
+def _lines(trials_dir: Path) -> int:
+    return sum(path.read_text().count("event=start") for path in trials_dir.glob("*/log.txt"))
+
+
+def figures(record: TrialRecord) -> dict:
+    """What must not depend on interruptions: everything but clocks and counts of starts."""
+    clocks = {"started_at", "finished_at", "wall_s", "restarts", "device"}
+    kept = record.model_dump(exclude=clocks)
+    kept["history"] = [{key: value for key, value in epoch.items() if key != "wall_s"} for epoch in kept["history"]]
+    return kept
+
+
+def seen(folder: Path) -> StudyRecord | None:
+    try:
+        return load_study_folder(folder)
+    except LedgerError:
+        return None  # killed before the study was made
+
+
+def check_killed_study(tmp_path: Path, executor: str, trials: int, kills: int, longest: float) -> None:
+    def words(runs: Path) -> list[str]:
+        return resume_words(runs, executor) if seen(runs / "smoke") else launch_words(runs, executor, trials)
+
+    finish(words(tmp_path / "whole"))
+    whole = load_study_folder(tmp_path / "whole" / "smoke")
+    rng = random.Random(kills)
+    cut = tmp_path / "cut" / "smoke"
+    finished: dict[int, TrialRecord] = {}
+    for _ in range(kills):
+        kill_after(words(tmp_path / "cut"), cut / "trials", rng.uniform(0, longest))
+        if (study := seen(cut)) is not None:
+            now = {t.number: t for t in study.trials if t.status == "complete"}
+            assert {n: now.get(n) for n in finished} == finished  # not lost, not run again
+            finished = now
+    finish(words(tmp_path / "cut"))
+    study = load_study_folder(cut)
+    assert {n: study.trials[n] for n in finished} == finished
+    assert [t.number for t in study.trials] == list(range(len(study.trials)))
+    assert not [t for t in study.trials if t.status in ("running", "waiting")]
+    assert [figures(t) for t in study.trials] == [figures(t) for t in whole.trials]
+    assert [t.number for t in front_trials(study)] == [t.number for t in front_trials(whole)]
+
+
+@pytest.mark.timeout(300)
+def test_killed_study_ends_as_an_uninterrupted_one(tmp_path):
+    check_killed_study(tmp_path, "inline", trials=6, kills=3, longest=3.0)
+
+
+@pytest.mark.timeout(300)
+def test_killed_ray_study_ends_as_an_uninterrupted_one(tmp_path):
+    check_killed_study(tmp_path, "ray", trials=4, kills=1, longest=2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ray_study_killed_five_times_ends_as_an_uninterrupted_one(tmp_path):
+    check_killed_study(tmp_path, "ray", trials=12, kills=5, longest=6.0)

@@ -1,0 +1,150 @@
+"""One candidate from job to record, well or badly: nothing escapes, nothing is silent."""
+
+import errno
+
+import pytest
+import torch
+from untrained import SPACES
+
+from reports.record import EpochRecord, TrialRecord
+from search.job import Job, Placement, read_result
+from search.space import load_space
+from search.trial import IDLE_STARTS, _count_start, _data, run
+from snnkit import checkpoint as checkpoints
+from snnkit.data import DataError
+
+HERE = Placement(threads=1)
+
+
+def job_for(folder, **overrides) -> Job:
+    quick = {"data.subset": 600, "train.epochs": 2, "train.chance_patience": 0}
+    space = load_space(SPACES / "smoke.yaml", overrides=quick | overrides)
+    params = space.candidates["no-fire3"]
+    candidate = space.candidate(params)
+    return Job(
+        number=0, name="no-fire3", params=params, candidate=candidate, modules=(), static=candidate.static(),
+        folder=folder / "trials" / "0", seed=0,
+    )  # fmt: skip
+
+
+def record_of(job: Job) -> TrialRecord:
+    *epochs, record = run(job, HERE)
+    assert all(isinstance(epoch, EpochRecord) for epoch in epochs)
+    assert isinstance(record, TrialRecord)
+    return record
+
+
+def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
+    job = job_for(tmp_path)
+    record = record_of(job)
+    assert record.status == "complete"
+    metrics = record.metrics
+    assert metrics.accuracy == record.history[-1].val_accuracy
+    assert metrics.params == job.static["params"]
+    assert [layer.name for layer in record.layers] == [conv.name for conv in job.candidate.plan().convs]
+    assert metrics.acs == pytest.approx(sum(layer.acs for layer in record.layers))
+    exact = metrics.energy_mj["horowitz45/exact"]
+    assert exact == pytest.approx((4.6 * metrics.macs + 0.9 * metrics.acs) * 1e-9)  # pJ to mJ
+    assert exact == pytest.approx(sum(layer.energy_mj["horowitz45/exact"] for layer in record.layers))
+    assert read_result(job.folder) == record
+    assert not (job.folder / "checkpoint.pt").exists()
+    weights = torch.load(job.folder / "weights.pt", weights_only=True)
+    counted = sum(w.numel() for name, w in weights.items() if "running" not in name and "tracked" not in name)
+    assert counted == metrics.params
+
+
+def test_interrupted_trial_ends_with_the_same_figures(tmp_path):
+    whole, cut = job_for(tmp_path / "whole"), job_for(tmp_path / "cut")
+    expected = record_of(whole)
+    next(run(cut, HERE))  # one epoch, then the process is gone
+    record = record_of(cut)
+    assert record.restarts == 1
+    assert (record.metrics, record.layers) == (expected.metrics, expected.layers)
+
+
+def test_corrupt_checkpoint_is_put_aside_and_training_starts_anew(tmp_path):
+    job = job_for(tmp_path)
+    next(run(job, HERE))
+    path = job.folder / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:-100])
+    record = record_of(job)
+    assert record.status == "complete"
+    assert (job.folder / "checkpoint.pt.corrupt").exists()
+    assert "event=checkpoint_unusable" in (job.folder / "log.txt").read_text()
+
+
+def test_loss_that_is_no_number_stops_the_trial_with_the_reason(tmp_path):
+    record = record_of(job_for(tmp_path, **{"train.lr": 1e30}))
+    assert (record.status, record.metrics) == ("stopped", None)
+    assert "loss is" in record.reason
+
+
+def test_failure_is_a_record_with_its_traceback(tmp_path, monkeypatch):
+    monkeypatch.setattr("search.trial.measure", lambda *_: 1 / 0)
+    record = record_of(job_for(tmp_path))
+    assert (record.status, record.reason) == ("failed", "ZeroDivisionError: division by zero")
+    assert "measure" in record.traceback
+
+
+def test_missing_data_is_a_failed_trial_that_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("search.trial.load", _absent)
+    _data.cache_clear()
+    record = record_of(job_for(tmp_path, **{"data.subset": 599}))
+    assert record.status == "failed"
+    assert "put it there" in record.reason
+
+
+def _absent(name, root):
+    raise DataError("digits is not here: put it there")
+
+
+def test_full_disk_is_a_failed_trial_and_the_checkpoint_before_it_stays(tmp_path, monkeypatch):
+    job = job_for(tmp_path)
+    next(run(job, HERE))
+    before = (job.folder / "checkpoint.pt").read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.os, "fsync", full)
+        record = record_of(job)
+    assert record.status == "failed"
+    assert "No space left on device" in record.reason
+    assert (job.folder / "checkpoint.pt").read_bytes() == before
+
+
+def test_folder_that_cannot_be_written_is_a_failed_trial(tmp_path):
+    (tmp_path / "trials").write_text("a file where the folder should be")
+    record = record_of(job_for(tmp_path))
+    assert record.status == "failed"
+
+
+def test_trial_that_keeps_killing_its_worker_is_given_up(tmp_path):
+    job = job_for(tmp_path)
+    for _ in range(IDLE_STARTS):
+        _start_and_die(job)
+    record = record_of(job)
+    assert record.status == "failed"
+    assert "without getting any further" in record.reason
+
+
+def _start_and_die(job: Job) -> None:
+    """As far as counting the start goes, and no further."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    _count_start(job.folder)
+
+
+def test_starts_that_get_further_are_not_counted_against_a_trial(tmp_path):
+    job = job_for(tmp_path, **{"train.epochs": IDLE_STARTS + 3})
+    for _ in range(IDLE_STARTS + 2):
+        events = run(job, HERE)
+        done = len(finished_epochs(job))
+        for _ in range(done + 1):
+            next(events)
+    assert record_of(job).status == "complete"
+
+
+def finished_epochs(job: Job) -> list:
+    path = job.folder / "checkpoint.pt"
+    return checkpoints.load_checkpoint(path)["progress"]["history"] if path.exists() else []

@@ -1,0 +1,97 @@
+"""The project as a whole: imports go one way, installed names are ours alone, and what is documented parses."""
+
+import ast
+import shlex
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import typer
+
+from search.cli import app
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {"search": {"search", "snnkit", "reports"}, "snnkit": {"snnkit"}, "reports": {"reports"}}
+OURS = set(MAY_IMPORT)
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_go_one_way(package):
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        assert imported(path) & OURS <= MAY_IMPORT[package], path
+
+
+@pytest.mark.parametrize(
+    ("package", "never"), [("snnkit", {"ray", "optuna", "yaml"}), ("reports", {"torch", "ray", "optuna"})]
+)
+def test_package_has_never_heard_of(package, never):
+    for path in (ROOT / package).rglob("*.py"):
+        assert not imported(path) & never, path
+
+
+def test_only_the_ray_executor_imports_ray():
+    assert [p.name for p in (ROOT / "search").rglob("*.py") if "ray" in imported(p)] == ["ray_tune.py"]
+
+
+@pytest.mark.parametrize("package", OURS)
+def test_installed_names_belong_to_this_distribution_alone(package):
+    assert set(packages_distributions()[package]) == {"snnsearch"}
+
+
+@pytest.mark.parametrize("command", ["status", "report", "validate"])
+def test_light_command_loads_neither_torch_nor_ray(command, tmp_path):
+    code = (
+        "import sys, contextlib\n"
+        "from search.cli import main\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "assert not {'torch', 'ray'} & set(sys.modules), 'heavy import'\n"
+    )
+    words = [command, str(ROOT / "spaces/smoke.yaml")] if command == "validate" else [command, "nothing"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def documented_commands() -> list[str]:
+    found = []
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "spaces/README.md",
+        "spaces/smoke.yaml",
+        "spaces/squeezenet_prune.yaml",
+    ):
+        for line in (ROOT / name).read_text().splitlines():
+            words = line.strip("#| ").split("  ")[0].split("&& ")[-1]
+            if words.startswith("snnsearch "):
+                found.append(words)
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", documented_commands())
+def test_documented_command_is_one(line):
+    words = shlex.split(line, comments=True)[1:]
+    command = typer.main.get_command(app)
+    context = command.make_context("snnsearch", words)
+    while getattr(command, "commands", None):
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+
+
+def test_spaces_folder_holds_no_code():
+    assert not list((ROOT / "spaces").rglob("*.py"))
