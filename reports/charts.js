@@ -1,12 +1,12 @@
 // Line charts: hypervolume over time, and the training of one candidate.
 
 // lines: [{points: [[x, y]], kind}]; returns an svg of the given size.
-function lineChart(lines, { width, height, label, textX = short, zero = false, left = 38, step = false }) {
+function lineChart(lines, { width, height, label, textX = short, whole = true, left = 38, step = false }) {
   const all = lines.flatMap((line) => line.points);
   const values = (i) => all.map((p) => p[i]);
   const plot = { left, right: width - 8, top: 8, bottom: height - 20 };
   const sx = scaleOf(values(0), plot.left, plot.right, false, width / 90);
-  const sy = scaleOf(zero ? [...values(1), 0] : values(1), plot.bottom, plot.top, false, height / 40);
+  const sy = scaleOf(values(1), plot.bottom, plot.top, false, height / 40);
   const path = (points) => points.map(([x, y], i) => {
     if (i === 0) return `M${sx.at(x)} ${sy.at(y)}`;
     return step ? `H${sx.at(x)}V${sy.at(y)}` : `L${sx.at(x)} ${sy.at(y)}`;
@@ -16,7 +16,7 @@ function lineChart(lines, { width, height, label, textX = short, zero = false, l
       svg("line", { class: "gridline", x1: plot.left, x2: plot.right, y1: sy.at(t), y2: sy.at(t) }),
       svg("text", { x: plot.left - 5, y: sy.at(t) + 4, "text-anchor": "end" }, sy.text(t)),
     ]),
-    sx.ticks.filter((t) => t >= 0).map((t) => svg("text", { x: sx.at(t), y: height - 5, "text-anchor": "middle" }, textX(t))),
+    sx.ticks.filter((t) => t >= 0 && (!whole || Number.isInteger(t))).map((t) => svg("text", { x: sx.at(t), y: height - 5, "text-anchor": "middle" }, textX(t))),
     svg("rect", { class: "frame", x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top }),
     lines.map((line) => svg("path", { class: `line ${line.kind}`, d: path(line.points) })),
     lines.filter((line) => line.points.length === 1).map((line) =>
@@ -48,7 +48,7 @@ function drawHypervolume() {
   const width = Math.max(260, host.clientWidth - 18);
   const { node, sx, sy, plot } = lineChart([{ kind: "", points: steps.map((s) => [place(s), s.value]) }], {
     width, height: 230, step: true, label: `hypervolume, ${ratio(steps.at(-1).value)} at the end`,
-    textX: (t) => (byTime ? `${short(t)} ${name}` : short(t)), left: 46,
+    textX: (t) => (byTime ? `${short(t)} ${name}` : short(t)), left: 46, whole: !byTime,
   });
   const rises = steps.filter((s, i) => i === 0 || s.value > steps[i - 1].value);
   node.append(...rises.map((s) => svg("circle", { class: "rise", cx: sx.at(place(s)), cy: sy.at(s.value), r: 2.6 })));

@@ -34,7 +34,7 @@ const byId = (id) => document.getElementById(id);
 function number(value) {
   if (value === null || value === undefined) return "";
   if (Number.isInteger(value) || Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
-  return Math.abs(value) >= 1e-4 ? value.toPrecision(3) : value.toExponential(2);
+  return Math.abs(value) >= 1e-6 ? value.toPrecision(3) : value.toExponential(2);
 }
 
 const ratio = (value) => (value === null || value === undefined ? "" : value.toFixed(3));

@@ -7,11 +7,11 @@ What is read of an Optuna study: its attribute ``header`` (StudyHeader); of each
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from .database import Database
+from .database import Database, Row
 from .errors import LedgerError
 from .record import RECORD_VERSION, Leaf, Record, Status, StudyHeader, StudyRecord, TrialRecord
 
@@ -56,52 +56,52 @@ def read_study(storage_url: str, name: str) -> StudyRecord:
     """
     with Database(storage_url) as database:
         study = database.study(name)
-        if study.header is None:
+        if study["header"] is None:
             raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
         try:
-            header = _parse(StudyHeader, study.header, f"study {name!r}")
+            header = _parse(StudyHeader, study["header"], f"study {name!r}")
         except ValidationError as error:
             raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
         return StudyRecord(
-            header=header, trials=tuple(_trial(row, database) for row in database.trials(study.study_id))
+            header=header, trials=tuple(_trial(row, database) for row in database.trials(study["study_id"]))
         )
 
 
-def _trial(row: Any, database: Database) -> TrialRecord:
-    name = json.loads(row.name) if row.name else None
-    if row.record is None:
+def _trial(row: Row, database: Database) -> TrialRecord:
+    name = json.loads(row["name"]) if row["name"] else None
+    if row["record"] is None:
         return _without_record(row, name, database)
     try:
-        return _parse(TrialRecord, row.record, f"trial {row.number}")
+        return _parse(TrialRecord, row["record"], f"trial {row['number']}")
     except ValidationError as error:  # one spoilt record must not hide the others
         reason = f"its stored record cannot be read: {_first(error)}"
-        return TrialRecord(number=row.number, status="failed", name=name, reason=reason)
+        return TrialRecord(number=row["number"], status="failed", name=name, reason=reason)
 
 
-def _without_record(row: Any, name: str | None, database: Database) -> TrialRecord:
+def _without_record(row: Row, name: str | None, database: Database) -> TrialRecord:
     states: dict[str, Status] = {"RUNNING": "running", "WAITING": "waiting"}
-    status = states.get(row.state, "failed")
+    status = states.get(row["state"], "failed")
     if status == "waiting":
-        params: dict[str, Leaf] = json.loads(row.fixed_params) if row.fixed_params else {}
+        params: dict[str, Leaf] = json.loads(row["fixed_params"]) if row["fixed_params"] else {}
     else:
-        params = {param.param_name: _value(param) for param in database.params(row.trial_id)}
+        params = {param["param_name"]: _value(param) for param in database.params(row["trial_id"])}
     return TrialRecord(
-        number=row.number,
+        number=row["number"],
         status=status,
         name=name,
         params=params,
-        started_at=_seconds(row.datetime_start),
-        reason=f"ended as {row.state} without a record" if status == "failed" else None,
+        started_at=_seconds(row["datetime_start"]),
+        reason=f"ended as {row['state']} without a record" if status == "failed" else None,
     )
 
 
-def _value(param: Any) -> Leaf:
+def _value(param: Row) -> Leaf:
     """A parameter as it was suggested: Optuna stores a float and, beside it, how to read it."""
-    distribution = json.loads(param.distribution_json)
+    distribution = json.loads(param["distribution_json"])
     if distribution["name"] == "CategoricalDistribution":
-        choice: Leaf = distribution["attributes"]["choices"][int(param.param_value)]
+        choice: Leaf = distribution["attributes"]["choices"][int(param["param_value"])]
         return choice
-    return int(param.param_value) if distribution["name"].startswith("Int") else float(param.param_value)
+    return int(param["param_value"]) if distribution["name"].startswith("Int") else float(param["param_value"])
 
 
 def _seconds(start: datetime | str | None) -> float | None:

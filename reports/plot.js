@@ -18,7 +18,7 @@ function drawPanel(panel) {
   const [x, y] = PAIRS[panel.pair].map(axisOf);
   const width = Math.max(240, panel.node.clientWidth - 18);
   const height = panel.large ? Math.max(300, Math.min(430, width * 0.52)) : Math.max(230, Math.min(280, width * 0.66));
-  const plot = { left: 58, right: width - 10, top: 10, bottom: height - 38, width, height };
+  const plot = { left: 0, right: width - 10, top: 10, bottom: height - 38, width, height };
   const points = study.trials
     .map((trial) => ({ trial, vx: x.value(trial), vy: y.value(trial) }))
     .filter((p) => p.vx !== undefined && p.vy !== undefined);
@@ -26,8 +26,9 @@ function drawPanel(panel) {
     .map((point) => ({ point, vx: x.published(point), vy: y.published(point) }))
     .filter((p) => p.vx !== undefined && p.vy !== undefined);
   const shown = [...points, ...published];
-  const sx = scaleOf(shown.map((p) => p.vx), plot.left, plot.right, x.log, width / 80);
   const sy = scaleOf(shown.map((p) => p.vy), plot.bottom, plot.top, y.log, height / 48);
+  plot.left = 28 + 6.6 * Math.max(...sy.ticks.map((t) => sy.text(t).length));
+  const sx = scaleOf(shown.map((p) => p.vx), plot.left, plot.right, x.log, width / 80);
   for (const p of shown) [p.px, p.py] = [sx.at(p.vx), sy.at(p.vy)];
   Object.assign(panel, { plot, x, y, points: points.sort((a, b) => a.px - b.px || a.py - b.py), published });
   panel.marks = svg("g");
@@ -149,7 +150,7 @@ function nearest(panel, event) {
     const d = (p.px - px) ** 2 + (p.py - py) ** 2;
     if (d < distance) [best, distance] = [p, d];
   }
-  return best && best.trial ? best : best && event.type !== "click" ? best : null;
+  return best && (best.trial || event.type !== "click") ? best : null; // a published point is shown, not selected
 }
 
 function hover(panel, p) {

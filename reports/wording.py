@@ -1,5 +1,6 @@
 """How a report names and prints things: labels of objectives, numbers, durations, dates, candidates."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -33,11 +34,11 @@ def axis(objective: str) -> str:
 
 def number(value: float) -> str:
     """A count or an amount: whole numbers with separators, others to three significant digits."""
-    if float(value).is_integer():
+    if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2e}"
+    if abs(value) < 1e-6:
+        return f"{value:.2e}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
 def ratio(value: float) -> str:

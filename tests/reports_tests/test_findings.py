@@ -8,6 +8,7 @@ from reports.front import front_trials
 from reports.prices import PRICES
 from reports.record import ReferencePoint, StudyRecord, TrialRecord
 from reports.sentences import findings, summary
+from reports.wording import number
 
 Build = Callable[..., StudyRecord]
 EXACT, PAPER = "horowitz45/exact", "horowitz45/paper2602"
@@ -131,3 +132,11 @@ def test_every_price_of_a_search_is_described_with_its_constants() -> None:
     horowitz = pytest.importorskip("snnkit.energy.horowitz45")
     assert set(energy.PRICES) <= set(PRICES)
     assert f"{horowitz.E_MAC_PJ} pJ x MACs + {horowitz.E_AC_PJ} pJ x ACs" in PRICES[EXACT]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (3.0, "3"), (1234567.6, "1,234,568"), (12.345, "12.3"), (0.5, "0.500"), (8.28e-5, "0.0000828")],
+)
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
+    assert number(value) == text

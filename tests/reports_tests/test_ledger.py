@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from reports.database import _TRIALS, Database, _Server
 from reports.ledger import LedgerError, list_studies, load_study_folder, read_study, sqlite_url
 from reports.record import RECORD_VERSION, StudyRecord
 
@@ -141,6 +142,25 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_a_url_that_cannot_be_read_says_what_to_write(url: str) -> None:
     with pytest.raises(LedgerError, match=r"write sqlite:///|in memory"):
         read_study(url, "x")
+
+
+def test_a_server_answers_as_a_file_does(stored: tuple[StudyRecord, Path]) -> None:
+    url = sqlite_url(stored[1] / "study.db")
+    database = Database(url)
+    file, server = database._source, _Server(url)
+    study = database.study("squeezenet-prune")["study_id"]
+    for query in (_TRIALS, "SELECT * FROM studies WHERE study_id = :study"):
+        assert [dict(row) for row in file.rows(query, study=study)] == list(server.rows(query, study=study))
+    assert file.has_studies()
+    assert server.has_studies()
+    with pytest.raises(LedgerError, match="no such table"):
+        server.rows("SELECT * FROM nowhere")
+
+
+def test_a_password_is_in_no_message() -> None:
+    with pytest.raises(LedgerError) as caught:
+        read_study("postgresql+psycopg://user:secret@127.0.0.1:1/none", "x")
+    assert "secret" not in str(caught.value)
 
 
 def test_another_schema_is_refused(make_study: Build, store: Store, tmp_path: Path) -> None:
