@@ -40,7 +40,7 @@ function drawPanel(panel) {
     onclick: (event) => { const p = nearest(panel, event); if (p) select(p.trial.number); },
     onkeydown: (event) => walk(panel, event),
     onblur: () => hover(panel, null),
-  }, axes(plot, sx, sy, x, y), stairs(panel), published.map(diamond), points.map(dot), labels(panel), panel.marks);
+  }, axes(plot, sx, sy, x, y), stairs(panel), labels(panel), published.map(diamond), [...points].sort((a, b) => b.trial.rank - a.trial.rank || a.trial.number - b.trial.number).map(dot), panel.marks);
   panel.tip = el("div", { class: "tip", hidden: true });
   const enlarge = panel.large || PAIRS.length === 1 ? null : el("button", {
     type: "button", class: "link", onclick: () => { state.large = panel.pair; buildPanels(); panels[0].svg.focus(); },
@@ -99,7 +99,8 @@ function dot(p) {
 
 const diamond = (p) => svg("path", { class: "ref", d: `M${p.px} ${p.py - 6}l6 6l-6 6l-6 -6Z` });
 
-// Names beside their points where there is room: published, named, and in the large panel the front's numbers.
+// Names by their points: published, named, and in the large panel the front's numbers. Where a point stands in a crowd its
+// name stands further off in the large panel, with a line to it; a number, or a name in a small panel, is left out.
 function labels(panel) {
   const { plot } = panel;
   const spots = [...panel.points, ...panel.published].map((p) => [p.px, p.py, p.px, p.py]);
@@ -113,19 +114,22 @@ function labels(panel) {
   ];
   return wanted.map(([p, text, kind, unit]) => {
     const width = text.length * unit;
-    const boxes = places(panel).map(([anchor, dx, dy]) => {
-      const left = p.px + dx - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0);
-      return { anchor, x: p.px + dx, y: p.py + dy, box: [left, p.py + dy - 9, left + width, p.py + dy + 1] };
-    }).filter(({ box }) => box[0] > plot.left && box[2] < plot.right && box[1] > plot.top && box[3] < plot.bottom && !hits(taken, box, 1));
     const others = spots.filter((spot) => spot[0] !== p.px || spot[1] !== p.py);
-    for (const room of [11, 5]) { // away from other points if possible, else just not over one
-      const free = boxes.find(({ box }) => !hits(others, box, room));
-      if (free) {
-        taken.push(free.box);
-        return svg("text", { class: kind, x: free.x, y: free.y, "text-anchor": free.anchor }, text);
-      }
-    }
-    return null;
+    const boxes = (spots) => spots.map(([anchor, dx, dy]) => {
+      const left = p.px + dx - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0);
+      return { anchor, dx, dy, box: [left, p.py + dy - 9, left + width, p.py + dy + 1] };
+    }).filter(({ box }) => box[0] > plot.left && box[2] < plot.right && box[1] > plot.top && box[3] < plot.bottom && !hits(taken, box, 1));
+    const near = boxes(places(panel));
+    const far = kind === "num" || !panel.large ? [] : boxes(distant());
+    const free = [[near, 11], [near, 5], [far, 3], [far, -4]] // pixels kept clear of other points
+      .map(([choices, room]) => choices.find(({ box }) => !hits(others, box, room))).find(Boolean);
+    if (!free) return null;
+    taken.push(free.box);
+    const at = { x: p.px + free.dx, y: p.py + free.dy };
+    return [
+      far.includes(free) && svg("line", { class: `leader ${kind}-leader`, x1: p.px, y1: p.py, x2: at.x, y2: at.y - 4 }),
+      svg("text", { class: kind, ...at, "text-anchor": free.anchor }, text),
+    ].filter(Boolean);
   });
 }
 
@@ -137,6 +141,13 @@ function places({ x, y }) {
   const beside = [[better[0], better[1] * 1.2, 4], [worse[0], worse[1] * 1.2, 4]];
   const over = [["middle", 0, up * 1.4], ["middle", 0, down * 1.2]];
   return [[...better, up], ...beside, ...over, [...worse, up], [...better, down], [...worse, down]];
+}
+
+function distant() {
+  return [24, 38, 56, 80, 110].flatMap((far) => [30, 150, -30, -150, 60, 120, -60, -120, 0, 180].map((degrees) => {
+    const angle = (degrees * Math.PI) / 180;
+    return [Math.cos(angle) > 0 ? "start" : "end", far * Math.cos(angle), 4 - far * Math.sin(angle)];
+  }));
 }
 
 function nearest(panel, event) {
