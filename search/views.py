@@ -80,7 +80,10 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
             Text(),
         ]
     else:
-        parts.append(Text("no candidate was trained to the end", style="bold red"))
+        parts.append(Text("no candidate was trained to the end yet", style="bold red"))
+    if running := [trial.number for trial in study.trials if trial.status == "running"]:
+        numbers = ", ".join(map(str, running))
+        parts.append(Text(f"stopped with trials {numbers} unfinished: `resume` goes on from their checkpoints\n"))
     for trial in failed[:3]:
         parts.append(
             Text(f"trial {trial.number} failed: {trial.reason}   (snnsearch show {name} {trial.number})", style="red")
