@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -14,7 +15,9 @@ from reports.record import ModuleState, StudyRecord, TrialRecord
 from reports.reproduce import train_again
 from reports.wording import amount, duration
 from search.objectives import OBJECTIVES
-from snnkit.data import Status
+
+if TYPE_CHECKING:  # `status` has no use for data sets, and they import numpy
+    from snnkit.data import Status
 
 STYLES = {"kept": "green", "removed": "red strike", "resized": "yellow"}
 
@@ -151,7 +154,7 @@ def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
     return table
 
 
-def data_table(found: Sequence[Status]) -> Table:
+def data_table(found: Sequence["Status"]) -> Table:
     """Data sets, and where they lie or what to put where."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("data set", "here", "where"):

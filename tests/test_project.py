@@ -1,6 +1,7 @@
 """The project as a whole: imports go one way, installed names are ours alone, and what is documented parses."""
 
 import ast
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import typer
 
 from search.cli import app
+from search.space import load_space
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {"search": {"search", "snnkit", "reports"}, "snnkit": {"snnkit"}, "reports": {"reports"}}
@@ -91,6 +93,13 @@ def test_documented_command_is_one(line):
     while getattr(command, "commands", None):
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)
+
+
+def test_space_in_the_readme_loads():
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    space = load_space(block)
+    assert space.size == 3 * 2 * (1 + 4)
+    assert list(space.candidates) == ["without-fire5"]
 
 
 def test_spaces_folder_holds_no_code():

@@ -1,0 +1,61 @@
+"""A study in PostgreSQL. Needs a server: SNNSEARCH_TEST_POSTGRESQL=postgresql+psycopg://user@host/database."""
+
+import os
+import uuid
+
+import pytest
+import sqlalchemy
+from untrained import SPACES, header_for, trained
+
+from reports.ledger import read_study
+from search import study
+from search.errors import InputError
+from search.lease import Lease
+from search.space import load_space
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def url():
+    found = os.environ.get("SNNSEARCH_TEST_POSTGRESQL")
+    if not found:
+        pytest.skip("SNNSEARCH_TEST_POSTGRESQL names no server")
+    return found
+
+
+@pytest.fixture
+def space():
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    return load_space(SPACES / "smoke.yaml", overrides={"study.name": name})
+
+
+def test_study_is_stored_read_and_resumed(url, space, tmp_path):
+    name = space.study.name
+    opened = study.create(header_for(space, tmp_path), space, tmp_path, url)
+    for _ in range(4):
+        opened.finish(trained(opened.next(lambda record: None)))
+    interrupted = opened.next(lambda record: None)
+    again = study.resume(study.load_header(name, url), space, tmp_path, url)
+    assert again.recover() == ([], [interrupted.number])
+    assert again.next(lambda record: None) == interrupted
+    again.finish(trained(interrupted))
+    assert [t.status for t in read_study(url, name).trials] == ["complete"] * 5
+
+
+def test_second_driver_on_another_machine_is_refused(url, space, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"  # folders that share no lock file
+    here.mkdir()
+    there.mkdir()
+    with Lease(here, space.study.name, url), pytest.raises(InputError, match="same database"):
+        Lease(there, space.study.name, url)
+    with Lease(there, space.study.name, url):
+        pass
+
+
+def test_server_that_is_not_there_gets_one_message(url, space, tmp_path):
+    nobody = sqlalchemy.make_url(url).set(port=1, host="127.0.0.1", password="secret")
+    address = nobody.render_as_string(hide_password=False)
+    with pytest.raises(InputError, match="did not take a connection") as caught:
+        Lease(tmp_path, space.study.name, address)
+    assert "secret" not in str(caught.value)
