@@ -46,6 +46,8 @@ def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
     validation = _resized(data.train.take(np.sort(order[:held_out])), choice.resolution)
     test = data.test
     if choice.test is not None:
+        if choice.test > len(test):
+            raise DataError(f"test is {choice.test:,}; the {choice.name} that is there has {len(test):,} test images")
         test = test.take(np.sort(stratified_order(test.labels, seed)[: choice.test]))
     mean, std = _moments(train.images)
     return Splits(choice.name, train, validation, _resized(test, choice.resolution), mean, std, data.classes)

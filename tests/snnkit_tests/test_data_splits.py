@@ -65,6 +65,13 @@ def test_uneven_classes_keep_their_shares_to_within_one_image() -> None:
         assert np.abs(counts - length * np.array([0.7, 0.2, 0.1])).max() <= 1
 
 
+def test_test_set_may_be_cut_by_class_and_touches_no_other_part() -> None:
+    whole, cut_down = cut(), cut(test=50)
+    assert set(Counter(cut_down.test.labels.tolist()).values()) == {5}
+    assert set(numbers(cut_down.test)) < set(numbers(whole.test))
+    assert parts(whole)[:2] == parts(cut_down)[:2]
+
+
 def test_validation_of_a_number_is_the_same_for_every_subset() -> None:
     assert parts(cut(subset=200, validation=40))[1] == parts(cut(subset=900, validation=40))[1]
 
@@ -101,6 +108,8 @@ def test_description_counts_what_is_used() -> None:
 def test_more_images_than_are_there_are_refused() -> None:
     with pytest.raises(DataError, match="subset is 2,000; the cifar10 that is there has 1,000 training images"):
         cut(subset=2000)
+    with pytest.raises(DataError, match="test is 500; the cifar10 that is there has 200 test images"):
+        cut(test=500)
     with pytest.raises(DataError, match="validation takes 5,000 of 1,000 images"):
         cut(validation=5000)
 
@@ -110,6 +119,7 @@ def test_more_images_than_are_there_are_refused() -> None:
     [
         ({"name": "cifar-10"}, "did you mean cifar10"),
         ({"name": "cifar10", "subset": 50_001}, "cifar10 has 50,000 training images"),
+        ({"name": "cifar10", "test": 10_001}, "cifar10 has 10,000 test images"),
         ({"name": "cifar10", "subset": 100, "validation": 100}, "leave some to train on"),
         ({"name": "cifar10", "validation": 1.5}, "less than 1"),
         ({"name": "cifar10", "validation": 0}, "greater than"),
