@@ -13,6 +13,21 @@ from rich.console import Console
 from rich.text import Text
 
 from search import durations
+from search.cli_options import (
+    Address,
+    DataRoot,
+    Device,
+    ExecutorName,
+    Json,
+    Runs,
+    Sets,
+    SpaceFile,
+    Storage,
+    StudyName,
+    Time,
+    Trials,
+    Workers,
+)
 from search.errors import InputError
 
 app = typer.Typer(
@@ -28,51 +43,6 @@ app.add_typer(data_app, name="data")
 
 out = Console()
 err = Console(stderr=True)
-
-SpaceFile = Annotated[Path, typer.Argument(help="A space file, as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")]
-StudyName = Annotated[str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY")]
-Runs = Annotated[Path, typer.Option("--runs", envvar="SNNSEARCH_RUNS", help="Folder of all studies.", metavar="DIR")]
-Storage = Annotated[
-    str | None,
-    typer.Option(
-        envvar="SNNSEARCH_STORAGE",
-        help="Database of the study, if not SQLite in its folder: postgresql+psycopg://…",
-        metavar="URL",
-    ),
-]
-Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train; on resume, trials more.", metavar="N")]
-Time = Annotated[str | None, typer.Option("--time", help="Time to use: 90s, 20m, 1h30m.", metavar="SPAN")]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, help="Trials at once. Default: one a core, up to 8; one on a GPU.", metavar="N"),
-]
-ExecutorName = Annotated[
-    Literal["ray", "inline"],
-    typer.Option("--executor", help="ray: parallel workers. inline: one after the other, in this process."),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(help="Address of a running Ray cluster; the runs folder must be shared with it.", metavar="ADDR"),
-]
-Device = Annotated[
-    Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; chooses the space's profile too.")
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        envvar="SNNSEARCH_DATA",
-        help="Folder of the data sets. Default: the user's cache folder.",
-        metavar="DIR",
-    ),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", help="Replace a leaf of the space: --set train.epochs=5. May be repeated.", metavar="PATH=VALUE"
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def main() -> None:
