@@ -91,7 +91,7 @@ def launch(
     device: Device = "auto",
     data: DataRoot = None,
     sets: Sets = None,
-    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and end.")] = False,
 ) -> None:
     """Start a study from a space file: search, train, and report the front."""
     from search import launch as launching
