@@ -150,7 +150,7 @@ def status(
     elif not names:
         out.print(f"no studies in {runs}; start one: snnsearch launch spaces/smoke.yaml")
     else:
-        out.print(views.status_table(summaries))
+        out.print(views.status_view(summaries[0]) if study else views.status_table(summaries))
 
 
 @app.command()

@@ -13,9 +13,9 @@ from rich.text import Text
 from reports.record import Leaf
 from search.candidate import Candidate
 from search.space import Space
+from search.views import legend, strip
 
 SHOWN = 3  # samples that are listed
-_CELL = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,7 @@ def render(found: Survey, console: Console) -> None:
     for row in rows:
         for reason in row.refusals:
             console.print(f"[yellow]{row.name}[/] would be refused: {reason}", highlight=False)
-    legend = "   ".join(f"{mark} {state}" for state, (mark, _) in _CELL.items())
-    console.print(Text(f"modules: {legend}; MACs are those of one dense pass", style="dim"))
+    console.print(Text(f"modules: {legend()}; MACs are those of one dense pass", style="dim"))
 
 
 def _dial_table(found: Survey) -> Table:
@@ -146,9 +145,6 @@ def _candidate_table(rows: Iterable[CandidateRow]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("modules")
     for row in rows:
-        strip = Text()
-        for _, state in row.strip:
-            strip.append(*_CELL[state])
         figures = ("does not build" if n is None else f"{n:,}" for n in (row.params, row.dense_macs))
-        table.add_row(Text(row.name), *figures, strip)
+        table.add_row(Text(row.name), *figures, strip(state for _, state in row.strip))
     return table

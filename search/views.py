@@ -1,7 +1,7 @@
 """Studies and trials as a terminal shows them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.front import StatusSummary, front_trials
-from reports.record import ModuleState, StudyRecord, TrialRecord
+from reports.record import StudyRecord, TrialRecord
 from reports.reproduce import train_again
 from reports.wording import amount, duration
 from search.objectives import OBJECTIVES
@@ -19,7 +19,7 @@ from search.objectives import OBJECTIVES
 if TYPE_CHECKING:  # `status` has no use for data sets, and they import numpy
     from snnkit.data import Status
 
-STYLES = {"kept": "green", "removed": "red strike", "resized": "yellow"}
+CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
 
 
 def figure(objective: str, value: float) -> str:
@@ -28,30 +28,47 @@ def figure(objective: str, value: float) -> str:
     return f"{amount(objective, value)} {unit}" if unit not in ("", "ratio") else amount(objective, value)
 
 
-def strip(modules: tuple[ModuleState, ...]) -> Text:
-    """Modules in one line: kept green, resized yellow, removed struck out."""
-    text = Text()
-    for module in modules:
-        text.append(module.name.removeprefix("fire"), style=STYLES[module.state])
-        text.append(" ")
-    return text
+def strip(states: Iterable[str]) -> Text:
+    """Modules in one line, a cell each, in the network's order."""
+    return Text.assemble(*(CELLS[state] for state in states))
+
+
+def legend() -> str:
+    return "   ".join(f"{mark} {state}" for state, (mark, _) in CELLS.items())
 
 
 def status_table(summaries: list[StatusSummary]) -> RenderableType:
+    """Several studies, a line each."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("study", "trials", "front", "best", "trained for", "last trial"):
-        table.add_column(column)
+    for column in ("study", "complete", "running", "front", "best", "trained for", "last trial"):
+        table.add_column(column, justify="right" if column in ("complete", "running", "front") else "left")
     for found in summaries:
-        counts = " · ".join(f"{count} {status}" for status, count in found.counts.items())
-        best = "\n".join(
-            f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial}{' ' + b.name if b.name else ''})"
-            for b in found.best
-        )
-        last = f"{duration(time.time() - found.last_finished_at)} ago" if found.last_finished_at else ""
+        counts = found.counts
+        best = f"{found.best[0].objective} {figure(found.best[0].objective, found.best[0].value)}" if found.best else ""
         table.add_row(
-            escape(found.study), counts, str(len(found.front)), escape(best), duration(found.training_s), last
-        )
+            escape(found.study), str(counts.get("complete", 0)), str(counts.get("running", 0)), str(len(found.front)),
+            best, duration(found.training_s), _ago(found),
+        )  # fmt: skip
     return table
+
+
+def status_view(found: StatusSummary) -> RenderableType:
+    """One study: how far it is, and the best of each objective."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row("study", Text(found.study, style="bold"))
+    grid.add_row("trials", " · ".join(f"{count} {status}" for status, count in found.counts.items()) or "none yet")
+    for best in found.best:
+        trial = f"trial {best.trial}" + (f" {best.name}" if best.name else "")
+        grid.add_row("best", escape(f"{best.objective} {figure(best.objective, best.value)}, {trial}"))
+    grid.add_row("front", f"{len(found.front)} candidates")
+    grid.add_row("trained", f"{duration(found.training_s)} in all; last trial {_ago(found) or 'not yet finished'}")
+    return grid
+
+
+def _ago(found: StatusSummary) -> str:
+    return f"{duration(time.time() - found.last_finished_at)} ago" if found.last_finished_at else ""
 
 
 def front_table(study: StudyRecord) -> Table:
@@ -66,7 +83,7 @@ def front_table(study: StudyRecord) -> Table:
     for trial in front_trials(study):
         values = [figure(o.name, trial.values[o.name]) for o in study.header.objectives]
         test = f"{trial.metrics.test_accuracy:.3f}" if trial.metrics else ""
-        table.add_row(str(trial.number), escape(trial.name or ""), *values, test, strip(trial.modules))
+        table.add_row(str(trial.number), escape(trial.name or ""), *values, test, strip(m.state for m in trial.modules))
     return table
 
 
@@ -80,6 +97,7 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         parts += [
             Text(f"the front of {name}, of {complete} trained candidates", style="bold"),
             front_table(study),
+            Text(f"modules: {legend()}", style="dim"),
             Text(),
         ]
     else:
@@ -106,7 +124,7 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
     grid.add_row("trial", Text(f"{trial.number} {trial.name or ''}".strip(), style="bold"))
     grid.add_row("status", trial.status + (f": {escape(trial.reason)}" if trial.reason else ""))
     for module in trial.modules:
-        grid.add_row(module.name, Text(f"{module.state:<8} {module.detail}", style=STYLES[module.state]))
+        grid.add_row(module.name, Text(f"{module.state:<8} {module.detail}", style=CELLS[module.state][1]))
     for path, value in trial.params.items():
         grid.add_row("dial", f"{path} = {value}")
     parts: list[RenderableType] = [grid]
