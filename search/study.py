@@ -196,6 +196,11 @@ def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
         )  # fmt: skip
         if "header" in study.user_attrs:
             raise InputError(_exists(study, space.hash))
+        if next((folder / "trials").glob("*"), None) is not None:
+            raise InputError(
+                f"{folder / 'trials'} holds trials of another study, whose database is gone. Move that folder away, "
+                "or launch under another name: --name NAME"
+            )
         queued = {trial.user_attrs.get("name") for trial in study.get_trials(deepcopy=False)}
         for name, params in space.candidates.items():
             if name not in queued:

@@ -17,7 +17,7 @@ import torch
 from pydantic import ValidationError
 
 from reports.record import EpochRecord, LayerRecord, Metrics, TrialRecord
-from search.job import Job, Placement, outline, write_result
+from search.job import Job, Placement, outline, read_result, write_result
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, load_checkpoint, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -38,6 +38,9 @@ Events = Generator[EpochRecord, None, TrialRecord]
 
 def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
     """Train ``job`` epoch by epoch; the last event is its record, whatever happened. Only interruptions get out."""
+    if (kept := read_result(job.folder)) is not None:  # its worker died between writing it and handing it over
+        yield kept
+        return
     record = outline(job).model_copy(update={"started_at": time.time(), "device": device_name(placement)})
     try:
         job.folder.mkdir(parents=True, exist_ok=True)

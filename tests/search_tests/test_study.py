@@ -185,3 +185,14 @@ def test_name_that_is_taken_is_refused_and_nothing_lost(change, said, smoke, tmp
     with pytest.raises(InputError, match=f"{said}.*2 finished.*--name"):
         create(load_space(SPACES / "smoke.yaml", overrides=change), tmp_path / "s")
     assert read(smoke, tmp_path / "s") == before
+
+
+def test_files_of_a_study_whose_database_is_gone_are_not_taken_for_new_ones(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    job = opened.next(ignore)
+    job.folder.mkdir(parents=True)
+    write_result(job.folder, trained(job))
+    (tmp_path / "s" / "study.db").unlink()
+    with pytest.raises(InputError, match="whose database is gone"):
+        create(smoke, tmp_path / "s")
+    assert (job.folder / "result.json").exists()

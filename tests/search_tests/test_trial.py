@@ -62,6 +62,13 @@ def test_interrupted_trial_ends_with_the_same_figures(tmp_path):
     assert (record.metrics, record.layers) == (expected.metrics, expected.layers)
 
 
+def test_trial_that_was_finished_is_not_trained_again(tmp_path, monkeypatch):
+    job = job_for(tmp_path)
+    record = record_of(job)
+    monkeypatch.setattr("search.trial.train", lambda *_, **__: 1 / 0)
+    assert record_of(job) == record
+
+
 def test_corrupt_checkpoint_is_put_aside_and_training_starts_anew(tmp_path):
     job = job_for(tmp_path)
     next(run(job, HERE))
