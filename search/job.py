@@ -48,7 +48,7 @@ def read_result(folder: Path) -> TrialRecord | None:
     """What a worker left behind; None where it left nothing readable."""
     try:
         return TrialRecord.model_validate_json((folder / RESULT).read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None
 
 
