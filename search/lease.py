@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import json
 import os
 import socket
 from pathlib import Path
@@ -58,7 +57,7 @@ def _lock_file(path: Path, study: str) -> IO[str]:
         file.close()
         raise _taken(study, holder) from None
     file.truncate(0)
-    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+    file.write(f"process {os.getpid()} on {socket.gethostname()}")
     file.flush()
     return file
 
