@@ -12,7 +12,7 @@ from types import FrameType
 from reports.record import EpochRecord, TrialRecord
 from search.errors import InputError
 from search.job import Job
-from search.progress import Progress, Running
+from search.progress import TRAINED, Progress, Running
 from search.storage import StorageError
 from search.study import Study
 
@@ -113,7 +113,7 @@ class Driver:
     def _told(self, record: TrialRecord) -> None:
         self.progress = self.progress.ended(record)
         self._watch(self.progress, record)
-        last = self.progress.finished[-FAILURES:]
+        last = [r for r in self.progress.finished if r.status in TRAINED][-FAILURES:]
         if len(last) == FAILURES and all(r.status == "failed" and r.reason == record.reason for r in last):
             name = self._study.header.name
             self.failure = RunError(

@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic import ValidationError
 
 from reports.record import Leaf, ModuleState, StudyHeader, TrialRecord
 from search.errors import InputError
@@ -63,7 +65,7 @@ class Study:
         for trial in trials:
             if trial.state != TrialState.RUNNING:
                 continue
-            record = read_result(self.trial_folder(trial.number))
+            record = _stored(trial) or read_result(self.trial_folder(trial.number))
             if record is None:
                 self._interrupted.append(trial)
             else:
@@ -179,6 +181,14 @@ def _adopt(study: optuna.Study, trial: FrozenTrial) -> Trial:
     return Trial(study, trial._trial_id)
 
 
+def _stored(trial: FrozenTrial) -> TrialRecord | None:
+    """The record of a trial whose driver died between storing it and telling Optuna."""
+    try:
+        return TrialRecord.model_validate(trial.user_attrs["record"])
+    except (KeyError, ValidationError):
+        return None
+
+
 # -- making and finding studies -----------------------------------------------------------------------------------
 
 
@@ -189,27 +199,36 @@ def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
     """
     with storage_errors("a new study"):
         storage = connect(url)
-        directions = [objective.direction for objective in header.objectives]
-        study = optuna.create_study(
-            storage=storage, study_name=header.name, directions=directions, load_if_exists=True,
-            sampler=_sampler(space, header.seed),
-        )  # fmt: skip
-        if "header" in study.user_attrs:
-            raise InputError(_exists(study, space.hash))
+        _clear(header.name, storage, space.hash)
         if next((folder / "trials").glob("*"), None) is not None:
             raise InputError(
                 f"{folder / 'trials'} holds trials of another study, whose database is gone. Move that folder away, "
                 "or launch under another name: --name NAME"
             )
-        queued = {trial.user_attrs.get("name") for trial in study.get_trials(deepcopy=False)}
+        directions = [objective.direction for objective in header.objectives]
+        study = optuna.create_study(
+            storage=storage, study_name=header.name, directions=directions, sampler=_sampler(space, header.seed)
+        )
         for name, params in space.candidates.items():
-            if name not in queued:
-                study.enqueue_trial(dict(params), user_attrs={"name": name})
+            study.enqueue_trial(dict(params), user_attrs={"name": name})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([objective.name for objective in header.objectives])  # for optuna-dashboard
         study.set_user_attr("header", header.model_dump(mode="json"))  # last: what has a header is whole
     return Study(study, space, header, folder)
+
+
+def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:
+    """Remove what a launch that was cut short has left under ``name``; it may have been of another space."""
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return
+    if "header" in study.user_attrs:
+        raise InputError(_exists(study, space_hash))
+    if any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
+        raise InputError(f"this database holds a study {name!r} that snnsearch did not launch: --name NAME")
+    optuna.delete_study(study_name=name, storage=storage)
 
 
 def load_header(name: str, url: str) -> StudyHeader:

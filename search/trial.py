@@ -6,11 +6,12 @@ Everything of it lies in the job's folder: ``checkpoint.pt`` while it trains, ``
 
 import json
 import logging
+import math
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -19,12 +20,12 @@ from pydantic import ValidationError
 from reports.record import EpochRecord, LayerRecord, Metrics, TrialRecord
 from search.job import Job, Placement, outline, read_result, write_result
 from snnkit.activity import Activity, dense_twin, measure
-from snnkit.checkpoint import CheckpointError, load_checkpoint, set_aside
+from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
 from snnkit.energy import Pricing, all_prices
 from snnkit.evaluation import Evaluation, batches, evaluate
 from snnkit.network import Network
-from snnkit.training import TrainingStopped, train
+from snnkit.training import Epoch, TrainingStopped, train
 from snnkit.values import Value
 
 CHECKPOINT = "checkpoint.pt"
@@ -50,10 +51,12 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
         _log(job.folder, f"event=start restarts={record.restarts} device={record.device!r} params={params}")
         record = yield from _train(job, placement, record)
     except TrainingStopped as stop:
-        history = tuple(EpochRecord(**asdict(epoch)) for epoch in stop.history)
-        record = record.model_copy(update={"status": "stopped", "reason": stop.reason, "history": history})
+        record = record.model_copy(
+            update={"status": "stopped", "reason": stop.reason, "history": _storable(stop.history)}
+        )
     except Exception as error:  # the one place where a trial's failure becomes a record
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        # without the folder, so that one cause reads the same in every trial: a driver stops after equal ones in a row
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
         record = record.model_copy(update={"status": "failed", "reason": reason, "traceback": traceback.format_exc()})
     yield _kept(job.folder, record.model_copy(update={"finished_at": time.time(), "wall_s": _spent(record)}))
 
@@ -63,9 +66,9 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     parts = _parts(candidate.data, placement.data_root, job.seed)
     network = Network(candidate.plan(), candidate.neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
-    _discard_unusable(checkpoint)
+    begin = partial(train, network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint)
     history: list[EpochRecord] = []
-    for epoch in train(network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint):
+    for epoch in _from_checkpoint(begin, checkpoint):
         history.append(EpochRecord(**asdict(epoch)))
         _log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
@@ -160,20 +163,26 @@ def _count_start(folder: Path) -> int:
     return before.starts
 
 
-def _discard_unusable(checkpoint: Path) -> None:
-    """A checkpoint that cannot be read is kept under another name, and training starts from the beginning."""
+def _from_checkpoint(begin: Callable[[], Iterator[Epoch]], checkpoint: Path) -> Iterator[Epoch]:
+    """The epochs of a training; a checkpoint that is corrupt or of another training, which it refuses before its first
+    step, is kept under another name, and the training starts from the beginning."""
     try:
-        load_checkpoint(checkpoint)
-    except FileNotFoundError:
-        return
+        yield from begin()
     except CheckpointError as error:
         _log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+        yield from begin()
+
+
+def _storable(history: tuple[Epoch, ...]) -> tuple[EpochRecord, ...]:
+    """Records of the epochs up to the one whose loss is no number, which no record holds."""
+    finite = (epoch for epoch in history if math.isfinite(epoch.train_loss) and math.isfinite(epoch.val_loss))
+    return tuple(EpochRecord(**asdict(epoch)) for epoch in finite)
 
 
 def _save_weights(network: Network, folder: Path) -> None:
-    partial = folder / f"{WEIGHTS}.partial"
-    torch.save(network.state_dict(), partial)
-    partial.replace(folder / WEIGHTS)
+    scratch = folder / f"{WEIGHTS}.partial"
+    torch.save(network.state_dict(), scratch)
+    scratch.replace(folder / WEIGHTS)
 
 
 def _spent(record: TrialRecord) -> float:

@@ -91,6 +91,16 @@ def test_equal_failures_in_a_row_stop_the_run_and_say_so(opened, clock):
     assert "snnsearch resume smoke" in str(driver.failure)
 
 
+def test_trials_that_were_not_trained_do_not_hide_equal_failures(opened, clock):
+    driver = driver_of(opened, clock, trials=12)
+    for _ in range(FAILURES):
+        assert not driver.stopping()
+        driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
+        if not driver.stopping():
+            driver.finished(outline(driver.next(), status="duplicate", reason="equal to trial 0", duplicate_of=0))
+    assert driver.stopping()
+
+
 def test_full_disk_under_the_database_stops_the_run_and_loses_nothing(opened, clock, monkeypatch, smoke, tmp_path):
     driver = driver_of(opened, clock, trials=12)
     run_one(driver, clock)
@@ -107,7 +117,5 @@ def test_full_disk_under_the_database_stops_the_run_and_loses_nothing(opened, cl
     assert "disk is full" in str(driver.failure)
     url = sqlite_url(tmp_path / "smoke" / "study.db")
     again = study.resume(study.load_header("smoke", url), smoke, tmp_path / "smoke", url)
-    assert again.recover() == ([], [job.number])
-    again.next(lambda record: None)
-    again.finish(trained(job))
+    assert again.recover() == ([job.number], [])  # its record had been stored before
     assert [t.status for t in read_study(url, "smoke").trials] == ["complete", "complete", "waiting"]

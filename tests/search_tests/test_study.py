@@ -1,6 +1,8 @@
 """The Optuna study as the only truth: nothing lost, nothing twice, and the same answers after an interruption."""
 
 import random
+import re
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -80,6 +82,27 @@ def test_interrupted_study_asks_what_an_uninterrupted_one_asks(sampler, tmp_path
     whole, cut = read(space, tmp_path / "whole").trials, read(space, tmp_path / "cut").trials
     assert cut == whole
     assert [t.number for t in cut] == list(range(len(cut)))
+
+
+def test_trial_that_was_cut_short_between_two_dials_gets_the_values_it_would_have_had(tmp_path, monkeypatch):
+    space = load_space(SPACES / "smoke.yaml", overrides={"study.sampler": "gp"})
+    opened = create(space, tmp_path / "s")
+    drive(opened, 10)
+    shutil.copytree(tmp_path / "s", tmp_path / "cut")
+    whole = opened.next(ignore)
+    cut, suggest, asked = reopen(space, tmp_path / "cut"), optuna.Trial._suggest, []
+
+    def cut_short(trial, name, distribution):
+        asked.append(name)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return suggest(trial, name, distribution)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Trial, "_suggest", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            cut.next(ignore)
+    assert reopen(space, tmp_path / "cut").next(ignore).params == whole.params
 
 
 def test_candidate_is_never_trained_twice(tmp_path):
@@ -176,6 +199,29 @@ def test_launch_that_was_cut_short_can_be_repeated(smoke, tmp_path, monkeypatch)
     opened = create(smoke, tmp_path / "s")
     drive(opened, 3)
     assert [t.name for t in read(smoke, tmp_path / "s").trials] == list(smoke.candidates)
+
+
+def test_launch_that_was_cut_short_leaves_nothing_to_one_of_another_space(smoke, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "set_user_attr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            create(smoke, tmp_path / "s")
+    two = "objectives: {energy_mj: minimize, accuracy: maximize}"
+    text = re.sub(r"objectives: .*", two, (SPACES / "smoke.yaml").read_text())
+    other = load_space(text, overrides={"candidates": "{}"})
+    drive(create(other, tmp_path / "s"), 1)
+    stored = optuna.load_study(study_name="smoke", storage=sqlite_url(tmp_path / "s" / "study.db"))
+    assert [direction.name for direction in stored.directions] == ["MINIMIZE", "MAXIMIZE"]
+    assert [t.name for t in read(other, tmp_path / "s").trials] == [None]
+
+
+def test_study_of_someone_else_is_neither_taken_nor_removed(smoke, tmp_path):
+    (tmp_path / "s").mkdir()
+    theirs = optuna.create_study(study_name="smoke", storage=sqlite_url(tmp_path / "s" / "study.db"))
+    theirs.tell(theirs.ask(), 1.0)
+    with pytest.raises(InputError, match=r"did not launch.*--name"):
+        create(smoke, tmp_path / "s")
+    assert len(theirs.trials) == 1
 
 
 @pytest.mark.parametrize(("change", "said"), [({}, "this same space"), ({"train.epochs": 9}, "another space")])

@@ -12,6 +12,7 @@ from search.space import load_space
 from search.trial import IDLE_STARTS, _count_start, _data, run
 from snnkit import checkpoint as checkpoints
 from snnkit.data import DataError
+from snnkit.training import Epoch, TrainingStopped
 
 HERE = Placement(threads=1)
 
@@ -84,6 +85,36 @@ def test_loss_that_is_no_number_stops_the_trial_with_the_reason(tmp_path):
     record = record_of(job_for(tmp_path, **{"train.lr": 1e30}))
     assert (record.status, record.metrics) == ("stopped", None)
     assert "loss is" in record.reason
+
+
+def test_loss_that_is_no_number_is_left_out_of_the_history(tmp_path, monkeypatch):
+    good = Epoch(1, 1.0, 0.5, 1.0, 0.5, 0.1, 1.0)
+    bad = Epoch(2, 1.0, 0.5, float("nan"), 0.1, 0.1, 1.0)
+
+    def stopped(*_, **__):
+        raise TrainingStopped("validation loss is nan after epoch 2", (good, bad))
+
+    monkeypatch.setattr("search.trial.train", stopped)
+    record = record_of(job_for(tmp_path))
+    assert record.status == "stopped"
+    assert [epoch.epoch for epoch in record.history] == [1]
+
+
+def test_checkpoint_of_another_training_is_put_aside(tmp_path):
+    next(run(job_for(tmp_path, **{"train.weight_decay": 0.5}), HERE))
+    job = job_for(tmp_path)
+    assert record_of(job).status == "complete"
+    assert (job.folder / "checkpoint.pt.corrupt").exists()
+
+
+def test_one_cause_reads_the_same_in_every_trial(tmp_path, monkeypatch):
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder / "starts.json"))
+
+    monkeypatch.setattr("search.trial._count_start", full)
+    reasons = {record_of(job_for(tmp_path / name)).reason for name in ("a", "b")}
+    assert len(reasons) == 1
+    assert "No space left" in reasons.pop()
 
 
 def test_failure_is_a_record_with_its_traceback(tmp_path, monkeypatch):
