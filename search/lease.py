@@ -48,17 +48,22 @@ class Lease:
 
 
 def _lock_file(path: Path, study: str) -> IO[str]:
-    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held open: closing it gives the lock up)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
-        file.close()
-        raise _taken(study, holder) from None
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}")
-    file.flush()
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held open: closing it gives the lock up)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise _taken(study, holder) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+    except OSError as error:
+        raise InputError(
+            f"cannot lock {path}: {error.strerror}. Make its folder writable, or choose another: --runs DIR"
+        ) from error
     return file
 
 

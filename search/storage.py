@@ -1,5 +1,6 @@
 """The database of a study: its address checked, its errors turned into messages."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,7 +32,7 @@ def storage_errors(what: str) -> Iterator[None]:
 def checked(url: str) -> str:
     """``url`` where it names a kind of database that this installation can open. Raises InputError."""
     allowed = "postgresql+psycopg://user@host/database, or nothing for SQLite in the study's folder"
-    shown = url
+    shown = re.sub(r":(?!//)[^@]*@", ":***@", url)
     try:
         address = sqlalchemy.make_url(url)
         shown = address.render_as_string(hide_password=True)
@@ -41,7 +42,7 @@ def checked(url: str) -> str:
             f"--storage {shown}: no driver for it here; write {allowed}. PostgreSQL's driver comes with: "
             "pip install 'snnsearch[postgresql]'"
         ) from None
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise InputError(f"--storage {shown!r} is no database address; write {allowed}") from None
     return url
 

@@ -86,8 +86,9 @@ def test_study_is_seen_by_status_show_and_report(launched, run):
     _, out, _ = run("status", "smoke", "--json")
     assert json.loads(out)["counts"] == {"complete": 2, "waiting": 1}
     _, out, _ = run("status")
-    assert "smoke" in out
-    assert "2 complete" in out
+    assert out.splitlines()[1].split()[:3] == ["smoke", "2", "0"]  # complete, running
+    _, out, _ = run("status", "smoke")
+    assert "2 complete · 1 waiting" in out
     _, out, _ = run("show", "smoke", "0", "--json")
     assert json.loads(out)["name"] == "baseline"
     _, out, _ = run("show", "smoke", "0")
@@ -130,6 +131,7 @@ def test_dry_run_touches_nothing(run, tmp_path):
         (["launch", SMOKE, "--executor", "slurm"], "ray"),
         (["launch", SMOKE, "--trials", "0"], "trials"),
         (["launch", SMOKE, "--storage", "postgresql+nothing://x/y", "--executor", "inline"], "snnsearch[postgresql]"),
+        (["launch", SMOKE, "--storage", "postgresql+psycopg://u:secret@host:port/x"], "psycopg://u:***@host:port/x"),
         (["resume", "nothing"], "no study 'nothing'"),
         (["status", "nothing"], "nothing"),
         (["report", "nothing"], "nothing"),

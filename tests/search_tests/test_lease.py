@@ -44,6 +44,12 @@ def test_killed_driver_holds_nothing(holder, tmp_path):
         pass
 
 
+def test_lock_that_cannot_be_written_gets_one_message(tmp_path):
+    (tmp_path / "driver.lock").mkdir()
+    with pytest.raises(InputError, match="--runs DIR"):
+        Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
+
+
 def test_released_study_can_be_taken_again(tmp_path):
     for _ in range(2):
         with Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
