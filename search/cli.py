@@ -139,12 +139,20 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How far a study is, from its database alone; does not disturb a running one."""
+    from reports.errors import LedgerError
     from reports.front import status_summary
     from reports.ledger import list_studies
     from search import views
 
     names = [study] if study else [path.name for path in list_studies(runs)]
-    summaries = [status_summary(_read(name, runs, storage)) for name in names]
+    summaries = []
+    for name in names:
+        try:
+            summaries.append(status_summary(_read(name, runs, storage)))
+        except LedgerError as error:
+            if study:
+                raise
+            err.print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)  # the others are shown
     if as_json:
         _print_json(summaries[0].to_dict() if study else [summary.to_dict() for summary in summaries])
     elif not names:

@@ -11,7 +11,7 @@ from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
 from reports.wording import duration
 from reports.write import write_report
 from search import executors, machine, samplers, study
-from search.errors import InputError
+from search.errors import InputError, SpaceError
 from search.executors import Crew
 from search.job import Placement
 from search.lease import Lease
@@ -52,7 +52,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
         _fetch(space.base.data.name, options, console)
         header = header_of(space, options)
         opened = study.create(header, space, folder, url)
-        (folder / SPACE).write_text(header.space_yaml, encoding="utf-8")
+        _write(folder / SPACE, header.space_yaml)
         return _drive(opened, space, options, _budget(space, options), console)
 
 
@@ -66,7 +66,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
     url = _url(folder, options)
     _check_there(folder, options)
     with Lease(folder, name, url):
-        header = study.load_header(name, url)
+        header = read_study(url, name).header
         space = load_space(header.space_yaml)
         _check_unedited(folder / SPACE, header)
         opened = study.resume(header, space, folder, url)
@@ -78,7 +78,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         if options.trials is None and options.seconds is None:
             budget = Budget(space.study.budget.trials, space.study.budget.seconds)
         else:
-            trained = len([t for t in read_study(url, name).trials if t.status in TRAINED])
+            trained = sum(t.status in TRAINED for t in read_study(url, name).trials)
             budget = Budget(None if options.trials is None else trained + options.trials, options.seconds)
         return _drive(opened, space, options, budget, console)
 
@@ -229,12 +229,28 @@ def _check_there(folder: Path, options: Options) -> None:
 def _check_unedited(path: Path, header: StudyHeader) -> None:
     """A study keeps the space it was launched with; an edit that had no effect would mislead."""
     if not path.exists():
-        path.write_text(header.space_yaml, encoding="utf-8")
-    elif load_space(path).hash != header.space_hash:
+        _write(path, header.space_yaml)
+        return
+    try:
+        same = load_space(path).hash == header.space_hash
+    except SpaceError:
+        same = False
+    if not same:
         raise InputError(
             f"{path} was edited, but a study keeps the space that it was launched with. Delete that file to go on "
             f"as launched, or launch the edited one as another study: snnsearch launch {path} --name NAME"
         )
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror}. Free some space, or choose a folder: --runs DIR"
+        ) from error
 
 
 def _numbers(numbers: list[int]) -> str:

@@ -125,6 +125,8 @@ class Driver:
     def _affordable(self) -> bool:
         """Whether one more trial fits: by count, and half of it by time, going by the median so far."""
         taken = self.progress.trained + len(self.progress.running)
+        if self._study.interrupted:
+            return True  # what was begun is finished, whatever was asked for on top
         if self._budget.trials is not None and taken >= self._budget.trials:
             return False
         if self._deadline is None:

@@ -50,5 +50,8 @@ def checked(url: str) -> str:
 def connect(url: str) -> RDBStorage:
     """Optuna's storage at ``url``. One process writes to it, so SQLite needs no more than patience with readers."""
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    with storage_errors("a connection"):
-        return RDBStorage(url, engine_kwargs=options)
+    try:
+        with storage_errors("a connection"):
+            return RDBStorage(url, engine_kwargs=options)
+    except RuntimeError as error:  # Optuna's word for a schema that it does not know
+        raise InputError(f"this database was made by another version of Optuna: {error}") from error

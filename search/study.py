@@ -11,6 +11,7 @@ failed, duplicate -> FAIL (no sampler counts it).
 import itertools
 import random
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -34,6 +35,7 @@ STATES: Mapping[str, TrialState] = {
     "failed": TrialState.FAIL,
     "duplicate": TrialState.FAIL,
 }
+GIVEN_UP = 2  # failed trials of one candidate after which it is not tried again
 UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
 
 
@@ -59,9 +61,12 @@ class Study:
         told: list[int] = []
         with storage_errors("a look at its trials"):
             trials = self._study.get_trials(deepcopy=False)
+        failed = Counter(trial.user_attrs.get("key") for trial in trials if _status(trial) == "failed")
         for trial in trials:
-            if key := trial.user_attrs.get("key"):
+            key = trial.user_attrs.get("key")
+            if key is not None and (_status(trial) != "failed" or failed[key] >= GIVEN_UP):
                 self._seen.setdefault(key, trial.number)
+        self._requeue_failed(trials)
         for trial in trials:
             if trial.state != TrialState.RUNNING:
                 continue
@@ -73,6 +78,20 @@ class Study:
                 self.finish(record)
                 told.append(trial.number)
         return told, [trial.number for trial in self._interrupted]
+
+    def _requeue_failed(self, trials: list[FrozenTrial]) -> None:
+        """Named candidates that failed once get a second trial: the cause may have been a full disk."""
+        tries = Counter(trial.user_attrs.get("name") for trial in trials)
+        with storage_errors("a second try of a failed candidate"):
+            for trial in trials:
+                name = trial.user_attrs.get("name")
+                if name is not None and _status(trial) == "failed" and tries[name] < GIVEN_UP:
+                    self._study.enqueue_trial(trial.params, user_attrs={"name": name})
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a trial that an earlier driver left is still to be taken up."""
+        return bool(self._interrupted)
 
     def next(self, told: Callable[[TrialRecord], None]) -> Job | None:
         """The next candidate to train; None when the space holds no untried one that meets the constraints.
@@ -119,7 +138,7 @@ class Study:
         if self._interrupted:
             return _adopt(self._study, self._interrupted.pop(0))
         last = max(self._study.get_trials(deepcopy=False), key=lambda trial: trial.number, default=None)
-        if last is not None and last.user_attrs.get("record", {}).get("status") in ("duplicate", "refused"):
+        if last is not None and _status(last) in ("duplicate", "refused"):
             untried = self._untried(last)
             if untried is None:
                 return None
@@ -181,6 +200,12 @@ def _adopt(study: optuna.Study, trial: FrozenTrial) -> Trial:
     return Trial(study, trial._trial_id)
 
 
+def _status(trial: FrozenTrial) -> str | None:
+    """How a trial ended; None where it has not."""
+    status: str | None = trial.user_attrs.get("record", {}).get("status")
+    return status
+
+
 def _stored(trial: FrozenTrial) -> TrialRecord | None:
     """The record of a trial whose driver died between storing it and telling Optuna."""
     try:
@@ -226,21 +251,10 @@ def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:
         return
     if "header" in study.user_attrs:
         raise InputError(_exists(study, space_hash))
-    if any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
+    ours = all(t.state == TrialState.WAITING and "name" in t.user_attrs for t in study.get_trials(deepcopy=False))
+    if not ours:
         raise InputError(f"this database holds a study {name!r} that snnsearch did not launch: --name NAME")
     optuna.delete_study(study_name=name, storage=storage)
-
-
-def load_header(name: str, url: str) -> StudyHeader:
-    """What was launched under ``name``. Raises InputError where there is no such study."""
-    with storage_errors("a look"):
-        try:
-            study = optuna.load_study(study_name=name, storage=connect(url))
-        except KeyError:
-            raise InputError(f"there is no study {name!r} in this database; see: snnsearch status") from None
-        if "header" not in study.user_attrs:
-            raise InputError(f"study {name!r} was never fully launched; launch it again: snnsearch launch SPACE.yaml")
-        return StudyHeader.model_validate(study.user_attrs["header"])
 
 
 def resume(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:

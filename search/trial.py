@@ -195,10 +195,10 @@ def _kept(folder: Path, record: TrialRecord) -> TrialRecord:
     """The record, on disk where the disk takes it; the driver gets it in any case."""
     try:
         write_result(folder, record)
-        _log(folder, f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
         (folder / CHECKPOINT).unlink(missing_ok=True)
+        _log(folder, f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
     except OSError as error:
-        logger.warning("result not written folder=%s error=%s", folder, error)
+        logger.warning("result or its log line not written folder=%s error=%s", folder, error)
     return record
 
 

@@ -26,6 +26,7 @@ from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.search import Searcher
 
 from reports.record import EpochRecord, TrialRecord
+from search.errors import InputError
 from search.executors import Crew, Source
 from search.job import Job, Placement
 
@@ -77,7 +78,13 @@ def execute(source: Source, crew: Crew) -> None:
 def _connect(crew: Crew) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     if crew.address:
-        ray.init(address=crew.address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            ray.init(address=crew.address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError) as error:
+            cause = str(error).splitlines()[0]
+            raise InputError(
+                f"--address {crew.address}: no Ray cluster answers: {cause}. Start one: ray start --head"
+            ) from error
         return
     ray.init(
         num_cpus=crew.workers * crew.placement.threads,
@@ -140,8 +147,7 @@ class _Jobs(_Unpickled, Searcher):
             self._source.epoch(self._numbers[trial_id], EpochRecord.model_validate_json(result["epoch_record"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        if result is not None and "record" in result:
-            del self._numbers[trial_id]
+        if result is not None and "record" in result and self._numbers.pop(trial_id, None) is not None:
             self._source.finished(TrialRecord.model_validate_json(result["record"]))
 
     def abandon(self, trial: TuneTrial) -> None:

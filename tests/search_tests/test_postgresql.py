@@ -36,7 +36,7 @@ def test_study_is_stored_read_and_resumed(url, space, tmp_path):
     for _ in range(4):
         opened.finish(trained(opened.next(lambda record: None)))
     interrupted = opened.next(lambda record: None)
-    again = study.resume(study.load_header(name, url), space, tmp_path, url)
+    again = study.resume(read_study(url, name).header, space, tmp_path, url)
     assert again.recover() == ([], [interrupted.number])
     assert again.next(lambda record: None) == interrupted
     again.finish(trained(interrupted))

@@ -116,6 +116,16 @@ def test_full_disk_under_the_database_stops_the_run_and_loses_nothing(opened, cl
     assert isinstance(driver.failure, StorageError)
     assert "disk is full" in str(driver.failure)
     url = sqlite_url(tmp_path / "smoke" / "study.db")
-    again = study.resume(study.load_header("smoke", url), smoke, tmp_path / "smoke", url)
+    again = study.resume(read_study(url, "smoke").header, smoke, tmp_path / "smoke", url)
     assert again.recover() == ([job.number], [])  # its record had been stored before
     assert [t.status for t in read_study(url, "smoke").trials] == ["complete", "complete", "waiting"]
+
+
+def test_interrupted_trials_are_finished_whatever_the_budget(opened, clock, smoke, tmp_path):
+    first = driver_of(opened, clock)
+    jobs = [first.next(), first.next()]
+    url = sqlite_url(tmp_path / "smoke" / "study.db")
+    again = study.resume(opened.header, smoke, tmp_path / "smoke", url)
+    again.recover()
+    second = driver_of(again, clock, trials=1)
+    assert [second.next(), second.next(), second.next()] == [*jobs, None]

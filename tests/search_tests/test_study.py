@@ -10,6 +10,7 @@ import optuna
 import pytest
 from untrained import SPACES, header_for, trained
 
+from reports.errors import LedgerError
 from reports.ledger import read_study, sqlite_url
 from search import study
 from search.errors import InputError
@@ -28,7 +29,7 @@ def create(space, folder: Path, **changes) -> Study:
 
 def reopen(space, folder: Path) -> Study:
     url = sqlite_url(folder / "study.db")
-    opened = study.resume(study.load_header(space.study.name, url), space, folder, url)
+    opened = study.resume(read_study(url, space.study.name).header, space, folder, url)
     opened.recover()
     return opened
 
@@ -194,8 +195,8 @@ def test_launch_that_was_cut_short_can_be_repeated(smoke, tmp_path, monkeypatch)
         patch.setattr(optuna.Study, "set_user_attr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             create(smoke, tmp_path / "s")
-    with pytest.raises(InputError, match="never fully launched"):
-        study.load_header("smoke", url)
+    with pytest.raises(LedgerError, match="the launch was cut short"):
+        read_study(url, "smoke")
     opened = create(smoke, tmp_path / "s")
     drive(opened, 3)
     assert [t.name for t in read(smoke, tmp_path / "s").trials] == list(smoke.candidates)
@@ -242,3 +243,16 @@ def test_files_of_a_study_whose_database_is_gone_are_not_taken_for_new_ones(smok
     with pytest.raises(InputError, match="whose database is gone"):
         create(smoke, tmp_path / "s")
     assert (job.folder / "result.json").exists()
+
+
+def test_failed_candidate_is_tried_once_more_by_the_next_driver(smoke, tmp_path):
+    opened, folder = create(smoke, tmp_path / "s"), tmp_path / "s"
+    drive(opened, 2)
+    opened.finish(outline(opened.next(ignore), status="failed", reason="OSError: No space left on device"))
+    opened = reopen(smoke, folder)
+    job = opened.next(ignore)
+    assert job.name == "smallest"
+    opened.finish(outline(job, status="failed", reason="ZeroDivisionError: again"))
+    opened = reopen(smoke, folder)
+    assert opened.next(ignore).candidate.key != job.candidate.key
+    assert [t.status for t in read(smoke, folder).trials].count("failed") == 2
