@@ -8,7 +8,6 @@ then an untried neighbour of it. Optuna sees: complete -> COMPLETE; stopped, ref
 failed, duplicate -> FAIL (no sampler counts it).
 """
 
-import itertools
 import random
 import warnings
 from collections import Counter
@@ -149,16 +148,15 @@ class Study:
         """An untried candidate near ``trial`` that meets the constraints; the search moves outwards as it fails."""
         rng = random.Random(derive_seed(self.header.seed, trial.number, "untried"))
         params: Mapping[str, Leaf] = trial.params
-        for attempt in itertools.count():
-            if attempt == UNTRIED_TRIES:
-                return None
-            params = self._space.neighbour(params, rng) if attempt % 8 else self._space.neighbour(trial.params, rng)
+        for attempt in range(UNTRIED_TRIES):
             if attempt > UNTRIED_TRIES // 2:
                 params = self._space.sample(rng)
+            else:
+                params = self._space.neighbour(params if attempt % 8 else trial.params, rng)
             candidate = self._space.candidate(params)
             if candidate.key not in self._seen and not self._space.refusals(candidate):
                 return dict(params)
-        raise AssertionError("unreachable")
+        return None
 
     def _job(self, trial: Trial, params: Mapping[str, Leaf]) -> Job:
         candidate = self._space.candidate(params)
