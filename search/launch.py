@@ -1,5 +1,6 @@
 """`launch` and `resume`: from a space to a study's report."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,10 @@ def _drive(opened: Study, space: Space, options: Options, budget: Budget, consol
     execute = executors.load(options.executor)
     with watching(console, header.name) as watch:
         driver = Driver(opened, budget, over, watch)
-        with driver.interruptible():
+        with (
+            driver.interruptible(),
+            contextlib.suppress(KeyboardInterrupt),
+        ):  # a second Ctrl-C: to the report all the same
             execute(driver, crew)
     if driver.failure is not None:
         raise driver.failure

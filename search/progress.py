@@ -26,6 +26,7 @@ class Progress:
     started_at: float = 0.0
     deadline: float | None = None  # clock seconds
     trials: int | None = None  # wanted in all
+    stopping: bool = False  # asked to stop
 
     def started(self, trial: Running) -> "Progress":
         return replace(self, running={**self.running, trial.number: trial})

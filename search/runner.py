@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 from reports.record import EpochRecord, TrialRecord
@@ -102,6 +102,8 @@ class Driver:
             if self._stop.is_set():
                 raise KeyboardInterrupt
             self._stop.set()
+            self.progress = replace(self.progress, stopping=True)
+            self._watch(self.progress, None)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

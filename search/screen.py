@@ -85,6 +85,8 @@ def panel(title: str, progress: Progress, now: float) -> RenderableType:
     grid.add_row("front", f"{len(front_numbers(progress))} candidates")
     for trial in progress.running.values():
         grid.add_row("running", _running(trial, now))
+    if progress.stopping:
+        grid.add_row("stopping", "at the next event; Ctrl-C again stops at once. Checkpoints are kept either way")
     return Group(Text(), grid, _time(progress, now))
 
 

@@ -1,5 +1,7 @@
 """Budgets, stopping, and errors that must not lose anything."""
 
+import os
+import signal
 import sqlite3
 
 import optuna
@@ -129,3 +131,17 @@ def test_interrupted_trials_are_finished_whatever_the_budget(opened, clock, smok
     again.recover()
     second = driver_of(again, clock, trials=1)
     assert [second.next(), second.next(), second.next()] == [*jobs, None]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signal_stops_the_run_at_the_next_event_and_a_second_one_at_once(signum, opened, clock):
+    driver = driver_of(opened, clock)
+    before = signal.getsignal(signum)
+    with driver.interruptible():
+        os.kill(os.getpid(), signum)
+        assert driver.stopping()
+        assert driver.progress.stopping
+        assert driver.next() is None
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signum)
+    assert signal.getsignal(signum) == before
