@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from untrained import SPACES
 from reports.ledger import load_study_folder
 from reports.reproduce import train_again
 from search import cli
+from search.lease import Lease
 
 SMOKE = str(SPACES / "smoke.yaml")
 QUICK = ["--set", "train.epochs=1", "--set", "train.chance_patience=0", "--set", "data.subset=500"]
@@ -173,6 +175,26 @@ def test_folder_that_cannot_be_written_is_refused(run, tmp_path):
     code, _, err = run("launch", SMOKE, "--executor", "inline")
     assert code == 2
     assert "--runs DIR" in err
+
+
+def test_second_driver_is_refused(launched, run, tmp_path):
+    with Lease(tmp_path / "runs" / "smoke", "smoke", ""):
+        code, _, err = run("resume", "smoke", "--executor", "inline")
+    assert code == 2
+    assert f"process {os.getpid()} on" in err
+
+
+def test_corrupt_data_file_is_refused_and_kept(run, tmp_path):
+    folder = tmp_path / "data" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]:
+        (folder / name).write_bytes(b"no pickle")
+    code, out, err = run("launch", str(SPACES / "squeezenet_prune.yaml"), "--data", str(tmp_path / "data"))
+    assert code == 2
+    assert "cifar-10-batches-py" in err
+    assert "fetch again" in err
+    assert "Traceback" not in out + err
+    assert (folder / "data_batch_1").read_bytes() == b"no pickle"
 
 
 def test_study_with_no_finished_trial_exits_1(run):
