@@ -76,11 +76,14 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
             console.print(f"trials {_numbers(told)} were trained but not stored yet: stored now")
         if interrupted:
             console.print(f"trials {_numbers(interrupted)} were interrupted: they go on from their checkpoints")
+        trained = sum(trial.status in TRAINED for trial in read_study(url, name).trials)
         if options.trials is None and options.seconds is None:
             budget = Budget(space.study.budget.trials, space.study.budget.seconds)
         else:
-            trained = sum(t.status in TRAINED for t in read_study(url, name).trials)
             budget = Budget(None if options.trials is None else trained + options.trials, options.seconds)
+        if budget.trials is not None and trained >= budget.trials and not interrupted:
+            console.print(f"all {budget.trials} trials are done; for more: snnsearch resume {name} --trials 10")
+            return _reported(opened, options)
         return _drive(opened, space, options, budget, console)
 
 
@@ -158,7 +161,11 @@ def _drive(opened: Study, space: Space, options: Options, budget: Budget, consol
             execute(driver, crew)
     if driver.failure is not None:
         raise driver.failure
-    record = read_study(url, header.name)
+    return _reported(opened, options)
+
+
+def _reported(opened: Study, options: Options) -> StudyRecord:
+    record = read_study(_url(opened.folder, options), opened.header.name)
     write_report(record, opened.folder)
     return record
 

@@ -105,6 +105,14 @@ def test_resume_goes_on_where_the_study_was_left(launched, run):
     assert "of 3 trained candidates" in out
 
 
+def test_resume_of_a_study_that_is_done_says_how_to_get_more(run):
+    run("launch", SMOKE, "--executor", "inline", "--set", "study.budget={trials: 1}", *QUICK)
+    code, out, _ = run("resume", "smoke", "--executor", "inline")
+    assert code == 0
+    assert "all 1 trials are done; for more: snnsearch resume smoke --trials 10" in out
+    assert "of 1 trained candidates" in out
+
+
 def test_printed_command_trains_the_same_candidate_to_the_same_figures(launched, run):
     _, out, _ = run("show", "smoke", "1", "--json")
     first = json.loads(out)
