@@ -1,10 +1,10 @@
-"""A study's report files, each replaced as a whole: a reader never sees half of one."""
+"""A study's report files, each replaced as a whole."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from .errors import ReportError
+from .files import replace_text
 from .html import page
 from .markdown import markdown
 from .record import StudyRecord
@@ -24,23 +24,10 @@ def write_report(study: StudyRecord, folder: Path) -> tuple[Path, ...]:
     for path, text in texts.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _replace(path, text)
+            replace_text(path, text)
         except OSError as error:
             raise ReportError(
                 f"cannot write {path}: {error.strerror or error}. The study itself is safe in its database; make the "
                 f"folder writable or free some space, then: snnsearch report {study.header.name}"
             ) from error
     return tuple(texts)
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

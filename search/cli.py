@@ -6,7 +6,7 @@ import sys
 import webbrowser
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -29,6 +29,10 @@ from search.cli_options import (
     Workers,
 )
 from search.errors import InputError
+
+if TYPE_CHECKING:  # each command imports what it needs, when it runs
+    from reports.record import StudyRecord
+    from search.launch import Options
 
 app = typer.Typer(
     name="snnsearch",
@@ -249,7 +253,7 @@ def data_list(data: DataRoot = None, as_json: Json = False) -> None:
 def _options(
     runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
     executor: str, address: str | None, device: str, data: Path | None,
-) -> Any:  # fmt: skip
+) -> "Options":  # fmt: skip
     import optuna
 
     from search.launch import Options
@@ -265,11 +269,11 @@ def _options(
     )  # fmt: skip
 
 
-def _device(asked: str) -> Any:
+def _device(asked: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
     from search import machine
 
     if asked == "cpu":
-        return asked
+        return "cpu"
     found = machine.detect_device()
     if asked == "cuda" and found != "cuda":
         raise InputError("--device cuda: torch finds no GPU here. Use --device cpu, or install a CUDA build of torch")
@@ -286,7 +290,7 @@ def _overrides(sets: list[str] | None) -> dict[str, str]:
     return found
 
 
-def _read(name: str, runs: Path, storage: str | None) -> Any:
+def _read(name: str, runs: Path, storage: str | None) -> "StudyRecord":
     from reports.ledger import load_study_folder, read_study
 
     return read_study(storage, name) if storage else load_study_folder(runs / name)
@@ -296,7 +300,7 @@ def _print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + os.linesep)
 
 
-def _end(record: Any, options: Any) -> None:
+def _end(record: "StudyRecord", options: "Options") -> None:
     """The front, the page, and how to go on; exit 1 where nothing was trained to the end."""
     from search import views
 

@@ -1,10 +1,10 @@
 """One candidate to train, complete enough to be sent to another process or machine, and what comes back of it."""
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from reports.files import replace_text
 from reports.record import Leaf, ModuleState, Status, TrialRecord
 from search.candidate import Candidate
 from snnkit.values import Value
@@ -54,9 +54,4 @@ def read_result(folder: Path) -> TrialRecord | None:
 
 def write_result(folder: Path, record: TrialRecord) -> None:
     """Replace ``result.json`` as a whole or not at all."""
-    partial = folder / f"{RESULT}.{os.getpid()}"
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(record.model_dump_json(indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / RESULT)
+    replace_text(folder / RESULT, record.model_dump_json(indent=1))

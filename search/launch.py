@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from reports.files import replace_text
 from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
-from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
+from reports.record import ObjectiveRecord, StudyHeader, StudyRecord, TrialRecord
 from reports.wording import duration
 from reports.write import write_report
 from search import executors, machine, samplers, study
@@ -16,14 +17,13 @@ from search.errors import InputError, SpaceError
 from search.executors import Crew
 from search.job import Placement
 from search.lease import Lease
-from search.objectives import OBJECTIVES
 from search.progress import TRAINED
 from search.runner import Budget, Driver
 from search.screen import watching
 from search.space import Space, load_space
 from search.storage import checked
 from search.study import Study
-from snnkit.data import data_root, fetch, load, splits, status
+from snnkit.data import data_root, load, splits, status
 
 SPACE = "space.yaml"
 
@@ -50,11 +50,11 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     url = _url(folder, options)
     _make(folder)
     with Lease(folder, name, url):
-        _fetch(space.base.data.name, options, console)
+        _announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
         opened = study.create(header, space, folder, url)
         _write(folder / SPACE, header.space_yaml)
-        return _drive(opened, space, options, _budget(space, options), console)
+        return _drive(opened, options, _budget(space, options), (), console)
 
 
 def resume(name: str, options: Options, console: Console) -> StudyRecord:
@@ -76,7 +76,8 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
             console.print(f"trials {_numbers(told)} were trained but not stored yet: stored now")
         if interrupted:
             console.print(f"trials {_numbers(interrupted)} were interrupted: they go on from their checkpoints")
-        trained = sum(trial.status in TRAINED for trial in read_study(url, name).trials)
+        over = tuple(t for t in read_study(url, name).trials if t.status not in ("running", "waiting"))
+        trained = sum(trial.status in TRAINED for trial in over)
         if options.trials is None and options.seconds is None:
             budget = Budget(space.study.budget.trials, space.study.budget.seconds)
         else:
@@ -84,7 +85,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         if budget.trials is not None and trained >= budget.trials and not interrupted:
             console.print(f"all {budget.trials} trials are done; for more: snnsearch resume {name} --trials 10")
             return _reported(opened, options)
-        return _drive(opened, space, options, budget, console)
+        return _drive(opened, options, budget, over, console)
 
 
 def preview(space: Space, options: Options) -> str:
@@ -98,7 +99,7 @@ def preview(space: Space, options: Options) -> str:
 
 
 def header_of(space: Space, options: Options) -> StudyHeader:
-    """What is stored of a launch, once."""
+    """What is stored of a launch, once. Loads the data, so that no worker has to fetch it."""
     parts = splits(load(space.base.data.name, options.data_root), space.base.data, space.study.seed)
     return _header(space, options, parts.describe())
 
@@ -109,7 +110,7 @@ def _header(space: Space, options: Options, data: str) -> StudyHeader:
         name=space.study.name,
         seed=space.study.seed,
         sampler=samplers.describe(space.study.sampler, dials),
-        objectives=tuple(ObjectiveRecord(name=n, direction=OBJECTIVES[n].direction) for n in space.study.objectives),
+        objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
         constraints=space.study.constraints,
         price=space.base.energy.key,
         space_yaml=space.dump(),
@@ -145,19 +146,18 @@ def crew_of(options: Options, folder: Path) -> Crew:
     return Crew(workers=workers, placement=placement, address=options.address, scratch=str(folder.resolve()))
 
 
-def _drive(opened: Study, space: Space, options: Options, budget: Budget, console: Console) -> StudyRecord:
+def _drive(
+    opened: Study, options: Options, budget: Budget, over: tuple[TrialRecord, ...], console: Console
+) -> StudyRecord:
+    """Run the study within ``budget``; ``over`` are the trials that earlier runs have finished."""
     header = opened.header
-    url = _url(opened.folder, options)
     crew = crew_of(options, opened.folder)
-    over = tuple(t for t in read_study(url, header.name).trials if t.status not in ("running", "waiting"))
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
     execute = executors.load(options.executor)
     with watching(console, header.name) as watch:
         driver = Driver(opened, budget, over, watch)
-        with (
-            driver.interruptible(),
-            contextlib.suppress(KeyboardInterrupt),
-        ):  # a second Ctrl-C: to the report all the same
+        # a second Ctrl-C ends the execution at once, and goes on to the report all the same
+        with driver.interruptible(), contextlib.suppress(KeyboardInterrupt):
             execute(driver, crew)
     if driver.failure is not None:
         raise driver.failure
@@ -207,12 +207,9 @@ def _training(space: Space) -> str:
     return ", ".join(parts)
 
 
-def _fetch(name: str, options: Options, console: Console) -> None:
-    """Make sure that the data is here, before any worker looks for it."""
-    if status(name, options.data_root).there:
-        return
-    console.print(f"fetching  {name} into {data_root(options.data_root)} …", highlight=False, soft_wrap=True)
-    fetch(name, options.data_root)
+def _announce_fetching(name: str, options: Options, console: Console) -> None:
+    if not status(name, options.data_root).there:
+        console.print(f"fetching  {name} into {data_root(options.data_root)} …", highlight=False, soft_wrap=True)
 
 
 def _url(folder: Path, options: Options) -> str:
@@ -254,10 +251,8 @@ def _check_unedited(path: Path, header: StudyHeader) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        replace_text(path, text)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror}. Free some space, or choose a folder: --runs DIR"

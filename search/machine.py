@@ -5,6 +5,7 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 
 def cores() -> int:
@@ -30,7 +31,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def detect_device() -> str:
+def detect_device() -> Literal["cpu", "cuda"]:
     """``cuda`` where torch can use a GPU, else ``cpu``."""
     import torch
 

@@ -1,8 +1,10 @@
 """What a launch has done so far, as the screen shows it: a value that the driver replaces at every event."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from reports.record import EpochRecord, ObjectiveRecord, TrialRecord
+from reports.front import StatusSummary, status_summary
+from reports.record import EpochRecord, StudyHeader, StudyRecord, TrialRecord
 
 TRAINED = ("complete", "stopped", "failed")
 
@@ -20,7 +22,7 @@ class Running:
 class Progress:
     """All finished trials of the study, and those that run now."""
 
-    objectives: tuple[ObjectiveRecord, ...]
+    header: StudyHeader
     finished: tuple[TrialRecord, ...] = ()
     running: dict[int, Running] = field(default_factory=dict)
     started_at: float = 0.0
@@ -37,6 +39,11 @@ class Progress:
     def ended(self, record: TrialRecord) -> "Progress":
         running = {number: trial for number, trial in self.running.items() if number != record.number}
         return replace(self, finished=(*self.finished, record), running=running)
+
+    @cached_property
+    def summary(self) -> StatusSummary:
+        """Counts, front and best of the finished trials; derived once an event, not once a redraw."""
+        return status_summary(StudyRecord(header=self.header, trials=self.finished))
 
     def count(self, *statuses: str) -> int:
         return sum(record.status in statuses for record in self.finished)

@@ -52,7 +52,7 @@ class Driver:
         self._deadline = None if budget.seconds is None else now + budget.seconds
         self.failure: InputError | None = None
         self.progress = Progress(
-            objectives=study.header.objectives,
+            header=study.header,
             finished=finished,
             started_at=now,
             deadline=self._deadline,

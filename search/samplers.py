@@ -4,7 +4,6 @@ A fresh sampler is built for every question, seeded by (study seed, trial number
 the seed and on what the storage holds, never on what this process has asked before.
 """
 
-import hashlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +12,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
+
+from snnkit.seeds import derived_seed
 
 MakeSampler = Callable[[int], BaseSampler]
 
@@ -67,7 +68,7 @@ class StatelessSampler(BaseSampler):
         self._current: tuple[int, BaseSampler] | None = None  # one trial's sampler, dropped with the next trial
 
     def _seeded(self, number: int, *key: object) -> BaseSampler:
-        return self._chosen(number)(derive_seed(self._seed, number, *key))
+        return self._chosen(number)(derived_seed(self._seed, number, *key, bits=32))
 
     def _for(self, trial: FrozenTrial) -> BaseSampler:
         if self._current is None or self._current[0] != trial.number:
@@ -109,8 +110,3 @@ class _Others:
 
     def _get_trials(self, *args: Any, **options: Any) -> list[FrozenTrial]:
         return [trial for trial in self._whole._get_trials(*args, **options) if trial.number != self._number]
-
-
-def derive_seed(seed: int, *key: object) -> int:
-    """A 32-bit seed that depends on all of its parts and on nothing else."""
-    return int.from_bytes(hashlib.sha256(repr((seed, *key)).encode()).digest()[:4], "big")

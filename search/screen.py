@@ -10,7 +10,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from reports.pareto import as_losses, front
 from reports.record import TrialRecord
 from reports.wording import duration
 from search.progress import Progress, Running
@@ -49,16 +48,9 @@ def trial_line(progress: Progress, record: TrialRecord) -> Text:
         return text
     text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
     text.append(f"  in {duration(record.wall_s)}", style="dim")
-    if record.number in front_numbers(progress):
+    if record.number in progress.summary.front:
         text.append("  on the front", style="green")
     return text
-
-
-def front_numbers(progress: Progress) -> set[int]:
-    complete = [record for record in progress.finished if record.status == "complete"]
-    directions = [objective.direction for objective in progress.objectives]
-    points = [as_losses([record.values[o.name] for o in progress.objectives], directions) for record in complete]
-    return {complete[index].number for index in front(points)}
 
 
 class _Panel:
@@ -82,7 +74,7 @@ def panel(title: str, progress: Progress, now: float) -> RenderableType:
     grid.add_row("study", Text(title, style="bold"))
     grid.add_row("trials", _counts(progress))
     grid.add_row("best", _best(progress))
-    grid.add_row("front", f"{len(front_numbers(progress))} candidates")
+    grid.add_row("front", f"{len(progress.summary.front)} candidates")
     for trial in progress.running.values():
         grid.add_row("running", _running(trial, now))
     if progress.stopping:
@@ -99,15 +91,8 @@ def _counts(progress: Progress) -> str:
 
 
 def _best(progress: Progress) -> str:
-    complete = [record for record in progress.finished if record.status == "complete"]
-    if not complete:
-        return "none yet"
-    parts = []
-    for objective in progress.objectives:
-        pick = max if objective.direction == "maximize" else min
-        best = pick(complete, key=lambda record: record.values[objective.name])
-        parts.append(f"{objective.name} {figure(objective.name, best.values[objective.name])} (trial {best.number})")
-    return " · ".join(parts)
+    found = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in progress.summary.best]
+    return " · ".join(found) or "none yet"
 
 
 def _running(trial: Running, now: float) -> str:

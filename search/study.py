@@ -23,9 +23,10 @@ from reports.record import Leaf, ModuleState, StudyHeader, TrialRecord
 from search.errors import InputError
 from search.job import Job, outline, read_result
 from search.objectives import OBJECTIVES
-from search.samplers import StatelessSampler, choose, derive_seed
+from search.samplers import StatelessSampler, choose
 from search.space import Space
 from search.storage import connect, storage_errors
+from snnkit.seeds import derived_seed
 
 STATES: Mapping[str, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -146,7 +147,7 @@ class Study:
 
     def _untried(self, trial: FrozenTrial) -> dict[str, Leaf] | None:
         """An untried candidate near ``trial`` that meets the constraints; the search moves outwards as it fails."""
-        rng = random.Random(derive_seed(self.header.seed, trial.number, "untried"))
+        rng = random.Random(derived_seed(self.header.seed, trial.number, "untried", bits=32))
         params: Mapping[str, Leaf] = trial.params
         for attempt in range(UNTRIED_TRIES):
             if attempt > UNTRIED_TRIES // 2:

@@ -22,7 +22,7 @@ from search.job import Job, Placement, outline, read_result, write_result
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
-from snnkit.energy import Pricing, all_prices
+from snnkit.energy import Energy, all_prices
 from snnkit.evaluation import Evaluation, batches, evaluate
 from snnkit.network import Network
 from snnkit.training import Epoch, TrainingStopped, train
@@ -35,6 +35,7 @@ IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial 
 
 logger = logging.getLogger(__name__)
 Events = Generator[EpochRecord, None, TrialRecord]
+Prices = dict[str, Energy]  # by price name: horowitz45/exact ...
 
 
 def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
@@ -74,18 +75,18 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
         yield history[-1]
     activity = measure(network, batches(parts.validation, parts, device))
     test = evaluate(network, parts.test, parts, device=device)
-    complete = record.model_copy(update={
+    prices = all_prices(activity, candidate.energy.sram)
+    twin = all_prices(dense_twin(activity.plan), candidate.energy.sram)
+    _save_weights(network, job.folder)
+    return record.model_copy(update={
         "status": "complete",
         "history": tuple(history),
-        "metrics": _metrics(activity, history[-1].val_accuracy, test, candidate.energy),
-        "layers": _layers(activity, candidate.energy),
+        "metrics": _metrics(activity, history[-1].val_accuracy, test, prices, twin),
+        "layers": _layers(activity, prices),
     })  # fmt: skip
-    _save_weights(network, job.folder)
-    return complete
 
 
-def _metrics(activity: Activity, accuracy: float, test: Evaluation, pricing: Pricing) -> Metrics:
-    twin = all_prices(dense_twin(activity.plan), pricing.sram)
+def _metrics(activity: Activity, accuracy: float, test: Evaluation, prices: Prices, twin: Prices) -> Metrics:
     return Metrics(
         accuracy=accuracy,
         test_accuracy=test.accuracy,
@@ -97,13 +98,12 @@ def _metrics(activity: Activity, accuracy: float, test: Evaluation, pricing: Pri
         spikes=activity.spikes,
         firing_rate=activity.firing_rate,
         timesteps=activity.timesteps,
-        energy_mj={key: energy.total_mj for key, energy in all_prices(activity, pricing.sram).items()},
+        energy_mj={key: energy.total_mj for key, energy in prices.items()},
         twin_energy_mj={key: energy.total_mj for key, energy in twin.items()},
     )
 
 
-def _layers(activity: Activity, pricing: Pricing) -> tuple[LayerRecord, ...]:
-    prices = all_prices(activity, pricing.sram)
+def _layers(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
     return tuple(
         LayerRecord(
             name=layer.name,

@@ -4,7 +4,6 @@ Batch order, augmentation and dropout are drawn from generators seeded by (seed,
 before: a step that is done again after an interruption is the same step.
 """
 
-import hashlib
 import math
 
 import torch
@@ -14,6 +13,7 @@ from torch.nn import functional
 from snnkit.augment import flip_crop, normalise
 from snnkit.data import Splits
 from snnkit.recipe import Recipe
+from snnkit.seeds import derived_seed
 
 
 class Stepper:
@@ -89,11 +89,6 @@ def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def derived_seed(seed: int, *place: object) -> int:
-    """A seed of its own for each place, 0 .. 2**56 - 1."""
-    return int.from_bytes(hashlib.sha256(repr((seed, *place)).encode()).digest()[:7])
 
 
 def _generator(seed: int, *place: object) -> torch.Generator:

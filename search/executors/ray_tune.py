@@ -58,9 +58,8 @@ def execute(source: Source, crew: Crew) -> None:
             name="tune",
             storage_path=crew.scratch,
             failure_config=FailureConfig(max_failures=RETRIES),
-            checkpoint_config=CheckpointConfig(
-                checkpoint_frequency=0, checkpoint_at_end=False
-            ),  # trials keep their own
+            # trials keep checkpoints of their own
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             callbacks=[_Watch(source, jobs)],
             verbose=0,
             progress_reporter=_Silent(),
