@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from snnkit.families import squeezenet
+from snnkit.families import mixnet, mnasnet, shufflenet, squeezenet
 from snnkit.plan import ModuleView, Plan, Shape
 from snnkit.values import Value
 
@@ -23,4 +23,7 @@ class Family(Generic[Design]):
 
 FAMILIES: dict[str, Family[Any]] = {
     "squeezenet": Family(squeezenet.SqueezeNet, squeezenet.plan, squeezenet.modules),
+    "shufflenet": Family(shufflenet.ShuffleNet, shufflenet.plan, shufflenet.modules),
+    "mnasnet": Family(mnasnet.MnasNet, mnasnet.plan, mnasnet.modules),
+    "mixnet": Family(mixnet.MixNet, mixnet.plan, mixnet.modules),
 }
