@@ -43,6 +43,7 @@ class Observer(Protocol):
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
     "silu": nn.SiLU,
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
@@ -83,7 +84,7 @@ class ConvLayer(nn.Module):
 
 
 class Network(nn.Module):
-    """The network that a plan describes: spiking with a ``neuron``, its CNN twin (ReLU, no time) without.
+    """The network that a plan describes: spiking with a ``neuron``, its CNN twin (the plan's activations, no time) without.
 
     A still image is coded directly: the convolution that reads it is evaluated once, and its current drives its neurons
     at every step. Frames of events enter step by step. Weights depend on ``seed`` and the names in the plan alone.

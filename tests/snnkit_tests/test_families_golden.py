@@ -15,6 +15,7 @@ TORCHVISION = [
     ("shufflenet", "imagenet-1.0", "shufflenet_v2_x1_0"),
     ("mnasnet", "imagenet-0.5", "mnasnet0_5"),
     ("mnasnet", "imagenet-1.0", "mnasnet1_0"),
+    ("mobilenetv2", "imagenet-1.0", "mobilenet_v2"),
 ]
 
 
