@@ -84,7 +84,7 @@ class ConvLayer(nn.Module):
 
 
 class Network(nn.Module):
-    """The network that a plan describes: spiking with a ``neuron``, its CNN twin (the plan's activations, no time) without.
+    """The network of a plan: spiking with a ``neuron``, else its CNN twin (the plan's activations, no time).
 
     A still image is coded directly: the convolution that reads it is evaluated once, and its current drives its neurons
     at every step. Frames of events enter step by step. Weights depend on ``seed`` and the names in the plan alone.
