@@ -137,6 +137,11 @@ class Network(nn.Module):
 
     def _steps(self, images: Tensor) -> Tensor:
         """(1, B, C, H, W), or (T, B, C, H, W) of frames."""
+        if (images.dim() == 5) != (self.encoding.kind == "frames"):
+            raise ValueError(
+                f"images of shape {tuple(images.shape)} do not go with encoding kind {self.encoding.kind}: give "
+                "(B, C, H, W) to direct, (B, T, C, H, W) to frames"
+            )
         if images.dim() == 4:
             return images.unsqueeze(0)
         if self.neuron is None:

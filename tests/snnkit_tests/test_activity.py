@@ -6,9 +6,7 @@ import sys
 
 import pytest
 import torch
-from neurobench.metrics.utils.layers import single_layer_MACs
-from neurobench.metrics.workload import SynapticOperations
-from neurobench.models import TorchModel
+from counting import awake, images, neurobench, neurobench_layers
 from torch import Tensor
 from torch.nn import functional
 
@@ -49,20 +47,6 @@ def spike_at(row: int, column: int, size: int = 3) -> Tensor:
     spikes = torch.zeros(1, 1, 1, size, size)
     spikes[..., row, column] = 1
     return spikes
-
-
-def awake(network: Network, seed: int = 0) -> Network:
-    """In float64, with BatchNorm statistics of random images, so that random weights make spikes in every layer."""
-    network.double().train()
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for _ in range(20):
-            network(torch.randn(8, *network.plan.in_shape, generator=generator, dtype=torch.float64))
-    return network.eval()
-
-
-def images(count: int, shape: tuple[int, int, int], seed: int = 1) -> Tensor:
-    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def small_squeezenet(keep: tuple[str, ...], *, pool: str = "max", stem_stride: int = 1) -> Plan:
@@ -241,34 +225,6 @@ def test_counts_on_cuda_equal_those_on_the_cpu():
 def test_counts_and_prices_load_without_torch():
     program = "import sys, snnkit.activity, snnkit.energy; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-
-
-# NeuroBench leaves out BatchNorm, biases, pooling, neurons and taps in the padding, as the counts here do. The network
-# runs as it is: T lies in the batch of every convolution, so NeuroBench sums over it; the stem sees each image once.
-
-
-def neurobench(network: Network, data: Tensor) -> dict[str, float]:
-    """MACs, ACs and dense operations per image."""
-    model, metric = TorchModel(network), SynapticOperations()
-    model.register_hooks()
-    with torch.no_grad():
-        logits = model(data)
-        counts = metric(model, logits, (data, None))
-    model.cleanup_hooks()
-    return counts
-
-
-def neurobench_layers(network: Network, data: Tensor) -> dict[str, float]:
-    """Operations per image that are not zero, by layer."""
-    counts = {}
-
-    def observe(op: Conv, incoming: Tensor, outgoing: Tensor | None) -> None:
-        layer = network.layers[key(op)].conv
-        counts[op.name] = single_layer_MACs(incoming.flatten(0, 1), layer)[0] / len(data)
-
-    with torch.no_grad():
-        network(data, observe=observe)
-    return counts
 
 
 PLANS = {
