@@ -140,7 +140,7 @@ class MixNet(Design):
 
 def plan(design: MixNet, classes: int, in_shape: Shape) -> Plan:
     """The operations that ``design`` stands for; raises ``PlanError`` where a mix is empty, channels do not divide into
-    groups or among kernels, or the image is too small."""
+    groups or among kernels, or the image is not square."""
     build = PlanBuilder(in_shape)
     at = plan_stem(build, design.stem, "relu")
     at = inverted_residuals(build, at, list(_blocks(design)), residual=design.residual, gate=design.gate)

@@ -81,7 +81,7 @@ class ShuffleNet(Design):
 
 
 def plan(design: ShuffleNet, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where the image is too small for it."""
+    """The operations that ``design`` stands for; raises ``PlanError`` where the image is not square."""
     build = PlanBuilder(in_shape)
     at = plan_stem(build, design.stem, "relu")
     if design.stem_pool:
