@@ -100,7 +100,8 @@ def preview(space: Space, options: Options) -> str:
 
 def header_of(space: Space, options: Options) -> StudyHeader:
     """What is stored of a launch, once. Loads the data, so that no worker has to fetch it."""
-    parts = splits(load(space.base.data.name, options.data_root), space.base.data, space.study.seed)
+    choice = space.base.data
+    parts = splits(load(choice.name, options.data_root, side=choice.resolution), choice, space.study.seed)
     return _header(space, options, parts.describe())
 
 

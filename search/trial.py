@@ -122,13 +122,13 @@ def _layers(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
 
 
 @lru_cache(maxsize=1)  # a worker trains one candidate after the other on the same images
-def _data(name: str, root: Path | None) -> DataSet:
-    return load(name, root)
+def _data(name: str, root: Path | None, side: int | None) -> DataSet:
+    return load(name, root, side=side)
 
 
 @lru_cache(maxsize=1)
 def _parts(choice: DataChoice, root: Path | None, seed: int) -> Splits:
-    return splits(_data(choice.name, root), choice, seed)
+    return splits(_data(choice.name, root, choice.resolution), choice, seed)
 
 
 def device_name(placement: Placement) -> str:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from snnkit.data.choice import DataChoice
 from snnkit.data.images import DataError, DataSet, Images
 
+CHUNK = 2048  # images counted at once: 6 MB at 32x32, 25 MB at 64x64
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -21,14 +23,15 @@ class Splits:
 
     def describe(self) -> str:
         """``cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes``"""
-        shape = "x".join(str(size) for size in self.train.images.shape[1:])
+        shape = "x".join(str(size) for size in self.train.shape)
         counts = f"{len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test images"
         return f"{self.name}: {counts}, {shape}, {len(self.classes)} classes"
 
 
 def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
-    """Cut ``data`` as ``choice`` says; each class has its share in every part, to within one image.
+    """Cut ``data``, which has the choice's resolution; each class has its share in every part, to within one image.
 
+    The parts are views of ``data``: nothing is copied.
     For one seed the validation images of a number (not a share) are the same whatever the subset.
 
     Raises:
@@ -42,15 +45,15 @@ def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
     except ValueError as error:
         raise DataError(str(error)) from error
     order = stratified_order(data.train.labels, seed)
-    train = _resized(data.train.take(np.sort(order[held_out:count])), choice.resolution)
-    validation = _resized(data.train.take(np.sort(order[:held_out])), choice.resolution)
+    train = data.train.take(np.sort(order[held_out:count]))
+    validation = data.train.take(np.sort(order[:held_out]))
     test = data.test
     if choice.test is not None:
         if choice.test > len(test):
             raise DataError(f"test is {choice.test:,}; the {choice.name} that is there has {len(test):,} test images")
         test = test.take(np.sort(stratified_order(test.labels, seed)[: choice.test]))
-    mean, std = _moments(train.images)
-    return Splits(choice.name, train, validation, _resized(test, choice.resolution), mean, std, data.classes)
+    mean, std = _moments(train)
+    return Splits(choice.name, train, validation, test, mean, std, data.classes)
 
 
 def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -63,28 +66,17 @@ def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.lexsort((rng.random(len(labels)), place))  # by place, ties at random
 
 
-def _moments(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _moments(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel, from the exact counts of the 256 values: no order of summing in them."""
+    counts = np.zeros((images.shape[0], 256), np.int64)
+    for start in range(0, len(images), CHUNK):
+        for channel, pixels in zip(counts, images.rows(slice(start, start + CHUNK)).swapaxes(0, 1), strict=True):
+            channel += np.bincount(pixels.ravel(), minlength=256)
     values = np.arange(256) / 255
     means, deviations = [], []
-    for channel in range(images.shape[1]):
-        share = np.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
+    for channel in counts:
+        share = channel / channel.sum()
         mean = float(share @ values)
         means.append(mean)
         deviations.append(max(float(np.sqrt(share @ (values - mean) ** 2)), 1 / 255))  # a black channel stays finite
     return tuple(means), tuple(deviations)
-
-
-def _resized(part: Images, side: int | None) -> Images:
-    """Means of blocks where the new side divides the old, else antialiased bilinear."""
-    height, width = part.images.shape[2:]
-    if side is None or (side, side) == (height, width):
-        return part
-    from PIL import Image
-
-    blocks = height % side == 0 and width % side == 0
-    kind = Image.Resampling.BOX if blocks else Image.Resampling.BILINEAR
-    images = np.empty((*part.images.shape[:2], side, side), np.uint8)
-    for target, source in zip(images.reshape(-1, side, side), part.images.reshape(-1, height, width), strict=True):
-        target[:] = Image.fromarray(source).resize((side, side), kind)
-    return Images(images, part.labels)

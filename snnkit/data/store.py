@@ -39,12 +39,13 @@ class Manifest(Value):
 def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> None:
     """Write the arrays to ``folder``, in place of those that are there. Raises OSError where that is impossible."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    assert all(part.index is None for part in (data.train, data.test)), "a view: its array holds other images too"
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {
-            "train_images.npy": data.train.images,
+            "train_images.npy": data.train.array,
             "train_labels.npy": data.train.labels,
-            "test_images.npy": data.test.images,
+            "test_images.npy": data.test.array,
             "test_labels.npy": data.test.labels,
         }
         files = {name: _write_array(scratch / name, array) for name, array in arrays.items()}

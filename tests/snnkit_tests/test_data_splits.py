@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Images, Splits, splits
+from snnkit.data.resizing import resized
 from snnkit.data.splitting import stratified_order
 
 
@@ -22,7 +23,7 @@ DATA = DataSet(numbered(1000), numbered(200, first=1000), tuple("abcdefghij"))
 
 
 def numbers(part: Images) -> list[int]:
-    return [int(image[0, 0, 0]) + 256 * int(image[1, 0, 0]) for image in part.images]
+    return [int(image[0, 0, 0]) + 256 * int(image[1, 0, 0]) for image in part.rows()]
 
 
 def parts(found: Splits) -> tuple[list[int], list[int], list[int]]:
@@ -78,26 +79,51 @@ def test_validation_of_a_number_is_the_same_for_every_subset() -> None:
 
 def test_mean_and_std_are_those_of_the_training_part() -> None:
     found = cut(validation=300)
-    pixels = found.train.images / 255
+    pixels = found.train.rows() / 255
     assert found.mean == pytest.approx(pixels.mean(axis=(0, 2, 3)))
     assert found.std[0] == pytest.approx(pixels[:, 0].std())
     assert found.std[2] == 1 / 255  # a channel without variance does not divide by zero
 
 
+def test_parts_are_views_and_copy_no_image() -> None:
+    found = cut(subset=500, test=50)
+    assert all(part.array is DATA.train.array for part in (found.train, found.validation))
+    assert found.test.array is DATA.test.array
+    assert found.train.take(np.array([7, 3])).array is DATA.train.array
+
+
+def test_view_reads_the_rows_that_are_asked_for() -> None:
+    view = numbered(20).take(np.array([9, 4, 17])).take(np.array([2, 0]))
+    assert (numbers(view), view.labels.tolist()) == ([17, 9], [7, 9])
+    rows = view.rows(np.array([1, 1, 0]))
+    assert rows[:, 0, 0, 0].tolist() == [9, 9, 17]
+    rows[:] = 0
+    assert numbers(view) == [17, 9]  # a copy
+
+
+def test_moments_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = cut()
+    monkeypatch.setattr("snnkit.data.splitting.CHUNK", 7)
+    assert (cut().mean, cut().std) == (whole.mean, whole.std)
+
+
+def one_image(images: np.ndarray) -> DataSet:
+    part = Images(images, np.array([0]))
+    return DataSet(part, part, ("thing",))
+
+
 def test_smaller_resolution_takes_means_of_blocks() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), np.uint8)
-    data = DataSet(DATA.train, Images(images, np.array([0])), DATA.classes)
-    found = splits(data, DataChoice(name="cifar10", resolution=16), 0)
+    found = resized(one_image(images), 16)
     blocks = images.reshape(1, 3, 16, 2, 16, 2).mean(axis=(3, 5))
-    assert np.abs(found.test.images - blocks).max() <= 1  # rounded along rows, then along columns
-    assert found.train.images.shape[1:] == DataChoice(name="cifar10", resolution=16).shape
+    assert np.abs(found.test.array - blocks).max() <= 1  # rounded along rows, then along columns
+    assert found.train.shape == DataChoice(name="cifar10", resolution=16).shape
 
 
 def test_other_resolutions_keep_a_flat_image_flat() -> None:
-    flat = Images(np.full((2, 3, 32, 32), 77, np.uint8), np.array([0, 1]))
-    found = splits(DataSet(DATA.train, flat, DATA.classes), DataChoice(name="cifar10", resolution=48), 0)
-    assert found.test.images.shape == (2, 3, 48, 48)
-    assert (found.test.images == 77).all()
+    found = resized(one_image(np.full((1, 3, 32, 32), 77, np.uint8)), 48)
+    assert found.test.array.shape == (1, 3, 48, 48)
+    assert (found.test.array == 77).all()
 
 
 def test_description_counts_what_is_used() -> None:
