@@ -92,7 +92,7 @@ def preview(space: Space, options: Options) -> str:
     """What `launch` would do, without fetching, writing or training anything."""
     data = space.base.data
     used = f"{data.subset:,} training images of " if data.subset else ""
-    header = _header(space, options, f"{used}{data.name}, {data.classes} classes")
+    header = _header(space, options, f"{used}{data.name}, {data.outputs} classes")
     folder = options.runs / space.study.name
     text = announcement(header, _budget(space, options), crew_of(options, folder), folder)
     return "\n".join([text, *(f"first     {name}" for name in space.candidates)])

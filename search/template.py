@@ -15,7 +15,8 @@ from search.schema import Model, as_fixed, fields, is_open_mapping, is_real, pro
 from search.yaml_source import Document, Keys, Tree, dotted
 
 OPEN_SECTIONS = ("network", "neuron", "encoding", "train", "data")  # where a leaf may be a dial
-CLOSED_LEAVES = ("network.family", "network.geometry", "data.name")  # one space, one family, one data set
+# One space, one family, one task
+CLOSED_LEAVES = ("network.family", "network.geometry", "encoding.kind", "data.name", "data.classes")
 SECTIONS = (*OPEN_SECTIONS, "energy")
 Params = Mapping[str, Leaf]
 

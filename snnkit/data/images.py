@@ -1,8 +1,9 @@
 """Labelled images, the digests they are known by, and what is wrong with a file when it cannot be read."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,12 @@ from numpy.typing import NDArray
 
 class DataError(Exception):
     """A data set that is absent, broken or too small; the message says which file and what to do."""
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """``; did you mean X?`` where an allowed word is close; else nothing."""
+    near = get_close_matches(word, list(allowed), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +52,7 @@ class DataSet:
     train: Images
     test: Images
     classes: tuple[str, ...]  # names, by label
+    ids: tuple[str, ...] = ()  # by label too, where classes have a second name that no other has: "n01443537"
 
 
 def digests(data: DataSet) -> dict[str, str]:

@@ -7,12 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from snnkit.data.datasets import DATASETS
 from snnkit.data.entry import Entry
-from snnkit.data.images import DataError, DataSet, mismatch
+from snnkit.data.images import DataError, DataSet, did_you_mean, mismatch
 from snnkit.data.resizing import resized
 from snnkit.data.store import read_manifest, read_store, write_store
 
@@ -80,9 +79,7 @@ def status(name: str, root: Path | None = None) -> Status:
 
 def dataset_entry(name: str) -> Entry:
     if name not in DATASETS:
-        near = get_close_matches(name, DATASETS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise DataError(f"no data set {name!r}; there are {', '.join(DATASETS)}{hint}")
+        raise DataError(f"no data set {name!r}; there are {', '.join(DATASETS)}{did_you_mean(name, DATASETS)}")
     return DATASETS[name]
 
 

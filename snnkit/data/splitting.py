@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnkit.data.choice import DataChoice
+from snnkit.data.classes import of_classes
 from snnkit.data.images import DataError, DataSet, Images
 
 CHUNK = 2048  # images counted at once: 6 MB at 32x32, 25 MB at 64x64
@@ -35,11 +36,15 @@ def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
     For one seed the validation images of a number (not a share) are the same whatever the subset.
 
     Raises:
-        DataError: fewer images are there than are asked for.
+        DataError: fewer images or classes are there than are asked for.
     """
+    data = of_classes(data, choice.classes, choice.name)
+    of_them = "" if choice.classes is None else f" of these {len(data.classes)} classes"
     count = choice.subset or len(data.train)
     if count > len(data.train):
-        raise DataError(f"subset is {count:,}; the {choice.name} that is there has {len(data.train):,} training images")
+        raise DataError(
+            f"subset is {count:,}; the {choice.name} that is there has {len(data.train):,} training images{of_them}"
+        )
     try:
         held_out = choice.validation_count(count)
     except ValueError as error:
@@ -47,10 +52,11 @@ def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
     order = stratified_order(data.train.labels, seed)
     train = data.train.take(np.sort(order[held_out:count]))
     validation = data.train.take(np.sort(order[:held_out]))
+    if (choice.test or 1) > len(data.test):
+        asked = f"test is {choice.test:,}" if choice.test else "all test images are used"
+        raise DataError(f"{asked}; the {choice.name} that is there has {len(data.test):,} test images{of_them}")
     test = data.test
     if choice.test is not None:
-        if choice.test > len(test):
-            raise DataError(f"test is {choice.test:,}; the {choice.name} that is there has {len(test):,} test images")
         test = test.take(np.sort(stratified_order(test.labels, seed)[: choice.test]))
     mean, std = _moments(train)
     return Splits(choice.name, train, validation, test, mean, std, data.classes)

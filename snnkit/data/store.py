@@ -33,6 +33,7 @@ class Manifest(Value):
     source: str  # where the arrays come from, in words
     fingerprint: str  # of the files they were made from, `Layout.fingerprint`
     classes: tuple[str, ...]
+    ids: tuple[str, ...] = ()
     files: dict[str, ArrayFile]
 
 
@@ -49,7 +50,7 @@ def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -
             "test_labels.npy": data.test.labels,
         }
         files = {name: _write_array(scratch / name, array) for name, array in arrays.items()}
-        manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, files=files)
+        manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files)
         (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
         _replace_folder(scratch, folder)
     finally:
@@ -86,6 +87,7 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
         Images(arrays["train_images.npy"], np.asarray(arrays["train_labels.npy"])),
         Images(arrays["test_images.npy"], np.asarray(arrays["test_labels.npy"])),
         manifest.classes,
+        manifest.ids,
     )
 
 

@@ -41,7 +41,7 @@ class TinyImageNetFiles:
             raise DataError(f"{folder / 'train'}: no class folders; unpack the archive again")
         label = {wnid: index for index, wnid in enumerate(wnids)}
         train = [(path, label[wnid]) for wnid in wnids for path in _jpegs(folder / "train" / wnid / "images")]
-        return DataSet(_decoded(train), _decoded(_test_files(folder, label)), _names(folder, wnids))
+        return DataSet(_decoded(train), _decoded(_test_files(folder, label)), _names(folder, wnids), tuple(wnids))
 
 
 def _class_folders(folder: Path) -> list[Path]:

@@ -162,7 +162,7 @@ def tiny_root(tmp_path: Path) -> Path:
 
 def test_tiny_imagenet_uses_the_classes_that_are_there(tiny_root: Path) -> None:
     data = TinyImageNetFiles().read(tiny_root)
-    assert data.classes == ("goldfish", "n02")
+    assert (data.classes, data.ids) == (("goldfish", "n02"), ("n01", "n02"))
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 0, 1, 1], [0, 1])
     assert [int(image.mean().round()) for image in data.train.array] == [100, 100, 200, 200]
     assert data.test.array.shape == (2, 3, 64, 64)

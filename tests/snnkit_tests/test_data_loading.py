@@ -21,6 +21,7 @@ DATA = DataSet(
     Images(np.arange(4 * 3 * 8 * 8, dtype=np.uint8).reshape(4, 3, 8, 8), np.array([0, 1, 0, 1])),
     Images(np.full((2, 3, 8, 8), 9, np.uint8), np.array([1, 0])),
     ("cat", "dog"),
+    ("n01", "n02"),
 )
 
 
@@ -57,7 +58,7 @@ def use(monkeypatch: pytest.MonkeyPatch, entry: Entry, **downloads: Callable[[Pa
 
 
 def same(found: DataSet, expected: DataSet = DATA) -> bool:
-    return digests(found) == digests(expected) and found.classes == expected.classes
+    return digests(found) == digests(expected) and (found.classes, found.ids) == (expected.classes, expected.ids)
 
 
 def test_files_that_are_there_are_read_once(entry: Entry, tmp_path: Path) -> None:

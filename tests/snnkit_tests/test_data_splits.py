@@ -30,7 +30,7 @@ def parts(found: Splits) -> tuple[list[int], list[int], list[int]]:
     return numbers(found.train), numbers(found.validation), numbers(found.test)
 
 
-def cut(seed: int = 0, **choice: float) -> Splits:
+def cut(seed: int = 0, **choice: object) -> Splits:
     return splits(DATA, DataChoice.model_validate({"name": "cifar10"} | choice), seed)
 
 
@@ -140,6 +140,83 @@ def test_more_images_than_are_there_are_refused() -> None:
         cut(validation=5000)
 
 
+def digits(part: Images) -> list[int]:
+    """The label that each image had at first: the last digit of its number."""
+    return [number % 10 for number in numbers(part)]
+
+
+def test_a_number_takes_the_first_classes() -> None:
+    found = cut(classes=3)
+    assert set(digits(found.train)) == set(digits(found.test)) == {0, 1, 2}
+    assert digits(found.train) == found.train.labels.tolist()
+    assert (len(found.train) + len(found.validation), len(found.test)) == (300, 60)
+    assert found.classes == ("a", "b", "c")
+
+
+def test_named_classes_are_labelled_in_the_order_given() -> None:
+    found = cut(classes=["h", "b"])
+    assert {tuple(pair) for pair in zip(digits(found.validation), found.validation.labels, strict=True)} == {
+        (7, 0),
+        (1, 1),
+    }
+    assert found.classes == ("h", "b")
+    assert found.train.array is DATA.train.array
+
+
+def test_counts_are_of_the_classes_that_are_chosen() -> None:
+    found = cut(classes=4, subset=100, validation=20, test=40)
+    assert set(Counter(found.train.labels.tolist()).values()) == {20}
+    assert set(Counter(found.validation.labels.tolist()).values()) == {5}
+    assert set(Counter(found.test.labels.tolist()).values()) == {10}
+    with pytest.raises(DataError, match=r"subset is 500; the cifar10 .* has 400 training images of these 4 classes"):
+        cut(classes=4, subset=500)
+    with pytest.raises(DataError, match=r"test is 90; the cifar10 .* has 80 test images of these 4 classes"):
+        cut(classes=4, test=90)
+
+
+def test_all_classes_by_name_are_the_whole() -> None:
+    assert parts(cut(classes=list("abcdefghij"))) == parts(cut(classes=10)) == parts(cut())
+
+
+WORDS = DataSet(
+    DATA.train, DATA.test, ("crane", "cat", "crane", *"defghij"), tuple(f"n0{label}" for label in range(10))
+)
+
+
+def test_class_may_be_named_by_its_id() -> None:
+    choice = DataChoice.model_validate({"name": "tiny-imagenet", "classes": ["n02", "cat"]})
+    found = splits(WORDS, choice, 0)
+    assert (found.classes, set(digits(found.test))) == (("crane", "cat"), {1, 2})
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (
+            ["cat", "craen"],
+            "no class 'craen' in the tiny-imagenet that is there, which has crane, .*; did you mean crane",
+        ),
+        (["cat", "crane"], "tiny-imagenet has 2 classes 'crane'; write n00 or n02"),
+        (["cat", "d", "n01"], "'n01' is 'cat' again"),
+        (11, "classes is 11; the tiny-imagenet that is there has 10 classes"),
+    ],
+)
+def test_classes_that_are_not_there_are_refused(classes: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        splits(WORDS, DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}), 0)
+
+
+def test_data_without_a_test_image_is_refused() -> None:
+    data = DataSet(DATA.train, DATA.test.take(np.array([], np.int64)), DATA.classes)
+    with pytest.raises(DataError, match="all test images are used; the cifar10 that is there has 0"):
+        splits(data, DataChoice(name="cifar10"), 0)
+
+
+@pytest.mark.parametrize(("classes", "outputs"), [(None, 200), (20, 20), (["cat", "dog", "n01"], 3), ([3, 7], 2)])
+def test_network_has_an_output_for_each_chosen_class(classes: object, outputs: int) -> None:
+    assert DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}).outputs == outputs
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
@@ -152,6 +229,11 @@ def test_more_images_than_are_there_are_refused() -> None:
         ({"name": "cifar10", "validation": True}, "valid"),
         ({"name": "cifar10", "resolution": 4}, "greater than or equal to 8"),
         ({"name": "cifar10", "colour": "grey"}, "Extra inputs"),
+        ({"name": "cifar10", "classes": 11}, "classes asks for 11; cifar10 has 10 classes"),
+        ({"name": "cifar10", "classes": 1}, "given 1; write how many classes, 2 or more, or their names"),
+        ({"name": "cifar10", "classes": True}, "given True; write how many"),
+        ({"name": "cifar10", "classes": "cat"}, "given cat; write how many"),
+        ({"name": "cifar10", "classes": ["cat"]}, r"given \['cat'\]; write how many"),
     ],
 )
 def test_impossible_choice_is_refused(section: dict[str, object], message: str) -> None:
@@ -163,4 +245,4 @@ def test_impossible_choice_is_refused(section: dict[str, object], message: str) 
 def test_choice_knows_shape_and_classes_without_the_data(name: str) -> None:
     choice = DataChoice(name=name, resolution=24)
     assert choice.shape == (DATASETS[name].shape[0], 24, 24)
-    assert choice.classes == DATASETS[name].classes
+    assert choice.outputs == DATASETS[name].classes
