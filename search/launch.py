@@ -100,8 +100,9 @@ def preview(space: Space, options: Options) -> str:
 
 def header_of(space: Space, options: Options) -> StudyHeader:
     """What is stored of a launch, once. Loads the data, so that no worker has to fetch it."""
-    choice = space.base.data
-    parts = splits(load(choice.name, options.data_root, side=choice.resolution), choice, space.study.seed)
+    choice, frames = space.base.data, space.base.encoding.frames
+    data = load(choice.name, options.data_root, side=choice.resolution)
+    parts = splits(data, choice, space.study.seed, frames=frames)
     return _header(space, options, parts.describe())
 
 

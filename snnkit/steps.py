@@ -57,7 +57,9 @@ class Stepper:
         images = self._rows(picked)
         if self.recipe.augment == "flip_crop":
             images = flip_crop(images, _generator(self.seed, "augment", epoch, step))
-        inputs = normalise(images, self.splits).contiguous(memory_format=torch.channels_last)
+        inputs = normalise(images, self.splits)
+        if inputs.dim() == 4:  # channels_last is not defined for frames
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         return inputs, self.labels[picked.to(self.device)]
 
     def _rows(self, picked: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
 
 
 def _on_device(images: Images, device: torch.device) -> Tensor:
-    """(N, C, H, W), a part after the other: the whole is never in the host's memory."""
+    """(N, C, H, W) or (N, T, C, H, W), a part after the other: the whole is never in the host's memory."""
     resident = torch.empty(len(images), *images.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(images), UPLOAD):
         part = torch.from_numpy(images.rows(slice(start, start + UPLOAD)))

@@ -50,6 +50,11 @@ class DataChoice(Value):
         there, test = entry.train, entry.test
         if self.classes is not None and self.outputs > entry.classes:
             raise ValueError(f"classes asks for {self.outputs}; {self.name} has {entry.classes} classes")
+        if entry.events and self.resolution is not None and entry.shape[1] % self.resolution:
+            sides = ", ".join(str(side) for side in range(8, entry.shape[1] + 1) if entry.shape[1] % side == 0)
+            raise ValueError(
+                f"resolution is {self.resolution}; events are joined in whole blocks: write one of {sides}"
+            )
         if self.test is not None and self.test > test:
             raise ValueError(f"test is {self.test:,}; {self.name} has {test:,} test images")
         if self.subset is not None and self.subset > there:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 class Images:
     """A view: the images are rows of an array that is often mapped from disk and shared, and are copied when read."""
 
-    array: NDArray[np.uint8]  # (M, C, H, W)
+    array: NDArray[Any]  # (M, C, H, W) of uint8; of uint32 in `events.Recordings`
     labels: NDArray[np.int64]  # (N,), 0 .. classes - 1
     index: NDArray[np.int64] | None = None  # (N,), the row of each image; None: all rows in order
 
@@ -38,13 +38,16 @@ class Images:
 
     def rows(self, which: slice | NDArray[np.int64] = slice(None)) -> NDArray[np.uint8]:
         """A copy of the images at ``which``: (B, C, H, W)."""
-        index = np.arange(len(self)) if self.index is None else self.index
-        return np.take(np.asarray(self.array), index[which], axis=0)
+        return self._stored(which)
 
     def take(self, which: NDArray[np.int64]) -> Self:
         """The images at ``which``, in its order; no image is copied."""
         index = which if self.index is None else self.index[which]
         return replace(self, labels=self.labels[which], index=index)
+
+    def _stored(self, which: slice | NDArray[np.int64]) -> NDArray[Any]:
+        index = np.arange(len(self)) if self.index is None else self.index
+        return np.take(np.asarray(self.array), index[which], axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +65,7 @@ def digests(data: DataSet) -> dict[str, str]:
         return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
     parts = {"train": data.train, "test": data.test}
-    images = {f"{name} images": sha256(part.rows().transpose(0, 2, 3, 1)) for name, part in parts.items()}
+    images = {f"{name} images": sha256(part.array.transpose(0, 2, 3, 1)) for name, part in parts.items()}
     return images | {f"{name} labels": sha256(part.labels.astype(np.uint8)) for name, part in parts.items()}
 
 

@@ -5,16 +5,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnkit.data.images import DataSet
+from snnkit.data.events import Recordings, joined
+from snnkit.data.images import DataSet, Images
 
 
 def resized(data: DataSet, side: int) -> DataSet:
     """``data`` with images of ``side`` x ``side`` pixels, in memory.
 
-    Means of blocks where the new side divides the old, else antialiased bilinear.
+    Means of blocks where the new side divides the old, else antialiased bilinear; events of a block are joined.
     """
-    train, test = (replace(part, array=_pixels(part.array, side)) for part in (data.train, data.test))
-    return replace(data, train=train, test=test)
+    return replace(data, train=_at(side, data.train), test=_at(side, data.test))
+
+
+def _at(side: int, part: Images) -> Images:
+    return replace(part, array=(joined if isinstance(part, Recordings) else _pixels)(part.array, side))
 
 
 def _pixels(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -1,12 +1,13 @@
 """Training, validation and test set: three sets that share no image, the same for the same seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnkit.data.choice import DataChoice
 from snnkit.data.classes import of_classes
+from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 
 CHUNK = 2048  # images counted at once: 6 MB at 32x32, 25 MB at 64x64
@@ -18,48 +19,71 @@ class Splits:
     train: Images
     validation: Images  # cut from the data set's training images: what a search may look at
     test: Images  # from the data set's test images: all, or as many as the choice says
-    mean: tuple[float, ...]  # per channel of the training part, pixels as 0..1
+    mean: tuple[float, ...]  # per channel of the training part, pixels as 0..1; empty for frames of events
     std: tuple[float, ...]
     classes: tuple[str, ...]  # names, by label; may be fewer than the network's outputs (part of Tiny ImageNet)
 
     def describe(self) -> str:
         """``cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes``"""
-        shape = "x".join(str(size) for size in self.train.shape)
-        counts = f"{len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test images"
+        shape = "x".join(str(size) for size in self.train.shape[-3:])  # without T, which may be a dial
+        what = "recordings" if isinstance(self.train, Recordings) else "images"
+        counts = f"{len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test {what}"
         return f"{self.name}: {counts}, {shape}, {len(self.classes)} classes"
 
 
-def splits(data: DataSet, choice: DataChoice, seed: int) -> Splits:
+def splits(data: DataSet, choice: DataChoice, seed: int, *, frames: int | None = None) -> Splits:
     """Cut ``data``, which has the choice's resolution; each class has its share in every part, to within one image.
 
-    The parts are views of ``data``: nothing is copied.
+    The parts are views of ``data``: nothing is copied. Recordings of events become ``frames`` frames each.
     For one seed the validation images of a number (not a share) are the same whatever the subset.
 
     Raises:
         DataError: fewer images or classes are there than are asked for.
+        ValueError: ``frames`` are given for still images, or not for recordings.
     """
     data = of_classes(data, choice.classes, choice.name)
-    of_them = "" if choice.classes is None else f" of these {len(data.classes)} classes"
+    train, validation = _cut_train(data, choice, seed)
+    test = _cut_test(data, choice, seed)
+    if (frames is not None) != isinstance(train, Recordings):
+        raise ValueError(
+            f"{choice.name}, frames {frames}: recordings of events need a number of them, images have none"
+        )
+    if frames is not None:
+        train, validation, test = (_framed(part, frames) for part in (train, validation, test))
+    mean, std = ((), ()) if frames is not None else _moments(train)
+    return Splits(choice.name, train, validation, test, mean, std, data.classes)
+
+
+def _framed(part: Images, frames: int) -> Images:
+    assert isinstance(part, Recordings)
+    return replace(part, timesteps=frames)
+
+
+def _cut_train(data: DataSet, choice: DataChoice, seed: int) -> tuple[Images, Images]:
+    """Training and validation part."""
     count = choice.subset or len(data.train)
     if count > len(data.train):
-        raise DataError(
-            f"subset is {count:,}; the {choice.name} that is there has {len(data.train):,} training images{of_them}"
-        )
+        raise DataError(f"subset is {count:,}; {_what_is_there(data.train, data, choice, 'training')}")
     try:
         held_out = choice.validation_count(count)
     except ValueError as error:
         raise DataError(str(error)) from error
     order = stratified_order(data.train.labels, seed)
-    train = data.train.take(np.sort(order[held_out:count]))
-    validation = data.train.take(np.sort(order[:held_out]))
+    return data.train.take(np.sort(order[held_out:count])), data.train.take(np.sort(order[:held_out]))
+
+
+def _cut_test(data: DataSet, choice: DataChoice, seed: int) -> Images:
     if (choice.test or 1) > len(data.test):
         asked = f"test is {choice.test:,}" if choice.test else "all test images are used"
-        raise DataError(f"{asked}; the {choice.name} that is there has {len(data.test):,} test images{of_them}")
-    test = data.test
-    if choice.test is not None:
-        test = test.take(np.sort(stratified_order(test.labels, seed)[: choice.test]))
-    mean, std = _moments(train)
-    return Splits(choice.name, train, validation, test, mean, std, data.classes)
+        raise DataError(f"{asked}; {_what_is_there(data.test, data, choice, 'test')}")
+    if choice.test is None:
+        return data.test
+    return data.test.take(np.sort(stratified_order(data.test.labels, seed)[: choice.test]))
+
+
+def _what_is_there(part: Images, data: DataSet, choice: DataChoice, kind: str) -> str:
+    of_them = "" if choice.classes is None else f" of these {len(data.classes)} classes"
+    return f"the {choice.name} that is there has {len(part):,} {kind} images{of_them}"
 
 
 def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

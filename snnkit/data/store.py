@@ -10,12 +10,13 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 from snnkit.values import Value
 
@@ -43,7 +44,7 @@ def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -
     assert all(part.index is None for part in (data.train, data.test)), "a view: its array holds other images too"
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {
+        arrays: dict[str, NDArray[Any]] = {
             "train_images.npy": data.train.array,
             "train_labels.npy": data.train.labels,
             "test_images.npy": data.test.array,
@@ -84,14 +85,18 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: {error}; {_remedy(folder)}") from error
     return DataSet(
-        Images(arrays["train_images.npy"], np.asarray(arrays["train_labels.npy"])),
-        Images(arrays["test_images.npy"], np.asarray(arrays["test_labels.npy"])),
+        _part(arrays["train_images.npy"], arrays["train_labels.npy"]),
+        _part(arrays["test_images.npy"], arrays["test_labels.npy"]),
         manifest.classes,
         manifest.ids,
     )
 
 
-def _write_array(path: Path, array: NDArray[np.uint8] | NDArray[np.int64]) -> ArrayFile:
+def _part(array: NDArray[Any], labels: NDArray[np.int64]) -> Images:
+    return (Recordings if array.dtype == np.uint32 else Images)(array, np.asarray(labels))
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:
     with path.open("wb") as file:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
         file.flush()

@@ -243,6 +243,7 @@ def test_impossible_choice_is_refused(section: dict[str, object], message: str) 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_choice_knows_shape_and_classes_without_the_data(name: str) -> None:
-    choice = DataChoice(name=name, resolution=24)
-    assert choice.shape == (DATASETS[name].shape[0], 24, 24)
+    side = DATASETS[name].shape[1] // 2
+    choice = DataChoice(name=name, resolution=side)
+    assert choice.shape == (DATASETS[name].shape[0], side, side)
     assert choice.outputs == DATASETS[name].classes
