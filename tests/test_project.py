@@ -13,6 +13,7 @@ import typer
 
 from search.cli import app
 from search.space import load_space
+from snnkit.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {"search": {"search", "snnkit", "reports"}, "snnkit": {"snnkit"}, "reports": {"reports"}}
@@ -118,8 +119,10 @@ def test_linked_file_is_there(link):
 
 @pytest.mark.parametrize("line", re.findall(r"^pytest (tests/.+)$", CONTRIBUTING, re.MULTILINE))
 def test_documented_tests_are_there(line):
-    words = [sys.executable, "-m", "pytest", "--collect-only", *shlex.split(line)]
-    assert subprocess.run(words, capture_output=True, cwd=ROOT, check=False).returncode == 0
+    folder, option, family = shlex.split(line)
+    assert list((ROOT / folder).glob("test_families*.py"))
+    assert option == "-k"
+    assert family in FAMILIES
 
 
 def test_space_of_the_example_family_loads():
