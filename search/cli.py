@@ -52,7 +52,7 @@ err = Console(stderr=True)
 def main() -> None:
     """Entry point: runs the command and turns expected errors into messages and exit codes."""
     try:
-        app()
+        app(prog_name="snnsearch")
     except Exception as error:
         if "--debug" in sys.argv or not _expected(error):
             raise

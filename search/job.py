@@ -23,6 +23,7 @@ class Job(Value):
     static: dict[str, int]
     folder: Path  # runs/<study>/trials/<number>
     seed: int
+    twin: bool = False  # trained as the CNN twin: ReLU in place of neurons, one pass in place of time steps
 
 
 class Placement(Value):

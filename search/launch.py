@@ -18,8 +18,8 @@ from search.executors import Crew
 from search.job import Placement
 from search.lease import Lease
 from search.progress import TRAINED
-from search.runner import Budget, Driver
-from search.screen import watching
+from search.runner import Budget, Driver, Work
+from search.screen import Show, StudyShow, watching
 from search.space import Space, load_space
 from search.storage import checked
 from search.study import Study
@@ -153,15 +153,24 @@ def _drive(
     header = opened.header
     crew = crew_of(options, opened.folder)
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
-    execute = executors.load(options.executor)
-    with watching(console, header.name) as watch:
-        driver = Driver(opened, budget, over, watch)
+    drive(opened, StudyShow(header), console, budget=budget, over=over, crew=crew, executor=options.executor)
+    return _reported(opened, options)
+
+
+def drive(
+    work: Work, show: Show, console: Console, *,
+    budget: Budget, over: tuple[TrialRecord, ...], crew: Crew, executor: str,
+) -> None:  # fmt: skip
+    """Hand out ``work`` until it is done, the budget is used up or somebody stops it; ``over`` are the trials that
+    earlier runs have finished. Raises RunError where it cannot go on."""
+    execute = executors.load(executor)
+    with watching(console, show) as watch:
+        driver = Driver(work, budget, over, watch)
         # a second Ctrl-C ends the execution at once, and goes on to the report all the same
         with driver.interruptible(), contextlib.suppress(KeyboardInterrupt):
             execute(driver, crew)
     if driver.failure is not None:
         raise driver.failure
-    return _reported(opened, options)
 
 
 def _reported(opened: Study, options: Options) -> StudyRecord:

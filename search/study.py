@@ -129,6 +129,11 @@ class Study:
         job = self._job(self._live[number], self._live[number].params)
         return self.finish(outline(job, status="failed", reason=reason, traceback=traceback))
 
+    def remedy(self, number: int) -> str:
+        """How to look at a trial that failed, and how to go on when its cause is gone."""
+        name = self.header.name
+        return f"see: snnsearch show {name} {number}; when it is put right: snnsearch resume {name}"
+
     def trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
 

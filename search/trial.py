@@ -65,7 +65,8 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
 def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     candidate, device = job.candidate, placement.device
     parts = _parts(candidate.data, placement.data_root, job.seed)
-    network = Network(candidate.plan(), candidate.neuron, candidate.encoding, seed=job.seed)
+    neuron = None if job.twin else candidate.neuron
+    network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
     begin = partial(train, network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint)
     history: list[EpochRecord] = []
