@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from reports.files import replace_text
 from reports.record import Leaf, ModuleState, Status, TrialRecord
 from search.candidate import Candidate
 from snnkit.values import Value
-
-RESULT = "result.json"
 
 
 class Job(Value):
@@ -43,16 +38,3 @@ def outline(
         number=job.number, status=status, name=job.name, params=job.params, modules=job.modules, static=job.static,
         seed=job.seed, reason=reason, traceback=traceback, duplicate_of=duplicate_of,
     )  # fmt: skip
-
-
-def read_result(folder: Path) -> TrialRecord | None:
-    """What a worker left behind; None where it left nothing readable."""
-    try:
-        return TrialRecord.model_validate_json((folder / RESULT).read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def write_result(folder: Path, record: TrialRecord) -> None:
-    """Replace ``result.json`` as a whole or not at all."""
-    replace_text(folder / RESULT, record.model_dump_json(indent=1))

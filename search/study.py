@@ -20,8 +20,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
 from reports.record import Leaf, ModuleState, StudyHeader, TrialRecord
+from reports.results import read_result
 from search.errors import InputError
-from search.job import Job, outline, read_result
+from search.job import Job, outline
 from search.objectives import OBJECTIVES
 from search.samplers import StatelessSampler, choose
 from search.space import Space

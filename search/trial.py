@@ -9,7 +9,7 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,12 +17,14 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from reports.record import EpochRecord, LayerRecord, Metrics, TrialRecord
-from search.job import Job, Placement, outline, read_result, write_result
+from reports.record import EpochRecord, LayerRecord, Metrics, Operations, TrialRecord
+from reports.results import read_result, write_result
+from search.job import Job, Placement, outline
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
-from snnkit.energy import Energy, all_prices
+from snnkit.energy import PRESETS, Energy, all_prices
+from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.evaluation import Evaluation, batches, evaluate
 from snnkit.network import Network
 from snnkit.training import Epoch, TrainingStopped, train
@@ -101,6 +103,14 @@ def _metrics(activity: Activity, accuracy: float, test: Evaluation, prices: Pric
         timesteps=activity.timesteps,
         energy_mj={key: energy.total_mj for key, energy in prices.items()},
         twin_energy_mj={key: energy.total_mj for key, energy in twin.items()},
+        operations={name: _operations(count(activity)) for name, count in PRESETS.items()},
+        nonzero_macs=activity.nonzero_macs,
+    )
+
+
+def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
+    return Operations(
+        macs=sum(layer.macs for layer in layers.values()), acs=sum(layer.acs for layer in layers.values())
     )
 
 

@@ -7,7 +7,8 @@ import torch
 from untrained import SPACES
 
 from reports.record import EpochRecord, TrialRecord
-from search.job import Job, Placement, read_result
+from reports.results import read_result
+from search.job import Job, Placement
 from search.space import load_space
 from search.trial import IDLE_STARTS, _count_start, _data, run
 from snnkit import checkpoint as checkpoints
