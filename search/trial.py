@@ -125,7 +125,7 @@ def _layers(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
             spikes_out=layer.spikes_out,
             neurons=layer.neurons,
             firing_rate=layer.firing_rate,
-            params=layer.conv.params,
+            params=layer.params,
             energy_mj={key: energy.layers[layer.name] for key, energy in prices.items()},
         )
         for layer in activity.layers

@@ -2,16 +2,19 @@
 
 Rules: an operation is a tap that meets an input, so taps that fall into the padding are none, in spiking and in dense
 layers alike. A layer that reads spikes accumulates: one AC per spike and weight it meets, and a value that sums two
-spikes is two. A layer that reads the image, and every layer of the CNN twin, multiplies: one MAC per tap. Which of the
-two a layer is follows from the plan, never from the batch. BatchNorm is folded into its convolution; pooling and
-concatenation of spikes are free. NeuroBench 2.3's ``SynapticOperations`` gives the same counts (tests).
+spikes is two. A layer that reads the image or means of spikes, and every layer of the CNN twin, multiplies: one MAC per
+tap. Behind a real gate it is one MAC per spike and weight. Which of these a layer is follows from the plan, never from
+the batch. BatchNorm is folded into its convolution; pooling, concatenation, splits, shuffles and sums of spikes are
+free; a sum of currents is one addition per element and step, means that are taken as real numbers one per spike.
+NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts, and leaves those additions out (tests).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from snnkit.plan import Conv, Plan
+from snnkit.plan import Conv, Neurons, Plan, Sum
 
 if TYPE_CHECKING:  # the values and the twin's counts are had without torch
     from torch import Tensor
@@ -21,44 +24,50 @@ if TYPE_CHECKING:  # the values and the twin's counts are had without torch
 
 @dataclass(frozen=True)
 class LayerActivity:
-    """One convolution, per inference: summed over the time steps, mean over the images."""
+    """One operation that costs something, per inference: summed over the time steps, mean over the images."""
 
-    conv: Conv
+    op: Conv | Sum | Neurons
     timesteps: int  # T; 1 in the twin
-    evaluations: int  # of the convolution: T on spikes, 1 in the twin and on a still image (`Encoding.stem`)
-    dense: bool  # reads real numbers: MACs, else ACs
-    nonzero_macs: float | None  # MACs whose input is not zero, the first layer dense; None where nothing was run
-    acs: float
-    spikes_in: float  # a value that sums two spikes counts as two
-    spikes_out: float
-    neurons: int  # LIF; 0 where there are none
-    neuron_ops: int  # multiplications by the leak
+    evaluations: int  # T on spikes, 1 in the twin and on a still image (`Encoding.stem`)
+    dense: bool = False  # a convolution that reads real numbers everywhere: all its taps are MACs
+    macs: float = 0
+    nonzero_macs: float | None = 0.0  # whose input is not zero, the first layer dense; None where nothing was run
+    synapses: float = 0.0  # ACs: one per spike and weight it meets
+    additions: float = 0.0  # ACs beside those: into residual sums, into means
+    spikes_in: float = 0.0  # a value that sums two spikes counts as two
+    spikes_out: float = 0.0
+    neurons: int = 0  # LIF; 0 where there are none
+    neuron_ops: int = 0  # multiplications by the leak
 
     @property
     def name(self) -> str:
-        return self.conv.name
+        return self.op.name
 
     @property
-    def macs(self) -> int:
-        return self.evaluations * taps(self.conv) if self.dense else 0
+    def acs(self) -> float:
+        return self.synapses + self.additions
+
+    @property
+    def params(self) -> int:
+        return self.op.params if isinstance(self.op, Conv) else 0
 
     @property
     def dense_macs(self) -> int:
         """Of one dense evaluation by the usual convention, taps in the padding counted."""
-        return self.conv.dense_macs
+        return self.op.dense_macs if isinstance(self.op, Conv) else 0
 
     @property
     def bias_adds(self) -> int:
         """T additions for each output that has a bias, a BatchNorm folded into one included."""
-        return self.timesteps * self.conv.outputs if self.conv.bias or self.conv.batchnorm else 0
+        op = self.op
+        return self.timesteps * op.outputs if isinstance(op, Conv) and (op.bias or op.batchnorm) else 0
 
     @property
     def input_mean(self) -> float | None:
         """Mean of the incoming elements over space, time and images; None where they are no spikes."""
-        if self.dense:
+        if self.dense or not isinstance(self.op, Conv):
             return None
-        channels, height, width = self.conv.in_shape
-        return self.spikes_in / (channels * height * width * self.timesteps * self.conv.input_scale)
+        return self.spikes_in / (prod(self.op.in_shape) * self.timesteps * self.op.input_scale)
 
     @property
     def firing_rate(self) -> float | None:
@@ -68,7 +77,7 @@ class LayerActivity:
 
 @dataclass(frozen=True)
 class Activity:
-    """All convolutions of a network in order of execution; totals per inference."""
+    """All that a network does that costs something, in order of execution; totals per inference."""
 
     plan: Plan
     spiking: bool  # False: the CNN twin
@@ -77,7 +86,7 @@ class Activity:
     layers: tuple[LayerActivity, ...]
 
     @property
-    def macs(self) -> int:
+    def macs(self) -> float:
         return sum(layer.macs for layer in self.layers)
 
     @property
@@ -119,7 +128,7 @@ def taps(conv: Conv) -> int:
 
 def dense_twin(plan: Plan) -> Activity:
     """What the CNN twin of a network with this plan does, without running it."""
-    return Activity(plan, False, 1, 0, tuple(_twin_layer(conv, None) for conv in plan.convs))
+    return Activity(plan, False, 1, 0, tuple(_twin_layer(op, None) for op in plan.ops if isinstance(op, Conv | Sum)))
 
 
 def measure(network: "Network", batches: "Iterable[Tensor]") -> Activity:
@@ -153,24 +162,24 @@ class Counter:
     def __init__(self, network: "Network") -> None:
         self._network = network
         self._images = 0
-        self._still = True  # the image enters once, not once per time step
-        self._arrived: dict[str, Tensor] = {}  # source -> (H, W), spikes (in the twin: non-zero values) per position
-        self._fired: dict[str, Tensor] = {}  # convolution -> (H, W), spikes, where no convolution reads them directly
+        self._spikes: dict[str, Tensor] = {}  # source -> (H, W), spikes that arrived at each position
+        self._nonzero: dict[str, Tensor] = {}  # source -> (H, W), values that are not zero, where a reader multiplies
+        self._fired: dict[str, Tensor] = {}  # name -> (H, W), spikes, where no convolution reads them directly
         # Convolutions that share a source read one tensor: it is counted once, by the first of them.
         self._reader = {conv.source: conv.name for conv in reversed(network.plan.convs)}
 
-    def __call__(self, conv: Conv, incoming: "Tensor", outgoing: "Tensor | None") -> None:
-        """``incoming`` (T or 1, B, C, H, W) enters ``conv``, ``outgoing`` (T, B, C, H, W) leaves its activation."""
+    def __call__(self, op: Conv | Neurons, incoming: "Tensor", outgoing: "Tensor | None") -> None:
+        """``incoming`` (T or 1, B, C, H, W) enters ``op``, ``outgoing`` (T, B, C, H, W) leaves its neurons."""
         spiking = self._network.neuron is not None
-        if conv.name == self._network.plan.convs[0].name:
+        if op.name == self._network.plan.convs[0].name:
             self._images += incoming.shape[1]
-        if conv.real_input:
-            self._still = incoming.shape[0] == 1
-        elif self._reader[conv.source] == conv.name:
-            arrived = _spike_map(incoming, conv.input_scale) if spiking else _spike_map(incoming.sign().abs(), 1)
-            _add(self._arrived, conv.source, arrived)
-        if spiking and outgoing is not None and conv.name not in self._reader:
-            _add(self._fired, conv.name, _spike_map(outgoing, 1))
+        if isinstance(op, Conv) and self._reader[op.source] == op.name and not self._is_dense(op):
+            if spiking and op.reads != "gated":
+                _add(self._spikes, op.source, _spike_map(incoming, op.input_scale, op.input_most))
+            if not spiking or op.reads in ("gated", "means"):
+                _add(self._nonzero, op.source, _spike_map(incoming.sign().abs()))
+        if spiking and outgoing is not None and op.name not in self._reader:
+            _add(self._fired, op.name, _spike_map(outgoing))
 
     def activity(self) -> Activity:
         """The means over the images seen so far; raises ``ValueError`` if there was none."""
@@ -178,66 +187,81 @@ class Counter:
             raise ValueError("no image to count on: give measure() at least one batch of at least one image")
         network = self._network
         spiking = network.neuron is not None
-        layers = tuple(self._spiking(conv) if spiking else self._twin(conv) for conv in network.plan.convs)
-        return Activity(network.plan, spiking, network.encoding.timesteps if spiking else 1, self._images, layers)
+        costly = [op for op in network.plan.ops if isinstance(op, Conv | Sum | Neurons)]
+        if spiking:
+            layers = [self._spiking(op) for op in costly if not isinstance(op, Sum) or op.currents]
+        else:
+            layers = [self._twin(op) for op in costly if not isinstance(op, Neurons)]
+        timesteps = network.encoding.timesteps if spiking else 1
+        return Activity(network.plan, spiking, timesteps, self._images, tuple(layers))
 
-    def _twin(self, conv: Conv) -> LayerActivity:
-        return _twin_layer(conv, float(taps(conv)) if conv.real_input else self._synapses(conv))
+    def _is_dense(self, conv: Conv) -> bool:
+        """Whether it multiplies at every tap: what it reads is the picture, as against spikes or frames of events."""
+        still = self._network.encoding.kind == "direct" or self._network.neuron is None
+        return conv.reads == "input" and still
 
-    def _spiking(self, conv: Conv) -> LayerActivity:
-        neuron, encoding = self._network.neuron, self._network.encoding
+    def _twin(self, op: Conv | Sum) -> LayerActivity:
+        if isinstance(op, Sum):
+            return _twin_layer(op, 0.0)
+        return _twin_layer(op, float(taps(op)) if op.reads == "input" else self._met(op, self._nonzero))
+
+    def _spiking(self, op: Conv | Sum | Neurons) -> LayerActivity:
+        neuron, timesteps = self._network.neuron, self._network.encoding.timesteps
         assert neuron is not None
-        once = conv.real_input and self._still and encoding.stem == "once"
-        evaluations = 1 if once else encoding.timesteps
-        neurons = conv.outputs if conv.activation else 0
-        fired = self._fired.get(conv.name, self._arrived.get(conv.name))  # read directly: the same tensor
-        return LayerActivity(
-            conv=conv,
-            timesteps=encoding.timesteps,
-            evaluations=evaluations,
-            dense=conv.real_input,
-            nonzero_macs=float(evaluations * taps(conv)) if conv.real_input else 0.0,
-            acs=0.0 if conv.real_input else self._synapses(conv),
-            spikes_in=0.0 if conv.real_input else float(self._arrived[conv.source].sum()) / self._images,
+        if isinstance(op, Sum):
+            return LayerActivity(op, timesteps, timesteps, additions=float(timesteps * op.additions))
+        neurons = op.outputs if isinstance(op, Neurons) or op.fires else 0
+        fired = self._fired.get(op.name, self._spikes.get(op.name))  # read directly: the same tensor
+        silent = LayerActivity(
+            op, timesteps, timesteps, neurons=neurons,
             spikes_out=float(fired.sum()) / self._images if neurons and fired is not None else 0.0,
-            neurons=neurons,
-            neuron_ops=encoding.timesteps * neurons if 0 < neuron.leak < 1 else 0,
-        )
+            neuron_ops=timesteps * neurons if 0 < neuron.leak < 1 else 0,
+        )  # fmt: skip
+        return silent if isinstance(op, Neurons) else replace(silent, **self._operations(op))
 
-    def _synapses(self, conv: Conv) -> float:
+    def _operations(self, conv: Conv) -> dict[str, Any]:
+        """The fields of a convolution's activity that say what it reads and what that costs."""
+        encoding = self._network.encoding
+        if self._is_dense(conv):
+            evaluations = 1 if encoding.stem == "once" else encoding.timesteps
+            macs = evaluations * taps(conv)
+            return {"evaluations": evaluations, "dense": True, "macs": macs, "nonzero_macs": float(macs)}
+        if conv.reads == "gated":
+            met, spikes_in = self._met(conv, self._nonzero), float(self._nonzero[conv.source].sum()) / self._images
+            return {"macs": met, "nonzero_macs": met, "spikes_in": spikes_in}
+        spikes_in = float(self._spikes[conv.source].sum()) / self._images
+        if conv.reads == "means":
+            macs, nonzero = encoding.timesteps * taps(conv), self._met(conv, self._nonzero)
+            found = {"dense": True, "macs": macs, "nonzero_macs": nonzero, "additions": spikes_in}
+        else:
+            found = {"synapses": self._met(conv, self._spikes)}
+        return found | {"spikes_in": spikes_in}
+
+    def _met(self, conv: Conv, arrivals: "dict[str, Tensor]") -> float:
         """Weights met by what arrived, per image: its number at each position x the outputs that read the position."""
-        arrived = self._arrived[conv.source]
+        arrived = arrivals[conv.source]
         rows = arrived.new_tensor(reach(conv.in_shape[1], conv.out_shape[1], conv))
         columns = arrived.new_tensor(reach(conv.in_shape[2], conv.out_shape[2], conv))
         return float(rows @ arrived @ columns) * (conv.out_shape[0] // conv.groups) / self._images
 
 
-def _twin_layer(conv: Conv, nonzero_macs: float | None) -> LayerActivity:
-    return LayerActivity(
-        conv=conv,
-        timesteps=1,
-        evaluations=1,
-        dense=True,
-        nonzero_macs=nonzero_macs,
-        acs=0.0,
-        spikes_in=0.0,
-        spikes_out=0.0,
-        neurons=0,
-        neuron_ops=0,
-    )
+def _twin_layer(op: Conv | Sum, nonzero_macs: float | None) -> LayerActivity:
+    if isinstance(op, Sum):
+        return LayerActivity(op, 1, 1, additions=float(op.additions), nonzero_macs=nonzero_macs)
+    return LayerActivity(op, 1, 1, dense=True, macs=taps(op), nonzero_macs=nonzero_macs)
 
 
 def _add(sums: "dict[str, Tensor]", name: str, term: "Tensor") -> None:
     sums[name] = sums[name] + term if name in sums else term
 
 
-def _spike_map(values: "Tensor", scale: int) -> "Tensor":
-    """(T, B, C, H, W), each the sum of up to ``scale`` spikes over ``scale`` -> (H, W): spikes, exact, in float64.
+def _spike_map(values: "Tensor", scale: int = 1, most: int = 1) -> "Tensor":
+    """(T, B, C, H, W), each the sum of up to ``most`` spikes over ``scale`` -> (H, W): spikes, exact, in float64.
 
     From bf16 too, as long as no value sums more than 255 spikes.
     """
     if scale > 1:
         values = (values.float() * scale).round()
     positions = values.shape[-2] * values.shape[-1]
-    exact_in_float32 = values.numel() // positions * scale < 2**24  # 8 to 36 times faster than float64, one CPU core
+    exact_in_float32 = values.numel() // positions * most < 2**24  # 8 to 36 times faster than float64, one CPU core
     return (values.float() if exact_in_float32 else values.double()).sum(2).sum((0, 1)).double()

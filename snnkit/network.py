@@ -1,6 +1,7 @@
 """Runs a plan: as a spiking network over T steps, or as its CNN twin in one pass."""
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 from zlib import crc32
 
@@ -9,20 +10,43 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.neurons import LIF
-from snnkit.plan import Concat, Conv, Dropout, GlobalAverage, Op, Plan, Pool
+from snnkit.plan import (
+    Activation,
+    Concat,
+    Conv,
+    Dropout,
+    Gate,
+    GlobalAverage,
+    Neurons,
+    Op,
+    Plan,
+    Pool,
+    Shuffle,
+    Slice,
+    Sum,
+    sources,
+)
 from snnkit.values import Encoding, Neuron
 
 LOW_RATE = 0.1  # spikes per neuron and step assumed at first; layers settle at 0.17 with, 0.3 without BatchNorm
 
 
 class Observer(Protocol):
-    """Is shown every convolution of a forward pass: what it read and what came out after its activation.
+    """Is shown every convolution and every layer of neurons of a forward pass: what it read and what came out.
 
-    ``incoming`` is (T', B, C, H, W) with T' = 1 where it is the same at every step (the stem, the twin), ``outgoing``
-    (T, B, C, H, W), or None where the convolution has no activation.
+    ``incoming`` is (T', B, C, H, W) with T' = 1 where it is the same at every step (the stem on a still image, the
+    twin), ``outgoing`` (T, B, C, H, W), or None where no activation follows, or one that is none of neurons.
     """
 
-    def __call__(self, conv: Conv, incoming: Tensor, outgoing: Tensor | None) -> None: ...
+    def __call__(self, op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None: ...
+
+
+ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
 
 
 class ConvLayer(nn.Module):
@@ -42,8 +66,8 @@ class ConvLayer(nn.Module):
         )
         self.norm = nn.BatchNorm2d(conv.out_shape[0]) if conv.batchnorm else None
         self.activation: nn.Module | None = None
-        if conv.activation:
-            self.activation = nn.ReLU() if neuron is None else LIF(neuron)
+        if conv.activation is not None:
+            self.activation = LIF(neuron) if neuron and conv.spiking else ACTIVATIONS[conv.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         """(T', B, C, H, W) to (T', B, C, H, W), or to (T, B, C, H, W) where neurons follow."""
@@ -61,8 +85,8 @@ class ConvLayer(nn.Module):
 class Network(nn.Module):
     """The network that a plan describes: spiking with a ``neuron``, its CNN twin (ReLU, no time) without.
 
-    Direct coding: the convolution that reads the image is evaluated once, and its current drives its neurons at every
-    step. Weights depend on ``seed`` and the names in the plan alone.
+    A still image is coded directly: the convolution that reads it is evaluated once, and its current drives its neurons
+    at every step. Frames of events enter step by step. Weights depend on ``seed`` and the names in the plan alone.
     """
 
     def __init__(self, plan: Plan, neuron: Neuron | None, encoding: Encoding, *, seed: int = 0) -> None:
@@ -72,17 +96,19 @@ class Network(nn.Module):
         with torch.device("meta"):  # no draw from the global random generator: initialise() draws the weights
             self.layers = nn.ModuleDict({key(conv): ConvLayer(conv, neuron, self.timesteps) for conv in plan.convs})
         self.layers.to_empty(device="cpu")
+        self.lif = None if neuron is None else LIF(neuron)  # of the layers of neurons; it holds no state
         self._unread = _last_readers(plan)
         self.initialise(seed)
 
     def forward(self, images: Tensor, observe: Observer | None = None) -> Tensor:
-        """Images (B, C, H, W) to logits (B, classes) in float32: the mean over time and space of the head's current.
+        """Images (B, C, H, W), or frames (B, T, C, H, W), to logits (B, classes) in float32: the mean over time and
+        space of the head's current. The twin reads the mean of the frames.
 
         In channels_last where images and weights are; under autocast spikes are in autocast's dtype.
         """
-        values = {"input": images.unsqueeze(0)}  # (1, B, C, H, W)
+        values = {"input": self._steps(images)}
         for op, unread in zip(self.plan.ops, self._unread, strict=True):
-            reads = tuple(values[name] for name in _sources(op))
+            reads = tuple(values[name] for name in sources(op))
             for name in unread:
                 del values[name]
             values[op.name] = self._run(op, reads, observe)
@@ -108,17 +134,40 @@ class Network(nn.Module):
         assert isinstance(layer, ConvLayer)
         return layer
 
+    def _steps(self, images: Tensor) -> Tensor:
+        """(1, B, C, H, W), or (T, B, C, H, W) of frames."""
+        if images.dim() == 4:
+            return images.unsqueeze(0)
+        if self.neuron is None:
+            return images.mean(dim=1).unsqueeze(0)
+        if images.shape[1] != self.timesteps:
+            raise ValueError(f"{images.shape[1]} frames for a network of {self.timesteps} time steps; give as many")
+        return images.transpose(0, 1)
+
     def _run(self, op: Op, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
         match op:
             case Conv():
                 outgoing: Tensor = self.layer(op)(reads[0])
                 if observe is not None:
-                    observe(op, reads[0], outgoing if op.activation else None)
+                    observe(op, reads[0], outgoing if op.fires else None)
                 return outgoing
+            case Neurons():
+                spikes: Tensor = reads[0] if self.lif is None else self.lif(reads[0])
+                if observe is not None:
+                    observe(op, reads[0], spikes)
+                return spikes
             case Pool():
                 return _pool(op, reads[0])
+            case Slice():
+                return reads[0][:, :, op.start : op.stop]
             case Concat():
                 return _concat(reads)
+            case Shuffle():
+                return _shuffle(op, reads[0])
+            case Sum():
+                return sum(reads[1:], reads[0])
+            case Gate():
+                return reads[0] * reads[1]
             case Dropout():
                 return _dropout(op, reads[0], training=self.training)
             case GlobalAverage():
@@ -133,7 +182,8 @@ def _draw(layer: ConvLayer, conv: Conv, neuron: Neuron | None, generator: torch.
     fan_in = conv.weights // conv.out_shape[0]
     nn.init.normal_(layer.conv.weight, std=norm / math.sqrt(fan_in), generator=generator)
     if layer.conv.bias is not None:
-        nn.init.zeros_(layer.conv.bias)
+        opens = conv.activation == "sigmoid" and isinstance(layer.activation, LIF)
+        nn.init.constant_(layer.conv.bias, 2 * threshold if opens else 0.0)  # a gate of spikes is open at first
     if layer.norm is not None:
         layer.norm.reset_parameters()
         nn.init.constant_(layer.norm.weight, threshold)
@@ -143,9 +193,10 @@ def _draw(layer: ConvLayer, conv: Conv, neuron: Neuron | None, generator: torch.
 
 def _mean_square(conv: Conv, neuron: Neuron | None) -> float:
     """Of what a convolution reads at first: a normalised image, rectified normal values, spikes or averages of them."""
-    if conv.real_input:
+    if conv.reads == "input":
         return 1.0
-    return 0.5 if neuron is None else LOW_RATE / conv.input_scale
+    # of n independent spikes of rate p, averaged: the square of the mean p and its variance p (1 - p) / n
+    return 0.5 if neuron is None else LOW_RATE * (LOW_RATE + (1 - LOW_RATE) / conv.input_scale)
 
 
 def key(conv: Conv) -> str:
@@ -156,7 +207,7 @@ def key(conv: Conv) -> str:
 def _pool(pool: Pool, x: Tensor) -> Tensor:
     flat = x.flatten(0, 1)
     if pool.kind == "max":
-        y: Tensor = functional.max_pool2d(flat, pool.kernel, pool.stride, ceil_mode=pool.ceil)
+        y: Tensor = functional.max_pool2d(flat, pool.kernel, pool.stride, pool.padding, ceil_mode=pool.ceil)
     else:
         y = functional.avg_pool2d(flat, pool.kernel, pool.stride, ceil_mode=pool.ceil, divisor_override=pool.kernel**2)
     return y.view(*x.shape[:2], *y.shape[1:])
@@ -165,6 +216,11 @@ def _pool(pool: Pool, x: Tensor) -> Tensor:
 def _concat(sources: tuple[Tensor, ...]) -> Tensor:
     y = torch.cat([x.flatten(0, 1) for x in sources], dim=1)  # in four axes, as channels_last is defined for those
     return y.view(*sources[0].shape[:2], *y.shape[1:])
+
+
+def _shuffle(shuffle: Shuffle, x: Tensor) -> Tensor:
+    y = functional.channel_shuffle(x.flatten(0, 1), shuffle.groups)
+    return y.view(*x.shape[:2], *y.shape[1:])
 
 
 def _dropout(dropout: Dropout, x: Tensor, *, training: bool) -> Tensor:
@@ -176,9 +232,5 @@ def _last_readers(plan: Plan) -> tuple[tuple[str, ...], ...]:
     """For each operation the values that none after it reads."""
     last: dict[str, int] = {}
     for index, op in enumerate(plan.ops):
-        last |= dict.fromkeys(_sources(op), index)
+        last |= dict.fromkeys(sources(op), index)
     return tuple(tuple(name for name, at in last.items() if at == index) for index in range(len(plan.ops)))
-
-
-def _sources(op: Op) -> tuple[str, ...]:
-    return op.sources if isinstance(op, Concat) else (op.source,)

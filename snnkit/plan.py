@@ -1,14 +1,17 @@
 """A network as a list of operations with their shapes: what is built, counted and drawn all read this one list.
 
-A family turns its design (a frozen value) into a Plan without torch; `snnkit.network.Network` runs the plan as a
-spiking network or as its CNN twin, and the static figures below cost microseconds. So a module that is removed is in
-no plan: it has no parameters, no operations and no shape.
+A family turns its design (a frozen value) into a Plan without torch, by means of `snnkit.builder`;
+`snnkit.network.Network` runs the plan as a spiking network or as its CNN twin, and the static figures below cost
+microseconds. So a module that is removed is in no plan: it has no parameters, no operations and no shape.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 Shape = tuple[int, int, int]  # (C, H, W)
+Activation = Literal["relu", "silu", "sigmoid", "identity"]  # the twin's; the spiking network has LIF in its place
+Reads = Literal["input", "spikes", "means", "gated"]
 
 
 class PlanError(ValueError):
@@ -17,7 +20,7 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution, with the BatchNorm and the activation (LIF or ReLU) that follow it where the flags say so."""
+    """A convolution, with the BatchNorm and the activation that follow it where the fields say so."""
 
     name: str  # as the paper names it: "stem", "fire4.squeeze", "head"
     source: str  # name of the operation whose output it reads; "input" is the image
@@ -29,9 +32,11 @@ class Conv:
     groups: int = 1
     bias: bool = True
     batchnorm: bool = True
-    activation: bool = True
-    real_input: bool = False  # reads the image itself: multiply-accumulates, the same every time step
+    activation: Activation | None = "relu"  # identity: none in the twin, LIF in the spiking network
+    spiking: bool = True  # LIF in place of the activation; else the spiking network has the twin's
+    reads: Reads = "spikes"  # the input; spikes or sums of them; real means of spikes; spikes times a real gate
     input_scale: int = 1  # reads sums of this many spikes, divided by it (after average pooling)
+    input_most: int = 1  # the most spikes in one such sum: above the scale behind residual sums
 
     @property
     def weights(self) -> int:
@@ -43,13 +48,17 @@ class Conv:
 
     @property
     def outputs(self) -> int:
-        c, h, w = self.out_shape
-        return c * h * w
+        return prod(self.out_shape)
 
     @property
     def dense_macs(self) -> int:
         """Multiply-accumulates of one dense evaluation, bias left out, taps in the padding counted."""
         return self.outputs * (self.in_shape[0] // self.groups) * self.kernel**2
+
+    @property
+    def fires(self) -> bool:
+        """Whether LIF neurons follow it in the spiking network."""
+        return self.activation is not None and self.spiking
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,22 @@ class Pool:
     kind: Literal["max", "avg"]
     kernel: int
     stride: int
+    padding: int = 0
     ceil: bool = False
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Channels ``start`` to ``stop`` of one source: a channel split."""
+
+    name: str
+    source: str
+    out_shape: Shape
+    start: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.out_shape[0]
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,54 @@ class Concat:
 
     name: str
     sources: tuple[str, ...]
+    out_shape: Shape
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """Channels of ``groups`` groups, dealt in turn (Zhang et al. 2018, arXiv:1707.01083)."""
+
+    name: str
+    source: str
+    out_shape: Shape
+    groups: int
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A residual sum, element by element: of spikes (a value of 2 is two), or of currents before their neurons."""
+
+    name: str
+    sources: tuple[str, ...]
+    out_shape: Shape
+    currents: bool
+
+    @property
+    def additions(self) -> int:
+        """Of one dense evaluation."""
+        return prod(self.out_shape) * (len(self.sources) - 1)
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """LIF neurons on a current; in the twin nothing."""
+
+    name: str
+    source: str
+    out_shape: Shape
+
+    @property
+    def outputs(self) -> int:
+        return prod(self.out_shape)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Channels times a gate each, (C, 1, 1): the excitation of a squeeze-excite."""
+
+    name: str
+    source: str
+    gate: str
     out_shape: Shape
 
 
@@ -92,7 +164,18 @@ class GlobalAverage:
     in_shape: Shape
 
 
-Op = Conv | Pool | Concat | Dropout | GlobalAverage
+Op = Conv | Pool | Slice | Concat | Shuffle | Sum | Neurons | Gate | Dropout | GlobalAverage
+
+
+def sources(op: Op) -> tuple[str, ...]:
+    """The names of what an operation reads."""
+    match op:
+        case Concat() | Sum():
+            return op.sources
+        case Gate():
+            return (op.source, op.gate)
+        case _:
+            return (op.source,)
 
 
 @dataclass(frozen=True)
@@ -125,97 +208,3 @@ class ModuleView:
     name: str  # "fire4"
     state: Literal["kept", "removed", "resized"]
     detail: str  # "32 / 128 + 128"
-
-
-@dataclass
-class PlanBuilder:
-    """Appends operations one by one, works out their shapes and follows the scale of pooled spikes.
-
-    Every method takes the name of the operation and of what it reads, and returns the operation's name. They raise
-    ``PlanError`` with the place and the incoming size where a kernel does not fit.
-    """
-
-    in_shape: Shape
-    ops: list[Op] = field(default_factory=list)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    scales: dict[str, int] = field(default_factory=dict)  # how many spikes are summed into a value, and divided by
-
-    def __post_init__(self) -> None:
-        self._put("input", self.in_shape, 1)
-
-    def conv(
-        self,
-        name: str,
-        source: str,
-        channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        padding: int = 0,
-        batchnorm: bool = True,
-        activation: bool = True,
-    ) -> str:
-        c, h, w = self.shapes[source]
-        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in (h, w))
-        if height < 1 or width < 1:
-            raise PlanError(
-                f"{name}: a {kernel}x{kernel} convolution with padding {padding} does not fit the incoming "
-                f"{c}x{h}x{w}; use a smaller kernel, more padding or a larger resolution"
-            )
-        op = Conv(
-            name=name,
-            source=source,
-            in_shape=(c, h, w),
-            out_shape=(channels, height, width),
-            kernel=kernel,
-            stride=stride,
-            padding=padding,
-            batchnorm=batchnorm,
-            activation=activation,
-            real_input=source == "input",
-            input_scale=self.scales[source],
-        )
-        self.ops.append(op)
-        return self._put(name, op.out_shape, 1)
-
-    def pool(
-        self, name: str, source: str, kind: Literal["max", "avg"], *, kernel: int, stride: int, ceil: bool = False
-    ) -> str:
-        c, h, w = self.shapes[source]
-        out_shape = (c, pooled(h, kernel, stride, ceil=ceil), pooled(w, kernel, stride, ceil=ceil))
-        if min(out_shape) < 1:
-            raise PlanError(
-                f"{name}: {kernel}x{kernel} {kind} pooling does not fit the incoming {c}x{h}x{w}; "
-                f"leave this pooling out, or use a smaller stem stride or a larger resolution"
-            )
-        self.ops.append(Pool(name, source, (c, h, w), out_shape, kind, kernel, stride, ceil))
-        # the largest of several sums is one of them: max pooling keeps the scale
-        return self._put(name, out_shape, self.scales[source] * (kernel**2 if kind == "avg" else 1))
-
-    def concat(self, name: str, sources: tuple[str, ...]) -> str:
-        kinds = {(*self.shapes[source][1:], self.scales[source]) for source in sources}
-        assert len(kinds) == 1, f"{name}: {sources} differ in size or scale: {kinds}"
-        ((height, width, scale),) = kinds
-        out_shape = (sum(self.shapes[source][0] for source in sources), height, width)
-        self.ops.append(Concat(name, sources, out_shape))
-        return self._put(name, out_shape, scale)
-
-    def dropout(self, name: str, source: str, rate: float) -> str:
-        self.ops.append(Dropout(name, source, self.shapes[source], rate))
-        return self._put(name, self.shapes[source], self.scales[source])
-
-    def scores(self, name: str, source: str) -> Plan:
-        """The plan so far, closed by the mean over space and time of ``source``: a channel is a class."""
-        shape = self.shapes[source]
-        self.ops.append(GlobalAverage(name, source, shape))
-        return Plan(tuple(self.ops), self.in_shape, classes=shape[0])
-
-    def _put(self, name: str, shape: Shape, scale: int) -> str:
-        self.shapes[name], self.scales[name] = shape, scale
-        return name
-
-
-def pooled(size: int, kernel: int, stride: int, *, ceil: bool) -> int:
-    """Windows along one side, as PyTorch counts them: with ``ceil`` a last, ragged one that starts inside the input."""
-    windows = (size - kernel + (stride - 1 if ceil else 0)) // stride + 1
-    return windows - 1 if ceil and (windows - 1) * stride >= size else windows

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from snnkit.data import Splits
 from snnkit.evaluation import Evaluation, evaluate
-from snnkit.plan import Conv
+from snnkit.plan import Conv, Neurons
 from snnkit.recipe import Recipe
 from snnkit.steps import Stepper
 
@@ -107,10 +107,10 @@ class SpikeWatch:
     def __init__(self) -> None:
         self._active: dict[str, Tensor] = {}
 
-    def __call__(self, conv: Conv, incoming: Tensor, outgoing: Tensor | None) -> None:
+    def __call__(self, op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None:
         if outgoing is not None:
             active = outgoing.any()
-            self._active[conv.name] = self._active[conv.name] | active if conv.name in self._active else active
+            self._active[op.name] = self._active[op.name] | active if op.name in self._active else active
 
     def silent(self) -> tuple[str, ...]:
         return tuple(name for name, active in self._active.items() if not active)

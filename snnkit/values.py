@@ -29,8 +29,9 @@ class Neuron(Value):
 
 
 class Encoding(Value):
-    """How an image becomes input over time: ``direct`` shows it unchanged for ``timesteps`` steps."""
+    """How an image becomes input over time: ``direct`` shows it unchanged for ``timesteps`` steps, ``frames`` shows the
+    events of an event camera, a frame at each step."""
 
-    kind: Literal["direct"] = "direct"
+    kind: Literal["direct", "frames"] = "direct"
     timesteps: int = Field(4, ge=1, le=64)
     stem: Literal["once", "every_step"] = "once"  # what is counted for a still image: its current is the same each step

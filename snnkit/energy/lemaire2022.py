@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snnkit.energy.pricing import Energy, Pricing
+from snnkit.plan import Conv, Neurons, Sum
 
 if TYPE_CHECKING:
     from snnkit.activity import Activity, LayerActivity
@@ -46,36 +47,47 @@ def sram_pj(words: int, scale: float) -> float:
 
 def _layer(layer: "LayerActivity", scale: float, reuse: int) -> dict[str, float]:
     """Picojoules by component."""
+    op = layer.op
+    if isinstance(op, Sum):
+        return _residual(layer, op, scale)
+    if isinstance(op, Neurons):
+        return _neurons_on_a_current(layer, op, scale)
     if not layer.dense:
-        return _spiking(layer, scale)
-    dense = _dense(layer, scale, reuse)
-    return _sum(dense, _neurons_on_a_current(layer, scale)) if layer.neurons else dense
+        return _spiking(layer, op, scale)
+    dense = _dense(layer, op, scale, reuse)
+    return _sum(dense, _neurons_on_a_current(layer, op, scale)) if layer.neurons else dense
 
 
-def _spiking(layer: "LayerActivity", scale: float) -> dict[str, float]:
-    """A layer that reads spikes: each spike is taken from the FIFO and adds its weights to the potentials it meets."""
-    conv = layer.conv
+def _residual(layer: "LayerActivity", op: Sum, scale: float) -> dict[str, float]:
+    """A sum of currents, or of the twin's values: what was kept is read, and the sum written back."""
+    memory = layer.additions * sram_pj(prod(op.out_shape), scale)
+    return {"operations": layer.additions * E_ADD_PJ, "inputs": memory, "outputs": memory}
+
+
+def _spiking(layer: "LayerActivity", conv: Conv, scale: float) -> dict[str, float]:
+    """A layer that reads spikes: each spike is taken from the FIFO and adds its weights to the potentials it meets,
+    behind a real gate times the gate."""
     updates = layer.timesteps * conv.outputs
     fifo = sram_pj(FIFO_WORDS, scale)
-    additions = layer.acs + layer.bias_adds + layer.spikes_out  # the last: resets
+    synapses = layer.synapses + layer.macs
+    additions = synapses + layer.bias_adds + layer.spikes_out  # the last: resets
     address_additions = layer.spikes_in * conv.out_shape[0] / conv.groups * conv.kernel**2
     return {
-        "operations": additions * E_ADD_PJ + layer.neuron_ops * E_MULTIPLY_PJ,
+        "operations": additions * E_ADD_PJ + (layer.macs + layer.neuron_ops) * E_MULTIPLY_PJ,
         "inputs": layer.spikes_in * fifo,
-        "weights": (layer.acs + layer.bias_adds) * sram_pj(conv.weights, scale),
-        "potentials": 2 * (layer.acs + updates) * sram_pj(conv.outputs, scale),  # each is read, then written
+        "weights": (synapses + layer.bias_adds) * sram_pj(conv.weights, scale),
+        "potentials": 2 * (synapses + updates) * sram_pj(conv.outputs, scale),  # each is read, then written
         "outputs": layer.spikes_out * fifo,
         "addressing": 2 * layer.spikes_in * E_MAC_PJ + address_additions * E_ADD_PJ,
     }
 
 
-def _dense(layer: "LayerActivity", scale: float, reuse: int) -> dict[str, float]:
+def _dense(layer: "LayerActivity", conv: Conv, scale: float, reuse: int) -> dict[str, float]:
     """A layer that reads real numbers, one input and one weight from memory for every ``reuse`` MACs."""
-    conv = layer.conv
     inputs = prod(conv.in_shape)
     addresses = inputs + conv.outputs + conv.out_shape[0] * conv.kernel**2
     return {
-        "operations": layer.macs * E_MAC_PJ,
+        "operations": layer.macs * E_MAC_PJ + layer.additions * E_ADD_PJ,
         "inputs": layer.macs / reuse * sram_pj(inputs, scale),
         "weights": layer.macs / reuse * sram_pj(conv.weights, scale),
         "outputs": layer.evaluations * conv.outputs * sram_pj(conv.outputs, scale),
@@ -83,10 +95,10 @@ def _dense(layer: "LayerActivity", scale: float, reuse: int) -> dict[str, float]
     }
 
 
-def _neurons_on_a_current(layer: "LayerActivity", scale: float) -> dict[str, float]:
-    """Neurons behind a dense layer: its output is kept, and read and added to the potentials in every time step."""
-    updates = layer.timesteps * layer.conv.outputs
-    memory = sram_pj(layer.conv.outputs, scale)
+def _neurons_on_a_current(layer: "LayerActivity", op: Conv | Neurons, scale: float) -> dict[str, float]:
+    """Neurons behind a dense layer or a sum: its output is kept, and read and added to the potentials at every step."""
+    updates = layer.timesteps * op.outputs
+    memory = sram_pj(op.outputs, scale)
     return {
         "operations": (updates + layer.spikes_out) * E_ADD_PJ + layer.neuron_ops * E_MULTIPLY_PJ,
         "inputs": updates * memory,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from snnkit.plan import GlobalAverage
+from snnkit.plan import Conv, GlobalAverage, Plan, Pool
 
 if TYPE_CHECKING:
     from snnkit.activity import Activity, LayerActivity
@@ -29,19 +29,39 @@ def exact(activity: "Activity") -> dict[str, Operations]:
 
 
 def paper2602(activity: "Activity") -> dict[str, Operations]:
-    """The last layer also bears the elements that enter the final average, one MAC each."""
+    """The last layer also bears the elements that enter the final average: one MAC each, or one AC a spike."""
     operations = {layer.name: _paper2602_layer(layer) for layer in activity.layers}
-    last, average = activity.layers[-1].name, activity.plan.ops[-1]
+    last = activity.layers[-1]
+    before, binary = _final_average(activity.plan), not last.dense and activity.spiking and last.spikes_in > 0
+    average = activity.plan.ops[-1]
     assert isinstance(average, GlobalAverage)
-    operations[last] = Operations(operations[last].macs + prod(average.in_shape), operations[last].acs)
+    if before is None:
+        extra = Operations(prod(average.in_shape), 0.0)
+    elif binary:
+        extra = Operations(0.0, last.spikes_in / activity.timesteps)
+    else:
+        extra = Operations(prod(before.in_shape), 0.0)
+    total = operations[last.name]
+    operations[last.name] = Operations(total.macs + extra.macs, total.acs + extra.acs)
     return operations
 
 
+def _final_average(plan: Plan) -> Pool | None:
+    """The mean over space in front of a classifier, where it stands there and not behind it."""
+    source = plan.convs[-1].source
+    found = next((op for op in plan.ops if isinstance(op, Pool) and op.name == source), None)
+    return found if found is not None and found.out_shape[1:] == (1, 1) and found.kind == "avg" else None
+
+
 def _paper2602_layer(layer: "LayerActivity") -> Operations:
-    conv = layer.conv
+    """The tool looks at convolutions and BatchNorms alone: sums, gates and neurons are nothing to it."""
+    conv = layer.op
+    if not isinstance(conv, Conv):
+        return Operations(0.0, 0.0)
     dense = conv.dense_macs + conv.outputs * conv.bias
     batchnorm = 2 * conv.outputs * conv.batchnorm
-    if layer.input_mean is None or conv.input_scale > 1:  # its input is not binary: all of it is MACs
+    # where its input is not binary, all of it is MACs
+    if layer.input_mean is None or conv.reads == "gated" or conv.input_most > 1:
         return Operations(dense + batchnorm, 0.0)
     return Operations(batchnorm, layer.input_mean * dense)
 

@@ -5,11 +5,13 @@ ImageNet as torchvision has them. Any Fire module may be removed, any width chan
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from snnkit.plan import ModuleView, Plan, PlanBuilder, Shape
+from snnkit.builder import PlanBuilder
+from snnkit.families.design import Design, view
+from snnkit.plan import ModuleView, Plan, Shape
 from snnkit.values import Value
 
 Position = Literal["stem", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
@@ -79,8 +81,8 @@ class Head(Value):
     dropout: float = Field(ge=0, lt=1)
 
 
-class SqueezeNet(Value):
-    """The ``network`` section of a space. What is not given is taken from the geometry's row of ``GEOMETRIES``."""
+class SqueezeNet(Design):
+    GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]] = GEOMETRIES
 
     family: Literal["squeezenet"] = "squeezenet"
     geometry: Literal["cifar", "imagenet-1.0", "imagenet-1.1"] = "cifar"
@@ -96,14 +98,6 @@ class SqueezeNet(Value):
     pool: Pool
     batchnorm: bool
     head: Head
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, given: Any) -> Any:
-        geometry = given.get("geometry", "cifar") if isinstance(given, Mapping) else None
-        if not isinstance(geometry, str) or geometry not in GEOMETRIES:
-            return given  # the fields say what is wrong
-        return _merged(GEOMETRIES[geometry], given)
 
     @property
     def fires(self) -> dict[FireName, Fire]:
@@ -130,22 +124,23 @@ def plan(design: SqueezeNet, classes: int, in_shape: Shape) -> Plan:
         at = _pool(build, design.pool, name, at)
     if design.head.dropout:
         at = build.dropout("dropout", at, design.head.dropout)
-    at = build.conv("head", at, classes, batchnorm=False, activation=design.head.relu)
+    at = build.conv("head", at, classes, batchnorm=False, activation="relu" if design.head.relu else None)
     return build.scores("scores", at)
 
 
 def modules(design: SqueezeNet) -> tuple[ModuleView, ...]:
-    """Stem, Fires and head as cells of a strip; resized means: other widths than the geometry's own."""
+    """Stem, Fires and head as cells of a strip."""
     usual = SqueezeNet.model_validate({"geometry": design.geometry})
     stem = design.stem
-    views = [ModuleView("stem", _state(stem, usual.stem), f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}")]
-    for name, fire in design.fires.items():
-        if fire.keep:
-            detail = f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}"
-            views.append(ModuleView(name, _state(fire, usual.fires[name]), detail))
-        else:
-            views.append(ModuleView(name, "removed", ""))
-    return (*views, ModuleView("head", "kept", "1x1"))
+    fires = (
+        view(name, fire, usual.fires[name], f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}")
+        for name, fire in design.fires.items()
+    )
+    return (
+        view("stem", stem, usual.stem, f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}"),
+        *fires,
+        ModuleView("head", "kept", "1x1"),
+    )
 
 
 def _fire(build: PlanBuilder, name: FireName, source: str, fire: Fire, *, batchnorm: bool) -> str:
@@ -160,16 +155,3 @@ def _pool(build: PlanBuilder, pool: Pool, position: Position, source: str) -> st
         return source
     name = f"{position}.pool"
     return build.pool(name, source, pool.kind, kernel=pool.kernel, stride=pool.stride, ceil=pool.ceil)
-
-
-def _state(value: Value, usual: Value) -> Literal["kept", "resized"]:
-    return "kept" if value == usual else "resized"
-
-
-def _merged(row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """``given`` over ``row``, mapping by mapping; lists and values replace."""
-    merged = dict(row)
-    for key, value in given.items():
-        below = row.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged

@@ -26,7 +26,8 @@ def conv(name: str, source: str, before: tuple[int, int, int], filters: int, ker
     """With the output shape that PyTorch gives it."""
     stride, padding = more.get("stride", 1), more.get("padding", 0)
     sides = [(side + 2 * padding - kernel) // stride + 1 for side in before[1:]]
-    return Conv(name, source, before, (filters, *sides), kernel, real_input=source == "input", **more)
+    reads = "input" if source == "input" else "spikes"
+    return Conv(name, source, before, (filters, *sides), kernel, reads=reads, **more)
 
 
 def closed(*convs: Conv) -> Plan:
@@ -76,7 +77,7 @@ def grouped() -> Plan:
     stem = conv("stem", "input", (3, 9, 9), 8, 3, padding=1)
     depthwise = conv("depthwise", "stem", stem.out_shape, 8, 3, stride=2, padding=1, groups=8)
     pointwise = conv("pointwise", "depthwise", depthwise.out_shape, 6, 1, groups=2)
-    head = conv("head", "pointwise", pointwise.out_shape, 10, 1, batchnorm=False, activation=False)
+    head = conv("head", "pointwise", pointwise.out_shape, 10, 1, batchnorm=False, activation=None)
     return closed(stem, depthwise, pointwise, head)
 
 
@@ -86,13 +87,13 @@ def grouped() -> Plan:
 )
 def test_spike_costs_one_accumulate_per_output_that_reads_it(stride, padding, corner, edge, centre):
     filters = 2
-    probe = conv("probe", "stem", (1, 3, 3), filters, 3, stride=stride, padding=padding, activation=False)
+    probe = conv("probe", "stem", (1, 3, 3), filters, 3, stride=stride, padding=padding, activation=None)
     for (row, column), outputs in {(0, 0): corner, (0, 1): edge, (1, 1): centre}.items():
         assert count(probe, spike_at(row, column)).acs == outputs * filters
 
 
 def test_stride_over_a_position_costs_nothing():
-    probe = conv("probe", "stem", (1, 3, 3), 5, 1, stride=2, activation=False)
+    probe = conv("probe", "stem", (1, 3, 3), 5, 1, stride=2, activation=None)
     assert count(probe, spike_at(1, 1)).acs == 0
     assert count(probe, spike_at(2, 2)).acs == 5
 
@@ -102,7 +103,7 @@ def test_stride_over_a_position_costs_nothing():
 def test_count_equals_a_convolution_of_ones(groups, kernel, stride, padding):
     torch.manual_seed(kernel)
     spikes = (torch.rand(T, 5, 4, 9, 7) < 0.3).float()
-    probe = conv("probe", "stem", (4, 9, 7), 8, kernel, stride=stride, padding=padding, groups=groups, activation=False)
+    probe = conv("probe", "stem", (4, 9, 7), 8, kernel, stride=stride, padding=padding, groups=groups, activation=None)
     ones = torch.ones(8, 4 // groups, kernel, kernel)
     met = functional.conv2d(spikes.flatten(0, 1), ones, stride=stride, padding=padding, groups=groups).sum()
     assert count(probe, spikes).acs == float(met) / 5
@@ -124,7 +125,7 @@ def test_average_of_spikes_counts_each_of_them(kernel, dtype):
     spikes = (torch.rand(T, 4, 3, 12, 12) < 0.4).to(dtype)
     pooled = functional.avg_pool2d(spikes.flatten(0, 1), kernel).unflatten(0, (T, 4))
     side = 12 // kernel
-    probe = conv("probe", "stem", (3, side, side), 7, 1, activation=False, input_scale=kernel**2)
+    probe = conv("probe", "stem", (3, side, side), 7, 1, activation=None, input_scale=kernel**2, input_most=kernel**2)
     layer = count(probe, pooled).layers[1]
     assert layer.spikes_in == float(spikes.float().sum()) / 4
     assert layer.acs == 7 * layer.spikes_in
@@ -132,13 +133,13 @@ def test_average_of_spikes_counts_each_of_them(kernel, dtype):
 
 
 def test_two_spikes_in_one_window_are_two_accumulates():
-    probe = conv("probe", "stem", (1, 1, 1), 1, 1, activation=False, input_scale=4)
+    probe = conv("probe", "stem", (1, 1, 1), 1, 1, activation=None, input_scale=4)
     assert count(probe, torch.full((1, 1, 1, 1, 1), 2 / 4)).acs == 2
 
 
 def test_bf16_sums_are_exact_beyond_float32():
     number = 2**24 + 3  # odd: float32 holds no odd number above 2**24
-    probe = conv("probe", "stem", (1, 1, 1), 1, 1, activation=False)
+    probe = conv("probe", "stem", (1, 1, 1), 1, 1, activation=None)
     assert count(probe, torch.ones(1, 1, number, 1, 1, dtype=torch.bfloat16)).acs == number
 
 
@@ -290,7 +291,7 @@ def test_counts_equal_neurobench(name, stem):
     assert ours.layers[0].evaluations == (1 if stem == "once" else T)
     assert (stem_macs, ours.acs) == (theirs["Effective_MACs"], theirs["Effective_ACs"])
     assert min(layer.spikes_in for layer in ours.layers[1:]) > 0
-    assert stem_macs + T * sum(taps(layer.conv) for layer in ours.layers[1:]) == theirs["Dense"]
+    assert stem_macs + T * sum(taps(layer.op) for layer in ours.layers[1:]) == theirs["Dense"]
 
 
 def test_each_layer_equals_neurobench():
@@ -305,9 +306,9 @@ def test_behind_average_pooling_neurobench_counts_a_sum_of_spikes_as_one():
     data = images(4, (3, 16, 16))
     theirs = neurobench_layers(network, data)
     layers = measure(network, [data]).layers
-    assert {layer.conv.input_scale for layer in layers} == {1, 4}
+    assert {layer.op.input_scale for layer in layers} == {1, 4}
     for layer in layers:
-        if layer.conv.input_scale == 1:
+        if layer.op.input_scale == 1:
             assert layer.macs + layer.acs == theirs[layer.name]
         else:
             assert theirs[layer.name] < layer.acs <= 4 * theirs[layer.name]

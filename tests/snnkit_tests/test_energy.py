@@ -1,5 +1,6 @@
 """Prices against the published table, hand-computed layers and the ratios between the two models."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -30,13 +31,14 @@ def firing_layer(conv: Conv, rate: float, timesteps: int) -> LayerActivity:
     spikes = rate * timesteps
     neurons = conv.outputs if conv.activation else 0
     return LayerActivity(
-        conv=conv,
+        op=conv,
         timesteps=timesteps,
-        evaluations=1 if conv.real_input else timesteps,
-        dense=conv.real_input,
-        nonzero_macs=taps(conv) if conv.real_input else 0,
-        acs=0 if conv.real_input else spikes * taps(conv),
-        spikes_in=0 if conv.real_input else spikes * channels * height * width,
+        evaluations=1 if conv.reads == "input" else timesteps,
+        dense=conv.reads == "input",
+        macs=taps(conv) if conv.reads == "input" else 0,
+        nonzero_macs=taps(conv) if conv.reads == "input" else 0,
+        synapses=0 if conv.reads == "input" else spikes * taps(conv),
+        spikes_in=0 if conv.reads == "input" else spikes * channels * height * width,
         spikes_out=spikes * neurons,
         neurons=neurons,
         neuron_ops=timesteps * neurons,
@@ -96,12 +98,12 @@ def test_paper_s_rule_multiplies_where_the_input_is_not_binary():
     pooled = plan(SqueezeNet.model_validate({"pool": {"kind": "avg"}}), 10, (3, 32, 32))
     counts = PRESETS["paper2602"](firing(pooled, 0.3, 1))
     assert {conv.name for conv in pooled.convs if counts[conv.name].acs == 0} == {
-        conv.name for conv in pooled.convs if conv.real_input or conv.input_scale > 1
+        conv.name for conv in pooled.convs if conv.reads == "input" or conv.input_scale > 1
     }
 
 
 def test_horowitz_adds_up_by_hand():
-    conv = Conv("stem", "input", (2, 4, 4), (3, 4, 4), kernel=1, real_input=True)
+    conv = Conv("stem", "input", (2, 4, 4), (3, 4, 4), kernel=1, reads="input")
     after = Conv("after", "stem", (3, 4, 4), (5, 4, 4), kernel=1)
     network = Plan((conv, after, GlobalAverage("scores", "after", (5, 4, 4))), (2, 4, 4), 5)
     energy = price(firing(network, 0.25, 2), Pricing())
@@ -113,12 +115,7 @@ def test_horowitz_adds_up_by_hand():
 
 def test_zero_activations_of_a_twin_are_an_alternative_price():
     network = squeezenet()
-    layers = tuple(
-        LayerActivity(
-            conv, 1, 1, dense=True, nonzero_macs=100, acs=0, spikes_in=0, spikes_out=0, neurons=0, neuron_ops=0
-        )
-        for conv in network.convs
-    )
+    layers = tuple(dataclasses.replace(layer, nonzero_macs=100) for layer in dense_twin(network).layers)
     energy = price(Activity(network, False, 1, 1, layers), Pricing())
     assert energy.alternatives == pytest.approx({"nonzero_macs": 100 * len(layers) * 4.6e-9})
     assert energy.total_mj == price(dense_twin(network), Pricing()).total_mj
@@ -138,12 +135,12 @@ def test_lemaire_layer_on_spikes_adds_up_by_hand(sram, scale):
     conv = Conv("probe", "stem", (8, 4, 4), (16, 4, 4), kernel=3, padding=1, groups=2)
     spikes_in, spikes_out, synapses, updates = 60, 30, 3000, 2 * 256
     layer = LayerActivity(
-        conv=conv,
+        op=conv,
         timesteps=2,
         evaluations=2,
         dense=False,
         nonzero_macs=0,
-        acs=synapses,
+        synapses=synapses,
         spikes_in=spikes_in,
         spikes_out=spikes_out,
         neurons=256,
@@ -165,7 +162,7 @@ def test_lemaire_layer_on_spikes_adds_up_by_hand(sram, scale):
 
 @pytest.mark.parametrize("timesteps", [1, 4])
 def test_lemaire_stem_is_dense_once_and_its_current_is_kept(timesteps):
-    conv = Conv("stem", "input", (3, 8, 8), (4, 8, 8), kernel=1, real_input=True)
+    conv = Conv("stem", "input", (3, 8, 8), (4, 8, 8), kernel=1, reads="input")
     network = Plan((conv, GlobalAverage("scores", "stem", (4, 8, 8))), (3, 8, 8), 4)
     spiking, twin = (
         price(activity, Pricing(model="lemaire2022"))

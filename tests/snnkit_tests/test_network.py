@@ -148,7 +148,7 @@ def test_observer_sees_every_convolution() -> None:
     assert list(seen.incoming) == [conv.name for conv in built.plan.convs]
     for conv in built.plan.convs:
         incoming, outgoing = seen.incoming[conv.name], seen.outgoing[conv.name]
-        assert incoming.shape == (1 if conv.real_input else 3, 4, *conv.in_shape)
+        assert incoming.shape == (1 if conv.reads == "input" else 3, 4, *conv.in_shape)
         if conv.activation:
             assert outgoing is not None
             assert outgoing.shape == (3, 4, *conv.out_shape)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from snnkit.builder import PlanBuilder, pooled
 from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import FIRES, GEOMETRIES, SqueezeNet, modules, plan
-from snnkit.plan import Concat, Conv, GlobalAverage, Plan, PlanBuilder, PlanError, Pool, pooled
+from snnkit.plan import Concat, Conv, GlobalAverage, Plan, PlanError, Pool
 
 
 def design(kept: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 9), **given: Any) -> SqueezeNet:
@@ -112,7 +113,7 @@ def any_design(dice: random.Random) -> SqueezeNet:
 
 
 def test_only_the_stem_reads_real_values() -> None:
-    assert [conv.name for conv in plan(design(), 10, (3, 32, 32)).convs if conv.real_input] == ["stem"]
+    assert [conv.name for conv in plan(design(), 10, (3, 32, 32)).convs if conv.reads == "input"] == ["stem"]
 
 
 def test_average_pooling_is_a_scale_on_the_next_convolution() -> None:

@@ -1,0 +1,45 @@
+"""What the designs of all families share: a geometry fills in what is not given, modules that may be removed."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from snnkit.plan import ModuleView
+from snnkit.values import Value
+
+
+class Design(Value):
+    """The ``network`` section of a space. What is not given is taken from the geometry's row of ``GEOMETRIES``, whose
+    first one is the default."""
+
+    GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        geometry = given.get("geometry", next(iter(cls.GEOMETRIES))) if isinstance(given, Mapping) else None
+        if not isinstance(geometry, str) or geometry not in cls.GEOMETRIES:
+            return given  # the fields say what is wrong
+        return merged(cls.GEOMETRIES[geometry], given)
+
+
+def merged(row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` over ``row``, mapping by mapping; lists and values replace."""
+    both = dict(row)
+    for key, value in given.items():
+        below = row.get(key)
+        both[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def view(name: str, value: Value, usual: Value, detail: str) -> ModuleView:
+    """A module as a cell of the strip; resized means: otherwise than the geometry has it."""
+    if getattr(value, "keep", True) is False:
+        return removed(name)
+    state: Literal["kept", "resized"] = "kept" if value == usual else "resized"
+    return ModuleView(name, state, detail)
+
+
+def removed(name: str) -> ModuleView:
+    return ModuleView(name, "removed", "")
