@@ -7,13 +7,11 @@ from .table import Table
 
 def table(shown: Table) -> str:
     """Rows between bars; a column that shares its heading with others bears it in front of its own."""
-    groups = [name for name, span in shown.groups for _ in range(span)]
-    heads = (
-        [": ".join(filter(None, pair)) for pair in zip(groups, shown.columns, strict=True)] if groups else shown.columns
-    )
+    groups = [name for name, span in shown.groups for _ in range(span)] or [""] * len(shown.columns)
+    heads = [": ".join(filter(None, pair)) for pair in zip(groups, shown.columns, strict=True)]
     rule = ["--:" if numeric else ":--" for numeric in shown.numeric]
     rows = [[text(cell) for cell in row] for row in shown.rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [list(heads), rule, *rows])
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, rule, *rows])
 
 
 def bullets(lines: Sequence[str]) -> str:

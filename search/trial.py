@@ -109,9 +109,8 @@ def _metrics(activity: Activity, accuracy: float, test: Evaluation, prices: Pric
 
 
 def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
-    return Operations(
-        macs=sum(layer.macs for layer in layers.values()), acs=sum(layer.acs for layer in layers.values())
-    )
+    counts = layers.values()
+    return Operations(macs=sum(layer.macs for layer in counts), acs=sum(layer.acs for layer in counts))
 
 
 def _layers(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
