@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from reports.record import Leaf, ModuleState, Status, TrialRecord
+from reports.results import RESULT
 from search.candidate import Candidate
 from snnkit.values import Value
+
+STARTS = "starts.json"  # how often a trial was started, beside its result
 
 
 class Job(Value):
@@ -38,3 +41,9 @@ def outline(
         number=job.number, status=status, name=job.name, params=job.params, modules=job.modules, static=job.static,
         seed=job.seed, reason=reason, traceback=traceback, duplicate_of=duplicate_of,
     )  # fmt: skip
+
+
+def forget(folder: Path) -> None:
+    """Make room for another try of a trial that failed. Raises OSError."""
+    for name in (RESULT, STARTS):
+        (folder / name).unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from reports.record import EpochRecord, LayerRecord, Metrics, Operations, TrialRecord
 from reports.results import read_result, write_result
-from search.job import Job, Placement, outline
+from search.job import STARTS, Job, Placement, outline
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -32,7 +32,6 @@ from snnkit.values import Value
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
-STARTS = "starts.json"
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
 
 logger = logging.getLogger(__name__)

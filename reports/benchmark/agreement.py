@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from ..prices import describe
-from ..wording import listing, number, ratio
+from ..prices import in_short
+from ..wording import count, listing, number, ratio
 from .groups import Group, accuracy, acs, energy, groups, macs, params, preset_of
 from .record import KINDS, BenchmarkRecord, Kind, Published, Setup
 
@@ -35,7 +35,7 @@ def _accuracies(members: Sequence[Group], setup: Setup, kind: Kind) -> str:
     above = sum(gap > CLOSE_ACCURACY for gap in gaps)
     where = "below" if not above else "above" if not below else "on both sides of"
     size = f"by up to {ratio(max(map(abs, gaps)))}"
-    return f"{text}. Ours are {where} the published, {size}: they are {_trained(setup, kind)}."
+    return f"{text}. Ours are {where} the published, {size}: they were trained for {_trained(setup, kind)}."
 
 
 def _own(group: Group) -> float:
@@ -50,8 +50,8 @@ def _published(group: Group) -> Published:
 
 
 def _trained(setup: Setup, kind: Kind) -> str:
-    """``after 3 epochs on 4,500 of 50,000 training images, T = 2, measured on 2,000 of 10,000 test images``."""
-    parts = [f"after {setup.epochs} epochs on {setup.train:,} of {setup.train_of:,} training images"]
+    """``3 epochs on 4,500 of 50,000 training images, T = 2, measured on 2,000 of 10,000 test images``."""
+    parts = [f"{count(setup.epochs, 'epoch')} on {setup.train:,} of {setup.train_of:,} training images"]
     if setup.side != setup.side_of:
         parts.append(f"at {setup.side} instead of {setup.side_of} pixels a side")
     if kind == "snn":
@@ -121,8 +121,8 @@ def _steps(found: Sequence[Group], record: BenchmarkRecord) -> list[str]:
         if factors:
             span = " to ".join(sorted({f"{min(factors):.2f}", f"{max(factors):.2f}"}))
             lines.append(
-                f"The published energies are by {price}. By {own}, over all T = {listing(list(map(str, steps)))} "
-                f"time steps, the same SNNs need {span} times as much. {price}: {describe(price)}"
+                f"The published energies are by {price}{in_short(price)}. By {own}, over all "
+                f"T = {listing(list(map(str, steps)))} time steps, the same SNNs need {span} times as much."
             )
     return lines
 

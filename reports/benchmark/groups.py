@@ -22,21 +22,17 @@ class Spread:
         return statistics.fmean(self.values)
 
     @property
-    def constant(self) -> bool:
-        return max(self.values) == min(self.values)
-
-    @property
     def sd(self) -> float | None:
         """Of the sample, n - 1; None below three values."""
         return statistics.stdev(self.values) if len(self.values) >= FEW else None
 
     def text(self, shown: Callable[[float], str]) -> str:
-        """``0.812 ± 0.004``; of two values ``0.812 (0.808 to 0.816)``; the value alone where there is no spread."""
-        if self.constant:
-            return shown(self.values[0])
-        if self.sd is None:
-            return f"{shown(self.mean)} ({shown(min(self.values))} to {shown(max(self.values))})"
-        return f"{shown(self.mean)} ± {shown(self.sd)}"
+        """``0.812 ± 0.004``; of two values ``0.812 (0.808 to 0.816)``; the value alone where its digits show no
+        spread."""
+        low, high = shown(min(self.values)), shown(max(self.values))
+        if low == high:
+            return low
+        return f"{shown(self.mean)} ({low} to {high})" if self.sd is None else f"{shown(self.mean)} ± {shown(self.sd)}"
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ class Setup(Record):
     """How all networks are trained on one data set."""
 
     data: str
-    text: str  # "cifar10: 4,500 train, 500 validation, 2,000 test images, 3x32x32, 10 classes"
     train: int  # images trained on
+    validation: int
     train_of: int  # training images that the data set has
     test: int
     test_of: int
@@ -72,7 +72,7 @@ class BenchmarkHeader(Record):
     version: int = RECORD_VERSION
     name: str
     cells: tuple[Cell, ...]
-    networks: dict[str, str]  # label -> family
+    networks: tuple[str, ...]
     setups: tuple[Setup, ...]
     price: str  # the one of the ``energy`` section; reports show the others beside it
     published: tuple[Published, ...] = ()

@@ -51,8 +51,11 @@ def _versions(versions: dict[str, str]) -> str:
 
 
 def _setup(setup: Setup) -> str:
-    used = f"{setup.train:,} of its {setup.train_of:,} training images and {setup.test:,} of its {setup.test_of:,} test"
-    return f"{used} images, {setup.side} pixels a side; SNNs with T = {setup.timesteps}; {setup.training}"
+    used = (
+        f"trained on {setup.train:,} of its {setup.train_of:,} training images, {setup.validation:,} more for "
+        f"validation, tested on {setup.test:,} of {setup.test_of:,}, {setup.side} pixels a side"
+    )
+    return f"{used}; SNNs with T = {setup.timesteps}; {setup.training}"
 
 
 def findings(record: BenchmarkRecord) -> tuple[str, ...]:
@@ -127,12 +130,12 @@ def _ratios(twins: Sequence[Pair], prices: tuple[str, ...]) -> list[str]:
         if not times:
             continue
         span = list(dict.fromkeys((f"{min(times.values()):.2g}", f"{max(times.values()):.2g}")))
-        told.append(f"{' to '.join(span)} by {price}")
+        told.append(f"{' to '.join(span)} times by {price}")
         if above := [network for network, value in times.items() if value < 1]:
             dearer.append(f"by {price} {listing(above, 12)} needs more energy as an SNN than as a CNN")
     if not told:
         return []
-    text = f"The CNN twins on {twins[0].snn.data} need {listing(told)} times the energy of the SNNs"
+    text = f"The SNNs' energy is needed by their CNN twins on {twins[0].snn.data} {listing(told)}"
     return [f"{text}; {listing(dearer)}." if dearer else f"{text}."]
 
 
