@@ -4,29 +4,28 @@ from collections.abc import Callable, Sequence
 
 from ..prices import in_short
 from ..wording import count, listing, number, ratio
-from .groups import Group, accuracy, acs, energy, groups, macs, params, preset_of
-from .record import KINDS, BenchmarkRecord, Kind, Published, Setup
+from .groups import Group, accuracy, acs, energy, macs, params, preset_of
+from .record import KINDS, Kind, Published, Setup
 
 CLOSE_ACCURACY = 0.01  # published accuracies have two digits
 CLOSE = 0.01  # of anything else, as a share: published figures have three or four digits
 Value = Callable[[Published], float | None]
 
 
-def agreement(record: BenchmarkRecord) -> list[str]:
-    """A sentence for each data set, kind and figure that something was published of."""
-    found = [group for group in groups(record) if group.published and group.n]
+def agreement(found: Sequence[Group], setup: Setup, own: str) -> list[str]:
+    """Sentences on one data set, whose groups ``found`` are, for each kind and figure that something was published of;
+    ``own`` is the benchmark's price."""
+    compared = [group for group in found if group.published and group.n]
     lines = []
-    for setup in record.header.setups:
-        for kind in KINDS:
-            members = [group for group in found if (group.data, group.kind) == (setup.data, kind)]
-            if members:
-                lines += [_accuracies(members, setup, kind), *_parameters(members), *_energies(members, kind)]
-    return lines + _steps(found, record)
+    for kind in KINDS:
+        if members := [group for group in compared if group.kind == kind]:
+            lines += [_accuracies(members, setup, kind), *_parameters(members), *_energies(members, kind)]
+    return lines + _steps([group for group in compared if group.kind == "snn"], setup, own)
 
 
 def _accuracies(members: Sequence[Group], setup: Setup, kind: Kind) -> str:
     """Ours, the published, and how ours were trained where the two differ."""
-    told = [f"{g.network} {ratio(_own(g))} (published {_published(g).accuracy:g})" for g in members]
+    told = [f"{g.network} {ratio(_own(g))} (published {given_ratio(_published(g).accuracy)})" for g in members]
     gaps = [_own(g) - _published(g).accuracy for g in members]
     text = f"Test accuracy on {setup.data}, {KINDS[kind]}: {listing(told)}"
     if all(abs(gap) <= CLOSE_ACCURACY for gap in gaps):
@@ -68,7 +67,7 @@ def _parameters(members: Sequence[Group]) -> list[str]:
     lines = [f"Parameters equal the published {where}: {listing(equal, 12)}."] if equal else []
     for group, own, there in compared:
         if not _close(own, there):
-            note = f": {_published(group).note}" if _published(group).note else ""
+            note = f" ({_published(group).note})" if _published(group).note else ""
             lines.append(
                 f"{group.network} has {own:,.0f} parameters {where}, {_times_of(own, there)} the published "
                 f"{there:,.0f}{note}."
@@ -108,23 +107,25 @@ def _cause(group: Group, point: Published) -> str:
     return f": {', '.join(parts)}" if parts else ""
 
 
-def _steps(found: Sequence[Group], record: BenchmarkRecord) -> list[str]:
+def _steps(members: Sequence[Group], setup: Setup, own: str) -> list[str]:
     """What the benchmark's own price makes of the same trainings, where the published are by another."""
-    own, lines = record.header.price, []
-    for price in sorted({_published(g).price for g in found if g.kind == "snn"} - {own}):
+    lines = []
+    for price in sorted({_published(g).price for g in members} - {own}):
         factors = [
-            mine / theirs
-            for g in found
-            if g.kind == "snn" and (mine := g.mean(energy(own))) and (theirs := g.mean(energy(price)))
+            mine / theirs for g in members if (mine := g.mean(energy(own))) and (theirs := g.mean(energy(price)))
         ]
-        steps = sorted({setup.timesteps for setup in record.header.setups})
         if factors:
             span = " to ".join(sorted({f"{min(factors):.2f}", f"{max(factors):.2f}"}))
             lines.append(
-                f"The published energies are by {price}{in_short(price)}. By {own}, over all "
-                f"T = {listing(list(map(str, steps)))} time steps, the same SNNs need {span} times as much."
+                f"The published energies are by {price}{in_short(price)}. By {own}, over all T = {setup.timesteps} "
+                f"time steps, the same SNNs need {span} times as much."
             )
     return lines
+
+
+def given_ratio(value: float | None) -> str:
+    """As published: with two digits, or as many as it has; empty for None."""
+    return "" if value is None else max(f"{value:.2f}", f"{value:g}", key=len)
 
 
 def _close(own: float, there: float) -> bool:

@@ -26,13 +26,18 @@ class Spread:
         """Of the sample, n - 1; None below three values."""
         return statistics.stdev(self.values) if len(self.values) >= FEW else None
 
+    def over(self, unit: float) -> "Spread":
+        """In multiples of ``unit``."""
+        return Spread(tuple(value / unit for value in self.values))
+
     def text(self, shown: Callable[[float], str]) -> str:
-        """``0.812 ± 0.004``; of two values ``0.812 (0.808 to 0.816)``; the value alone where its digits show no
+        """``0.812 ± 0.004``; of two values ``0.812 (0.808 to 0.816)``; the mean alone where its digits show no
         spread."""
-        low, high = shown(min(self.values)), shown(max(self.values))
-        if low == high:
-            return low
-        return f"{shown(self.mean)} ({low} to {high})" if self.sd is None else f"{shown(self.mean)} ± {shown(self.sd)}"
+        mean, low, high = (shown(value) for value in (self.mean, min(self.values), max(self.values)))
+        if self.sd is None:
+            return mean if low == high else f"{mean} ({low} to {high})"
+        sd = f"{self.sd:,.{len(mean.partition('.')[2])}f}"  # in the digits of the mean
+        return f"{mean} ± {sd}" if sd.strip("0.") else mean
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,11 @@ def _facts(facts: list[tuple[str, str]]) -> str:
 
 
 def _findings(record: BenchmarkRecord) -> str:
-    lines = "".join(f"<li>{escape(line)}</li>" for line in findings(record))
-    return f'<section><h2>Findings</h2><ul class="findings">{lines}</ul></section>' if lines else ""
+    parts = []
+    for data, lines in findings(record).items():
+        items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        parts.append(f'<h3 class="data">{escape(data)}</h3><ul class="findings">{items}</ul>')
+    return f"<section><h2>Findings</h2>{''.join(parts)}</section>" if parts else ""
 
 
 def _networks(record: BenchmarkRecord) -> str:

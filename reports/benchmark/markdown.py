@@ -14,7 +14,10 @@ def markdown(record: BenchmarkRecord) -> str:
     blocks = [f"# {text(header.name)}", text(summary(record))]
     blocks.append("\n".join(f"- {name}: {text(told)}" for name, told in circumstances(record)))
     if prices:
-        blocks += [SPREAD_NOTE, "## Findings", bullets(findings(record)), "## Spiking networks"]
+        blocks += [SPREAD_NOTE, "## Findings"]
+        for data, lines in findings(record).items():
+            blocks += [f"### {text(data)}: findings", bullets(lines)]
+        blocks.append("## Spiking networks")
         for setup in header.setups:
             blocks += [f"### {text(setup.data)}", table(networks_table(record, setup.data))]
         twins = [(setup.data, found) for setup in header.setups if (found := twins_table(record, setup.data))]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from ..wording import count, duration, listing, moment, number, ratio
+from ..wording import count, duration, listing, moment, number, ratio, times
 from .agreement import agreement
 from .groups import Group, Measure, Pair, accuracy, energy, groups, pairs, prices_of
 from .ledger import benchmark_status
@@ -58,21 +58,23 @@ def _setup(setup: Setup) -> str:
     return f"{used}; SNNs with T = {setup.timesteps}; {setup.training}"
 
 
-def findings(record: BenchmarkRecord) -> tuple[str, ...]:
-    """What the finished trainings show, one statement each; none where there is none."""
-    found = groups(record)
-    lines = agreement(record)
+def findings(record: BenchmarkRecord) -> dict[str, list[str]]:
+    """What the finished trainings show, by data set, one statement each; a data set without one is left out."""
+    prices = prices_of(record)
+    found = {}
     for setup in record.header.setups:
-        lines += _order_of_accuracy([g for g in found if g.data == setup.data and g.kind == "snn"])
-        lines += _order_of_energy([g for g in found if g.data == setup.data and g.kind == "snn"], prices_of(record))
-        twins = [pair for pair in pairs(found) if pair.snn.data == setup.data and pair.snn.n and pair.cnn.n]
-        lines += [*_gap(twins), *_ratios(twins, prices_of(record)), *_zeros(twins, prices_of(record))]
-    return tuple(lines)
+        members = [group for group in groups(record) if group.data == setup.data and group.n]
+        snns, twins = [group for group in members if group.kind == "snn"], pairs(members)
+        lines = [*agreement(members, setup, record.header.price), *_order_of_accuracy(snns)]
+        lines += [*_order_of_energy(snns, prices), *_gap(twins), *_ratios(twins, prices), *_zeros(twins, prices)]
+        if lines:
+            found[setup.data] = lines
+    return found
 
 
 def _order_of_accuracy(found: Sequence[Group]) -> list[str]:
     """Whether the networks rank as published."""
-    both = [g for g in found if g.published and g.n]
+    both = [g for g in found if g.published]
     if len(both) < 2:
         return []
     ours = [g.network for g in sorted(both, key=lambda g: -_mean(g, accuracy))]
@@ -83,9 +85,8 @@ def _order_of_accuracy(found: Sequence[Group]) -> list[str]:
     return [f"{same}. This is from {count(few, 'training')} each: small differences may be chance."]
 
 
-def _order_of_energy(found: Sequence[Group], prices: tuple[str, ...]) -> list[str]:
+def _order_of_energy(members: Sequence[Group], prices: tuple[str, ...]) -> list[str]:
     """Where another price orders two networks otherwise than the benchmark's own."""
-    members = [g for g in found if g.n]
     if len(members) < 2 or len(prices) < 2:
         return []
     lines, same = [], []
@@ -124,18 +125,19 @@ def _gap(twins: Sequence[Pair]) -> list[str]:
 
 def _ratios(twins: Sequence[Pair], prices: tuple[str, ...]) -> list[str]:
     """How many times the SNN's energy the twin needs, price by price; below 1 the spikes cost more."""
-    told, dearer = [], []
+    told: list[str] = []
+    dearer: list[str] = []
     for price in prices:
-        times = {pair.snn.network: spread.mean for pair in twins if (spread := pair.ratio(price))}
-        if not times:
+        factors = {pair.snn.network: spread.mean for pair in twins if (spread := pair.ratio(price))}
+        if not factors:
             continue
-        span = list(dict.fromkeys((f"{min(times.values()):.2g}", f"{max(times.values()):.2g}")))
-        told.append(f"{' to '.join(span)} times by {price}")
-        if above := [network for network, value in times.items() if value < 1]:
+        span = dict.fromkeys((times(min(factors.values())), times(max(factors.values()))))
+        told.append(f"{' to '.join(span)} times {'' if told else 'the energy of the SNNs '}by {price}")
+        if above := [network for network, value in factors.items() if value < 1]:
             dearer.append(f"by {price} {listing(above, 12)} needs more energy as an SNN than as a CNN")
     if not told:
         return []
-    text = f"The SNNs' energy is needed by their CNN twins on {twins[0].snn.data} {listing(told)}"
+    text = f"The CNN twins on {twins[0].snn.data} need {listing(told)}"
     return [f"{text}; {listing(dearer)}." if dearer else f"{text}."]
 
 
@@ -146,9 +148,9 @@ def _zeros(twins: Sequence[Pair], prices: tuple[str, ...]) -> list[str]:
         return []
     told = []
     for pair in twins:
-        times, left = pair.ratio(price), pair.cnn.mean(lambda m: m.nonzero_macs / m.macs if m.nonzero_macs else None)
-        if times is not None and left is not None:
-            told.append(f"{times.mean * left:.2g} instead of {times.mean:.2g} ({pair.snn.network})")
+        factor, left = pair.ratio(price), pair.cnn.mean(lambda m: m.nonzero_macs / m.macs if m.nonzero_macs else None)
+        if factor is not None and left is not None:
+            told.append(f"{times(factor.mean * left)} instead of {times(factor.mean)} ({pair.snn.network})")
     if not told:
         return []
     return [

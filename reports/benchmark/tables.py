@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from ..record import Leaf, TrialRecord
 from ..table import Table, csv_cell
-from ..wording import number, ratio
+from ..wording import number, ratio, times
+from .agreement import given_ratio
 from .groups import (
     Group,
     Measure,
@@ -59,16 +60,16 @@ def _price_blocks(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
 
 def _own_row(group: Group, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
     cells = [group.network, f"{group.n} of {group.wanted}" if group.n < group.wanted else str(group.n)]
-    cells += [_told(group, accuracy, ratio), _told(group, f1, ratio), _told(group, params, _thousands)]
+    cells += [_told(group, accuracy, ratio), _told(group, f1, ratio), _told(group, params, _tenths, 1000)]
     for price, columns in blocks:
         if len(columns) > 1:
-            cells += [_told(group, count(preset_of(price)), _thousands) for count in (acs, macs)]
+            cells += [_told(group, count(preset_of(price)), _tenths, 1000) for count in (acs, macs)]
         cells.append(_told(group, energy(price), number))
     return tuple(cells)
 
 
 def _published_row(point: Published, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
-    cells = [PUBLISHED, "", _as_given(point.accuracy), _as_given(point.f1), _in_thousands(point.params)]
+    cells = [PUBLISHED, "", given_ratio(point.accuracy), given_ratio(point.f1), _in_thousands(point.params)]
     for price, columns in blocks:
         own = price == point.price
         if len(columns) > 1:
@@ -99,9 +100,9 @@ def twins_table(record: BenchmarkRecord, data: str) -> Table | None:
 def _pair_row(pair: Pair, prices: tuple[str, ...]) -> tuple[str, ...]:
     cells = [pair.snn.network, _told(pair.cnn, accuracy, ratio), _told(pair.snn, accuracy, ratio)]
     for price in prices:
-        times = pair.ratio(price)
+        factor = pair.ratio(price)
         cells += [_told(pair.cnn, energy(price), number), _told(pair.snn, energy(price), number)]
-        cells.append("" if times is None else times.text(_times))
+        cells.append("" if factor is None else factor.text(times))
     return tuple(cells)
 
 
@@ -109,11 +110,11 @@ def _published_pair_row(pair: Pair, prices: tuple[str, ...]) -> tuple[str, ...]:
     snn, cnn = pair.snn.published, pair.cnn.published
     assert snn is not None  # asked by the caller
     assert cnn is not None
-    cells = [PUBLISHED, _as_given(cnn.accuracy), _as_given(snn.accuracy)]
+    cells = [PUBLISHED, given_ratio(cnn.accuracy), given_ratio(snn.accuracy)]
     for price in prices:
         cells += [_as_given(point.energy_mj if point.price == price else None) for point in (cnn, snn)]
-        times = pair.published_ratio if snn.price == price else None
-        cells.append("" if times is None else _times(times))
+        factor = pair.published_ratio if snn.price == price else None
+        cells.append("" if factor is None else times(factor))
     return tuple(cells)
 
 
@@ -166,23 +167,19 @@ def _circumstances(trial: TrialRecord) -> list[Leaf]:
     return [len(trial.history), trial.wall_s, trial.device or "", trial.reason or ""]
 
 
-def _told(group: Group, measure: Measure, shown: Shown) -> str:
+def _told(group: Group, measure: Measure, shown: Shown, unit: float = 1) -> str:
     spread = group.spread(measure)
-    return "" if spread is None else spread.text(shown)
+    return "" if spread is None else spread.over(unit).text(shown)
 
 
-def _thousands(value: float) -> str:
-    """Of a count, to a tenth of a thousand below a million."""
-    return f"{value / 1000:,.0f}" if value >= 1e6 else f"{value / 1000:,.1f}"
+def _tenths(value: float) -> str:
+    """To a tenth below a thousand."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.1f}"
 
 
 def _in_thousands(value: float | None) -> str:
-    return "" if value is None else f"{value / 1000:,.6g}" if value < 1e6 else _thousands(value)
+    return "" if value is None else f"{value / 1000:,.6g}"
 
 
 def _as_given(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
-
-
-def _times(value: float) -> str:
-    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
