@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from reports.record import Leaf
-from search.candidate import Candidate
-from search.dials import Dial, shown
+from search.dials import FAMILY, Dial, shown
 from search.errors import Problem, listed, nearest
 from search.layers import SET
 from search.schema import Model, known, problems, said
@@ -17,7 +16,7 @@ from search.yaml_source import Document, Keys, dotted
 from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
 from snnkit.energy.pricing import Pricing
-from snnkit.families import FAMILIES
+from snnkit.families import FAMILIES, AnyFamily
 from snnkit.plan import PlanError
 from snnkit.recipe import Recipe
 from snnkit.values import Encoding, Neuron, Value
@@ -39,7 +38,7 @@ def dial_problems(template: Template, document: Document) -> Iterator[Problem]:
     for dial in template.dials:
         place = document.place(tuple(dial.path.split(".")))
         for value in dial.values.ends:
-            params = template.anchors() | dict.fromkeys(dial.needs, True) | {dial.path: value}
+            params = template.anchors() | dict(dial.needs) | {dial.path: value}
             text = _refused(template, dial, params, document)
             if text:
                 yield Problem(place, dial.path, text)
@@ -61,12 +60,12 @@ def _refused(template: Template, dial: Dial, params: Params, document: Document)
 
 
 def pair_problems(template: Template, document: Document) -> Iterator[Problem]:
-    """Every two dials of a section at their ends: a section's own rules must hold whatever is drawn, as a subset must
-    leave images to train on beside any number for validation."""
+    """Every two dials of a section, in the network of a module, at their ends: its own rules must hold whatever is
+    drawn, as a subset must leave images to train on beside any number for validation."""
     anchors = template.anchors()
     for first, second in itertools.combinations(template.dials, 2):
         section = first.path.split(".")[0]
-        if second.path.split(".")[0] != section:
+        if first.path.rpartition(".")[0] != second.path.rpartition(".")[0]:
             continue
         for one, other in itertools.product(_ends(first), _ends(second)):
             try:
@@ -83,10 +82,13 @@ def _ends(dial: Dial) -> tuple[Leaf, ...]:
 
 
 def extreme_problems(template: Template, document: Document) -> Iterator[Problem]:
-    """All numeric dials at their smallest and at their largest: the network is planned, the dial to blame is named."""
-    for word, choose in (("smallest", min), ("largest", max)):
+    """All numeric dials at their smallest and at their largest, in every family: the network is planned, the dial to
+    blame is named."""
+    families = next((dial.values.ends for dial in template.dials if dial.path == FAMILY), (None,))
+    for family, (word, choose) in itertools.product(families, (("smallest", min), ("largest", max))):
         ends = {d.path: choose(d.values.ends) for d in template.dials if d.values.numeric}
-        params = template.anchors() | {d.path: True for d in template.dials if d.keep} | ends
+        chosen = {} if family is None else {FAMILY: family}
+        params = template.anchors() | {d.path: True for d in template.dials if d.keep} | ends | chosen
         text = _unbuilt(template, params)
         if text:
             dial = _to_blame(template, params)
@@ -99,7 +101,7 @@ def extreme_problems(template: Template, document: Document) -> Iterator[Problem
 
 def _to_blame(template: Template, params: Params) -> Dial:
     """The first dial that mends the network when it alone returns to its default; else the first dial that differs."""
-    moved = [dial for dial in template.dials if params[dial.path] != dial.anchor]
+    moved = [d for d in template.dials if d.counts(params) and not d.opens and params[d.path] != d.anchor]
     mends = [dial for dial in moved if not _unbuilt(template, {**params, dial.path: dial.anchor})]
     return (mends or moved or list(template.dials))[0]
 
@@ -117,9 +119,8 @@ def _unbuilt(template: Template, params: Params) -> str:
 class Named:
     """The named candidates of a document: their dials, completed and checked."""
 
-    def __init__(self, template: Template, base: Candidate, document: Document) -> None:
+    def __init__(self, template: Template, document: Document) -> None:
         self._template = template
-        self._base = base
         self._document = document
         self._dials = {dial.path: dial for dial in template.dials}
         self._keys: dict[str, str] = {}  # candidate key -> name
@@ -160,10 +161,9 @@ class Named:
     def _no_dial(self, path: str, value: object) -> str:
         """Why ``path`` cannot be chosen; nothing where the space fixes it at this very value."""
         words = tuple(path.split("."))
-        section = getattr(self._base, words[0], None)
-        if section is None or not known(self._template.models, words):
+        if words[0] not in SECTIONS or not known(self._template.models, words):
             return f"no such dial{nearest(path, self._dials)}"
-        fixed = leaf(section, path)
+        fixed = leaf(self._template.base(words[0]), path)
         if fixed == value and isinstance(fixed, bool) == isinstance(value, bool):
             return ""
         if self._document.place(words) == SET:
@@ -176,12 +176,9 @@ class Named:
         """All active dials: those chosen, and the others at their defaults."""
         params: dict[str, Leaf] = {}
         for path, dial in self._dials.items():
-            if not all(params.get(need) is True for need in dial.needs):
+            if unmet := dial.unmet(params):
                 if path in chosen:
-                    removed = next(need for need in dial.needs if params.get(need) is not True)
-                    self._problem(
-                        (*keys, path), f"lies in a module that {removed} removes here; remove one of the two lines"
-                    )
+                    self._problem((*keys, path), f"{_uncounted(*unmet[0])} here; remove one of the two lines")
             elif path in chosen:
                 params[path] = chosen[path]
             elif dial.default is not None:
@@ -209,6 +206,13 @@ class Named:
         self.problems.append(Problem(self._document.place(keys), path, text))
 
 
+def _uncounted(path: str, value: Leaf) -> str:
+    """Why a dial does not count that needs ``path`` at ``value``."""
+    if path == FAMILY:
+        return f"belongs to {value}, which {path} does not choose"
+    return f"lies in a module that {path} removes"
+
+
 ALL_SECTIONS = ("study", *SECTIONS, "candidates", "reference", "profiles")
 
 
@@ -231,6 +235,14 @@ def tree_models(document: Document, overrides: Mapping[str, Leaf]) -> tuple[dict
         if isinstance(given, str) and given in registry:
             if section == "network":
                 models[section] = FAMILIES[given].design
+            continue
+        if section == "network" and isinstance(given, dict):
+            models[section] = AnyFamily
+            choices = given.get("choices")
+            for choice in choices if isinstance(choices, list) else ():
+                if choice not in FAMILIES:
+                    text = f"given {shown(choice)}; allowed are {listed(FAMILIES)}{nearest(str(choice), FAMILIES)}"
+                    found.append(Problem(document.place((section, key)), FAMILY, text))
             continue
         del models[section]
         if section not in document.tree:

@@ -13,6 +13,8 @@ from reports.record import Leaf
 from search.errors import listed, nearest
 from search.yaml_source import Tree
 
+Needs = tuple[tuple[str, Leaf], ...]  # (path of a dial, its value)
+FAMILY = "network.family"
 KEYS = ("choices", "low", "high", "step", "log", "default")
 MOST_CHOICES = 1000
 SHAPES = (
@@ -159,17 +161,30 @@ class Range:
 
 @dataclass(frozen=True)
 class Dial:
-    """An open leaf; ``default`` is None where it has none, ``needs`` are dials that must be true for it to count."""
+    """An open leaf; ``default`` is None where it has none, ``needs`` are the values that other dials must have for it
+    to count: its module is kept, its family is the one that was chosen."""
 
     path: str
     values: Choices | Range
     default: Leaf | None = None
-    needs: tuple[str, ...] = ()
+    needs: Needs = ()
 
     @property
     def keep(self) -> bool:
         """Whether it decides if a module is there at all."""
         return self.path.endswith(".keep")
+
+    @property
+    def opens(self) -> bool:
+        """Whether other dials may need it at one of its values."""
+        return self.keep or self.path == FAMILY
+
+    def counts(self, chosen: Mapping[str, object]) -> bool:
+        """Whether it counts beside ``chosen``, the values of the dials before it."""
+        return not self.unmet(chosen)
+
+    def unmet(self, chosen: Mapping[str, object]) -> Needs:
+        return tuple((path, value) for path, value in self.needs if chosen.get(path) != value)
 
     @property
     def anchor(self) -> Leaf:
@@ -189,7 +204,7 @@ class Dial:
         return self.values.tree() | ({} if self.default is None else {"default": self.default})
 
 
-def open_leaf(path: str, tree: dict[str, Tree], *, real: bool, needs: tuple[str, ...] = ()) -> Dial:
+def open_leaf(path: str, tree: dict[str, Tree], *, real: bool, needs: Needs = ()) -> Dial:
     """The dial that a mapping stands for; ``real``: the leaf is a float. ValueError says what is wrong with it."""
     for key in tree:
         if key not in KEYS:

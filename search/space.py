@@ -14,7 +14,7 @@ from reports.record import Leaf, ReferencePoint
 from search import yaml_source
 from search.candidate import Candidate
 from search.checks import Named, built_problems, section_problems, tree_models
-from search.dials import Dial, Trial
+from search.dials import Dial, Needs, Trial
 from search.errors import InputError, Problem, SpaceError, nearest
 from search.layers import placed, with_overrides, with_profile
 from search.schema import Model, as_fixed, problems, said
@@ -62,7 +62,7 @@ class Space:
                 raise ParamsError(f"{path}: no dial of space {self.study.name}{nearest(path, paths)}")
         chosen: dict[str, Leaf] = {}
         for dial in self.dials:
-            if not _counts(dial, chosen):
+            if not dial.counts(chosen):
                 continue
             if dial.path not in params:
                 raise ParamsError(f"{dial.path}: not given; allowed is {dial.values}")
@@ -83,7 +83,7 @@ class Space:
         """Asks ``trial`` for every dial that counts, in canonical order."""
         chosen: dict[str, Leaf] = {}
         for dial in self.dials:
-            if _counts(dial, chosen):
+            if dial.counts(chosen):
                 chosen[dial.path] = dial.values.suggest(trial, dial.path)
         return chosen
 
@@ -129,12 +129,12 @@ class Space:
     def _filled(self, known: Params, rng: random.Random) -> dict[str, Leaf]:
         chosen: dict[str, Leaf] = {}
         for dial in self.dials:
-            if _counts(dial, chosen):
+            if dial.counts(chosen):
                 chosen[dial.path] = known[dial.path] if dial.path in known else dial.values.sample(rng)
         return chosen
 
     def _resolved(self) -> dict[str, Any]:
-        sections = self.base.model_dump(mode="json")
+        sections = self.template.dump()
         for dial in self.dials:
             sections = placed(sections, tuple(dial.path.split(".")), dial.tree())
         defaults = {dial.path: dial.default for dial in self.dials}
@@ -147,18 +147,16 @@ class Space:
         return {"study": study, **{s: sections[s] for s in SECTIONS}, "candidates": named, "reference": reference}
 
 
-def _counts(dial: Dial, chosen: Params) -> bool:
-    """Whether every module that the dial lies in is kept."""
-    return all(chosen.get(need) is True for need in dial.needs)
-
-
-def _size(dials: tuple[Dial, ...], needs: tuple[str, ...]) -> int | None:
+def _size(dials: tuple[Dial, ...], needs: Needs) -> int | None:
     total = 1
     for dial in dials:
         if dial.needs != needs:
             continue
-        inside = _size(dials, (*needs, dial.path)) if dial.keep else None
-        own = dial.values.size if not dial.keep else None if inside is None else inside + 1
+        if dial.opens:
+            inside = [_size(dials, (*needs, (dial.path, value))) for value in dial.values.ends]
+            own = None if None in inside else sum(filter(None, inside))
+        else:
+            own = dial.values.size
         if own is None:
             return None
         total *= own
@@ -197,7 +195,7 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
     if wrong or search is None:
         return None
     base = template.build(template.anchors())
-    named = Named(template, base, laid)
+    named = Named(template, laid)
     named.read()
     found.extend(named.problems)
     return Space(search.study, template.dials, base, named.candidates, search.reference, template)

@@ -8,14 +8,15 @@ from pydantic import BaseModel, ValidationError
 
 from reports.record import Leaf
 from search.candidate import Candidate
-from search.dials import Dial, open_leaf, shown
+from search.dials import FAMILY, Dial, Needs, open_leaf, shown
 from search.errors import Problem, listed
 from search.layers import placed
 from search.schema import Model, as_fixed, fields, is_open_mapping, is_real, problems, submodel, unknown_key
 from search.yaml_source import Document, Keys, Tree, dotted
+from snnkit.families import FAMILIES, AnyFamily
 
 OPEN_SECTIONS = ("network", "neuron", "encoding", "train", "data")  # where a leaf may be a dial
-CLOSED_LEAVES = ("network.family", "network.geometry", "data.name")  # one space, one family, one data set
+CLOSED_LEAVES = ("geometry", "name")  # of network and data: one geometry, one data set
 SECTIONS = (*OPEN_SECTIONS, "energy")
 Params = Mapping[str, Leaf]
 
@@ -35,7 +36,8 @@ class Template:
         Raises ValidationError where a section's own rules refuse the values.
         """
         sections = {name: self.closed[name] if name in self.closed else self.section(name, params) for name in SECTIONS}
-        return Candidate(**sections)
+        network = sections["network"]
+        return Candidate(**sections | {"network": network.chosen if isinstance(network, AnyFamily) else network})
 
     def section(self, name: str, params: Params) -> BaseModel:
         """One section of `build`."""
@@ -49,6 +51,19 @@ class Template:
     def anchors(self) -> dict[str, Leaf]:
         """Every dial at its default, or else its first value."""
         return {dial.path: dial.anchor for dial in self.dials}
+
+    def base(self, name: str) -> BaseModel:
+        """A section with every dial at its anchor."""
+        return self.closed[name] if name in self.closed else self.section(name, self.anchors())
+
+    def dump(self) -> dict[str, Any]:
+        """All sections at their anchors as plain values; of several families those that may be chosen."""
+        sections = {name: self.base(name).model_dump(mode="json") for name in SECTIONS}
+        for dial in self.dials:
+            if dial.path == FAMILY:
+                chosen = ("family", *map(str, dial.values.ends))
+                sections["network"] = {key: sections["network"][key] for key in chosen}
+        return sections
 
 
 def opened(document: Document, models: Mapping[str, Model]) -> tuple[Template, list[Problem]]:
@@ -69,29 +84,40 @@ class _Opener:
         self.dials: list[Dial] = []
         self.problems: list[Problem] = []
 
-    def section(self, model: Model, tree: Tree, keys: Keys, needs: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    def section(self, model: Model, tree: Tree, keys: Keys, needs: Needs) -> Iterator[tuple[str, Any]]:
         """The fixed leaves below ``keys``; dials and problems are put aside."""
         assert isinstance(tree, dict)
         allowed = fields(model)
+        chosen = _choices(tree["family"]) if model is AnyFamily else ()
         for key in tree:
             if key not in allowed:
-                self._problem((*keys, key), unknown_key(key, model, self._models))
+                self._problem((*keys, key), self._unknown(key, model))
+            elif chosen and key not in ("family", *chosen):
+                self._problem((*keys, key), f"{FAMILY} does not choose {key}; add it to the choices, or remove this")
         for key, info in allowed.items():
             if key not in tree:
                 continue
             value, inner, at = tree[key], submodel(info.annotation), (*keys, key)
             if isinstance(value, dict) and inner is not None:
-                yield key, dict(self.section(inner, value, at, needs))
+                family = ((FAMILY, key),) if model is AnyFamily else ()
+                yield key, dict(self.section(inner, value, at, (*needs, *family)))
             elif isinstance(value, dict) and not is_open_mapping(info.annotation):
                 self._open(dotted(at), value, real=is_real(info.annotation), needs=needs, keys=at)
                 if key == "keep":
-                    needs = (*needs, dotted(at))
+                    needs = (*needs, (dotted(at), True))
             else:
                 yield key, as_fixed(value)
 
-    def _open(self, path: str, value: dict[str, Tree], *, real: bool, needs: tuple[str, ...], keys: Keys) -> None:
-        if keys[0] not in OPEN_SECTIONS or path in CLOSED_LEAVES:
-            where = "" if path in CLOSED_LEAVES else f" in {keys[0]}; dials stand in {listed(OPEN_SECTIONS)}"
+    def _unknown(self, key: str, model: Model) -> str:
+        owner = next((name for name, family in FAMILIES.items() if key in fields(family.design)), None)
+        if model is AnyFamily and owner:
+            return f"stands under a family where {FAMILY} is a dial; write {owner}: {{{key}: ...}}"
+        return unknown_key(key, model, self._models)
+
+    def _open(self, path: str, value: dict[str, Tree], *, real: bool, needs: Needs, keys: Keys) -> None:
+        closed = keys[0] in ("network", "data") and keys[-1] in CLOSED_LEAVES
+        if keys[0] not in OPEN_SECTIONS or closed:
+            where = "" if closed else f" in {keys[0]}; dials stand in {listed(OPEN_SECTIONS)}"
             self._problem(keys, f"given {shown(value)}, but this cannot be a dial{where}; write one value")
             return
         try:
@@ -101,6 +127,11 @@ class _Opener:
 
     def _problem(self, keys: Keys, text: str) -> None:
         self.problems.append(Problem(self._document.place(keys), dotted(keys), text))
+
+
+def _choices(tree: Tree) -> tuple[Tree, ...]:
+    given = tree.get("choices") if isinstance(tree, dict) else None
+    return tuple(given) if isinstance(given, list) else ()
 
 
 def settled(template: Template, document: Document) -> tuple[Template, list[Problem]]:

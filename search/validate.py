@@ -12,6 +12,7 @@ from rich.text import Text
 
 from reports.record import Leaf
 from search.candidate import Candidate
+from search.dials import Dial
 from search.space import Space
 from search.views import legend, strip
 
@@ -24,7 +25,7 @@ class DialRow:
     kind: str  # "choice", "int", "float, log"
     values: str
     default: Leaf | None
-    only_with: tuple[str, ...]  # dials that must be true for it to count
+    only_with: tuple[str, ...]  # what must hold for it to count: "network.fire5.keep", "network.family = mixnet"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
         refused=dict(Counter(reason.split(" ")[0] for reasons in refusals for reason in reasons)),
         params=_range(found["params"] for found in figures),
         dense_macs=_range(found["dense_macs"] for found in figures),
-        dials=tuple(DialRow(d.path, d.values.kind, str(d.values), d.default, d.needs) for d in space.dials),
+        dials=tuple(DialRow(d.path, d.values.kind, str(d.values), d.default, _needs(d)) for d in space.dials),
         examples=tuple(
             _row(f"sample {at + 1}", space, params, candidate)
             for at, (params, candidate) in enumerate(zip(drawn[:SHOWN], made, strict=False))
@@ -86,6 +87,10 @@ def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
             _row(name, space, params, space.candidate(params)) for name, params in space.candidates.items()
         ),
     )
+
+
+def _needs(dial: Dial) -> tuple[str, ...]:
+    return tuple(path if value is True else f"{path} = {value}" for path, value in dial.needs)
 
 
 def _row(name: str, space: Space, params: Mapping[str, Leaf], candidate: Candidate) -> CandidateRow:

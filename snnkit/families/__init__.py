@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar
 
-from snnkit.families import squeezenet
+from pydantic import Field, create_model
+
+from snnkit.families import mixnet, mnasnet, shufflenet, squeezenet
 from snnkit.plan import ModuleView, Plan, Shape
 from snnkit.values import Value
 
@@ -23,4 +26,30 @@ class Family(Generic[Design]):
 
 FAMILIES: dict[str, Family[Any]] = {
     "squeezenet": Family(squeezenet.SqueezeNet, squeezenet.plan, squeezenet.modules),
+    "shufflenet": Family(shufflenet.ShuffleNet, shufflenet.plan, shufflenet.modules),
+    "mnasnet": Family(mnasnet.MnasNet, mnasnet.plan, mnasnet.modules),
+    "mixnet": Family(mixnet.MixNet, mixnet.plan, mixnet.modules),
 }
+
+
+class _AnyFamily(Value):
+    family: str
+
+    @property
+    def chosen(self) -> Value:
+        """The design of the family that ``family`` names."""
+        design: Value = getattr(self, self.family)
+        return design
+
+
+_DESIGNS: dict[str, Any] = {
+    name: (family.design, Field(default_factory=partial(family.design.model_validate, {})))
+    for name, family in FAMILIES.items()
+}
+
+AnyFamily = create_model(
+    "AnyFamily",
+    __base__=_AnyFamily,
+    __doc__="The ``network`` section of a space over several families: which one, and a design of each.",
+    **{"family": (Literal[tuple(FAMILIES)], ...)} | _DESIGNS,
+)

@@ -121,7 +121,17 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "null as a choice": ("[8, 16]", "[8, null]", "9: network.stem.width: ", ("null", "not choices")),
     "choice of the wrong type": ("[8, 16]", "[8, wide]", "9: network.stem.width: ", ("'wide'", "whole number")),
     "default that is no choice": ("default: 2", "default: 3", "13: encoding.timesteps: ", ("given 3", "1, 2")),
-    "family as a dial": ("family: squeezenet", "family: {choices: [squeezenet, b]}", "8: network.family: ", ("allowed",)),
+    "family that is none among choices": (
+        "family: squeezenet", "family: {choices: [squeezenet, mnastnet]}", "8: network.family: ",
+        ("given 'mnastnet'", "allowed are squeezenet", "did you mean mnasnet?"),
+    ),
+    "module beside several families": (
+        "family: squeezenet", "family: {choices: [squeezenet, mnasnet]}", "9: network.stem: ",
+        ("under a family", "write squeezenet: {stem: ...}"),
+    ),
+    "section of a family that is not chosen": (
+        "network:\n", "network:\n  mixnet: {head: {width: 64}}\n", "8: network.mixnet: ", ("unknown key",),
+    ),
     "dial in energy": ("data:", "energy: {model: {choices: [a, b]}}\ndata:", "17: energy.model: ", ("cannot be a dial",)),
     "dial in study": ("sampler: tpe", "sampler: {choices: [tpe, gp]}", "3: study.sampler: ", ("allowed are auto",)),
     "image too small for a choice": (

@@ -1,0 +1,135 @@
+"""Inverted residuals (Sandler et al. 2018, arXiv:1801.04381), the blocks of MnasNet, MixNet and MobileNetV2, with mixed
+kernels (Tan and Le 2019, arXiv:1907.09595) and squeeze-excite (Hu et al. 2018, arXiv:1709.01507).
+
+What is spiking about them:
+
+- Every convolution reads spikes. LIF neurons stand in place of ReLU, ReLU6 and swish, and also where the CNN has
+  nothing, behind the projection: without them the next expansion would read real numbers, and multiply.
+- ``residual: currents`` adds the currents of projections, and neurons fire on the sum (MS-ResNet; Hu et al. 2021,
+  arXiv:2112.08954): what the next block reads is binary, and the sum costs an addition per element and time step.
+  ``residual: spikes`` has neurons behind every projection and adds their spikes (SEW-ResNet; Fang et al. 2021,
+  arXiv:2102.04159): the sum is free, but a value of 2 is two accumulates wherever it is read.
+- Squeeze-excite takes the mean over space at every step as real numbers: its first layer multiplies. ``gate: spikes``
+  ends in neurons, so a channel passes its spikes or it does not, and the projection still accumulates. ``gate: real``
+  ends in the CNN's sigmoid, and the projection multiplies, one MAC for each spike and weight.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from snnkit.builder import PlanBuilder
+from snnkit.plan import Activation, PlanError
+
+Residual = Literal["spikes", "currents"]
+Gate = Literal["spikes", "real"]
+
+
+@dataclass(frozen=True)
+class MBConv:
+    """One inverted residual: expand, depthwise, squeeze-excite, project; with an expansion of 1 there is no expand."""
+
+    name: str
+    width: int
+    stride: int
+    kernels: Mapping[int, int]  # side of a depthwise kernel: its share of the channels
+    expansion: int
+    squeeze_excite: float = 0.0  # channels of its bottleneck per channel that enters the block; 0: there is none
+    expand_groups: int = 1
+    project_groups: int = 1
+    activation: Activation = "relu"
+
+    def adds(self, channels: int) -> bool:
+        """Whether what enters the block, of so many channels, can be added to what leaves it."""
+        return self.stride == 1 and self.width == channels
+
+
+def inverted_residuals(
+    build: PlanBuilder, source: str, blocks: Sequence[MBConv], *, residual: Residual, gate: Gate
+) -> str:
+    """Append ``blocks`` after ``source``; what is returned are spikes."""
+    followers = [*(after for _, after in pairwise(blocks)), None]
+    at = source
+    for block, after in zip(blocks, followers, strict=False):
+        channels = build.shape(at)[0]
+        shared = block.adds(channels) or (after is not None and after.adds(block.width))
+        spikes = _spikes(build, block.name, at)
+        current = residual == "currents" and shared  # else neurons stand right behind the projection
+        out = _block(build, spikes, block, channels, gate=gate, activation=None if current else "identity")
+        at = build.sum(block.name, (at, out)) if block.adds(channels) else out
+    return _spikes(build, "last", at)
+
+
+def _spikes(build: PlanBuilder, name: str, source: str) -> str:
+    """What a convolution may read of ``source``."""
+    return build.neurons(f"{name}.neurons", source) if build.signals[source].kind == "currents" else source
+
+
+def _block(
+    build: PlanBuilder, source: str, block: MBConv, channels: int, *, gate: Gate, activation: Activation | None
+) -> str:
+    name, at = block.name, source
+    if block.expansion > 1:
+        at = build.conv(
+            f"{name}.expand", at, channels * block.expansion, groups=block.expand_groups, bias=False,
+            activation=block.activation,
+        )  # fmt: skip
+    at = _depthwise(build, at, block)
+    if block.squeeze_excite:
+        at = _squeeze_excite(build, at, block, max(1, round(channels * block.squeeze_excite)), gate)
+    return build.conv(
+        f"{name}.project", at, block.width, groups=block.project_groups, bias=False, activation=activation
+    )
+
+
+def _depthwise(build: PlanBuilder, source: str, block: MBConv) -> str:
+    name, channels = f"{block.name}.depthwise", build.shape(source)[0]
+    parts = dict(_shares(name, block.kernels, channels))
+    if len(parts) == 1:
+        return depthwise(build, name, source, next(iter(parts)), stride=block.stride, activation=block.activation)
+    ends, start = [], 0
+    for kernel, width in parts.items():
+        part = build.slice(f"{name}.split{kernel}", source, start, width)
+        at = f"{name}.k{kernel}"
+        ends.append(depthwise(build, at, part, kernel, stride=block.stride, activation=block.activation))
+        start += width
+    return build.concat(name, tuple(ends))
+
+
+def depthwise(
+    build: PlanBuilder, name: str, source: str, kernel: int, *, stride: int, activation: Activation | None
+) -> str:
+    """One filter a channel, padded such that a stride of 1 keeps the size."""
+    channels = build.shape(source)[0]
+    return build.conv(
+        name, source, channels, kernel=kernel, stride=stride, padding=kernel // 2, groups=channels, bias=False,
+        activation=activation,
+    )  # fmt: skip
+
+
+def _shares(name: str, kernels: Mapping[int, int], channels: int) -> Iterator[tuple[int, int]]:
+    """(kernel, channels) for each kernel that has a share; what is left over goes to the first of them."""
+    used = {kernel: share for kernel, share in kernels.items() if share}
+    total = sum(used.values())
+    if not used:
+        raise PlanError(f"{name}: no kernel has a share of the channels; give one of the mix's kernels 1 or more")
+    if min(used.values()) * channels < total:
+        raise PlanError(
+            f"{name}: {channels} channels are too few for {len(used)} kernels with shares {list(used.values())}; use "
+            "fewer kernels, a larger expansion or wider stages"
+        )
+    widths = {kernel: channels * share // total for kernel, share in used.items()}
+    left = channels - sum(widths.values())
+    for at, (kernel, width) in enumerate(widths.items()):
+        yield kernel, width + (left if at == 0 else 0)
+
+
+def _squeeze_excite(build: PlanBuilder, source: str, block: MBConv, squeezed: int, gate: Gate) -> str:
+    name, channels = block.name, build.shape(source)[0]
+    at = build.mean(f"{name}.squeeze", source)
+    at = build.conv(f"{name}.reduce", at, squeezed, batchnorm=False, activation=block.activation, means=True)
+    at = build.conv(
+        f"{name}.excite", at, channels, batchnorm=False, activation="sigmoid", spiking=gate == "spikes"
+    )  # fmt: skip
+    return build.gate(f"{name}.gate", source, at)
