@@ -195,8 +195,7 @@ def status(
             out.print(benchmarks.status_table([found]))
         return
     names = [study] if study else [path.name for path in list_studies(runs)]
-    others = [] if study else [benchmark_status(read_benchmark(path)) for path in list_benchmarks(runs)]
-    summaries = []
+    summaries, others = [], []
     for name in names:
         try:
             summaries.append(status_summary(_read(name, runs, storage)))
@@ -204,6 +203,11 @@ def status(
             if study:
                 raise
             err.print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)  # the others are shown
+    for path in [] if study else list_benchmarks(runs):
+        try:
+            others.append(benchmark_status(read_benchmark(path)))
+        except LedgerError as error:
+            err.print(f"{path.name}: {error}", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         every = [*(each.to_dict() for each in summaries), *(each.to_dict() for each in others)]
         _print_json(every[0] if study else every)

@@ -99,3 +99,26 @@ def build_benchmark(
         benchmark_yaml=f"benchmark: {{name: {name}}}\n", benchmark_hash="4f0c" * 4, sittings=(sitting,),
     )  # fmt: skip
     return BenchmarkRecord(header=header, trials=trials)
+
+
+_REMOVED = ", ".join(f"fire{number}: {{keep: false}}" for number in range(4, 10))
+TINY = f"""\
+benchmark:
+  name: tiny
+  seeds: [0, 1]
+  budget: {{time: 20m}}
+networks:
+  One:
+    {{family: squeezenet, stem: {{width: 8}}, fire2: {{squeeze: 4, expand1x1: 8, expand3x3: 8}}, fire3: {{keep: false}},
+     {_REMOVED}, pool: {{after: [stem, fire2]}}}}
+  Two:
+    {{family: squeezenet, stem: {{width: 8}}, fire2: {{squeeze: 4, expand1x1: 8, expand3x3: 8}},
+     fire3: {{squeeze: 4, expand1x1: 8, expand3x3: 8}}, {_REMOVED}, pool: {{after: [stem, fire2]}}}}
+encoding: {{timesteps: 2}}
+train: {{epochs: 1, batch: 40, lr: 0.01, augment: none, chance_patience: 0}}
+data:
+  digits: {{subset: 200, validation: 0.2, test: 50, train: {{epochs: 2}}}}
+published:
+  - {{data: digits, network: One, kind: snn, accuracy: 0.9, params: 500, energy_mj: 0.001, source: nowhere}}
+  - {{data: digits, network: One, kind: cnn, accuracy: 0.9, energy_mj: 0.007}}
+"""  # a training takes a second or so

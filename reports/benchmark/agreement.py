@@ -20,6 +20,7 @@ def agreement(found: Sequence[Group], setup: Setup, own: str) -> list[str]:
     for kind in KINDS:
         if members := [group for group in compared if group.kind == kind]:
             lines += [_accuracies(members, setup, kind), *_parameters(members), *_energies(members, kind)]
+            lines += [f"Noted of the published {g.network} on {g.data}: {note}." for g in members if (note := _note(g))]
     return lines + _steps([group for group in compared if group.kind == "snn"], setup, own)
 
 
@@ -60,6 +61,10 @@ def _trained(setup: Setup, kind: Kind) -> str:
     return ", ".join(parts)
 
 
+def _note(group: Group) -> str:
+    return _published(group).note
+
+
 def _parameters(members: Sequence[Group]) -> list[str]:
     compared = [(g, own, there) for g in members if (own := g.mean(params)) and (there := _published(g).params)]
     equal = [g.network for g, own, there in compared if _close(own, there)]
@@ -67,10 +72,9 @@ def _parameters(members: Sequence[Group]) -> list[str]:
     lines = [f"Parameters equal the published {where}: {listing(equal, 12)}."] if equal else []
     for group, own, there in compared:
         if not _close(own, there):
-            note = f" ({_published(group).note})" if _published(group).note else ""
             lines.append(
                 f"{group.network} has {own:,.0f} parameters {where}, {_times_of(own, there)} the published "
-                f"{there:,.0f}{note}."
+                f"{there:,.0f}: not the same network, or not counted alike."
             )
     return lines
 
@@ -100,7 +104,7 @@ def _cause(group: Group, point: Published) -> str:
         return ""
     counted = [("MACs", group.mean(macs(preset)), point.macs), ("ACs", group.mean(acs(preset)), point.acs)]
     parts = [
-        f"{name} {'agree' if _close(mine, there) else f'{mine / there:.2f} times'}"
+        f"{name} {'agree' if _close(mine, there) else f'{mine / there:.2g} times'}"
         for name, mine, there in counted
         if mine is not None and there
     ]
@@ -115,7 +119,7 @@ def _steps(members: Sequence[Group], setup: Setup, own: str) -> list[str]:
             mine / theirs for g in members if (mine := g.mean(energy(own))) and (theirs := g.mean(energy(price)))
         ]
         if factors:
-            span = " to ".join(sorted({f"{min(factors):.2f}", f"{max(factors):.2f}"}))
+            span = " to ".join(dict.fromkeys((f"{min(factors):.2f}", f"{max(factors):.2f}")))
             lines.append(
                 f"The published energies are by {price}{in_short(price)}. By {own}, over all T = {setup.timesteps} "
                 f"time steps, the same SNNs need {span} times as much."
@@ -133,10 +137,12 @@ def _close(own: float, there: float) -> bool:
 
 
 def _times_of(own: float, there: float) -> str:
+    if not 0.5 < own / there < 2:
+        return f"{own / there:.2g} times"
     return f"{abs(own / there - 1):.1%} {'more' if own > there else 'fewer'} than"
 
 
 def _share(own: float, there: float) -> str:
     if _close(own, there):
         return "equal"
-    return f"{abs(own / there - 1):.0%} less" if own < there else f"{own / there:.2f} times as much"
+    return f"{abs(own / there - 1):.0%} less" if own < there else f"{own / there:.3g} times as much"
