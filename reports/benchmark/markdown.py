@@ -12,7 +12,7 @@ def markdown(record: BenchmarkRecord) -> str:
     """The whole report as GitHub Markdown."""
     header, prices = record.header, prices_of(record)
     blocks = [f"# {text(header.name)}", text(summary(record))]
-    blocks.append("\n".join(f"- {name}: {text(told)}" for name, told in circumstances(record)))
+    blocks.append("\n".join(f"- {text(name)}: {text(told)}" for name, told in circumstances(record)))
     if prices:
         blocks += [SPREAD_NOTE, "## Findings"]
         for data, lines in findings(record).items():

@@ -55,6 +55,28 @@ def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
     assert counted == metrics.params
 
 
+def test_twin_is_trained_counted_and_priced_as_a_network_without_spikes_or_time(tmp_path):
+    snn, cnn = (
+        record_of(job_for(tmp_path / "snn")),
+        record_of(job_for(tmp_path / "cnn").model_copy(update={"twin": True})),
+    )
+    metrics = cnn.metrics
+    assert (metrics.timesteps, metrics.acs, metrics.spikes, metrics.firing_rate) == (1, 0, 0, 0)
+    assert metrics.params == snn.metrics.params
+    assert metrics.energy_mj == metrics.twin_energy_mj == snn.metrics.twin_energy_mj
+    assert metrics.operations["exact"].macs == metrics.macs
+    assert 0 < metrics.nonzero_macs < metrics.macs  # ReLU makes zeros
+    assert {layer.firing_rate for layer in cnn.layers} == {None}
+    assert metrics.test_accuracy != snn.metrics.test_accuracy
+
+
+def test_record_has_operations_by_the_paper_rule(tmp_path):
+    metrics = record_of(job_for(tmp_path)).metrics
+    paper = metrics.operations["paper2602"]
+    assert metrics.energy_mj["horowitz45/paper2602"] == pytest.approx((4.6 * paper.macs + 0.9 * paper.acs) * 1e-9)
+    assert (metrics.operations["exact"].macs, metrics.operations["exact"].acs) == (metrics.macs, metrics.acs)
+
+
 def test_interrupted_trial_ends_with_the_same_figures(tmp_path):
     whole, cut = job_for(tmp_path / "whole"), job_for(tmp_path / "cut")
     expected = record_of(whole)
