@@ -180,46 +180,17 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How far a study or a benchmark is, from what is stored alone; does not disturb a running one."""
-    from reports.benchmark.ledger import benchmark_status, is_benchmark, list_benchmarks, read_benchmark
-    from reports.errors import LedgerError
-    from reports.front import status_summary
-    from reports.ledger import list_studies
-    from search import views
-    from search.benchmark import show as benchmarks
+    from search import status as states
 
-    if study and storage is None and is_benchmark(runs / study):
-        found = benchmark_status(read_benchmark(runs / study))
-        if as_json:
-            _print_json(found.to_dict())
-        else:
-            out.print(benchmarks.status_table([found]))
-        return
-    names = [study] if study else [path.name for path in list_studies(runs)]
-    summaries, others = [], []
-    for name in names:
-        try:
-            summaries.append(status_summary(_read(name, runs, storage)))
-        except LedgerError as error:
-            if study:
-                raise
-            err.print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)  # the others are shown
-    for path in [] if study else list_benchmarks(runs):
-        try:
-            others.append(benchmark_status(read_benchmark(path)))
-        except LedgerError as error:
-            err.print(f"{path.name}: {error}", markup=False, highlight=False, soft_wrap=True)
+    found = states.one(study, runs, storage) if study else states.every(runs, storage)
+    for line in found.unread:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        every = [*(each.to_dict() for each in summaries), *(each.to_dict() for each in others)]
-        _print_json(every[0] if study else every)
-    elif not names and not others:
+        _print_json(found.to_json()[0] if study else found.to_json())
+    elif not found.to_json() and not found.unread:
         out.print(f"no studies in {runs}; start one: snnsearch launch spaces/smoke.yaml")
-    elif study:
-        out.print(views.status_view(summaries[0]))
     else:
-        if summaries:
-            out.print(views.status_table(summaries))
-        if others:
-            out.print(benchmarks.status_table(others))
+        out.print(found.view(alone=study is not None))
 
 
 @app.command()
@@ -360,15 +331,12 @@ def _overrides(sets: list[str] | None) -> dict[str, str]:
 
 
 def _read(name: str, runs: Path, storage: str | None) -> "StudyRecord":
-    from reports.benchmark.ledger import HEADER, is_benchmark
-    from reports.ledger import load_study_folder, read_study
+    from reports.benchmark.ledger import is_benchmark
+    from search import status as states
 
     if storage is None and is_benchmark(runs / name):
-        raise InputError(
-            f"{name!r} is a benchmark, not a study ({runs / name / HEADER}). Its trainings are told by: "
-            f"snnsearch report {name}"
-        )
-    return read_study(storage, name) if storage else load_study_folder(runs / name)
+        raise InputError(f"{name!r} is a benchmark, not a study; what it holds is told by: snnsearch report {name}")
+    return states.study(name, runs, storage)
 
 
 def _print_json(value: object) -> None:
