@@ -1,5 +1,6 @@
 """A candidate: every leaf of the tree has a value. What is trained, counted and recorded is one of these."""
 
+import contextlib
 import hashlib
 import json
 from functools import cached_property
@@ -52,16 +53,9 @@ class Candidate(Value):
 
     @cached_property
     def key(self) -> str:
-        """Equal for candidates that train the same thing: what a removed module would have had does not count, nor does
-        the energy's price."""
-        trained = _present(self.model_dump(mode="json", exclude={"energy"}))
+        """Equal for candidates that train the same thing, which have the same operations: what a removed module would
+        have had does not count, nor a choice that nothing in the network follows, nor the energy's price."""
+        trained = self.model_dump(mode="json", exclude={"energy", "network"})
+        with contextlib.suppress(PlanError):
+            trained["network"] = repr(self.plan())
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _present(tree: Any) -> Any:
-    """``tree`` without what is under a removed module."""
-    if not isinstance(tree, dict):
-        return tree
-    if tree.get("keep") is False:
-        return {"keep": False}
-    return {key: _present(value) for key, value in tree.items()}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Protocol
 from zlib import crc32
 
@@ -116,7 +117,8 @@ class Network(nn.Module):
         return logits
 
     def initialise(self, seed: int) -> None:
-        """Draws all weights anew, such that neurons fire at first (BatchNorm's scale is the threshold; biases are 0).
+        """Draws all weights anew, such that neurons fire at first: BatchNorm's scale is the threshold, its bias follows
+        from ``Neuron.initial_rate``, biases of convolutions are 0.
 
         A layer's draw depends on ``seed`` and its name alone, not on the layers around it.
         """
@@ -187,6 +189,8 @@ def _draw(layer: ConvLayer, conv: Conv, neuron: Neuron | None, generator: torch.
     if layer.norm is not None:
         layer.norm.reset_parameters()
         nn.init.constant_(layer.norm.weight, threshold)
+        if neuron is not None and conv.fires:  # currents are normal, of deviation 1 threshold, and shifted by the bias
+            nn.init.constant_(layer.norm.bias, threshold * (1 + NormalDist().inv_cdf(neuron.initial_rate)))
         assert layer.norm.running_var is not None
         nn.init.constant_(layer.norm.running_var, mean_square)  # 1 silences a network evaluated after a few steps
 

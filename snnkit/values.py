@@ -17,7 +17,8 @@ class Neuron(Value):
     ``u[t] = leak * u[t-1] + x[t] - reset``; a spike where ``u[t] > threshold``. With ``reset_delay`` the reset that a
     spike causes is seen one step later (snnTorch's default), without it at once.
     ``slope`` is the surrogate's steepness: the slope of fast_sigmoid and sigmoid, the alpha of atan; the other
-    surrogates have none and ignore it.
+    surrogates have none and ignore it. ``initial_rate`` is the share of neurons behind a BatchNorm that fire before
+    training, by the BatchNorm's first bias: deep networks leave chance sooner where more fire.
     """
 
     leak: float = Field(0.9, ge=0, le=1)
@@ -26,6 +27,7 @@ class Neuron(Value):
     reset_delay: bool = True
     surrogate: Literal["atan", "fast_sigmoid", "sigmoid", "triangular", "straight_through"] = "atan"
     slope: float = Field(2.0, gt=0)
+    initial_rate: float = Field(0.16, gt=0, lt=1)
 
 
 class Encoding(Value):
