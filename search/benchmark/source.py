@@ -56,7 +56,7 @@ def _loaded(
 ) -> Benchmark | None:
     """The benchmark as ``device`` has it; None where something is wrong, which is then added to ``found``."""
     models = _sections(_file_model(document, []))
-    laid, profile_problems = with_profile(document, device, models)
+    laid, profile_problems = with_profile(document, device, models, ("published",))
     laid, override_problems = with_overrides(laid, overrides, models, ("published",))
     found += [*profile_problems, *override_problems]
     wrong: list[Problem] = []
