@@ -42,12 +42,13 @@ def with_profile(document: Document, device: Device, models: Mapping[str, Model]
 
 
 def with_overrides(
-    document: Document, overrides: Mapping[str, Leaf], models: Mapping[str, Model]
+    document: Document, overrides: Mapping[str, Leaf], models: Mapping[str, Model], whole: tuple[str, ...]
 ) -> tuple[Document, list[Problem]]:
-    """``document`` with ``path: value`` pairs laid over it; a text is read as YAML."""
+    """``document`` with ``path: value`` pairs laid over it; a text is read as YAML. ``whole``: sections that can be
+    replaced as a whole only."""
     problems = []
     for path, value in overrides.items():
-        if text := _unknown(path, models, ("candidates", "reference")):
+        if text := _unknown(path, models, whole):
             problems.append(Problem(SET, path, text))
             continue
         try:

@@ -184,7 +184,7 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
     """The space as ``device`` has it; None where something is wrong, which is then added to ``found``."""
     models, wrong = tree_models(document, overrides)
     laid, profile_problems = with_profile(document, device, models)
-    laid, override_problems = with_overrides(laid, overrides, models)
+    laid, override_problems = with_overrides(laid, overrides, models, ("candidates", "reference"))
     search, search_problems = _search(laid, models)
     template, tree_problems = opened(laid, models)
     wrong += [*profile_problems, *override_problems, *search_problems, *tree_problems]

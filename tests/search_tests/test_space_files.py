@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from search import yaml_source
+from search.benchmark.source import load_benchmark
 from search.sections import DEVICES, Device
 from search.space import Space, load_space
 
 SPACES = Path(__file__).parents[2] / "spaces"
-FILES = sorted(SPACES.glob("*.yaml"))
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (SPACES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+FILES = [file for file in sorted(SPACES.glob("*.yaml")) if not file.stem.startswith("benchmark")]
+WRITTEN = re.findall(r"```yaml\n(.*?)```", (SPACES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+BENCHMARKS = [block for block in WRITTEN if block.startswith("benchmark:")]
+BLOCKS = [block for block in WRITTEN if block not in BENCHMARKS]
 
 # Table 3 of arXiv:2602.09717: schedule -> Fire modules that are kept
 SCHEDULES = {
@@ -121,9 +124,18 @@ def test_readme_block_is_a_space(block: str, device: Device) -> None:
     assert load_space(block + (yaml_source.dump(missing) if missing else ""), device=device).study.name
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_readme_block_is_a_benchmark(device: Device) -> None:
+    (block,) = BENCHMARKS
+    benchmark = load_benchmark(block, device=device)
+    assert (len(benchmark.cells), set(benchmark.entries)) == (2 * 2 * 2 * 3, {"cifar10", "tiny-imagenet"})
+    small = benchmark.candidates["tiny-imagenet"]["SqueezeNet"]
+    assert (small.train.epochs, small.encoding.timesteps) == (60 if device == "cpu" else 100, 2)
+
+
 def test_readme_names_every_shipped_file() -> None:
     text = (SPACES / "README.md").read_text(encoding="utf-8")
-    assert [file.name for file in FILES if f"({file.name})" not in text] == []
+    assert [file.name for file in SPACES.glob("*.yaml") if f"({file.name})" not in text] == []
 
 
 def test_reading_a_space_loads_neither_torch_nor_ray_nor_optuna() -> None:
