@@ -38,7 +38,7 @@ class Candidate(Value):
 
     def plan(self) -> Plan:
         """The network's operations on the data set's images; raises PlanError where the shapes do not work out."""
-        return self.family.plan(self.network, self.data.classes, self.data.shape)
+        return self.family.plan(self.network, self.data.outputs, self.data.shape)
 
     def static(self) -> dict[str, int]:
         """``params`` and ``dense_macs``, known without training; empty where the network does not build."""

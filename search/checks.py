@@ -23,9 +23,21 @@ from snnkit.values import Encoding, Neuron, Value
 
 
 def built_problems(template: Template, document: Document) -> list[Problem]:
-    """What is wrong with the values of the dials: each alone, and only then several together."""
-    alone = list(dial_problems(template, document))
+    """What is wrong with the encoding, else with the dials' values: each alone, and only then several together."""
+    alone = list(input_problems(template, document)) or list(dial_problems(template, document))
     return alone or [*pair_problems(template, document), *extreme_problems(template, document)]
+
+
+def input_problems(template: Template, document: Document) -> Iterator[Problem]:
+    """An encoding that is not for what the data set holds."""
+    encoding, data = (template.base(name) for name in ("encoding", "data"))
+    assert isinstance(encoding, Encoding)
+    assert isinstance(data, DataChoice)
+    holds, kind = ("recordings of events", "frames") if DATASETS[data.name].events else ("still images", "direct")
+    if encoding.kind != kind:
+        place = document.place(("encoding", "kind") if "encoding" in document.tree else ("data", "name"))
+        text = f"given {encoding.kind}, but {data.name} holds {holds}; write encoding: {{kind: {kind}}}"
+        yield Problem(place, "encoding.kind", text)
 
 
 def dial_problems(template: Template, document: Document) -> Iterator[Problem]:

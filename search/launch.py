@@ -96,7 +96,7 @@ def preview(space: Space, options: Options) -> str:
     """What `launch` would do, without fetching, writing or training anything."""
     data = space.base.data
     used = f"{data.subset:,} training images of " if data.subset else ""
-    header = _header(space, options, f"{used}{data.name}, {data.classes} classes")
+    header = _header(space, options, f"{used}{data.name}, {data.outputs} classes")
     folder = options.runs / space.study.name
     text = announcement(header, _budget(space, options), crew_of(options, folder), folder)
     return "\n".join([text, *(f"first     {name}" for name in space.candidates)])
@@ -104,7 +104,9 @@ def preview(space: Space, options: Options) -> str:
 
 def header_of(space: Space, options: Options) -> StudyHeader:
     """What is stored of a launch, once. Loads the data, so that no worker has to fetch it."""
-    parts = splits(load(space.base.data.name, options.data_root), space.base.data, space.study.seed)
+    choice, frames = space.base.data, space.base.encoding.frames
+    data = load(choice.name, options.data_root, side=choice.resolution)
+    parts = splits(data, choice, space.study.seed, frames=frames)
     return _header(space, options, parts.describe())
 
 

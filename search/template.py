@@ -16,7 +16,8 @@ from search.yaml_source import Document, Keys, Tree, dotted
 from snnkit.families import FAMILIES, AnyFamily
 
 OPEN_SECTIONS = ("network", "neuron", "encoding", "train", "data")  # where a leaf may be a dial
-CLOSED_LEAVES = ("geometry", "name")  # of network and data: one geometry, one data set
+# Of a section, at any depth: one geometry, one task
+CLOSED_LEAVES = (("network", "geometry"), ("encoding", "kind"), ("data", "name"), ("data", "classes"))
 SECTIONS = (*OPEN_SECTIONS, "energy")
 Params = Mapping[str, Leaf]
 
@@ -115,7 +116,7 @@ class _Opener:
         return unknown_key(key, model, self._models)
 
     def _open(self, path: str, value: dict[str, Tree], *, real: bool, needs: Needs, keys: Keys) -> None:
-        closed = keys[0] in ("network", "data") and keys[-1] in CLOSED_LEAVES
+        closed = (keys[0], keys[-1]) in CLOSED_LEAVES
         if keys[0] not in OPEN_SECTIONS or closed:
             where = "" if closed else f" in {keys[0]}; dials stand in {listed(OPEN_SECTIONS)}"
             self._problem(keys, f"given {shown(value)}, but this cannot be a dial{where}; write one value")

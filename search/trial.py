@@ -65,7 +65,7 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
 
 def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     candidate, device = job.candidate, placement.device
-    parts = _parts(candidate.data, placement.data_root, job.seed)
+    parts = _parts(candidate.data, candidate.encoding.frames, placement.data_root, job.seed)
     neuron = None if job.twin else candidate.neuron
     network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
@@ -131,13 +131,13 @@ def _layers(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
 
 
 @lru_cache(maxsize=1)  # a worker trains one candidate after the other on the same images
-def _data(name: str, root: Path | None) -> DataSet:
-    return load(name, root)
+def _data(name: str, root: Path | None, side: int | None) -> DataSet:
+    return load(name, root, side=side)
 
 
 @lru_cache(maxsize=1)
-def _parts(choice: DataChoice, root: Path | None, seed: int) -> Splits:
-    return splits(_data(choice.name, root), choice, seed)
+def _parts(choice: DataChoice, frames: int | None, root: Path | None, seed: int) -> Splits:
+    return splits(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
 
 
 def device_name(placement: Placement) -> str:

@@ -3,16 +3,17 @@
 Rules: an operation is a tap that meets an input, so taps that fall into the padding are none, in spiking and in dense
 layers alike. A layer that reads spikes accumulates: one AC per spike and weight it meets, and a value that sums two
 spikes is two. A layer that reads the image or means of spikes, and every layer of the CNN twin, multiplies: one MAC per
-tap. Behind a real gate it is one MAC per spike and weight. Which of these a layer is follows from the plan, never from
-the batch. BatchNorm is folded into its convolution; pooling, concatenation, splits, shuffles and sums of spikes are
-free; a sum of currents is one addition per element and step, means that are taken as real numbers one per spike.
+tap. Behind a real gate it is one MAC per spike and weight, the gate folded into the weight. Which of these a layer is
+follows from the plan, never from the batch. BatchNorm is folded into its convolution; pooling, concatenation, splits,
+shuffles, gates and sums of spikes are free; a sum of currents is one addition per element and step, means that are
+taken as real numbers one per spike.
 NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts, and leaves those additions out (tests).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snnkit.plan import Conv, Neurons, Plan, Sum
 
@@ -58,9 +59,9 @@ class LayerActivity:
 
     @property
     def bias_adds(self) -> int:
-        """T additions for each output that has a bias, a BatchNorm folded into one included."""
+        """An addition at each evaluation for each output that has a bias, a BatchNorm folded into one included."""
         op = self.op
-        return self.timesteps * op.outputs if isinstance(op, Conv) and (op.bias or op.batchnorm) else 0
+        return self.evaluations * op.outputs if isinstance(op, Conv) and (op.bias or op.batchnorm) else 0
 
     @property
     def input_mean(self) -> float | None:
@@ -212,30 +213,33 @@ class Counter:
             return LayerActivity(op, timesteps, timesteps, additions=float(timesteps * op.additions))
         neurons = op.outputs if isinstance(op, Neurons) or op.fires else 0
         fired = self._fired.get(op.name, self._spikes.get(op.name))  # read directly: the same tensor
-        silent = LayerActivity(
+        firing = LayerActivity(
             op, timesteps, timesteps, neurons=neurons,
             spikes_out=float(fired.sum()) / self._images if neurons and fired is not None else 0.0,
             neuron_ops=timesteps * neurons if 0 < neuron.leak < 1 else 0,
         )  # fmt: skip
-        return silent if isinstance(op, Neurons) else replace(silent, **self._operations(op))
+        return firing if isinstance(op, Neurons) else self._reading(firing, op)
 
-    def _operations(self, conv: Conv) -> dict[str, Any]:
-        """The fields of a convolution's activity that say what it reads and what that costs."""
+    def _reading(self, layer: LayerActivity, conv: Conv) -> LayerActivity:
+        """``layer`` with what ``conv`` reads, and what that costs."""
         encoding = self._network.encoding
         if self._is_dense(conv):
             evaluations = 1 if encoding.stem == "once" else encoding.timesteps
             macs = evaluations * taps(conv)
-            return {"evaluations": evaluations, "dense": True, "macs": macs, "nonzero_macs": float(macs)}
+            return replace(layer, dense=True, evaluations=evaluations, macs=macs, nonzero_macs=float(macs))
         if conv.reads == "gated":
-            met, spikes_in = self._met(conv, self._nonzero), float(self._nonzero[conv.source].sum()) / self._images
-            return {"macs": met, "nonzero_macs": met, "spikes_in": spikes_in}
-        spikes_in = float(self._spikes[conv.source].sum()) / self._images
+            met = self._met(conv, self._nonzero)
+            return replace(layer, macs=met, nonzero_macs=met, spikes_in=self._arrived(conv, self._nonzero))
+        spikes_in = self._arrived(conv, self._spikes)
         if conv.reads == "means":
             macs, nonzero = encoding.timesteps * taps(conv), self._met(conv, self._nonzero)
-            found = {"dense": True, "macs": macs, "nonzero_macs": nonzero, "additions": spikes_in}
-        else:
-            found = {"synapses": self._met(conv, self._spikes)}
-        return found | {"spikes_in": spikes_in}
+            return replace(
+                layer, dense=True, macs=macs, nonzero_macs=nonzero, additions=spikes_in, spikes_in=spikes_in
+            )  # fmt: skip
+        return replace(layer, synapses=self._met(conv, self._spikes), spikes_in=spikes_in)
+
+    def _arrived(self, conv: Conv, arrivals: "dict[str, Tensor]") -> float:
+        return float(arrivals[conv.source].sum()) / self._images
 
     def _met(self, conv: Conv, arrivals: "dict[str, Tensor]") -> float:
         """Weights met by what arrived, per image: its number at each position x the outputs that read the position."""

@@ -9,7 +9,12 @@ PAD_SHARE = 4 / 32  # the usual crop: 4 pixels of padding at 32 (He et al. 2016)
 
 
 def normalise(images: Tensor, splits: Splits) -> Tensor:
-    """Images (B, C, H, W) of uint8 to float32 of mean 0 and deviation 1 per channel over the training part."""
+    """Images (B, C, H, W) of uint8 to float32 of mean 0 and deviation 1 per channel over the training part.
+
+    Frames of events (B, T, C, H, W) stay 0 and 1.
+    """
+    if images.dim() == 5:
+        return images.float()
     mean = torch.tensor(splits.mean, device=images.device)[:, None, None] * 255
     std = torch.tensor(splits.std, device=images.device)[:, None, None] * 255
     return (images.float() - mean) / std
@@ -18,16 +23,18 @@ def normalise(images: Tensor, splits: Splits) -> Tensor:
 def flip_crop(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each of (B, C, H, W) mirrored with probability 1/2 and shifted by up to an eighth of its side, edges reflected.
 
-    ``generator`` is the CPU's, so that a seed means the same on every device.
+    Of frames (B, T, C, H, W) all T of a recording in the same way. ``generator`` is the CPU's, so that a seed means the
+    same on every device.
     """
-    count, _, height, width = images.shape
+    count, *_, height, width = images.shape
     flipped = torch.rand(count, 1, generator=generator) < 0.5
     rows = _shifted(height, count, generator)
     columns = _shifted(width, count, generator)
     columns = torch.where(flipped, width - 1 - columns, columns)
     which = torch.arange(count)[:, None, None]
     index = [part.to(images.device) for part in (which, rows[:, :, None], columns[:, None, :])]
-    return images.permute(0, 2, 3, 1)[index[0], index[1], index[2]].permute(0, 3, 1, 2)  # (B, C, H, W)
+    pixels = images.movedim((-2, -1), (1, 2))[index[0], index[1], index[2]]  # (B, H, W, C) or (B, H, W, T, C)
+    return pixels.movedim((1, 2), (-2, -1))
 
 
 def _shifted(side: int, count: int, generator: torch.Generator) -> Tensor:

@@ -94,6 +94,7 @@ class PlanBuilder:
                 f"leave this pooling out, or use a smaller stem stride or a larger resolution"
             )
         assert kind == "max" or not padding, f"{name}: an average over padding has no one scale"
+        assert not (ceil and padding), f"{name}: a ragged last window that may start in the padding"
         op = Pool(name, source, signal.shape, out_shape, kind, kernel, stride, padding, ceil)
         # the largest of several sums is one of them: max pooling keeps the scale
         spikes = kernel**2 if kind == "avg" else 1

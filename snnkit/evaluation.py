@@ -32,7 +32,7 @@ def batches(
     """``images`` in order, normalised: (B, C, H, W) float32 on ``device``, the last batch as short as it comes out."""
     batch = batch or EVALUATION_BATCH[torch.device(device).type]
     for start in range(0, len(images), batch):
-        part = torch.tensor(images.images[start : start + batch])  # a copy: the array may be mapped from disk
+        part = torch.from_numpy(images.rows(slice(start, start + batch)))
         yield normalise(part.to(device), splits)
 
 

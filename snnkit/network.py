@@ -44,6 +44,7 @@ class Observer(Protocol):
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
     "silu": nn.SiLU,
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
@@ -84,7 +85,7 @@ class ConvLayer(nn.Module):
 
 
 class Network(nn.Module):
-    """The network that a plan describes: spiking with a ``neuron``, its CNN twin (ReLU, no time) without.
+    """The network of a plan: spiking with a ``neuron``, else its CNN twin (the plan's activations, no time).
 
     A still image is coded directly: the convolution that reads it is evaluated once, and its current drives its neurons
     at every step. Frames of events enter step by step. Weights depend on ``seed`` and the names in the plan alone.
@@ -138,6 +139,11 @@ class Network(nn.Module):
 
     def _steps(self, images: Tensor) -> Tensor:
         """(1, B, C, H, W), or (T, B, C, H, W) of frames."""
+        if (images.dim() == 5) != (self.encoding.kind == "frames"):
+            raise ValueError(
+                f"images of shape {tuple(images.shape)} do not go with encoding kind {self.encoding.kind}: give "
+                "(B, C, H, W) to direct, (B, T, C, H, W) to frames"
+            )
         if images.dim() == 4:
             return images.unsqueeze(0)
         if self.neuron is None:

@@ -10,7 +10,7 @@ from math import prod
 from typing import Literal
 
 Shape = tuple[int, int, int]  # (C, H, W)
-Activation = Literal["relu", "silu", "sigmoid", "identity"]  # the twin's; the spiking network has LIF in its place
+Activation = Literal["relu", "relu6", "silu", "sigmoid", "identity"]  # the twin's; LIF in the SNN
 Reads = Literal["input", "spikes", "means", "gated"]
 
 

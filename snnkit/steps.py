@@ -11,20 +11,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.augment import flip_crop, normalise
-from snnkit.data import Splits
+from snnkit.data import Images, Splits
 from snnkit.recipe import Recipe
 from snnkit.seeds import derived_seed
 
+UPLOAD = 4096  # images copied to a GPU at once
+
 
 class Stepper:
-    """The network, its optimizer, and the training images on the device as uint8."""
+    """The network, its optimizer, and on a GPU the training images as uint8; on a CPU they stay where they are."""
 
     def __init__(
         self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str
     ) -> None:
         self.network, self.splits, self.recipe, self.seed = network, splits, recipe, seed
         self.device = torch.device(device)
-        self.images = torch.tensor(splits.train.images, device=self.device)  # (N, C, H, W)
+        self.resident = None if self.device.type == "cpu" else _on_device(splits.train, self.device)
         self.labels = torch.tensor(splits.train.labels, device=self.device)
         self.batch = min(recipe.batch, len(self.labels))
         self.steps = len(self.labels) // self.batch  # per epoch
@@ -51,11 +53,19 @@ class Stepper:
 
     def _batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         order = torch.randperm(len(self.labels), generator=_generator(self.seed, "order", epoch))
-        picked = order[step * self.batch : (step + 1) * self.batch].to(self.device)
-        images = self.images[picked]
+        picked = order[step * self.batch : (step + 1) * self.batch]
+        images = self._rows(picked)
         if self.recipe.augment == "flip_crop":
             images = flip_crop(images, _generator(self.seed, "augment", epoch, step))
-        return normalise(images, self.splits).contiguous(memory_format=torch.channels_last), self.labels[picked]
+        inputs = normalise(images, self.splits)
+        if inputs.dim() == 4:  # channels_last is not defined for frames
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs, self.labels[picked.to(self.device)]
+
+    def _rows(self, picked: Tensor) -> Tensor:
+        if self.resident is None:
+            return torch.from_numpy(self.splits.train.rows(picked.numpy()))
+        return self.resident[picked.to(self.device)]
 
     def _descend(self, loss: Tensor, rate: float) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -89,6 +99,15 @@ def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _on_device(images: Images, device: torch.device) -> Tensor:
+    """(N, C, H, W) or (N, T, C, H, W), a part after the other: the whole is never in the host's memory."""
+    resident = torch.empty(len(images), *images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), UPLOAD):
+        part = torch.from_numpy(images.rows(slice(start, start + UPLOAD)))
+        resident[start : start + UPLOAD] = part
+    return resident
 
 
 def _generator(seed: int, *place: object) -> torch.Generator:

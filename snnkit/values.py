@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+EVENT_BINS = 32  # time bins of a recording that are kept, one bit each: no more frames can be told apart
 
 
 class Value(BaseModel):
@@ -31,9 +33,26 @@ class Neuron(Value):
 
 
 class Encoding(Value):
-    """How an image becomes input over time: ``direct`` shows it unchanged for ``timesteps`` steps, ``frames`` shows the
-    events of an event camera, a frame at each step."""
+    """How an image becomes input over time.
+
+    ``direct`` shows a still image unchanged for ``timesteps`` steps. ``frames`` shows a recording of an event camera, a
+    frame at each step: what enters differs from step to step, so ``stem`` has no meaning there.
+    """
 
     kind: Literal["direct", "frames"] = "direct"
     timesteps: int = Field(4, ge=1, le=64)
     stem: Literal["once", "every_step"] = "once"  # what is counted for a still image: its current is the same each step
+
+    @property
+    def frames(self) -> int | None:
+        """Frames of a recording; None for a still image."""
+        return self.timesteps if self.kind == "frames" else None
+
+    @field_validator("timesteps")
+    @classmethod
+    def _told_apart(cls, timesteps: int, info: ValidationInfo) -> int:
+        if info.data.get("kind") == "frames" and timesteps > EVENT_BINS:
+            raise ValueError(
+                f"given {timesteps}; a recording has {EVENT_BINS} frames at most: write {EVENT_BINS} or less"
+            )
+        return timesteps

@@ -104,5 +104,32 @@ def test_space_in_the_readme_loads():
     assert list(space.candidates) == ["without-fire5"]
 
 
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL))
+def test_excerpt_stands_in_its_file(block):
+    place, _, excerpt = block.partition("\n")
+    assert excerpt in (ROOT / place.removeprefix("# ")).read_text()
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", CONTRIBUTING))
+def test_linked_file_is_there(link):
+    assert (ROOT / link).is_file()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^pytest (tests/.+)$", CONTRIBUTING, re.MULTILINE))
+def test_documented_tests_are_there(line):
+    words = [sys.executable, "-m", "pytest", "--collect-only", *shlex.split(line)]
+    assert subprocess.run(words, capture_output=True, cwd=ROOT, check=False).returncode == 0
+
+
+def test_space_of_the_example_family_loads():
+    (block,) = re.findall(r"```yaml\n(.*?)```", CONTRIBUTING, re.DOTALL)
+    space = load_space(block)
+    assert space.size == 2 * (2 * 2)
+    assert space.base.network.family == "mobilenetv2"
+
+
 def test_spaces_folder_holds_no_code():
     assert not list((ROOT / "spaces").rglob("*.py"))

@@ -7,6 +7,7 @@ from snnkit.data.digits import Digits
 from snnkit.data.download import cifar10_from_npm, from_torchvision
 from snnkit.data.entry import Entry
 from snnkit.data.fashion_mnist import IdxFiles
+from snnkit.data.nmnist import SHAPE, NMnistFiles
 from snnkit.data.tiny_imagenet import TinyImageNetFiles
 
 _CIFAR10_FILES = CifarFiles(
@@ -67,6 +68,7 @@ DATASETS: dict[str, Entry] = {
         downloads={"torchvision's download": from_torchvision("CIFAR100", _CIFAR100_FILES)},
     ),
     "tiny-imagenet": Entry(classes=200, shape=(3, 64, 64), train=100_000, test=10_000, layout=TinyImageNetFiles()),
+    "nmnist": Entry(classes=10, shape=SHAPE, train=60_000, test=10_000, layout=NMnistFiles(), events=True),
     "fashion-mnist": Entry(
         classes=10,
         shape=(1, 28, 28),

@@ -40,5 +40,6 @@ class Entry:
     train: int  # images
     test: int  # images
     layout: Layout
+    events: bool = False  # recordings of an event camera, not still images
     digests: Mapping[str, str] = field(default_factory=dict)  # as `images.digests` makes them
     downloads: Mapping[str, Download] = field(default_factory=dict)  # tried in this order

@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from snnkit.data.datasets import DATASETS
 from snnkit.data.entry import Entry
-from snnkit.data.images import DataError, DataSet, mismatch
+from snnkit.data.images import DataError, DataSet, did_you_mean, mismatch
+from snnkit.data.resizing import resized
 from snnkit.data.store import read_manifest, read_store, write_store
 
 ARRAYS = "snnsearch-arrays"  # below the data folder: what this package has read, checked and keeps as arrays
@@ -34,16 +34,20 @@ def data_root(root: Path | None = None) -> Path:
     return Path(os.environ.get("SNNSEARCH_DATA") or _cache()).expanduser()
 
 
-def load(name: str, root: Path | None = None) -> DataSet:
+def load(name: str, root: Path | None = None, *, side: int | None = None) -> DataSet:
     """The data set ``name``, fetched if it is not below ``root``, its arrays mapped from disk.
+
+    Where ``side`` is not its own, images of ``side`` x ``side`` pixels are made once and kept as well.
 
     Raises:
         DataError: unknown, unobtainable or corrupt.
     """
     entry, root = dataset_entry(name), data_root(root)
     if entry.layout.embedded:
-        return entry.layout.read(root)
-    return _stored(name, entry, root) or _prepared(name, entry, root)
+        data = entry.layout.read(root)
+    else:
+        data = _stored(name, entry, root) or _prepared(name, entry, root)
+    return data if side is None or data.train.shape[1:] == (side, side) else _resized(name, data, root, side)
 
 
 def fetch(name: str, root: Path | None = None) -> str:
@@ -75,9 +79,7 @@ def status(name: str, root: Path | None = None) -> Status:
 
 def dataset_entry(name: str) -> Entry:
     if name not in DATASETS:
-        near = get_close_matches(name, DATASETS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise DataError(f"no data set {name!r}; there are {', '.join(DATASETS)}{hint}")
+        raise DataError(f"no data set {name!r}; there are {', '.join(DATASETS)}{did_you_mean(name, DATASETS)}")
     return DATASETS[name]
 
 
@@ -94,14 +96,33 @@ def _stored(name: str, entry: Entry, root: Path) -> DataSet | None:
 
 def _prepared(name: str, entry: Entry, root: Path) -> DataSet:
     data, source = _obtained(name, entry, root)
-    folder = _store_folder(name, root)
     fingerprint = entry.layout.fingerprint(root) if entry.layout.where(root).is_dir() else ""
+    return _kept(_store_folder(name, root), data, source=source, fingerprint=fingerprint)
+
+
+def _resized(name: str, data: DataSet, root: Path, side: int) -> DataSet:
+    """``data`` at another resolution: kept from an earlier time, made again where the arrays are others since."""
+    original = read_manifest(_store_folder(name, root))
+    if original is None:  # embedded, or the arrays could not be kept
+        return resized(data, side)
+    folder = _store_folder(name, root, side)
+    fingerprint = " ".join(file.sha256 for file in original.files.values())
+    manifest = read_manifest(folder)
+    if manifest is not None and manifest.fingerprint == fingerprint:
+        return read_store(folder, manifest)
+    logger.info("resizing data=%s side=%d", name, side)
+    return _kept(folder, resized(data, side), source=f"{name} at {side}x{side} pixels", fingerprint=fingerprint)
+
+
+def _kept(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> DataSet:
+    """``data`` written to ``folder`` and mapped from there."""
     try:
         write_store(folder, data, source=source, fingerprint=fingerprint)
-    except OSError as error:  # slower from now on, not wrong: each trial reads the files again
-        logger.warning("arrays not kept data=%s folder=%s error=%s", name, folder, error)
+    except OSError as error:  # slower from now on, not wrong: each trial makes them again
+        logger.warning("arrays not kept folder=%s error=%s", folder, error)
         return data
-    return _stored(name, entry, root) or data
+    manifest = read_manifest(folder)
+    return data if manifest is None else read_store(folder, manifest)
 
 
 def _obtained(name: str, entry: Entry, root: Path) -> tuple[DataSet, str]:
@@ -142,10 +163,11 @@ def _remedy(entry: Entry, root: Path) -> str:
     return f"put {entry.layout.description} into {root}, or name the folder that has them with --data"
 
 
-def _store_folder(name: str, root: Path) -> Path:
+def _store_folder(name: str, root: Path, side: int | None = None) -> Path:
     """In the data folder, or in the cache folder where the data folder is shared and read-only."""
-    beside = root / ARRAYS / name
-    return beside if beside.is_dir() or _writable(root) else _cache() / ARRAYS / name
+    below = Path(ARRAYS, name) if side is None else Path(ARRAYS, f"{side}px", name)
+    beside = root / below
+    return beside if beside.is_dir() or _writable(root) else _cache() / below
 
 
 def _writable(folder: Path) -> bool:

@@ -10,12 +10,13 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 from snnkit.values import Value
 
@@ -33,22 +34,24 @@ class Manifest(Value):
     source: str  # where the arrays come from, in words
     fingerprint: str  # of the files they were made from, `Layout.fingerprint`
     classes: tuple[str, ...]
+    ids: tuple[str, ...] = ()
     files: dict[str, ArrayFile]
 
 
 def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> None:
     """Write the arrays to ``folder``, in place of those that are there. Raises OSError where that is impossible."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    assert all(part.index is None for part in (data.train, data.test)), "a view: its array holds other images too"
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        arrays: dict[str, NDArray[np.uint8] | NDArray[np.int64]] = {
-            "train_images.npy": data.train.images,
+        arrays: dict[str, NDArray[Any]] = {
+            "train_images.npy": data.train.array,
             "train_labels.npy": data.train.labels,
-            "test_images.npy": data.test.images,
+            "test_images.npy": data.test.array,
             "test_labels.npy": data.test.labels,
         }
         files = {name: _write_array(scratch / name, array) for name, array in arrays.items()}
-        manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, files=files)
+        manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files)
         (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
         _replace_folder(scratch, folder)
     finally:
@@ -82,13 +85,18 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: {error}; {_remedy(folder)}") from error
     return DataSet(
-        Images(arrays["train_images.npy"], np.asarray(arrays["train_labels.npy"])),
-        Images(arrays["test_images.npy"], np.asarray(arrays["test_labels.npy"])),
+        _part(arrays["train_images.npy"], arrays["train_labels.npy"]),
+        _part(arrays["test_images.npy"], arrays["test_labels.npy"]),
         manifest.classes,
+        manifest.ids,
     )
 
 
-def _write_array(path: Path, array: NDArray[np.uint8] | NDArray[np.int64]) -> ArrayFile:
+def _part(array: NDArray[Any], labels: NDArray[np.int64]) -> Images:
+    return (Recordings if array.dtype == np.uint32 else Images)(array, np.asarray(labels))
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:
     with path.open("wb") as file:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
         file.flush()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from snnkit.data.images import DataError, DataSet, Images
 
 SIDE = 64
+READER = "2"  # changes when more is read of the files than an earlier version kept: 2 has the wnids
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TinyImageNetFiles:
         """Path, and time of change of every class folder and of the list of test labels: 0.01 s, no image is opened."""
         folder = self.where(root)
         watched = [folder / "val" / "val_annotations.txt", *(train / "images" for train in _class_folders(folder))]
-        parts = [str(folder.resolve()), *(f"{path.parent.name} {_mtime_ns(path)}" for path in watched)]
+        parts = [READER, str(folder.resolve()), *(f"{path.parent.name} {_mtime_ns(path)}" for path in watched)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def read(self, root: Path) -> DataSet:
@@ -41,7 +42,7 @@ class TinyImageNetFiles:
             raise DataError(f"{folder / 'train'}: no class folders; unpack the archive again")
         label = {wnid: index for index, wnid in enumerate(wnids)}
         train = [(path, label[wnid]) for wnid in wnids for path in _jpegs(folder / "train" / wnid / "images")]
-        return DataSet(_decoded(train), _decoded(_test_files(folder, label)), _names(folder, wnids))
+        return DataSet(_decoded(train), _decoded(_test_files(folder, label)), _names(folder, wnids), tuple(wnids))
 
 
 def _class_folders(folder: Path) -> list[Path]:

@@ -83,12 +83,14 @@ def _spiking(layer: "LayerActivity", conv: Conv, scale: float) -> dict[str, floa
 
 
 def _dense(layer: "LayerActivity", conv: Conv, scale: float, reuse: int) -> dict[str, float]:
-    """A layer that reads real numbers, one input and one weight from memory for every ``reuse`` MACs."""
+    """A layer that reads real numbers, one input and one weight from memory for every ``reuse`` MACs. Where these are
+    means of spikes, each spike is taken from the FIFO and added to its mean."""
     inputs = prod(conv.in_shape)
+    means = layer.spikes_in * (sram_pj(FIFO_WORDS, scale) + 2 * sram_pj(inputs, scale))
     addresses = inputs + conv.outputs + conv.out_shape[0] * conv.kernel**2
     return {
         "operations": layer.macs * E_MAC_PJ + layer.additions * E_ADD_PJ,
-        "inputs": layer.macs / reuse * sram_pj(inputs, scale),
+        "inputs": layer.macs / reuse * sram_pj(inputs, scale) + means,
         "weights": layer.macs / reuse * sram_pj(conv.weights, scale),
         "outputs": layer.evaluations * conv.outputs * sram_pj(conv.outputs, scale),
         "addressing": layer.evaluations * addresses * E_ADD_PJ,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from snnkit.plan import Conv, GlobalAverage, Plan, Pool
+from snnkit.plan import Conv, Dropout, GlobalAverage, Plan, Pool
 
 if TYPE_CHECKING:
     from snnkit.activity import Activity, LayerActivity
@@ -32,25 +32,25 @@ def paper2602(activity: "Activity") -> dict[str, Operations]:
     """The last layer also bears the elements that enter the final average: one MAC each, or one AC a spike."""
     operations = {layer.name: _paper2602_layer(layer) for layer in activity.layers}
     last = activity.layers[-1]
-    before, binary = _final_average(activity.plan), not last.dense and activity.spiking and last.spikes_in > 0
-    average = activity.plan.ops[-1]
-    assert isinstance(average, GlobalAverage)
-    if before is None:
-        extra = Operations(prod(average.in_shape), 0.0)
-    elif binary:
+    average = _final_average(activity.plan)
+    total = operations[last.name]
+    if activity.spiking and isinstance(average, Pool) and activity.plan.convs[-1].input_most == average.kernel**2:
         extra = Operations(0.0, last.spikes_in / activity.timesteps)
     else:
-        extra = Operations(prod(before.in_shape), 0.0)
-    total = operations[last.name]
+        extra = Operations(prod(average.in_shape), 0.0)
     operations[last.name] = Operations(total.macs + extra.macs, total.acs + extra.acs)
     return operations
 
 
-def _final_average(plan: Plan) -> Pool | None:
-    """The mean over space in front of a classifier, where it stands there and not behind it."""
-    source = plan.convs[-1].source
-    found = next((op for op in plan.ops if isinstance(op, Pool) and op.name == source), None)
-    return found if found is not None and found.out_shape[1:] == (1, 1) and found.kind == "avg" else None
+def _final_average(plan: Plan) -> Pool | GlobalAverage:
+    """The mean over space: in front of the classifier, where one stands there, else behind it."""
+    made = {op.name: op for op in plan.ops}
+    before, behind = made.get(plan.convs[-1].source), plan.ops[-1]
+    while isinstance(before, Dropout):
+        before = made[before.source]
+    assert isinstance(behind, GlobalAverage)
+    stands = isinstance(before, Pool) and before.kind == "avg" and before.out_shape[1:] == (1, 1)
+    return before if isinstance(before, Pool) and stands else behind
 
 
 def _paper2602_layer(layer: "LayerActivity") -> Operations:

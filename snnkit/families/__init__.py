@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, create_model
 
-from snnkit.families import mixnet, mnasnet, shufflenet, squeezenet
+from snnkit.families import mixnet, mnasnet, mobilenetv2, shufflenet, squeezenet
 from snnkit.plan import ModuleView, Plan, Shape
 from snnkit.values import Value
 
@@ -28,6 +28,7 @@ FAMILIES: dict[str, Family[Any]] = {
     "squeezenet": Family(squeezenet.SqueezeNet, squeezenet.plan, squeezenet.modules),
     "shufflenet": Family(shufflenet.ShuffleNet, shufflenet.plan, shufflenet.modules),
     "mnasnet": Family(mnasnet.MnasNet, mnasnet.plan, mnasnet.modules),
+    "mobilenetv2": Family(mobilenetv2.MobileNetV2, mobilenetv2.plan, mobilenetv2.modules),
     "mixnet": Family(mixnet.MixNet, mixnet.plan, mixnet.modules),
 }
 

@@ -1,7 +1,7 @@
 """What the designs of all families share: a geometry fills in what is not given, modules that may be removed."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import model_validator
 
@@ -33,12 +33,9 @@ def merged(row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def view(name: str, value: Value, usual: Value, detail: str) -> ModuleView:
-    """A module as a cell of the strip; resized means: otherwise than the geometry has it."""
-    if getattr(value, "keep", True) is False:
-        return removed(name)
-    state: Literal["kept", "resized"] = "kept" if value == usual else "resized"
-    return ModuleView(name, state, detail)
+def view(name: str, detail: str, *, alike: bool) -> ModuleView:
+    """A module that is kept, as a cell of the strip; ``alike``: of the sizes that the geometry has."""
+    return ModuleView(name, "kept" if alike else "resized", detail)
 
 
 def removed(name: str) -> ModuleView:

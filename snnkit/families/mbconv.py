@@ -14,13 +14,14 @@ What is spiking about them:
   ends in the CNN's sigmoid, and the projection multiplies, one MAC for each spike and weight.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
 from snnkit.builder import PlanBuilder
-from snnkit.plan import Activation, PlanError
+from snnkit.families.design import removed, view
+from snnkit.plan import Activation, ModuleView, PlanError
 
 Residual = Literal["spikes", "currents"]
 Gate = Literal["spikes", "real"]
@@ -38,7 +39,7 @@ class MBConv:
     squeeze_excite: float = 0.0  # channels of its bottleneck per channel that enters the block; 0: there is none
     expand_groups: int = 1
     project_groups: int = 1
-    activation: Activation = "relu"
+    activation: Activation = field(default="relu", compare=False)  # the twin's: it resizes nothing
 
     def adds(self, channels: int) -> bool:
         """Whether what enters the block, of so many channels, can be added to what leaves it."""
@@ -133,3 +134,17 @@ def _squeeze_excite(build: PlanBuilder, source: str, block: MBConv, squeezed: in
         f"{name}.excite", at, channels, batchnorm=False, activation="sigmoid", spiking=gate == "spikes"
     )  # fmt: skip
     return build.gate(f"{name}.gate", source, at)
+
+
+def block_views(blocks: Iterable[MBConv], usual: Iterable[MBConv]) -> Iterator[ModuleView]:
+    """A cell of the strip for each block that the geometry has, whether or not it is among ``blocks``."""
+    kept = {block.name: block for block in blocks}
+    for theirs in usual:
+        block = kept.get(theirs.name)
+        yield removed(theirs.name) if block is None else view(block.name, _detail(block), alike=block == theirs)
+
+
+def _detail(block: MBConv) -> str:
+    kernels = ", ".join(f"{kernel}x{kernel}" for kernel in block.kernels)
+    excite = f", se {block.squeeze_excite:g}" if block.squeeze_excite else ""
+    return f"{block.width}, {kernels}, x{block.expansion}{excite}"

@@ -6,13 +6,14 @@ stage 3 on, as published; in the spiking network LIF neurons stand in its place.
 """
 
 from collections.abc import Iterator, Mapping
+from math import gcd
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from snnkit.builder import PlanBuilder
-from snnkit.families.design import Design, removed, view
-from snnkit.families.mbconv import Gate, MBConv, Residual, inverted_residuals
+from snnkit.families.design import Design
+from snnkit.families.mbconv import Gate, MBConv, Residual, block_views, inverted_residuals
 from snnkit.families.stages import Head, Stem, head_view, plan_head, plan_stem, stem_view
 from snnkit.plan import ModuleView, Plan, Shape
 from snnkit.values import Value
@@ -29,7 +30,9 @@ class Mix(Value):
 
     @property
     def kernels(self) -> dict[int, int]:
-        return {int(name[1:]): share for name, share in self if share}
+        """Side of each kernel that is used: its share, in lowest terms."""
+        shares = {int(name[1:]): share for name, share in self if share}
+        return {kernel: share // gcd(*shares.values()) for kernel, share in shares.items()}
 
 
 class Block(Value):
@@ -137,7 +140,7 @@ class MixNet(Design):
 
 def plan(design: MixNet, classes: int, in_shape: Shape) -> Plan:
     """The operations that ``design`` stands for; raises ``PlanError`` where a mix is empty, channels do not divide into
-    groups or among kernels, or the image is too small."""
+    groups or among kernels, or the image is not square."""
     build = PlanBuilder(in_shape)
     at = plan_stem(build, design.stem, "relu")
     at = inverted_residuals(build, at, list(_blocks(design)), residual=design.residual, gate=design.gate)
@@ -147,7 +150,7 @@ def plan(design: MixNet, classes: int, in_shape: Shape) -> Plan:
 def modules(design: MixNet) -> tuple[ModuleView, ...]:
     """Stem, blocks and head as cells of a strip."""
     usual = MixNet.model_validate({"geometry": design.geometry})
-    blocks = (cell for name, stage in design.stages.items() for cell in _views(name, stage, usual.stages[name]))
+    blocks = block_views(_blocks(design), _blocks(usual))
     return (stem_view(design.stem, usual.stem), *blocks, head_view(design.head, usual.head))
 
 
@@ -161,16 +164,6 @@ def _blocks(design: MixNet) -> Iterator[MBConv]:
             yield MBConv(
                 name=f"{name}.{at}", width=stage.width, stride=stage.stride if at == "block1" else 1,
                 kernels=block.mix.kernels, expansion=block.expansion, squeeze_excite=block.squeeze_excite,
-                expand_groups=block.expand_groups, project_groups=block.project_groups, activation=stage.activation,
+                expand_groups=block.expand_groups if block.expansion > 1 else 1, project_groups=block.project_groups,
+                activation=stage.activation,
             )  # fmt: skip
-
-
-def _views(name: str, stage: Stage, usual: Stage) -> Iterator[ModuleView]:
-    for at, block in stage.blocks.items():
-        if not stage.keep or (isinstance(block, Repeat) and not block.keep):
-            yield removed(f"{name}.{at}")
-            continue
-        kernels = ", ".join(f"{kernel}x{kernel}" for kernel in block.mix.kernels)
-        excite = f", se {block.squeeze_excite:g}" if block.squeeze_excite else ""
-        alike = block if stage.width == usual.width and stage.stride == usual.stride else stage
-        yield view(f"{name}.{at}", alike, usual.blocks[at], f"{stage.width}, {kernels}, x{block.expansion}{excite}")

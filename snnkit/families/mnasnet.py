@@ -44,7 +44,7 @@ class MnasNet(Staged):
 
 
 def plan(design: MnasNet, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where the image is too small for it."""
+    """The operations that ``design`` stands for; raises ``PlanError`` where the image is not square."""
     return plan_stages(design, classes, in_shape, "relu")
 
 

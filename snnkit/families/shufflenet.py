@@ -81,7 +81,7 @@ class ShuffleNet(Design):
 
 
 def plan(design: ShuffleNet, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where the image is too small for it."""
+    """The operations that ``design`` stands for; raises ``PlanError`` where the image is not square."""
     build = PlanBuilder(in_shape)
     at = plan_stem(build, design.stem, "relu")
     if design.stem_pool:
@@ -129,7 +129,8 @@ def _joined(build: PlanBuilder, name: str, left: str, right: str) -> str:
 
 
 def _views(name: str, stage: Stage, usual: Stage) -> Iterator[ModuleView]:
-    alike = stage.model_copy(update=usual.units)  # a unit is not resized by another's removal
     detail = f"{stage.width}, {stage.kernel}x{stage.kernel}"
-    for unit, kept in ({"unit1": True} | {unit: repeat.keep for unit, repeat in stage.units.items()}).items():
-        yield view(f"{name}.{unit}", alike, usual, detail) if kept else removed(f"{name}.{unit}")
+    alike = (stage.width, stage.kernel) == (usual.width, usual.kernel)
+    yield view(f"{name}.unit1", detail, alike=alike and stage.stride == usual.stride)
+    for unit, repeat in stage.units.items():
+        yield view(f"{name}.{unit}", detail, alike=alike) if repeat.keep else removed(f"{name}.{unit}")

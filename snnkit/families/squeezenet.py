@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from snnkit.builder import PlanBuilder
-from snnkit.families.design import Design, view
+from snnkit.families.design import Design, removed, view
 from snnkit.plan import ModuleView, Plan, Shape
 from snnkit.values import Value
 
@@ -133,11 +133,13 @@ def modules(design: SqueezeNet) -> tuple[ModuleView, ...]:
     usual = SqueezeNet.model_validate({"geometry": design.geometry})
     stem = design.stem
     fires = (
-        view(name, fire, usual.fires[name], f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}")
+        view(name, f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}", alike=fire == usual.fires[name])
+        if fire.keep
+        else removed(name)
         for name, fire in design.fires.items()
     )
     return (
-        view("stem", stem, usual.stem, f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}"),
+        view("stem", f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}", alike=stem == usual.stem),
         *fires,
         ModuleView("head", "kept", "1x1"),
     )

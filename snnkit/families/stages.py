@@ -10,8 +10,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from snnkit.builder import PlanBuilder
-from snnkit.families.design import Design, removed, view
-from snnkit.families.mbconv import Gate, MBConv, Residual, inverted_residuals
+from snnkit.families.design import Design, view
+from snnkit.families.mbconv import Gate, MBConv, Residual, block_views, inverted_residuals
 from snnkit.plan import Activation, ModuleView, Plan, Shape
 from snnkit.values import Value
 
@@ -117,32 +117,16 @@ def _blocks(design: Staged, activation: Activation) -> Iterator[MBConv]:
 def stage_modules(design: Staged) -> tuple[ModuleView, ...]:
     """Stem, blocks and head as cells of a strip."""
     usual = type(design).model_validate({"geometry": design.model_dump()["geometry"]})
-    blocks = (
-        cell
-        for name, stage in design.stages.items()
-        for cell in _stage_views(name, stage, usual.stages[name])
-    )  # fmt: skip
+    blocks = block_views(_blocks(design, "relu"), _blocks(usual, "relu"))
     return (stem_view(design.stem, usual.stem), *blocks, head_view(design.head, usual.head))
 
 
 def stem_view(stem: Stem, usual: Stem) -> ModuleView:
-    return view("stem", stem, usual, f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}")
+    return view("stem", f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}", alike=stem == usual)
 
 
 def head_view(head: Head, usual: Head) -> ModuleView:
-    return view("head", head, usual, f"{head.width}")
-
-
-def _stage_views(name: str, stage: Stage, usual: Stage) -> Iterator[ModuleView]:
-    blocks = {"block1": True} | {block: repeat.keep for block, repeat in stage.repeats.items()}
-    excite = f", se {stage.squeeze_excite:g}" if stage.squeeze_excite else ""
-    detail = f"{stage.width}, {stage.kernel}x{stage.kernel}, x{stage.expansion}{excite}"
-    alike = stage.model_copy(update=usual.repeats)  # a block is not resized by another's removal
-    for block, kept in blocks.items():
-        if stage.keep and kept:
-            yield view(f"{name}.{block}", alike, usual, detail)
-        else:
-            yield removed(f"{name}.{block}")
+    return view("head", f"{head.width}", alike=head.width == usual.width)
 
 
 def stage_rows(rows: Mapping[str, tuple[int, int, int, int]]) -> dict[str, Any]:

@@ -142,6 +142,26 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "validation: 0.2", "validation: {choices: [100, 900]}\n  subset: {choices: [500, 1000], default: 1000}",
         "19: data.validation: ", ("at 900, with data.subset at 500", "leave some to train on"),
     ),
+    "frames of still images": (
+        "encoding: {", "encoding: {kind: frames, ", "13: encoding.kind: ",
+        ("given frames, but digits holds still images; write encoding: {kind: direct}",),
+    ),
+    "events shown as a still image": (
+        "name: digits", "name: nmnist", "13: encoding.kind: ",
+        ("given direct, but nmnist holds recordings of events; write encoding: {kind: frames}",),
+    ),
+    "events without an encoding": (
+        "encoding: {timesteps: {choices: [1, 2], default: 2}}\ntrain:\n  epochs: 2\n  lr: {low: 1e-4, high: 1e-2, log: true, default: 1e-3}\ndata:\n  name: digits",
+        "data:\n  name: nmnist", "14: encoding.kind: ", ("write encoding: {kind: frames}",),
+    ),
+    "more frames than there are": (
+        "encoding: {timesteps: {choices: [1, 2], default: 2}}", "encoding: {kind: frames, timesteps: 40}",
+        "13: encoding.timesteps: ", ("given 40", "write 32 or less"),
+    ),
+    "encoding as a dial": ("encoding: {", "encoding: {kind: {choices: [direct, frames]}, ", "13: encoding.kind: ", ("cannot be a dial",)),
+    "classes as a dial": ("name: digits", "name: digits\n  classes: {choices: [2, 5]}", "19: data.classes: ", ("cannot be a dial",)),
+    "one class": ("name: digits", "name: digits\n  classes: [3]", "19: data.classes: ", ("given [3]", "2 or more", "[cat, dog]")),
+    "more classes than there are": ("name: digits", "name: digits\n  classes: 11", "17: data: ", ("asks for 11; digits has 10",)),
     # candidates and profiles
     "candidate of no dial": ("small: {network.stem", "small: {network.stm", "21: candidates.small: network.stm.width: ",
                              ("did you mean network.stem.width?",)),
@@ -184,6 +204,10 @@ def test_all_errors_of_a_file_are_told_at_once_in_its_order() -> None:
     text = BASE.replace("sampler: tpe", "sampler: x").replace("squeeze: 4}", "sqeeze: 4}").replace("digits", "digit")
     places = [line.split(": ")[0] for line in error_of(text).splitlines()]
     assert places == ["<text>:3", "<text>:10", "<text>:18"]
+
+
+def test_encoding_that_does_not_fit_the_data_is_one_problem() -> None:
+    assert len(error_of(BASE.replace("name: digits", "name: nmnist")).splitlines()) == 1
 
 
 def test_error_names_the_file(tmp_path: Path) -> None:

@@ -33,6 +33,14 @@ def test_plan_is_that_of_the_data_sets_images(space: Space) -> None:
     assert (smaller.classes, smaller.in_shape) == (100, (3, 16, 16))
 
 
+def test_plan_has_an_output_for_each_chosen_class(space: Space) -> None:
+    some = candidate(data__classes="[ship, cat, dog]")
+    assert (some.plan().classes, candidate(data__classes="2").plan().classes) == (3, 2)
+    assert some.plan().params < space.base.plan().params
+    assert len({some.key, space.base.key, candidate(data__classes="[cat, ship, dog]").key}) == 3
+    assert candidate(data__classes="[0, 7]").data.classes == ("0", "7")  # digits are named so
+
+
 def test_static_figures_are_the_plans(space: Space) -> None:
     plan = space.base.plan()
     assert space.base.static() == {"params": plan.params, "dense_macs": plan.dense_macs}

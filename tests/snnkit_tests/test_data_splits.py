@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Images, Splits, splits
+from snnkit.data.resizing import resized
 from snnkit.data.splitting import stratified_order
 
 
@@ -22,14 +23,14 @@ DATA = DataSet(numbered(1000), numbered(200, first=1000), tuple("abcdefghij"))
 
 
 def numbers(part: Images) -> list[int]:
-    return [int(image[0, 0, 0]) + 256 * int(image[1, 0, 0]) for image in part.images]
+    return [int(image[0, 0, 0]) + 256 * int(image[1, 0, 0]) for image in part.rows()]
 
 
 def parts(found: Splits) -> tuple[list[int], list[int], list[int]]:
     return numbers(found.train), numbers(found.validation), numbers(found.test)
 
 
-def cut(seed: int = 0, **choice: float) -> Splits:
+def cut(seed: int = 0, **choice: object) -> Splits:
     return splits(DATA, DataChoice.model_validate({"name": "cifar10"} | choice), seed)
 
 
@@ -78,26 +79,51 @@ def test_validation_of_a_number_is_the_same_for_every_subset() -> None:
 
 def test_mean_and_std_are_those_of_the_training_part() -> None:
     found = cut(validation=300)
-    pixels = found.train.images / 255
+    pixels = found.train.rows() / 255
     assert found.mean == pytest.approx(pixels.mean(axis=(0, 2, 3)))
     assert found.std[0] == pytest.approx(pixels[:, 0].std())
     assert found.std[2] == 1 / 255  # a channel without variance does not divide by zero
 
 
+def test_parts_are_views_and_copy_no_image() -> None:
+    found = cut(subset=500, test=50)
+    assert all(part.array is DATA.train.array for part in (found.train, found.validation))
+    assert found.test.array is DATA.test.array
+    assert found.train.take(np.array([7, 3])).array is DATA.train.array
+
+
+def test_view_reads_the_rows_that_are_asked_for() -> None:
+    view = numbered(20).take(np.array([9, 4, 17])).take(np.array([2, 0]))
+    assert (numbers(view), view.labels.tolist()) == ([17, 9], [7, 9])
+    rows = view.rows(np.array([1, 1, 0]))
+    assert rows[:, 0, 0, 0].tolist() == [9, 9, 17]
+    rows[:] = 0
+    assert numbers(view) == [17, 9]  # a copy
+
+
+def test_moments_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = cut()
+    monkeypatch.setattr("snnkit.data.splitting.CHUNK", 7)
+    assert (cut().mean, cut().std) == (whole.mean, whole.std)
+
+
+def one_image(images: np.ndarray) -> DataSet:
+    part = Images(images, np.array([0]))
+    return DataSet(part, part, ("thing",))
+
+
 def test_smaller_resolution_takes_means_of_blocks() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), np.uint8)
-    data = DataSet(DATA.train, Images(images, np.array([0])), DATA.classes)
-    found = splits(data, DataChoice(name="cifar10", resolution=16), 0)
+    found = resized(one_image(images), 16)
     blocks = images.reshape(1, 3, 16, 2, 16, 2).mean(axis=(3, 5))
-    assert np.abs(found.test.images - blocks).max() <= 1  # rounded along rows, then along columns
-    assert found.train.images.shape[1:] == DataChoice(name="cifar10", resolution=16).shape
+    assert np.abs(found.test.array - blocks).max() <= 1  # rounded along rows, then along columns
+    assert found.train.shape == DataChoice(name="cifar10", resolution=16).shape
 
 
 def test_other_resolutions_keep_a_flat_image_flat() -> None:
-    flat = Images(np.full((2, 3, 32, 32), 77, np.uint8), np.array([0, 1]))
-    found = splits(DataSet(DATA.train, flat, DATA.classes), DataChoice(name="cifar10", resolution=48), 0)
-    assert found.test.images.shape == (2, 3, 48, 48)
-    assert (found.test.images == 77).all()
+    found = resized(one_image(np.full((1, 3, 32, 32), 77, np.uint8)), 48)
+    assert found.test.array.shape == (1, 3, 48, 48)
+    assert (found.test.array == 77).all()
 
 
 def test_description_counts_what_is_used() -> None:
@@ -114,6 +140,83 @@ def test_more_images_than_are_there_are_refused() -> None:
         cut(validation=5000)
 
 
+def digits(part: Images) -> list[int]:
+    """The label that each image had at first: the last digit of its number."""
+    return [number % 10 for number in numbers(part)]
+
+
+def test_a_number_takes_the_first_classes() -> None:
+    found = cut(classes=3)
+    assert set(digits(found.train)) == set(digits(found.test)) == {0, 1, 2}
+    assert digits(found.train) == found.train.labels.tolist()
+    assert (len(found.train) + len(found.validation), len(found.test)) == (300, 60)
+    assert found.classes == ("a", "b", "c")
+
+
+def test_named_classes_are_labelled_in_the_order_given() -> None:
+    found = cut(classes=["h", "b"])
+    assert {tuple(pair) for pair in zip(digits(found.validation), found.validation.labels, strict=True)} == {
+        (7, 0),
+        (1, 1),
+    }
+    assert found.classes == ("h", "b")
+    assert found.train.array is DATA.train.array
+
+
+def test_counts_are_of_the_classes_that_are_chosen() -> None:
+    found = cut(classes=4, subset=100, validation=20, test=40)
+    assert set(Counter(found.train.labels.tolist()).values()) == {20}
+    assert set(Counter(found.validation.labels.tolist()).values()) == {5}
+    assert set(Counter(found.test.labels.tolist()).values()) == {10}
+    with pytest.raises(DataError, match=r"subset is 500; the cifar10 .* has 400 training images of these 4 classes"):
+        cut(classes=4, subset=500)
+    with pytest.raises(DataError, match=r"test is 90; the cifar10 .* has 80 test images of these 4 classes"):
+        cut(classes=4, test=90)
+
+
+def test_all_classes_by_name_are_the_whole() -> None:
+    assert parts(cut(classes=list("abcdefghij"))) == parts(cut(classes=10)) == parts(cut())
+
+
+WORDS = DataSet(
+    DATA.train, DATA.test, ("crane", "cat", "crane", *"defghij"), tuple(f"n0{label}" for label in range(10))
+)
+
+
+def test_class_may_be_named_by_its_id() -> None:
+    choice = DataChoice.model_validate({"name": "tiny-imagenet", "classes": ["n02", "cat"]})
+    found = splits(WORDS, choice, 0)
+    assert (found.classes, set(digits(found.test))) == (("crane", "cat"), {1, 2})
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (
+            ["cat", "craen"],
+            "no class 'craen' in the tiny-imagenet that is there, which has crane, .*; did you mean crane",
+        ),
+        (["cat", "crane"], "tiny-imagenet has 2 classes 'crane'; write n00 or n02"),
+        (["cat", "d", "n01"], "'n01' is 'cat' again"),
+        (11, "classes is 11; the tiny-imagenet that is there has 10 classes"),
+    ],
+)
+def test_classes_that_are_not_there_are_refused(classes: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        splits(WORDS, DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}), 0)
+
+
+def test_data_without_a_test_image_is_refused() -> None:
+    data = DataSet(DATA.train, DATA.test.take(np.array([], np.int64)), DATA.classes)
+    with pytest.raises(DataError, match="all test images are used; the cifar10 that is there has 0"):
+        splits(data, DataChoice(name="cifar10"), 0)
+
+
+@pytest.mark.parametrize(("classes", "outputs"), [(None, 200), (20, 20), (["cat", "dog", "n01"], 3), ([3, 7], 2)])
+def test_network_has_an_output_for_each_chosen_class(classes: object, outputs: int) -> None:
+    assert DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}).outputs == outputs
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
@@ -126,6 +229,11 @@ def test_more_images_than_are_there_are_refused() -> None:
         ({"name": "cifar10", "validation": True}, "valid"),
         ({"name": "cifar10", "resolution": 4}, "greater than or equal to 8"),
         ({"name": "cifar10", "colour": "grey"}, "Extra inputs"),
+        ({"name": "cifar10", "classes": 11}, "classes asks for 11; cifar10 has 10 classes"),
+        ({"name": "cifar10", "classes": 1}, "given 1; write how many classes, 2 or more, or their names"),
+        ({"name": "cifar10", "classes": True}, "given True; write how many"),
+        ({"name": "cifar10", "classes": "cat"}, "given cat; write how many"),
+        ({"name": "cifar10", "classes": ["cat"]}, r"given \['cat'\]; write how many"),
     ],
 )
 def test_impossible_choice_is_refused(section: dict[str, object], message: str) -> None:
@@ -135,6 +243,7 @@ def test_impossible_choice_is_refused(section: dict[str, object], message: str) 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_choice_knows_shape_and_classes_without_the_data(name: str) -> None:
-    choice = DataChoice(name=name, resolution=24)
-    assert choice.shape == (DATASETS[name].shape[0], 24, 24)
-    assert choice.classes == DATASETS[name].classes
+    side = DATASETS[name].shape[1] // 2
+    choice = DataChoice(name=name, resolution=side)
+    assert choice.shape == (DATASETS[name].shape[0], side, side)
+    assert choice.outputs == DATASETS[name].classes

@@ -9,8 +9,11 @@ from pydantic import ValidationError
 from snnkit.activity import Activity, LayerActivity, dense_twin, taps
 from snnkit.energy import ENERGY_MODELS, PRESETS, PRICES, Pricing, all_prices, price
 from snnkit.energy.lemaire2022 import sram_pj
+from snnkit.energy.presets import Operations
+from snnkit.families.mobilenetv2 import MobileNetV2
+from snnkit.families.mobilenetv2 import plan as plan_mobilenetv2
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
-from snnkit.plan import Conv, GlobalAverage, Plan
+from snnkit.plan import Conv, GlobalAverage, Neurons, Plan, Sum
 
 PRUNED = ("fire4", "fire6", "fire8", "fire9")  # SqueezeNet-P
 
@@ -178,6 +181,102 @@ def test_lemaire_stem_is_dense_once_and_its_current_is_kept(timesteps):
         0.1 + fifo
     )  # reads current, reads and writes potential
     assert spiking.total_mj * 1e9 == pytest.approx(dense_pj + neurons_pj)
+
+
+def priced(layer: LayerActivity, *, model: str = "lemaire2022") -> dict[str, float]:
+    """Picojoules by component, of a network that is this one layer."""
+    network = Plan((layer.op, GlobalAverage("scores", layer.name, layer.op.out_shape)), (1, 1, 1), 1)
+    parts = price(Activity(network, True, layer.timesteps, 1, (layer,)), Pricing(model=model)).parts
+    return {part: energy_mj * 1e9 for part, energy_mj in parts.items()}
+
+
+def word_pj(words: int) -> float:
+    """Of an access to a memory of up to 8 KB: half of 10 pJ there, in proportion below."""
+    return 5 * words * 4 / 8192
+
+
+def test_lemaire_sum_of_currents_reads_and_writes_each_element():
+    op = Sum("sum", ("a", "b"), (2, 4, 4), currents=True)
+    parts = priced(LayerActivity(op, 3, 3, additions=3 * 32))
+    memory = 3 * 32 * word_pj(32)
+    assert parts == pytest.approx({"operations": 3 * 32 * 0.1, "inputs": memory, "outputs": memory})
+
+
+def test_lemaire_neurons_on_a_sum_add_its_current_to_their_potentials():
+    op = Neurons("fires", "sum", (2, 4, 4))
+    parts = priced(LayerActivity(op, 3, 3, spikes_out=20, neurons=32, neuron_ops=96))
+    assert parts == pytest.approx({
+        "operations": (96 + 20) * 0.1 + 96 * 3.1, "inputs": 96 * word_pj(32), "potentials": 2 * 96 * word_pj(32),
+        "outputs": 20 * word_pj(1000),
+    })  # fmt: skip
+
+
+def test_lemaire_behind_a_real_gate_multiplies_each_spike_and_weight():
+    conv = Conv("project", "gate", (8, 2, 2), (4, 2, 2), 1, bias=False, activation=None, reads="gated")
+    parts = priced(LayerActivity(conv, 2, 2, macs=30 * 4, nonzero_macs=30 * 4, spikes_in=30))
+    updates = 2 * 16
+    assert parts == pytest.approx({
+        "operations": 120 * 3.2 + updates * 0.1, "inputs": 30 * word_pj(1000),
+        "weights": (120 + updates) * word_pj(32), "potentials": 2 * (120 + updates) * word_pj(16), "outputs": 0,
+        "addressing": 2 * 30 * 3.2 + 30 * 4 * 0.1,
+    })  # fmt: skip
+
+
+def test_lemaire_means_take_each_spike_from_the_fifo_and_add_it():
+    conv = Conv(
+        "reduce", "mean", (8, 1, 1), (2, 1, 1), 1, batchnorm=False, activation=None, reads="means", input_scale=4
+    )
+    parts = priced(LayerActivity(conv, 2, 2, dense=True, macs=2 * 16, additions=30, spikes_in=30))
+    assert parts == pytest.approx({
+        "operations": 32 * 3.2 + 30 * 0.1,
+        "inputs": 32 * word_pj(8) + 30 * (word_pj(1000) + 2 * word_pj(8)),
+        "weights": 32 * word_pj(16), "outputs": 2 * 2 * word_pj(2), "addressing": 2 * (8 + 2 + 2) * 0.1,
+    })  # fmt: skip
+
+
+def test_horowitz_prices_sums_and_means_as_accumulates():
+    op = Sum("sum", ("a", "b"), (2, 4, 4), currents=True)
+    assert priced(LayerActivity(op, 3, 3, additions=96), model="horowitz45") == pytest.approx({"macs": 0, "acs": 86.4})
+
+
+def classifier(*, dropout: float, residual: str = "currents") -> Plan:
+    design = MobileNetV2.model_validate({"head": {"width": 16, "dropout": dropout}, "residual": residual})
+    return plan_mobilenetv2(design, 10, (3, 32, 32))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_paper_s_rule_finds_the_final_average_in_front_of_the_classifier(dropout):
+    """16 channels of 4x4 enter it; the classifier reads means, so all of it is MACs."""
+    network = classifier(dropout=dropout)
+    dense = 16 * 10 + 10
+    twin = PRESETS["paper2602"](dense_twin(network))["classifier"]
+    assert twin == Operations(dense + 16 * 16, 0)
+    spiking = PRESETS["paper2602"](firing(network, 0.25, 2))["classifier"]
+    assert spiking == Operations(dense, 0.25 * 16)  # as if a mean were one spike
+    silent = PRESETS["paper2602"](firing(network, 0.0, 2))["classifier"]
+    assert silent == Operations(dense, 0)
+
+
+def test_paper_s_rule_looks_at_convolutions_alone():
+    network = classifier(dropout=0.0)
+    others = [
+        LayerActivity(op, 2, 2, additions=5.0, spikes_out=7.0)
+        for op in network.ops
+        if isinstance(op, Sum | Neurons)
+    ]  # fmt: skip
+    activity = firing(network, 0.25, 2)
+    counts = PRESETS["paper2602"](dataclasses.replace(activity, layers=(*others, *activity.layers)))
+    assert others
+    assert {counts[layer.name] for layer in others} == {Operations(0, 0)}
+
+
+def test_paper_s_rule_multiplies_behind_residual_sums_of_spikes():
+    network = classifier(dropout=0.0, residual="spikes")
+    counts = PRESETS["paper2602"](firing(network, 0.25, 1))
+    sums = [conv for conv in network.convs if conv.reads == "spikes" and conv.input_most > 1]
+    assert len(sums) > 5
+    assert {counts[conv.name].acs for conv in sums if conv.name != "classifier"} == {0}
+    assert all(counts[conv.name].acs > 0 for conv in network.convs if conv.input_most == 1 and conv.reads == "spikes")
 
 
 def test_memory_changes_the_verdict():

@@ -15,6 +15,7 @@ TORCHVISION = [
     ("shufflenet", "imagenet-1.0", "shufflenet_v2_x1_0"),
     ("mnasnet", "imagenet-0.5", "mnasnet0_5"),
     ("mnasnet", "imagenet-1.0", "mnasnet1_0"),
+    ("mobilenetv2", "imagenet-1.0", "mobilenet_v2"),
 ]
 
 
@@ -77,12 +78,13 @@ def copy(ours: Network, theirs: nn.Module) -> None:
 
 
 def check(ours: Network, theirs: nn.Module) -> None:
-    copy(ours, alive(theirs))
-    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    copy(ours.double(), alive(theirs.double()))
+    generator = torch.Generator().manual_seed(1)
+    images = 4 * torch.randn(2, 3, 224, 224, generator=generator, dtype=torch.float64)  # ReLU6 differs from ReLU there
     assert ours.plan.params == sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
     with torch.no_grad():
         logits = theirs(images)
-        torch.testing.assert_close(ours(images), logits, rtol=0, atol=1e-4)
+        torch.testing.assert_close(ours(images), logits, rtol=0, atol=1e-9)
     assert logits.std() > 0.01
 
 

@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from snnkit.builder import PlanBuilder, pooled
-from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import FIRES, GEOMETRIES, SqueezeNet, modules, plan
 from snnkit.plan import Concat, Conv, GlobalAverage, Plan, PlanError, Pool
 
@@ -203,13 +202,3 @@ def test_strip_shows_kept_removed_and_resized() -> None:
 
 def test_families_load_without_torch() -> None:
     subprocess.run([sys.executable, "-c", "import sys, snnkit.families; sys.exit('torch' in sys.modules)"], check=True)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_plans_its_default_design(name: str) -> None:
-    family = FAMILIES[name]
-    default = family.design.model_validate({})
-    assert default.family == name
-    built = family.plan(default, 10, (3, 32, 32))
-    assert built.classes == 10
-    assert all(view.state == "kept" for view in family.modules(default))

@@ -115,8 +115,8 @@ class Means(nn.Module):
 
 
 def test_normalised_pixels_have_the_stated_moments() -> None:
-    images = torch.tensor(IMAGES.images)
-    expected = (IMAGES.images / 255 - np.array([0.4, 0.6])[:, None, None]) / np.array([0.2, 0.3])[:, None, None]
+    images = torch.tensor(IMAGES.array)
+    expected = (IMAGES.array / 255 - np.array([0.4, 0.6])[:, None, None]) / np.array([0.2, 0.3])[:, None, None]
     assert normalise(images, SPLITS).numpy() == pytest.approx(expected, abs=1e-5)
     assert normalise(images, SPLITS).dtype == torch.float32
 
@@ -124,14 +124,14 @@ def test_normalised_pixels_have_the_stated_moments() -> None:
 def test_batches_come_in_order_and_lose_no_image() -> None:
     parts = list(batches(IMAGES, SPLITS, "cpu", batch=10))
     assert [len(part) for part in parts] == [10, 10, 3]
-    assert torch.equal(torch.cat(parts), normalise(torch.tensor(IMAGES.images), SPLITS))
+    assert torch.equal(torch.cat(parts), normalise(torch.tensor(IMAGES.array), SPLITS))
 
 
 @pytest.mark.parametrize("batch", [1, 10, 23, 100])
 def test_evaluation_does_not_depend_on_the_batch(batch: int) -> None:
     network = Means()
     found = evaluate(network, IMAGES, SPLITS, device="cpu", batch=batch)
-    scores = normalise(torch.tensor(IMAGES.images), SPLITS).mean((1, 2))[:, :3]
+    scores = normalise(torch.tensor(IMAGES.array), SPLITS).mean((1, 2))[:, :3]
     predicted = scores.argmax(1).numpy()
     assert (found.correct, found.count) == ((predicted == IMAGES.labels).sum(), 23)
     assert found.accuracy == found.correct / 23
