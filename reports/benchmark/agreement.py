@@ -104,7 +104,7 @@ def _cause(group: Group, point: Published) -> str:
         return ""
     counted = [("MACs", group.mean(macs(preset)), point.macs), ("ACs", group.mean(acs(preset)), point.acs)]
     parts = [
-        f"{name} {'agree' if _close(mine, there) else f'{mine / there:.2g} times'}"
+        f"{name} {'agree' if _close(mine, there) else f'{mine / there:.3g} times'}"
         for name, mine, there in counted
         if mine is not None and there
     ]

@@ -179,6 +179,7 @@ def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document
                 candidate.plan()
             except PlanError as error:
                 yield _problem(document, ("networks", label), f"does not build on {data}: {error}")
+                continue
             if (other := first.setdefault(candidate.key, label)) != label:
                 yield _problem(document, ("networks", label), f"equal to {other}; remove one of the two")
 

@@ -151,3 +151,12 @@ def test_profile_replaces_leaves_on_its_device() -> None:
 )
 def test_bad_override_is_refused(path: str, value: str, says: str) -> None:
     assert says in error_of(TINY, overrides={path: value})
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_shipped_networks_have_the_published_sizes(file: Path) -> None:
+    benchmark = load_benchmark(file)
+    for point in benchmark.published:
+        if point.params is not None and point.network != "SqueezeNet-P":  # whose published count is not its own
+            own = benchmark.candidates[point.data][point.network].static()["params"]
+            assert own == pytest.approx(point.params, rel=0.01)
