@@ -8,18 +8,18 @@ every script but this one.
 import base64
 import hashlib
 from html import escape
-from importlib.resources import files
 from itertools import groupby
 from string import Template
 
 from .front import finished, status_summary
+from .html_text import asset, table
 from .hypervolume import hypervolume_over_time
 from .payload import payload, prices_of
 from .prices import describe
 from .record import Status, StudyRecord, TrialRecord
 from .reproduce import circumstances
 from .sentences import ACCURACY_NOTE, findings, summary
-from .tables import Table, published_table
+from .tables import published_table
 from .wording import COUNTS, amount, axis, count, duration, label
 
 SCRIPTS = ("dom.js", "axes.js", "plot.js", "table.js", "charts.js", "detail.js", "page.js")
@@ -45,11 +45,11 @@ COUNTS_NOTE = (
 
 def page(study: StudyRecord) -> str:
     """The whole page. Every text of the study is escaped."""
-    script = "\n".join(["(() => {", '"use strict";', *map(_read, SCRIPTS), "})();"])
-    return Template(_read("page.html")).substitute(
+    script = "\n".join(["(() => {", '"use strict";', *map(asset, SCRIPTS), "})();"])
+    return Template(asset("page.html")).substitute(
         title=escape(study.header.name),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        css=_read("page.css"),
+        css=asset("page.css"),
         summary=escape(summary(study)),
         accuracy_note=escape(ACCURACY_NOTE),
         figures=_key_figures(study),
@@ -57,10 +57,6 @@ def page(study: StudyRecord) -> str:
         data=payload(study),
         script=script,
     )
-
-
-def _read(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _sections(study: StudyRecord) -> list[str]:
@@ -101,7 +97,7 @@ def _workspace(study: StudyRecord) -> str:
         return '<section><p class="empty">No trial is complete yet, so there is no front to show.</p></section>'
     progress = hypervolume_over_time(study)
     note = f"Not drawn: {progress}." if isinstance(progress, str) else BOX_NOTE.format(box=progress.box)
-    return Template(_read("workspace.html")).substitute(hypervolume_note=escape(note))
+    return Template(asset("workspace.html")).substitute(hypervolume_note=escape(note))
 
 
 def _published(study: StudyRecord) -> str:
@@ -111,8 +107,8 @@ def _published(study: StudyRecord) -> str:
         "As published: test accuracy, energy priced as stated, parameters. A candidate dominates a point when it is "
         "nowhere worse and somewhere better: test accuracy, energy by the point's own price, parameters."
     )
-    table = _table(published_table(study), "Published points")
-    return f'<section><h2>Published points</h2><p class="note">{note}</p>{table}</section>'
+    points = table(published_table(study), "Published points")
+    return f'<section><h2>Published points</h2><p class="note">{note}</p>{points}</section>'
 
 
 def _without_result(study: StudyRecord) -> str:
@@ -166,16 +162,4 @@ def _study(study: StudyRecord) -> str:
         f'<section><h2>The study</h2><dl class="rules">{rows}</dl>'
         f"<details><summary>The space as launched: space.yaml, {count(len(header.dials), 'dial')}</summary>"
         f"<pre tabindex=0>{escape(header.space_yaml)}</pre></details></section>"
-    )
-
-
-def _table(table: Table, name: str) -> str:
-    def row(cells: tuple[str, ...], tag: str) -> str:
-        kinds = [' class="n"' if n else "" for n in table.numeric]
-        return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
-
-    body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in table.rows)
-    return (
-        f'<div class="box" tabindex="0" role="region" aria-label="{escape(name)}"><table><thead>'
-        f"<tr>{row(table.columns, 'th')}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -20,6 +20,13 @@ PRICES = {
     ),
 }
 
+IN_SHORT = {"horowitz45/paper2602": "one time step's worth whatever T is, BatchNorm and biases counted"}
+
+
+def in_short(price: str) -> str:
+    """What of a price's rule a comparison must not forget, to be put behind its name; nothing where that is nothing."""
+    return f" ({IN_SHORT[price]})" if price in IN_SHORT else ""
+
 
 def describe(price: str) -> str:
     """The rule of a price; a price that is not known here says so."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2  # 2: operations by preset, MACs on what is not zero
 
 Leaf = bool | int | float | str
 Status = Literal["complete", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
@@ -53,6 +53,13 @@ class EpochRecord(Record):
     wall_s: float
 
 
+class Operations(Record):
+    """Of a whole network and one inference, as a counting preset counts them."""
+
+    macs: float
+    acs: float
+
+
 class Metrics(Record):
     """What was measured. Ratios are 0..1. Energy is keyed ``model/preset``: ``horowitz45/exact``,
     ``horowitz45/paper2602``, ``lemaire2022/exact``; counts and energy are per inference on validation images."""
@@ -69,6 +76,8 @@ class Metrics(Record):
     timesteps: int
     energy_mj: dict[str, float]
     twin_energy_mj: dict[str, float]  # the same network with ReLU, dense multiply-accumulates, same keys
+    operations: dict[str, Operations] = Field(default_factory=dict)  # by preset: exact (macs, acs above), paper2602
+    nonzero_macs: float | None = None  # those of macs whose input is not zero; in a CNN twin ReLU makes zeros
 
 
 class TrialRecord(Record):

@@ -4,22 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .findings import compare_references
 from .front import finished, front_trials, trial_ranks
-from .record import Leaf, StudyRecord, TrialRecord
+from .record import StudyRecord, TrialRecord
+from .table import Table, csv_cell
 from .wording import amount, axis, candidate, ratio
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text cells by row; ``numeric`` says which columns are aligned to the right."""
-
-    columns: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def candidates_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Table:
@@ -70,23 +61,14 @@ def front_csv(study: StudyRecord) -> str:
     dials = list(dict.fromkeys([*study.header.dials, *(path for t in trials for path in t.params)]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(_cell, ["number", "name", *objectives, *measures, *dials]))
+    writer.writerow(map(csv_cell, ["number", "name", *objectives, *measures, *dials]))
     for t in trials:
         assert t.metrics is not None
         measured = [t.metrics.test_accuracy, t.metrics.test_f1, t.metrics.firing_rate]
         energies = [t.metrics.energy_mj.get(price, "") for price in prices]
         row = [t.number, t.name or "", *(t.values[o] for o in objectives), *measured, *energies]
-        writer.writerow(map(_cell, [*row, *(t.params.get(path, "") for path in dials)]))
+        writer.writerow(map(csv_cell, [*row, *(t.params.get(path, "") for path in dials)]))
     return text.getvalue()
-
-
-def _cell(value: Leaf) -> Leaf:
-    """Text on one line, with an apostrophe before what a spreadsheet would take for a formula and run; whole numbers
-    without a point."""
-    if isinstance(value, str):
-        line = " ".join(value.split())
-        return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def front_json(study: StudyRecord) -> str:

@@ -45,6 +45,11 @@ def ratio(value: float) -> str:
     return f"{value:.3f}"
 
 
+def times(value: float) -> str:
+    """A factor: ``15.2``, ``0.86``."""
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
 def amount(name: str, value: float) -> str:
     """A value of the objective or measure ``name``, without its unit."""
     return ratio(value) if name in RATIOS else number(value)

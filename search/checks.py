@@ -230,6 +230,9 @@ ALL_SECTIONS = ("study", *SECTIONS, "candidates", "reference", "profiles")
 
 def section_problems(document: Document) -> Iterator[Problem]:
     """Top-level keys that are no sections."""
+    if "benchmark" in document.tree and "study" not in document.tree:
+        yield Problem(document.place(("benchmark",)), "benchmark", "no space; train it with: snnsearch bench")
+        return
     for key in document.tree:
         if key not in ALL_SECTIONS:
             text = f"unknown section; allowed are {listed(ALL_SECTIONS)}{nearest(key, ALL_SECTIONS)}"

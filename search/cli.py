@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import webbrowser
 from dataclasses import asdict
@@ -15,10 +16,12 @@ from rich.text import Text
 from search import durations
 from search.cli_options import (
     Address,
+    BenchmarkFile,
     DataRoot,
     Device,
     ExecutorName,
     Json,
+    RunName,
     Runs,
     Sets,
     SpaceFile,
@@ -52,7 +55,7 @@ err = Console(stderr=True)
 def main() -> None:
     """Entry point: runs the command and turns expected errors into messages and exit codes."""
     try:
-        app()
+        app(prog_name="snnsearch")
     except Exception as error:
         if "--debug" in sys.argv or not _expected(error):
             raise
@@ -134,56 +137,87 @@ def resume(
 
 
 @app.command()
+def bench(
+    file: BenchmarkFile,
+    name: Annotated[str | None, typer.Option(help="Name of the benchmark, if not the file's.")] = None,
+    runs: Runs = Path("runs"),
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+) -> None:
+    """Train networks on data sets, as SNN and as CNN twin, with several seeds; go on with it where it was left."""
+    from search.benchmark import show, source
+    from search.benchmark import start as starting
+
+    chosen = _device(device)
+    overrides = _overrides(sets)
+    if name is not None:
+        overrides["benchmark.name"] = name
+    benchmark = source.load_benchmark(file, overrides=overrides, device=chosen)
+    if dry_run:
+        out.print(starting.preview(benchmark), highlight=False)
+        return
+    options = _options(runs, None, None, time, workers, executor, address, chosen, data)
+    command = _typed(file, name, chosen, sets)
+    record = starting.start(benchmark, options, out, command)
+    out.print(show.ending(record, runs / record.header.name, command))
+    if not any(trial.status == "complete" for trial in record.trials):
+        raise typer.Exit(1)
+
+
+@app.command()
 def status(
     study: Annotated[
-        str | None, typer.Argument(help="Name of a study; all of them if left out.", metavar="[STUDY]")
+        str | None, typer.Argument(help="Name of a study or benchmark; all if left out.", metavar="[NAME]")
     ] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """How far a study is, from its database alone; does not disturb a running one."""
-    from reports.errors import LedgerError
-    from reports.front import status_summary
-    from reports.ledger import list_studies
-    from search import views
+    """How far a study or a benchmark is, from what is stored alone; does not disturb a running one."""
+    from search import status as states
 
-    names = [study] if study else [path.name for path in list_studies(runs)]
-    summaries = []
-    for name in names:
-        try:
-            summaries.append(status_summary(_read(name, runs, storage)))
-        except LedgerError as error:
-            if study:
-                raise
-            err.print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)  # the others are shown
+    found = states.one(study, runs, storage) if study else states.every(runs, storage)
+    for line in found.unread:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        _print_json(summaries[0].to_dict() if study else [summary.to_dict() for summary in summaries])
-    elif not names:
+        _print_json(found.to_json()[0] if study else found.to_json())
+    elif not found.to_json() and not found.unread:
         out.print(f"no studies in {runs}; start one: snnsearch launch spaces/smoke.yaml")
     else:
-        out.print(views.status_view(summaries[0]) if study else views.status_table(summaries))
+        out.print(found.view(alone=study is not None))
 
 
 @app.command()
 def report(
-    study: StudyName,
+    study: RunName,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write report.html, report.md, front.csv and front.json of a study, finished or not."""
+    """Write the report of a study (report.html, report.md, front.csv, front.json) or of a benchmark (benchmark.html,
+    benchmark.md, benchmark.csv), finished or not."""
+    from reports.benchmark.ledger import is_benchmark, read_benchmark
+    from reports.benchmark.write import write_benchmark
     from reports.write import write_report
 
-    paths = write_report(_read(study, runs, storage), runs / study)
+    if storage is None and is_benchmark(runs / study):
+        paths = write_benchmark(read_benchmark(runs / study), runs / study)
+    else:
+        paths = write_report(_read(study, runs, storage), runs / study)
     if as_json:
         _print_json([str(path) for path in paths])
     else:
         for path in paths:
             out.print(str(path), highlight=False, soft_wrap=True)
     if show:
-        webbrowser.open((runs / study / "report.html").resolve().as_uri())
+        webbrowser.open(paths[0].resolve().as_uri())
 
 
 @app.command()
@@ -226,7 +260,7 @@ def validate(
 
 @data_app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="cifar10, cifar100, fashion-mnist …", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="cifar10, cifar100, tiny-imagenet, nmnist …", metavar="NAME")],
     data: DataRoot = None,
 ) -> None:
     """Fetch a data set, verify it, and say where it is."""
@@ -280,6 +314,12 @@ def _device(asked: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
     return found
 
 
+def _typed(file: Path, name: str | None, device: str, sets: list[str] | None) -> str:
+    """The command that does the same again: what decides about the trainings, without folders and budgets."""
+    words = ["snnsearch", "bench", str(file), *(("--name", name) if name else ()), "--device", device]
+    return shlex.join([*words, *(word for item in sets or [] for word in ("--set", item))])
+
+
 def _overrides(sets: list[str] | None) -> dict[str, str]:
     found = {}
     for item in sets or []:
@@ -291,9 +331,12 @@ def _overrides(sets: list[str] | None) -> dict[str, str]:
 
 
 def _read(name: str, runs: Path, storage: str | None) -> "StudyRecord":
-    from reports.ledger import load_study_folder, read_study
+    from reports.benchmark.ledger import is_benchmark
+    from search import status as states
 
-    return read_study(storage, name) if storage else load_study_folder(runs / name)
+    if storage is None and is_benchmark(runs / name):
+        raise InputError(f"{name!r} is a benchmark, not a study; what it holds is told by: snnsearch report {name}")
+    return states.study(name, runs, storage)
 
 
 def _print_json(value: object) -> None:

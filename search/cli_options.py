@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 SpaceFile = Annotated[Path, typer.Argument(help="A space file, as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")]
+BenchmarkFile = Annotated[Path, typer.Argument(help="A benchmark file, as spaces/benchmark.yaml.", metavar="FILE.yaml")]
 StudyName = Annotated[str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY")]
+RunName = Annotated[str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME")]
 Runs = Annotated[Path, typer.Option("--runs", envvar="SNNSEARCH_RUNS", help="Folder of all studies.", metavar="DIR")]
 Storage = Annotated[
     str | None,

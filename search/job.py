@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from reports.files import replace_text
 from reports.record import Leaf, ModuleState, Status, TrialRecord
+from reports.results import RESULT
 from search.candidate import Candidate
 from snnkit.values import Value
 
-RESULT = "result.json"
+STARTS = "starts.json"  # how often a trial was started, beside its result
 
 
 class Job(Value):
@@ -23,6 +21,7 @@ class Job(Value):
     static: dict[str, int]
     folder: Path  # runs/<study>/trials/<number>
     seed: int
+    twin: bool = False  # trained as the CNN twin: ReLU in place of neurons, one pass in place of time steps
 
 
 class Placement(Value):
@@ -44,14 +43,7 @@ def outline(
     )  # fmt: skip
 
 
-def read_result(folder: Path) -> TrialRecord | None:
-    """What a worker left behind; None where it left nothing readable."""
-    try:
-        return TrialRecord.model_validate_json((folder / RESULT).read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
-def write_result(folder: Path, record: TrialRecord) -> None:
-    """Replace ``result.json`` as a whole or not at all."""
-    replace_text(folder / RESULT, record.model_dump_json(indent=1))
+def forget(folder: Path) -> None:
+    """Make room for another try of a trial that failed. Raises OSError."""
+    for name in (RESULT, STARTS):
+        (folder / name).unlink(missing_ok=True)

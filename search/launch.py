@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from reports.benchmark.ledger import is_benchmark
 from reports.files import replace_text
 from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
 from reports.record import ObjectiveRecord, StudyHeader, StudyRecord, TrialRecord
@@ -18,12 +19,13 @@ from search.executors import Crew
 from search.job import Placement
 from search.lease import Lease
 from search.progress import TRAINED
-from search.runner import Budget, Driver
-from search.screen import watching
+from search.runner import Budget, Driver, Work
+from search.screen import Show, StudyShow, watching
 from search.space import Space, load_space
 from search.storage import checked
 from search.study import Study
 from snnkit.data import data_root, load, splits, status
+from snnkit.recipe import Recipe
 
 SPACE = "space.yaml"
 
@@ -47,13 +49,14 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     """A new study. Raises InputError where one of that name exists."""
     name = space.study.name
     folder = options.runs / name
+    _check_no_benchmark(folder, "Call the study something else: --name NAME")
     url = _url(folder, options)
-    _make(folder)
+    make_folder(folder)
     with Lease(folder, name, url):
-        _announce_fetching(space.base.data.name, options, console)
+        announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
         opened = study.create(header, space, folder, url)
-        _write(folder / SPACE, header.space_yaml)
+        write_text(folder / SPACE, header.space_yaml)
         return _drive(opened, options, _budget(space, options), (), console)
 
 
@@ -64,6 +67,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
     Raises InputError where there is no such study, or where its space.yaml was edited.
     """
     folder = options.runs / name
+    _check_no_benchmark(folder, f"Go on with it: snnsearch bench {folder / 'benchmark.yaml'}")
     url = _url(folder, options)
     _check_there(folder, options)
     with Lease(folder, name, url):
@@ -155,15 +159,24 @@ def _drive(
     header = opened.header
     crew = crew_of(options, opened.folder)
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
-    execute = executors.load(options.executor)
-    with watching(console, header.name) as watch:
-        driver = Driver(opened, budget, over, watch)
+    drive(opened, StudyShow(header), console, budget=budget, over=over, crew=crew, executor=options.executor)
+    return _reported(opened, options)
+
+
+def drive(
+    work: Work, show: Show, console: Console, *,
+    budget: Budget, over: tuple[TrialRecord, ...], crew: Crew, executor: str,
+) -> None:  # fmt: skip
+    """Hand out ``work`` until it is done, the budget is used up or somebody stops it; ``over`` are the trials that
+    earlier runs have finished. Raises RunError where it cannot go on."""
+    execute = executors.load(executor)
+    with watching(console, show) as watch:
+        driver = Driver(work, budget, over, watch)
         # a second Ctrl-C ends the execution at once, and goes on to the report all the same
         with driver.interruptible(), contextlib.suppress(KeyboardInterrupt):
             execute(driver, crew)
     if driver.failure is not None:
         raise driver.failure
-    return _reported(opened, options)
 
 
 def _reported(opened: Study, options: Options) -> StudyRecord:
@@ -197,19 +210,19 @@ def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) 
 
 def _training(space: Space) -> str:
     """How a candidate is trained; what is a dial is said to be one."""
-    train = space.base.train
     open_leaves = {dial.path for dial in space.dials}
-    parts = [
-        f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in open_leaves else "T a dial",
-        f"{train.epochs} epochs",
-        f"batch {train.batch}",
-        f"{train.optimizer} with lr {train.lr:g}, {train.schedule}",
-        f"augmentation {train.augment}",
-    ]
-    return ", ".join(parts)
+    steps = f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in open_leaves else "T a dial"
+    return f"{steps}, {recipe_text(space.base.train)}"
 
 
-def _announce_fetching(name: str, options: Options, console: Console) -> None:
+def recipe_text(train: Recipe) -> str:
+    """``3 epochs, batch 64, adamw with lr 0.002, onecycle, augmentation none``."""
+    optimizer = f"{train.optimizer} with lr {train.lr:g}, {train.schedule}"
+    return f"{train.epochs} epochs, batch {train.batch}, {optimizer}, augmentation {train.augment}"
+
+
+def announce_fetching(name: str, options: Options, console: Console) -> None:
+    """Say that a data set is about to be fetched, where it is not here."""
     if not status(name, options.data_root).there:
         console.print(f"fetching  {name} into {data_root(options.data_root)} …", highlight=False, soft_wrap=True)
 
@@ -218,11 +231,17 @@ def _url(folder: Path, options: Options) -> str:
     return checked(options.storage) if options.storage else sqlite_url(folder / DATABASE)
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """``folder`` with a place for its trials. Raises InputError."""
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}. Choose another folder: --runs DIR") from error
+
+
+def _check_no_benchmark(folder: Path, remedy: str) -> None:
+    if is_benchmark(folder):
+        raise InputError(f"{folder} holds a benchmark, not a study. {remedy}")
 
 
 def _check_there(folder: Path, options: Options) -> None:
@@ -239,7 +258,7 @@ def _check_there(folder: Path, options: Options) -> None:
 def _check_unedited(path: Path, header: StudyHeader) -> None:
     """A study keeps the space it was launched with; an edit that had no effect would mislead."""
     if not path.exists():
-        _write(path, header.space_yaml)
+        write_text(path, header.space_yaml)
         return
     try:
         same = load_space(path).hash == header.space_hash
@@ -252,7 +271,8 @@ def _check_unedited(path: Path, header: StudyHeader) -> None:
         )
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` as a whole. Raises InputError."""
     try:
         replace_text(path, text)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One driver per study: a lock that the operating system or the database drops by itself when its holder dies."""
+"""One driver per study or benchmark: a lock that the system or the database drops by itself when its holder dies."""
 
 import fcntl
 import hashlib
@@ -81,6 +81,6 @@ def _lock_database(storage: str, study: str) -> Connection:
 
 def _taken(study: str, holder: str) -> InputError:
     return InputError(
-        f"study {study!r} is being driven already, by {holder}. One driver at a time may run a study: wait for it, "
-        f"end it with Ctrl-C, or look on with: snnsearch status {study}"
+        f"{study!r} is being driven already, by {holder}. One driver at a time may run it: wait for that one, end it "
+        f"with Ctrl-C, or look on with: snnsearch status {study}"
     )

@@ -1,10 +1,8 @@
-"""What a launch has done so far, as the screen shows it: a value that the driver replaces at every event."""
+"""What a run has done so far, as the screen shows it: a value that the driver replaces at every event."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
-from reports.front import StatusSummary, status_summary
-from reports.record import EpochRecord, StudyHeader, StudyRecord, TrialRecord
+from reports.record import EpochRecord, TrialRecord
 
 TRAINED = ("complete", "stopped", "failed")
 
@@ -20,9 +18,8 @@ class Running:
 
 @dataclass(frozen=True)
 class Progress:
-    """All finished trials of the study, and those that run now."""
+    """All finished trials, those of earlier runs included, and those that run now."""
 
-    header: StudyHeader
     finished: tuple[TrialRecord, ...] = ()
     running: dict[int, Running] = field(default_factory=dict)
     started_at: float = 0.0
@@ -39,11 +36,6 @@ class Progress:
     def ended(self, record: TrialRecord) -> "Progress":
         running = {number: trial for number, trial in self.running.items() if number != record.number}
         return replace(self, finished=(*self.finished, record), running=running)
-
-    @cached_property
-    def summary(self) -> StatusSummary:
-        """Counts, front and best of the finished trials; derived once an event, not once a redraw."""
-        return status_summary(StudyRecord(header=self.header, trials=self.finished))
 
     def count(self, *statuses: str) -> int:
         return sum(record.status in statuses for record in self.finished)

@@ -1,4 +1,4 @@
-"""The loop of a launch or a resume: hands jobs to an executor within the budget, and stores what comes back."""
+"""The loop of every run: hands jobs to an executor within the budget, and has what comes back stored."""
 
 import signal
 import statistics
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
+from typing import Protocol
 
 from reports.record import EpochRecord, TrialRecord
 from search.errors import InputError
 from search.job import Job
 from search.progress import TRAINED, Progress, Running
 from search.storage import StorageError
-from search.study import Study
 
 OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
 FAILURES = 3  # equal ones in a row, after which the cause is not the candidate: a full disk, a missing file
@@ -24,27 +24,47 @@ class RunError(InputError):
     """The run cannot go on until a person puts something right."""
 
 
+class Work(Protocol):
+    """What a Driver draws jobs from and hands their records to: a study, a benchmark."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a trial that an earlier driver left is still to be taken up."""
+
+    def next(self, told: Callable[[TrialRecord], None]) -> Job | None:
+        """The next job; None where there is none. What is not worth training is recorded and passed to ``told``."""
+
+    def finish(self, record: TrialRecord) -> TrialRecord:
+        """Store ``record``, and return it as stored. Raises StorageError."""
+
+    def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
+        """Store that no worker will finish the trial, and return its record. Raises StorageError."""
+
+    def remedy(self, number: int) -> str:
+        """How to look at a trial that failed, and how to go on when its cause is gone."""
+
+
 @dataclass(frozen=True)
 class Budget:
-    """What this run may use: trials of the study in all, seconds of this run. None is no bound."""
+    """What this run may use: trials in all, those of earlier runs included; seconds of this run. None: no bound."""
 
     trials: int | None
     seconds: float | None
 
 
 class Driver:
-    """The Source that executors draw from: a Study within a Budget. One thread calls it."""
+    """The Source that executors draw from: some Work within a Budget. One thread calls it."""
 
     def __init__(
         self,
-        study: Study,
+        work: Work,
         budget: Budget,
         finished: tuple[TrialRecord, ...],
         watch: Callable[[Progress, TrialRecord | None], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         now = clock()
-        self._study = study
+        self._work = work
         self._budget = budget
         self._watch = watch
         self._clock = clock
@@ -52,7 +72,6 @@ class Driver:
         self._deadline = None if budget.seconds is None else now + budget.seconds
         self.failure: InputError | None = None
         self.progress = Progress(
-            header=study.header,
             finished=finished,
             started_at=now,
             deadline=self._deadline,
@@ -65,7 +84,7 @@ class Driver:
         if self._stop.is_set() or not self._affordable():
             return None
         with self._stop_on_storage_error():
-            job = self._study.next(self._told)
+            job = self._work.next(self._told)
             if job is not None:
                 epochs = job.candidate.train.epochs
                 self.progress = self.progress.started(Running(job.number, job.name, self._clock(), epochs))
@@ -79,11 +98,11 @@ class Driver:
 
     def finished(self, record: TrialRecord) -> None:
         with self._stop_on_storage_error():
-            self._told(self._study.finish(record))
+            self._told(self._work.finish(record))
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
         with self._stop_on_storage_error():
-            self._told(self._study.lost(number, reason, traceback))
+            self._told(self._work.lost(number, reason, traceback))
 
     def stopping(self) -> bool:
         if self._deadline is not None and self._budget.seconds is not None:
@@ -117,17 +136,16 @@ class Driver:
         self._watch(self.progress, record)
         last = [r for r in self.progress.finished if r.status in TRAINED][-FAILURES:]
         if len(last) == FAILURES and all(r.status == "failed" and r.reason == record.reason for r in last):
-            name = self._study.header.name
             self.failure = RunError(
-                f"{FAILURES} trials in a row failed: {record.reason}. Stopped, for the next would fail too; see: "
-                f"snnsearch show {name} {record.number}; when it is put right: snnsearch resume {name}"
+                f"{FAILURES} trials in a row failed: {record.reason}. Stopped, for the next would fail too; "
+                f"{self._work.remedy(record.number)}"
             )
             self._stop.set()
 
     def _affordable(self) -> bool:
         """Whether one more trial fits: by count, and half of it by time, going by the median so far."""
         taken = self.progress.trained + len(self.progress.running)
-        if self._study.interrupted:
+        if self._work.interrupted:
             return True  # what was begun is finished, whatever was asked for on top
         if self._budget.trials is not None and taken >= self._budget.trials:
             return False

@@ -1,8 +1,9 @@
-"""What a person sees while a study runs: a live panel on a terminal, a line per finished trial elsewhere."""
+"""What a person sees while trials run: a live panel on a terminal, a line per finished trial elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -10,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from reports.record import TrialRecord
+from reports.front import StatusSummary, status_summary
+from reports.record import StudyHeader, StudyRecord, TrialRecord
 from reports.wording import duration
 from search.progress import Progress, Running
 from search.views import figure
@@ -18,63 +20,102 @@ from search.views import figure
 Watch = Callable[[Progress, TrialRecord | None], None]
 
 
+class Show(Protocol):
+    """What is told of finished trials: asked at every event, not at every redraw."""
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """What is run, and its name: ``("study", "squeezenet-prune")``."""
+
+    def line(self, record: TrialRecord, finished: tuple[TrialRecord, ...]) -> Text:
+        """The trial that has just ended."""
+
+    def rows(self, finished: tuple[TrialRecord, ...]) -> list[tuple[str, str]]:
+        """What the panel says of all finished trials, beside their number."""
+
+
 @contextmanager
-def watching(console: Console, title: str) -> Iterator[Watch]:
+def watching(console: Console, show: Show) -> Iterator[Watch]:
     """A function to be called at every event; it draws until the block ends."""
     if not console.is_terminal:
-        yield lambda progress, record: _line(console, progress, record)
+        yield lambda progress, record: _line(console, show, progress, record)
         return
-    panel = _Panel(title)
+    panel = _Panel(show)
     with Live(panel, console=console, refresh_per_second=2, transient=True):
 
         def watch(progress: Progress, record: TrialRecord | None) -> None:
-            panel.progress = progress
-            _line(console, progress, record)
+            panel.update(progress)
+            _line(console, show, progress, record)
 
         yield watch
 
 
-def _line(console: Console, progress: Progress, record: TrialRecord | None) -> None:
+def _line(console: Console, show: Show, progress: Progress, record: TrialRecord | None) -> None:
     if record is not None:
-        console.print(trial_line(progress, record), highlight=False, soft_wrap=True)
+        console.print(show.line(record, progress.finished), highlight=False, soft_wrap=True)
 
 
-def trial_line(progress: Progress, record: TrialRecord) -> Text:
-    """One finished trial: its number, name, objectives or reason, and whether it is on the front."""
-    text = Text(f"  trial {record.number:<3} ")
-    text.append(f"{record.name or '':<13.13} ", style="bold")
-    if record.status != "complete":
-        text.append(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
+class StudyShow:
+    """A study: the best of each objective, and who is on the front."""
+
+    def __init__(self, header: StudyHeader) -> None:
+        self._header = header
+        self.title = ("study", header.name)
+
+    def line(self, record: TrialRecord, finished: tuple[TrialRecord, ...]) -> Text:
+        """Number, name, objectives or reason, and whether it is on the front."""
+        text = Text(f"  trial {record.number:<3} ")
+        text.append(f"{record.name or '':<13.13} ", style="bold")
+        if record.status != "complete":
+            return text.append_text(unfinished(record))
+        text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
+        text.append(f"  in {duration(record.wall_s)}", style="dim")
+        if record.number in self._summary(finished).front:
+            text.append("  on the front", style="green")
         return text
-    text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
-    text.append(f"  in {duration(record.wall_s)}", style="dim")
-    if record.number in progress.summary.front:
-        text.append("  on the front", style="green")
-    return text
+
+    def rows(self, finished: tuple[TrialRecord, ...]) -> list[tuple[str, str]]:
+        summary = self._summary(finished)
+        best = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in summary.best]
+        return [("best", " · ".join(best) or "none yet"), ("front", f"{len(summary.front)} candidates")]
+
+    def _summary(self, finished: tuple[TrialRecord, ...]) -> StatusSummary:
+        return status_summary(StudyRecord(header=self._header, trials=finished))
+
+
+def unfinished(record: TrialRecord) -> Text:
+    """Why a trial has no result."""
+    return Text(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
 
 
 class _Panel:
     """Drawn anew by `Live` twice a second from the latest progress."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self.progress: Progress | None = None
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._progress: Progress | None = None
+        self._rows: list[tuple[str, str]] = []
+
+    def update(self, progress: Progress) -> None:
+        if self._progress is None or self._progress.finished is not progress.finished:
+            self._rows = self._show.rows(progress.finished)
+        self._progress = progress
 
     def __rich__(self) -> RenderableType:
-        if self.progress is None:
-            return Text(f"{self._title}: starting workers …", style="dim")
-        return panel(self._title, self.progress, time.monotonic())
+        if self._progress is None:
+            return Text(f"{self._show.title[1]}: starting workers …", style="dim")
+        return panel(self._show.title, self._progress, self._rows, time.monotonic())
 
 
-def panel(title: str, progress: Progress, now: float) -> RenderableType:
-    """Trials done and running, best so far, front size, time left."""
+def panel(title: tuple[str, str], progress: Progress, rows: list[tuple[str, str]], now: float) -> RenderableType:
+    """Trials done and running, what is told of them, time left."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", min_width=8)
     grid.add_column(overflow="fold")
-    grid.add_row("study", Text(title, style="bold"))
+    grid.add_row(title[0], Text(title[1], style="bold"))
     grid.add_row("trials", _counts(progress))
-    grid.add_row("best", _best(progress))
-    grid.add_row("front", f"{len(progress.summary.front)} candidates")
+    for label, text in rows:
+        grid.add_row(label, text)
     for trial in progress.running.values():
         grid.add_row("running", _running(trial, now))
     if progress.stopping:
@@ -88,11 +129,6 @@ def _counts(progress: Progress) -> str:
         if count := progress.count(status):
             parts.append(f"{count} {status}")
     return " · ".join(parts) + (f" · {progress.trials} wanted" if progress.trials else "")
-
-
-def _best(progress: Progress) -> str:
-    found = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in progress.summary.best]
-    return " · ".join(found) or "none yet"
 
 
 def _running(trial: Running, now: float) -> str:

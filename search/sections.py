@@ -22,16 +22,16 @@ LIMITED = ("params", "dense_macs")  # known before training, so that a bound on 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 
 
-def _study_name(name: str) -> str:
+def folder_name(name: str) -> str:
+    """``name`` where it can be that of a folder below runs/; ValueError says what to write."""
     if not _NAME.fullmatch(name):
         fixed = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
-        raise ValueError(
-            f"given {name!r}; a study's name has a-z, 0-9 and '-', 64 at most; write {fixed or 'my-study'}"
-        )
+        raise ValueError(f"given {name!r}; a name has a-z, 0-9 and '-', 64 at most; write {fixed or 'my-study'}")
     return name
 
 
-def _span(given: object) -> object:
+def span(given: object) -> object:
+    """A span of time as written, or None; ValueError says what is allowed."""
     if given is not None:
         durations.parse(str(given))
     return given
@@ -74,7 +74,7 @@ class Budget(Value):
     """When a study ends: after so many trained candidates, or after a time, whichever comes first."""
 
     trials: int | None = Field(None, ge=1, le=1_000_000)
-    time: Annotated[str | None, BeforeValidator(_span)] = None  # "20m"
+    time: Annotated[str | None, BeforeValidator(span)] = None  # "20m"
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Self:
@@ -90,7 +90,7 @@ class Budget(Value):
 class StudySection(Value):
     """Name, seed, sampler, budget, objectives with their directions, and hard constraints: {params: {max: 800_000}}."""
 
-    name: Annotated[str, AfterValidator(_study_name)] = Field(examples=["my-study"])
+    name: Annotated[str, AfterValidator(folder_name)] = Field(examples=["my-study"])
     seed: int = Field(0, ge=0, lt=2**31)
     sampler: Sampler = "auto"
     budget: Budget = Field(examples=["{time: 20m} or {trials: 50}"])

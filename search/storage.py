@@ -13,7 +13,7 @@ from search.errors import InputError
 
 
 class StorageError(InputError):
-    """The study's database cannot be read or written; what was trained is safe in the trial's folder."""
+    """What was trained cannot be stored where it belongs; nothing of it is lost."""
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
 from reports.record import Leaf, ModuleState, StudyHeader, TrialRecord
+from reports.results import read_result
 from search.errors import InputError
-from search.job import Job, outline, read_result
+from search.job import Job, outline
 from search.objectives import OBJECTIVES
 from search.samplers import StatelessSampler, choose
 from search.space import Space
@@ -128,6 +129,11 @@ class Study:
         """A trial that no worker will finish: recorded as failed, with the reason."""
         job = self._job(self._live[number], self._live[number].params)
         return self.finish(outline(job, status="failed", reason=reason, traceback=traceback))
+
+    def remedy(self, number: int) -> str:
+        """How to look at a trial that failed, and how to go on when its cause is gone."""
+        name = self.header.name
+        return f"see: snnsearch show {name} {number}; when it is put right: snnsearch resume {name}"
 
     def trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,12 +17,14 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from reports.record import EpochRecord, LayerRecord, Metrics, TrialRecord
-from search.job import Job, Placement, outline, read_result, write_result
+from reports.record import EpochRecord, LayerRecord, Metrics, Operations, TrialRecord
+from reports.results import read_result, write_result
+from search.job import STARTS, Job, Placement, outline
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
-from snnkit.energy import Energy, all_prices
+from snnkit.energy import PRESETS, Energy, all_prices
+from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.evaluation import Evaluation, batches, evaluate
 from snnkit.network import Network
 from snnkit.training import Epoch, TrainingStopped, train
@@ -30,7 +32,6 @@ from snnkit.values import Value
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
-STARTS = "starts.json"
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
 def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     candidate, device = job.candidate, placement.device
     parts = _parts(candidate.data, candidate.encoding.frames, placement.data_root, job.seed)
-    network = Network(candidate.plan(), candidate.neuron, candidate.encoding, seed=job.seed)
+    neuron = None if job.twin else candidate.neuron
+    network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
     begin = partial(train, network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint)
     history: list[EpochRecord] = []
@@ -100,7 +102,14 @@ def _metrics(activity: Activity, accuracy: float, test: Evaluation, prices: Pric
         timesteps=activity.timesteps,
         energy_mj={key: energy.total_mj for key, energy in prices.items()},
         twin_energy_mj={key: energy.total_mj for key, energy in twin.items()},
+        operations={name: _operations(count(activity)) for name, count in PRESETS.items()},
+        nonzero_macs=activity.nonzero_macs,
     )
+
+
+def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
+    counts = layers.values()
+    return Operations(macs=sum(layer.macs for layer in counts), acs=sum(layer.acs for layer in counts))
 
 
 def _layers(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:

@@ -78,6 +78,8 @@ def documented_commands() -> list[str]:
         "spaces/README.md",
         "spaces/smoke.yaml",
         "spaces/squeezenet_prune.yaml",
+        "spaces/benchmark.yaml",
+        "spaces/benchmark_small.yaml",
     ):
         for line in (ROOT / name).read_text().splitlines():
             words = line.strip("#| ").split("  ")[0].split("&& ")[-1]

@@ -1,13 +1,10 @@
 """kill -9 of a real driver at random moments, then `resume`: the study ends as if nothing had happened."""
 
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from killing import figures, finish, kill_after
 from untrained import SPACES
 
 from reports.front import front_trials
@@ -15,11 +12,6 @@ from reports.ledger import LedgerError, load_study_folder
 from reports.record import StudyRecord, TrialRecord
 
 SETS = ["--set", "data.subset=600", "--set", "train.epochs=2"]
-
-
-def snnsearch(*words: str) -> list[str]:
-    code = "import search.machine; search.machine.cores = lambda: 1; from search.cli import main; main()"
-    return [sys.executable, "-c", code, *words]
 
 
 def launch_words(runs: Path, executor: str, trials: int) -> list[str]:
@@ -30,39 +22,6 @@ def launch_words(runs: Path, executor: str, trials: int) -> list[str]:
 
 def resume_words(runs: Path, executor: str) -> list[str]:
     return ["resume", "smoke", "--runs", str(runs), "--executor", executor, "--workers", "1"]
-
-
-def finish(words: list[str]) -> str:
-    done = subprocess.run(snnsearch(*words), capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def kill_after(words: list[str], trials_dir: Path, delay: float) -> None:
-    """Start a driver, wait until a trial has started, then ``delay`` seconds, and kill it. A driver that was faster
-    than that has ended by itself."""
-    driver = subprocess.Popen(snnsearch(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    starts = sum(1 for _ in trials_dir.glob("*/log.txt"))
-    until = time.monotonic() + 60
-    while driver.poll() is None and time.monotonic() < until:
-        if sum(1 for _ in trials_dir.glob("*/log.txt")) > starts or _lines(trials_dir) > starts:
-            break
-        time.sleep(0.05)
-    time.sleep(delay)
-    driver.send_signal(signal.SIGKILL)
-    driver.communicate()
-
-
-def _lines(trials_dir: Path) -> int:
-    return sum(path.read_text().count("event=start") for path in trials_dir.glob("*/log.txt"))
-
-
-def figures(record: TrialRecord) -> dict:
-    """What must not depend on interruptions: everything but clocks and counts of starts."""
-    clocks = {"started_at", "finished_at", "wall_s", "restarts", "device"}
-    kept = record.model_dump(exclude=clocks)
-    kept["history"] = [{key: value for key, value in epoch.items() if key != "wall_s"} for epoch in kept["history"]]
-    return kept
 
 
 def seen(folder: Path) -> StudyRecord | None:

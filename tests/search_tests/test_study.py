@@ -12,9 +12,10 @@ from untrained import SPACES, header_for, trained
 
 from reports.errors import LedgerError
 from reports.ledger import read_study, sqlite_url
+from reports.results import write_result
 from search import study
 from search.errors import InputError
-from search.job import outline, write_result
+from search.job import outline
 from search.space import load_space
 from search.study import Study
 

@@ -10,7 +10,8 @@ from recordings import bin_file, random_events
 from untrained import SPACES
 
 from reports.record import EpochRecord, TrialRecord
-from search.job import Job, Placement, read_result
+from reports.results import read_result
+from search.job import Job, Placement
 from search.space import load_space
 from search.trial import IDLE_STARTS, _count_start, _data, run
 from snnkit import checkpoint as checkpoints
@@ -75,6 +76,28 @@ def test_trial_on_events_has_a_frame_for_each_time_step(tmp_path, timesteps):
     stem = record.layers[0]
     assert stem.macs == 0  # it reads spikes
     assert 0 < stem.spikes_in <= 200
+
+
+def test_twin_is_trained_counted_and_priced_as_a_network_without_spikes_or_time(tmp_path):
+    snn, cnn = (
+        record_of(job_for(tmp_path / "snn")),
+        record_of(job_for(tmp_path / "cnn").model_copy(update={"twin": True})),
+    )
+    metrics = cnn.metrics
+    assert (metrics.timesteps, metrics.acs, metrics.spikes, metrics.firing_rate) == (1, 0, 0, 0)
+    assert metrics.params == snn.metrics.params
+    assert metrics.energy_mj == metrics.twin_energy_mj == snn.metrics.twin_energy_mj
+    assert metrics.operations["exact"].macs == metrics.macs
+    assert 0 < metrics.nonzero_macs < metrics.macs  # ReLU makes zeros
+    assert {layer.firing_rate for layer in cnn.layers} == {None}
+    assert metrics.test_accuracy != snn.metrics.test_accuracy
+
+
+def test_record_has_operations_by_the_paper_rule(tmp_path):
+    metrics = record_of(job_for(tmp_path)).metrics
+    paper = metrics.operations["paper2602"]
+    assert metrics.energy_mj["horowitz45/paper2602"] == pytest.approx((4.6 * paper.macs + 0.9 * paper.acs) * 1e-9)
+    assert (metrics.operations["exact"].macs, metrics.operations["exact"].acs) == (metrics.macs, metrics.acs)
 
 
 def test_interrupted_trial_ends_with_the_same_figures(tmp_path):

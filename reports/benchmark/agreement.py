@@ -1,0 +1,148 @@
+"""Ours against the published figures, in sentences: where they agree, where not, and what of ours explains it."""
+
+from collections.abc import Callable, Sequence
+
+from ..prices import in_short
+from ..wording import count, listing, number, ratio
+from .groups import Group, accuracy, acs, energy, macs, params, preset_of
+from .record import KINDS, Kind, Published, Setup
+
+CLOSE_ACCURACY = 0.01  # published accuracies have two digits
+CLOSE = 0.01  # of anything else, as a share: published figures have three or four digits
+Value = Callable[[Published], float | None]
+
+
+def agreement(found: Sequence[Group], setup: Setup, own: str) -> list[str]:
+    """Sentences on one data set, whose groups ``found`` are, for each kind and figure that something was published of;
+    ``own`` is the benchmark's price."""
+    compared = [group for group in found if group.published and group.n]
+    lines = []
+    for kind in KINDS:
+        if members := [group for group in compared if group.kind == kind]:
+            lines += [_accuracies(members, setup, kind), *_parameters(members), *_energies(members, kind)]
+            lines += [f"Noted of the published {g.network} on {g.data}: {note}." for g in members if (note := _note(g))]
+    return lines + _steps([group for group in compared if group.kind == "snn"], setup, own)
+
+
+def _accuracies(members: Sequence[Group], setup: Setup, kind: Kind) -> str:
+    """Ours, the published, and how ours were trained where the two differ."""
+    told = [f"{g.network} {ratio(_own(g))} (published {given_ratio(_published(g).accuracy)})" for g in members]
+    gaps = [_own(g) - _published(g).accuracy for g in members]
+    text = f"Test accuracy on {setup.data}, {KINDS[kind]}: {listing(told)}"
+    if all(abs(gap) <= CLOSE_ACCURACY for gap in gaps):
+        return f"{text}: equal to within {CLOSE_ACCURACY:g}."
+    below = sum(gap < -CLOSE_ACCURACY for gap in gaps)
+    above = sum(gap > CLOSE_ACCURACY for gap in gaps)
+    where = "below" if not above else "above" if not below else "on both sides of"
+    size = f"by up to {ratio(max(map(abs, gaps)))}"
+    return f"{text}. Ours are {where} the published, {size}: they were trained for {_trained(setup, kind)}."
+
+
+def _own(group: Group) -> float:
+    mean = group.mean(accuracy)
+    assert mean is not None  # groups with a finished training are compared
+    return mean
+
+
+def _published(group: Group) -> Published:
+    assert group.published is not None  # groups with a published figure are compared
+    return group.published
+
+
+def _trained(setup: Setup, kind: Kind) -> str:
+    """``3 epochs on 4,500 of 50,000 training images, T = 2, measured on 2,000 of 10,000 test images``."""
+    parts = [f"{count(setup.epochs, 'epoch')} on {setup.train:,} of {setup.train_of:,} training images"]
+    if setup.side != setup.side_of:
+        parts.append(f"at {setup.side} instead of {setup.side_of} pixels a side")
+    if kind == "snn":
+        parts.append(f"T = {setup.timesteps}")
+    if setup.test != setup.test_of:
+        parts.append(f"measured on {setup.test:,} of {setup.test_of:,} test images")
+    return ", ".join(parts)
+
+
+def _note(group: Group) -> str:
+    return _published(group).note
+
+
+def _parameters(members: Sequence[Group]) -> list[str]:
+    compared = [(g, own, there) for g in members if (own := g.mean(params)) and (there := _published(g).params)]
+    equal = [g.network for g, own, there in compared if _close(own, there)]
+    where = f"on {members[0].data}"
+    lines = [f"Parameters equal the published {where}: {listing(equal, 12)}."] if equal else []
+    for group, own, there in compared:
+        if not _close(own, there):
+            lines.append(
+                f"{group.network} has {own:,.0f} parameters {where}, {_times_of(own, there)} the published "
+                f"{there:,.0f}: not the same network, or not counted alike."
+            )
+    return lines
+
+
+def _energies(members: Sequence[Group], kind: Kind) -> list[str]:
+    """By the rule of the published figure, and which of its operations make the difference."""
+    told, prices = [], []
+    for group in members:
+        point = _published(group)
+        own = group.mean(energy(point.price))
+        if own is None or point.energy_mj is None:
+            continue
+        prices.append(point.price)
+        cause = _cause(group, point)
+        told.append(
+            f"{group.network} {number(own)} mJ (published {point.energy_mj:g}, {_share(own, point.energy_mj)}{cause})"
+        )
+    by = listing(sorted(set(prices)))
+    return [f"Energy on {members[0].data}, {KINDS[kind]}, by {by}: {listing(told)}."] if told else []
+
+
+def _cause(group: Group, point: Published) -> str:
+    """``: MACs agree, ACs 0.72 times``; nothing where no operations were published, or energies agree."""
+    preset = preset_of(point.price)
+    own = group.mean(energy(point.price))
+    if own is None or point.energy_mj is None or _close(own, point.energy_mj):
+        return ""
+    counted = [("MACs", group.mean(macs(preset)), point.macs), ("ACs", group.mean(acs(preset)), point.acs)]
+    parts = [
+        f"{name} {'agree' if _close(mine, there) else f'{mine / there:.3g} times'}"
+        for name, mine, there in counted
+        if mine is not None and there
+    ]
+    return f": {', '.join(parts)}" if parts else ""
+
+
+def _steps(members: Sequence[Group], setup: Setup, own: str) -> list[str]:
+    """What the benchmark's own price makes of the same trainings, where the published are by another."""
+    lines = []
+    for price in sorted({_published(g).price for g in members} - {own}):
+        factors = [
+            mine / theirs for g in members if (mine := g.mean(energy(own))) and (theirs := g.mean(energy(price)))
+        ]
+        if factors:
+            span = " to ".join(dict.fromkeys((f"{min(factors):.2f}", f"{max(factors):.2f}")))
+            lines.append(
+                f"The published energies are by {price}{in_short(price)}. By {own}, over all T = {setup.timesteps} "
+                f"time steps, the same SNNs need {span} times as much."
+            )
+    return lines
+
+
+def given_ratio(value: float | None) -> str:
+    """As published: with two digits, or as many as it has; empty for None."""
+    return "" if value is None else max(f"{value:.2f}", f"{value:g}", key=len)
+
+
+def _close(own: float, there: float) -> bool:
+    return abs(own - there) <= CLOSE * abs(there)
+
+
+def _times_of(own: float, there: float) -> str:
+    if not 0.5 < own / there < 2:
+        return f"{own / there:.2g} times"
+    return f"{abs(own / there - 1):.1%} {'more' if own > there else 'fewer'} than"
+
+
+def _share(own: float, there: float) -> str:
+    if _close(own, there):
+        return "equal"
+    return f"{abs(own / there - 1):.0%} less" if own < there else f"{own / there:.3g} times as much"

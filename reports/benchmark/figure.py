@@ -1,0 +1,148 @@
+"""Accuracy against energy: a drawing for each price, an SNN and its CNN twin joined by a line. Plain SVG, no script."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from ..wording import number, ratio
+from .groups import Group, accuracy, energy
+from .record import KINDS, Kind
+
+WIDTH, HEIGHT = 400, 270
+LEFT, RIGHT, TOP, BOTTOM = 42, WIDTH - 10, 10, HEIGHT - 36
+LETTER = 6.2  # pixels, of a label at 11.5
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One network as one kind: ours, or as published."""
+
+    network: str
+    kind: Kind
+    published: bool
+    energy_mj: float
+    accuracy: float
+    low: float  # of the accuracies over the seeds
+    high: float
+
+
+def figure(members: Sequence[Group], price: str) -> str:
+    """The drawing for one data set and price; empty where there is nothing to draw."""
+    dots = [dot for group in members for dot in _dots(group, price)]
+    if not dots:
+        return ""
+    x = _scale([math.log10(dot.energy_mj) for dot in dots], LEFT + 14, RIGHT - 14)
+    y = _scale([value for dot in dots for value in (dot.low, dot.high)], BOTTOM - 10, TOP + 10)
+    place = {id(dot): (x(math.log10(dot.energy_mj)), y(dot.accuracy)) for dot in dots}
+    parts = [_axes(dots, x, y), *_lines(dots, place)]
+    parts += [_mark(dot, *place[id(dot)], y) for dot in dots]
+    parts += _labels(dots, place)
+    title = f"Test accuracy against energy in mJ by {price}: {len(dots)} points"
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}'
+        f'<text x="{(LEFT + RIGHT) / 2:.0f}" y="{HEIGHT - 4}" text-anchor="middle">energy per inference, mJ</text>'
+        "</svg>"
+    )
+
+
+def _dots(group: Group, price: str) -> list[Dot]:
+    found = []
+    own, mj, point = group.spread(accuracy), group.mean(energy(price)), group.published
+    if own is not None and mj:
+        found.append(Dot(group.network, group.kind, False, mj, own.mean, min(own.values), max(own.values)))
+    if point is not None and point.price == price and point.energy_mj:
+        accurate = point.accuracy
+        found.append(Dot(group.network, group.kind, True, point.energy_mj, accurate, accurate, accurate))
+    return found
+
+
+def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:
+    low, high = min(values), max(values)
+    if high == low:
+        low, high = low - 0.05, high + 0.05
+    return lambda value: start + (value - low) / (high - low) * (end - start)
+
+
+def _axes(dots: Sequence[Dot], x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    low, high = min(dot.low for dot in dots), max(dot.high for dot in dots)
+    parts = []
+    for value in _linear(low, high):
+        at = y(value)
+        if TOP < at < BOTTOM:
+            parts.append(f'<line class="gridline" x1="{LEFT}" x2="{RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
+            parts.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" text-anchor="end">{value:.2f}</text>')
+    energies = [dot.energy_mj for dot in dots]
+    for value in _logarithmic(min(energies), max(energies)):
+        at = x(math.log10(value))
+        if LEFT < at < RIGHT:
+            parts.append(f'<line class="gridline" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{BOTTOM}"/>')
+            parts.append(f'<text x="{at:.1f}" y="{BOTTOM + 14}" text-anchor="middle">{value:g}</text>')
+    frame = f'x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"'
+    return "".join(parts) + f'<rect class="frame" {frame}/>'
+
+
+def _linear(low: float, high: float) -> list[float]:
+    step = next((s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / s <= 6), 0.5)
+    return [i * step for i in range(math.floor(low / step) - 1, math.ceil(high / step) + 2)]
+
+
+def _logarithmic(low: float, high: float) -> list[float]:
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    for steps in ((1, 1.5, 2, 3, 4, 6, 8), (1, 2, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**power for power in decades for step in steps]
+        if sum(low <= tick <= high for tick in ticks) <= 5 or steps == (1,):
+            break
+    return [tick for tick in ticks if low / 1.5 <= tick <= high * 1.5]
+
+
+def _lines(dots: Sequence[Dot], place: dict[int, tuple[float, float]]) -> list[str]:
+    """From each SNN to its twin, ours with ours and published with published."""
+    lines = []
+    for dot in dots:
+        twin = next((d for d in dots if (d.network, d.published, d.kind) == (dot.network, dot.published, "cnn")), None)
+        if dot.kind == "snn" and twin is not None:
+            (x1, y1), (x2, y2) = place[id(dot)], place[id(twin)]
+            kind = "ref-stair" if dot.published else "twins"
+            lines.append(f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
+    return lines
+
+
+def _mark(dot: Dot, x: float, y: float, scale: Callable[[float], float]) -> str:
+    whose = "published" if dot.published else "ours"
+    told = f"{dot.network}, {KINDS[dot.kind]}, {whose}: {ratio(dot.accuracy)}, {number(dot.energy_mj)} mJ"
+    title = f"<title>{escape(told)}</title>"
+    if dot.published:
+        kind = "ref full" if dot.kind == "snn" else "ref"
+        return f'<path class="{kind}" d="M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5Z">{title}</path>'
+    bar = f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{scale(dot.low):.1f}" y2="{scale(dot.high):.1f}"/>'
+    kind = "dot front" if dot.kind == "snn" else "dot twin"
+    return f'{bar}<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5">{title}</circle>'
+
+
+def _labels(dots: Sequence[Dot], place: dict[int, tuple[float, float]]) -> list[str]:
+    """Each network's name beside its SNN, where it meets no dot and no other name; ours first."""
+    taken: list[tuple[float, float, float, float]] = []
+    for x, y in place.values():
+        taken.append((x - 6, y - 6, x + 6, y + 6))
+    texts = []
+    for dot in sorted(dots, key=lambda d: d.published):
+        if dot.kind != "snn":
+            continue
+        x, y = place[id(dot)]
+        width = LETTER * len(dot.network)
+        spots = [(x + 8, y - 5), (x - 8 - width, y - 5), (x + 8, y + 13), (x - 8 - width, y + 13)]
+        spots += [(x - width / 2, y - 11), (x - width / 2, y + 19)]
+        for left, base in spots:
+            box = (left, base - 9, left + width, base + 2)
+            inside = box[0] > LEFT and box[2] < RIGHT and box[1] > TOP and box[3] < BOTTOM
+            if inside and not any(_meets(box, other) for other in taken):
+                taken.append(box)
+                kind = "ref-name" if dot.published else "name"
+                texts.append(f'<text class="{kind}" x="{left:.1f}" y="{base:.1f}">{escape(dot.network)}</text>')
+                break
+    return texts
+
+
+def _meets(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

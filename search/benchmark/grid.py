@@ -1,0 +1,93 @@
+"""A benchmark: what is trained, in which order, and how it is written down."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from reports.benchmark.ledger import trial_folder
+from reports.benchmark.record import Cell, Kind, Published
+from reports.record import ModuleState
+from search import yaml_source
+from search.benchmark.sections import BenchmarkSection, DataEntry
+from search.candidate import Candidate
+from search.job import Job
+from snnkit.energy.pricing import Pricing
+from snnkit.values import Value
+
+UNTRAINED = ("published",)  # sections that change no training: they may be edited between two runs
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """``candidates``: by data set, then by network, with the data set's own training and encoding."""
+
+    section: BenchmarkSection
+    networks: Mapping[str, Value]
+    entries: Mapping[str, DataEntry]
+    candidates: Mapping[str, Mapping[str, Candidate]]
+    energy: Pricing
+    published: tuple[Published, ...]
+    tree: Mapping[str, Any]  # resolved: every leaf, profile and --set applied
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every network on every data set with the first seed, then with the second: an interrupted benchmark has whole
+        tables of fewer seeds."""
+        kinds: tuple[Kind, ...] = ("snn", "cnn") if self.section.twins else ("snn",)
+        return tuple(
+            Cell(data=data, network=network, kind=kind, seed=seed)
+            for seed in self.section.seeds
+            for data in self.entries
+            for network in self.networks
+            for kind in kinds
+        )
+
+    def jobs(self, folder: Path) -> tuple[Job, ...]:
+        """A job for each cell, numbered as the cells are."""
+        return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
+
+    def _job(self, number: int, cell: Cell, folder: Path) -> Job:
+        candidate = self.candidates[cell.data][cell.network]
+        return Job(
+            number=number,
+            name=cell.label,
+            params={},
+            candidate=candidate,
+            modules=tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules()),
+            static=candidate.static(),
+            folder=trial_folder(folder, number),
+            seed=cell.seed,
+            twin=cell.kind == "cnn",
+        )
+
+    @property
+    def hash(self) -> str:
+        """Of all that trainings depend on: equal where the same ones are described."""
+        return hashlib.sha256(json.dumps(trained_leaves(self.tree)).encode()).hexdigest()[:16]
+
+    def dump(self) -> str:
+        """YAML that loads to an equal benchmark: every leaf written out, profile and ``--set`` applied."""
+        header = (
+            f"# Benchmark {self.section.name}, resolved: profile and --set are applied, defaults written out.\n"
+            f"# {len(self.cells)} trainings. Go on with it: snnsearch bench THIS-FILE\n\n"
+        )
+        return header + yaml_source.dump(self.tree)
+
+
+def trained_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The leaves that trainings depend on, by path."""
+    leaves = dict(_leaves(tree, ""))
+    free = ("benchmark.name", "benchmark.budget", *UNTRAINED)
+    return {path: value for path, value in leaves.items() if not path.startswith(free)}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    found = []
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        found += _leaves(value, f"{path}.") if isinstance(value, dict) and value else [(path, value)]
+    return found

@@ -1,0 +1,87 @@
+"""The types that a benchmark file is checked against; those of networks and data sets follow from what it names."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field, create_model
+
+from reports.benchmark.record import Published
+from search import durations
+from search.schema import Model
+from search.sections import folder_name, span
+from snnkit.data.choice import DataChoice
+from snnkit.energy.pricing import Pricing
+from snnkit.recipe import Recipe
+from snnkit.values import Encoding, Neuron, Value
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"given {list(seeds)}; name each seed once")
+    return seeds
+
+
+class TimeBudget(Value):
+    """How long one run of the command may take; the next one goes on."""
+
+    time: Annotated[str, BeforeValidator(span)] = Field(examples=["8h"])
+
+    @property
+    def seconds(self) -> float:
+        return durations.parse(self.time)
+
+
+class BenchmarkSection(Value):
+    """Name, seeds, whether the CNN twins are trained too, and the time of one run."""
+
+    name: Annotated[str, AfterValidator(folder_name)] = Field(examples=["my-benchmark"])
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(_each_once)] = Field(min_length=1, examples=["[0, 1, 2]"])
+    twins: bool = True
+    budget: TimeBudget | None = None
+
+
+class DataEntry(DataChoice):
+    """A data set, and what of training and encoding is different on it."""
+
+    train: Recipe | None = None
+    encoding: Encoding | None = None
+
+    @property
+    def choice(self) -> DataChoice:
+        return DataChoice.model_validate(self.model_dump(include=set(DataChoice.model_fields)))
+
+
+class BenchmarkFile(Value):
+    """The sections; ``networks`` and ``data`` get their types from `file_model`."""
+
+    benchmark: BenchmarkSection = Field(examples=["{name: my-benchmark, seeds: [0, 1, 2]}"])
+    networks: Any = Field(examples=["{SqueezeNet: {family: squeezenet}}"])
+    neuron: Neuron = Neuron()
+    encoding: Encoding = Encoding()
+    train: Recipe = Recipe()
+    energy: Pricing = Pricing()
+    data: Any = Field(examples=["{cifar10: {}}"])
+    published: tuple[Published, ...] = ()
+
+
+def entry_model(name: str) -> Model:
+    """The type of an entry of ``data``, whose key is the data set's name."""
+    fields: dict[str, Any] = {"name": (Literal[name], name)}
+    return create_model("DataEntry", __base__=DataEntry, **fields)
+
+
+def group_model(models: Mapping[str, Model | None]) -> Model:
+    """A mapping with these keys; None stands for a key whose own problem is told elsewhere."""
+    fields: dict[str, Any] = {key: (Any if model is None else model, ...) for key, model in models.items()}
+    return cast(Model, create_model("Group", __base__=Value, **fields))
+
+
+def file_model(networks: Model, data: Model) -> type[BenchmarkFile]:
+    """The type of the whole file."""
+    fields: dict[str, Any] = {
+        "networks": (networks, BenchmarkFile.model_fields["networks"]),
+        "data": (data, BenchmarkFile.model_fields["data"]),
+    }
+    return create_model("BenchmarkFile", __base__=BenchmarkFile, **fields)

@@ -1,0 +1,76 @@
+"""A benchmark as a terminal shows it: while it runs, and when it ends."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from reports.benchmark.groups import accuracy, energy, groups
+from reports.benchmark.ledger import BenchmarkStatus
+from reports.benchmark.record import KINDS, BenchmarkHeader, BenchmarkRecord
+from reports.record import TrialRecord
+from reports.wording import count, duration, number, ratio
+from search.screen import unfinished
+
+
+class BenchmarkShow:
+    """Each training in a line; on a terminal how far every data set is."""
+
+    def __init__(self, header: BenchmarkHeader) -> None:
+        self._header = header
+        self.title = ("benchmark", header.name)
+
+    def line(self, record: TrialRecord, finished: tuple[TrialRecord, ...]) -> Text:
+        """Data set, network, kind, seed, and what came out."""
+        cell, price = self._header.cells[record.number], self._header.price
+        text = Text(f"  {len(finished):>3} of {len(self._header.cells)}  ")
+        text.append(f"{cell.data:<13} {cell.network:<14} {KINDS[cell.kind]:<8} seed {cell.seed:<3} ", style="bold")
+        if record.status != "complete" or record.metrics is None:
+            return text.append_text(unfinished(record))
+        text.append(
+            f"test accuracy {ratio(record.metrics.test_accuracy)}  {number(record.metrics.energy_mj[price])} mJ"
+        )
+        return text.append(f"  in {duration(record.wall_s)}", style="dim")
+
+    def rows(self, finished: tuple[TrialRecord, ...]) -> list[tuple[str, str]]:
+        done = [self._header.cells[record.number].data for record in finished]
+        wanted = [cell.data for cell in self._header.cells]
+        return [(data, f"{done.count(data)} of {wanted.count(data)} trained") for data in dict.fromkeys(wanted)]
+
+
+def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
+    """What a run ends with: the figures so far, the files, and what to type next."""
+    header = record.header
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("data", "network", "kind", "n", "test accuracy", "published", f"mJ, {header.price}"):
+        table.add_column(column, justify="left" if column in ("data", "network", "kind") else "right")
+    for group in groups(record):
+        accurate, mj = group.mean(accuracy), group.mean(energy(header.price))
+        table.add_row(
+            escape(group.data), escape(group.network), KINDS[group.kind], f"{group.n} of {group.wanted}",
+            "" if accurate is None else ratio(accurate), f"{group.published.accuracy:g}" if group.published else "",
+            "" if mj is None else number(mj),
+        )  # fmt: skip
+    failed = [trial for trial in record.trials if trial.status in ("failed", "stopped")]
+    left = sum(trial.status in ("running", "waiting", "failed") for trial in record.trials)
+    parts: list[RenderableType] = [Text(), table, Text()]
+    for trial in failed[:3]:
+        parts.append(Text(f"{header.cells[trial.number].label} ").append_text(unfinished(trial)))
+    parts.append(Text(f"report    {folder / 'benchmark.html'}   open it: snnsearch report {header.name} --open"))
+    if left:
+        parts.append(Text(f"go on     {again}   {count(left, 'training')} left"))
+    return Group(*parts)
+
+
+def status_table(found: Sequence[BenchmarkStatus]) -> RenderableType:
+    """Several benchmarks, a line each."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("benchmark", "trainings", "", "trained for"):
+        table.add_column(column)
+    for each in found:
+        counts = " · ".join(f"{n} {status}" for status, n in each.counts.items())
+        table.add_row(escape(each.benchmark), str(each.total), counts, duration(each.training_s))
+    return table

@@ -1,0 +1,227 @@
+"""From a benchmark file to a Benchmark, checked before anything trains: every network is planned on every data set."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from reports.benchmark.record import Published
+from reports.record import Leaf
+from search import yaml_source
+from search.benchmark.grid import Benchmark
+from search.benchmark.sections import BenchmarkFile, DataEntry, entry_model, file_model, group_model
+from search.candidate import Candidate
+from search.dials import shown
+from search.errors import Problem, SpaceError, listed, nearest
+from search.layers import with_overrides, with_profile
+from search.schema import Model, as_fixed, problems
+from search.sections import DEVICES, Device
+from search.yaml_source import Document, Keys, Tree, dotted
+from snnkit.data.datasets import DATASETS
+from snnkit.energy import PRICES
+from snnkit.families import FAMILIES
+from snnkit.plan import PlanError
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ()+_-]{0,39}")
+DIAL_KEYS = ({"choices"}, {"low", "high"})
+Group = dict[str, Model | None]
+
+
+def load_benchmark(
+    source: Path | str, *, overrides: Mapping[str, Leaf] | None = None, device: Device = "cpu"
+) -> Benchmark:
+    """The benchmark in a file (a Path) or a text, with its profile for ``device`` and then ``overrides`` laid over it.
+
+    Raises SpaceError with all that is wrong, the other device's profile included: a file is right or it is not.
+    """
+    document = yaml_source.read(source) if isinstance(source, Path) else yaml_source.parse(source)
+    if "benchmark" not in document.tree and "study" in document.tree:
+        text = "a space, not a benchmark; search it with: snnsearch launch"
+        raise SpaceError([Problem(document.place(("study",)), "study", text)])
+    profiles = document.tree.get("profiles")
+    others = [name for name in DEVICES if name != device and isinstance(profiles, dict) and name in profiles]
+    found: list[Problem] = []
+    benchmark = None
+    for each in (*others, device):
+        benchmark = _loaded(document, each, overrides or {}, found)
+    if found or benchmark is None:
+        raise SpaceError(found)
+    return benchmark
+
+
+def _loaded(
+    document: Document, device: Device, overrides: Mapping[str, Leaf], found: list[Problem]
+) -> Benchmark | None:
+    """The benchmark as ``device`` has it; None where something is wrong, which is then added to ``found``."""
+    models = _sections(_file_model(document, []))
+    laid, profile_problems = with_profile(document, device, models, ("published",))
+    laid, override_problems = with_overrides(laid, overrides, models, ("published",))
+    found += [*profile_problems, *override_problems]
+    wrong: list[Problem] = []
+    model = _file_model(laid, wrong)
+    wrong += _dials(laid.tree, (), laid)
+    told = tuple(problem.path for problem in wrong)
+    try:
+        file = model.model_validate(as_fixed(laid.tree), strict=True)
+    except ValidationError as error:
+        more = problems(error, model, (), laid, _sections(model))
+        wrong += [problem for problem in more if not problem.path.startswith(told)] if told else list(more)
+        found += wrong
+        return None
+    candidates = {} if wrong else _candidates(file)
+    found += wrong or (wrong := [*_built(candidates, laid), *_published(file, laid)])
+    if wrong:
+        return None
+    return Benchmark(
+        section=file.benchmark,
+        networks=dict(_items(file.networks)),
+        entries=dict(_items(file.data)),
+        candidates=candidates,
+        energy=file.energy,
+        published=file.published,
+        tree=_tree(file),
+    )
+
+
+def _sections(model: type[BenchmarkFile]) -> dict[str, Model]:
+    """Section -> type, where it has one: what paths are looked up in."""
+    kinds = {name: field.annotation for name, field in model.model_fields.items()}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+
+
+def _file_model(document: Document, found: list[Problem]) -> type[BenchmarkFile]:
+    """The type of this file, by the families and data sets that it names; those unknown are added to ``found``."""
+    networks = {label: _network(label, tree, document, found) for label, tree in _group(document, "networks", found)}
+    data = {name: _data(name, document, found) for name, _ in _group(document, "data", found)}
+    return file_model(group_model(networks), group_model(data))
+
+
+def _group(document: Document, section: str, found: list[Problem]) -> list[tuple[str, Tree]]:
+    tree = document.tree.get(section)
+    if isinstance(tree, dict) and tree:
+        return [item for item in tree.items() if _labelled(section, item[0], document, found)]
+    if section in document.tree:
+        example = BenchmarkFile.model_fields[section].examples or [""]
+        found.append(_problem(document, (section,), f"given {shown(tree)}; write {example[0]}"))
+    return []
+
+
+def _labelled(section: str, key: str, document: Document, found: list[Problem]) -> bool:
+    """Whether ``key`` can be a label: a path of ``--set`` and a cell of a table."""
+    if section == "data" or (_LABEL.fullmatch(key) and not hasattr(BaseModel, key)):
+        return True
+    text = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no word of Python's"
+    found.append(_problem(document, (section, key), text))
+    return False
+
+
+def _network(label: str, tree: Tree, document: Document, found: list[Problem]) -> Model | None:
+    given = tree.get("family") if isinstance(tree, dict) else None
+    if isinstance(given, str) and given in FAMILIES:
+        design: Model = FAMILIES[given].design
+        return design
+    said = f"is missing; write family: {next(iter(FAMILIES))}" if given is None else f"given {shown(given)}"
+    text = f"{said}; allowed are {listed(FAMILIES)}{nearest(str(given), FAMILIES) if given is not None else ''}"
+    found.append(_problem(document, ("networks", label, "family"), text))
+    return None
+
+
+def _data(name: str, document: Document, found: list[Problem]) -> Model | None:
+    if name in DATASETS:
+        return entry_model(name)
+    text = f"no data set; allowed are {listed(DATASETS)}{nearest(name, DATASETS)}"
+    found.append(_problem(document, ("data", name), text))
+    return None
+
+
+def _dials(tree: Tree, keys: Keys, document: Document) -> Iterator[Problem]:
+    """Leaves that are left open, as a space may have them."""
+    if not isinstance(tree, dict):
+        return
+    if any(wanted <= set(tree) for wanted in DIAL_KEYS):
+        yield _problem(document, keys, f"given {shown(tree)}, but a benchmark has no dials; write one value")
+        return
+    for key, below in tree.items():
+        yield from _dials(below, (*keys, key), document)
+
+
+def _candidates(file: BenchmarkFile) -> dict[str, dict[str, Candidate]]:
+    return {
+        name: {label: _candidate(file, network, entry) for label, network in _items(file.networks)}
+        for name, entry in _items(file.data)
+    }
+
+
+def _candidate(file: BenchmarkFile, network: Any, entry: DataEntry) -> Candidate:
+    return Candidate(
+        network=network,
+        neuron=file.neuron,
+        encoding=_overlaid(file.encoding, entry.encoding),
+        train=_overlaid(file.train, entry.train),
+        data=entry.choice,
+        energy=file.energy,
+    )
+
+
+def _overlaid(general: Any, own: Any) -> Any:
+    """``general`` with what ``own`` names in its place."""
+    return general if own is None else type(general)(**(general.model_dump() | own.model_dump(exclude_unset=True)))
+
+
+def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document) -> Iterator[Problem]:
+    """Networks that do not build on some data set, and networks that are equal."""
+    for data, row in candidates.items():
+        first: dict[str, str] = {}
+        for label, candidate in row.items():
+            try:
+                candidate.plan()
+            except PlanError as error:
+                yield _problem(document, ("networks", label), f"does not build on {data}: {error}")
+                continue
+            if (other := first.setdefault(candidate.key, label)) != label:
+                yield _problem(document, ("networks", label), f"equal to {other}; remove one of the two")
+
+
+def _published(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
+    """Published figures of what is not trained here, named twice, or priced by an unknown rule."""
+    networks, data = (list(type(group).model_fields) for group in (file.networks, file.data))
+    seen: dict[tuple[str, str, str], int] = {}
+    for at, point in enumerate(file.published):
+        for key, given, allowed in (("network", point.network, networks), ("data", point.data, data)):
+            if given not in allowed:
+                text = f"given {given!r}; this benchmark has {listed(allowed)}{nearest(given, allowed)}"
+                yield _problem(document, ("published", at, key), text)
+        if point.price not in PRICES:
+            text = f"given {point.price!r}; allowed are {listed(PRICES)}{nearest(point.price, PRICES)}"
+            yield _problem(document, ("published", at, "price"), text)
+        before = seen.setdefault((point.data, point.network, point.kind), at)
+        if before != at:
+            yield _problem(document, ("published", at), f"the same as published[{before}]; remove one of the two")
+
+
+def _tree(file: BenchmarkFile) -> dict[str, Any]:
+    """The file with every leaf written out; an entry of ``data`` has its own leaves of other sections alone."""
+    tree = file.model_dump(mode="json")
+    tree["data"] = {name: _entry_tree(entry) for name, entry in _items(file.data)}
+    tree["published"] = [_brief(point) for point in file.published]
+    return tree
+
+
+def _entry_tree(entry: DataEntry) -> dict[str, Any]:
+    own = {key: getattr(entry, key) for key in ("train", "encoding")}
+    tree = entry.model_dump(mode="json", exclude={"name", *own})
+    return tree | {key: part.model_dump(mode="json", exclude_unset=True) for key, part in own.items() if part}
+
+
+def _brief(point: Published) -> dict[str, Any]:
+    return {key: value for key, value in point.model_dump(mode="json").items() if value not in (None, "")}
+
+
+def _items(group: BaseModel) -> list[tuple[str, Any]]:
+    return [(key, getattr(group, key)) for key in type(group).model_fields]
+
+
+def _problem(document: Document, keys: Keys, text: str) -> Problem:
+    return Problem(document.place(keys), dotted(keys), text)

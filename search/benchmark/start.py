@@ -1,0 +1,189 @@
+"""``snnsearch bench``: starts a benchmark or goes on with it, and ends with its report."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from reports.benchmark.ledger import HEADER, is_benchmark, read_benchmark, read_header, write_header
+from reports.benchmark.record import BenchmarkHeader, BenchmarkRecord, Setup, Sitting
+from reports.benchmark.write import write_benchmark
+from reports.ledger import DATABASE
+from reports.wording import count, duration
+from search import machine, yaml_source
+from search.benchmark.grid import Benchmark, trained_leaves
+from search.benchmark.sections import DataEntry
+from search.benchmark.show import BenchmarkShow
+from search.benchmark.trainings import Trainings
+from search.candidate import Candidate
+from search.dials import shown
+from search.errors import InputError
+from search.executors import Crew
+from search.launch import Options, announce_fetching, crew_of, drive, make_folder, recipe_text, write_text
+from search.lease import Lease
+from search.runner import Budget
+from snnkit.data import DATASETS, DataError, load
+
+FILE = "benchmark.yaml"
+
+
+def start(benchmark: Benchmark, options: Options, console: Console, command: str) -> BenchmarkRecord:
+    """Train what is not trained yet, within the budget, and write the report. ``command`` is what was typed.
+
+    Raises InputError where the name is taken by something else, DataError where a data set cannot be had.
+    """
+    name = benchmark.section.name
+    folder = options.runs / name
+    _check_free(folder, benchmark)
+    make_folder(folder)
+    with Lease(folder, name, ""):
+        work = Trainings(benchmark.jobs(folder), command)
+        if work.left:
+            header = _header(benchmark, options, console, folder, command)
+            _store(folder, header)
+            crew = crew_of(options, folder)
+            budget = _budget(benchmark, options)
+            console.print(announcement(header, work, budget, crew, folder, command), highlight=False, soft_wrap=True)
+            drive(
+                work, BenchmarkShow(header), console,
+                budget=budget, over=work.over, crew=crew, executor=options.executor,
+            )  # fmt: skip
+        else:
+            console.print(f"all {len(work.over)} trainings of {name} are done; nothing is trained again")
+            published = {"published": benchmark.published, "benchmark_yaml": benchmark.dump()}
+            _store(folder, read_header(folder).model_copy(update=published))
+        record = read_benchmark(folder)
+        write_benchmark(record, folder)
+    return record
+
+
+def preview(benchmark: Benchmark) -> str:
+    """What `start` would train, without fetching, writing or training anything."""
+    lines = [f"benchmark {benchmark.section.name}: {count(len(benchmark.cells), 'training')}"]
+    lines += [f"seeds     {', '.join(map(str, benchmark.section.seeds))}"]
+    for data, row in benchmark.candidates.items():
+        candidate = next(iter(row.values()))
+        lines.append(f"on        {data}: {recipe_text(candidate.train)}, T = {candidate.encoding.timesteps}")
+        for network, candidate in row.items():
+            figures = candidate.static()
+            lines.append(
+                f"  {network:<16} {figures['params']:,} parameters, {figures['dense_macs']:,} MACs a dense pass"
+            )
+    return "\n".join(lines)
+
+
+def _check_free(folder: Path, benchmark: Benchmark) -> None:
+    """Whether the folder is the benchmark's own, or to be made. Raises InputError."""
+    if (folder / DATABASE).exists():
+        raise InputError(f"{folder} holds a study of that name. Call the benchmark something else: --name NAME")
+    if not is_benchmark(folder):
+        if next((folder / "trials").glob("*"), None) is not None:
+            raise InputError(
+                f"{folder / 'trials'} holds trials of something else: there is no {HEADER} beside it. Move that folder "
+                "away, or use another name: --name NAME"
+            )
+        return
+    before = read_header(folder)
+    if before.benchmark_hash != benchmark.hash:
+        raise InputError(
+            f"{folder} holds a benchmark of other trainings: {_difference(before, benchmark)}. Go on with that one: "
+            f"snnsearch bench {folder / FILE}; or start this one under another name: --name NAME"
+        )
+
+
+def _difference(before: BenchmarkHeader, benchmark: Benchmark) -> str:
+    """The first leaf that differs, and how many."""
+    there, here = (trained_leaves(tree) for tree in (yaml_source.parse(before.benchmark_yaml).tree, benchmark.tree))
+    paths = [path for path in dict.fromkeys([*here, *there]) if here.get(path) != there.get(path)]
+    if not paths:
+        return "its defaults were others"  # a leaf that this version knows and that one did not
+    first, more = paths[0], len(paths) - 1
+    text = f"{first} is {shown(there.get(first))} there and {shown(here.get(first))} here"
+    return f"{text}, and {count(more, 'other leaf', 'other leaves')}" if more else text
+
+
+def _header(benchmark: Benchmark, options: Options, console: Console, folder: Path, command: str) -> BenchmarkHeader:
+    """What is stored of the benchmark from now on: this run added to those before. Raises DataError."""
+    sitting = Sitting(
+        started_at=time.time(),
+        command=command,
+        commit=machine.commit(),
+        versions=machine.versions(),
+        machine=machine.describe(options.device),
+    )
+    before = read_header(folder).sittings if is_benchmark(folder) else ()
+    return BenchmarkHeader(
+        name=benchmark.section.name,
+        cells=benchmark.cells,
+        networks=tuple(benchmark.networks),
+        setups=tuple(_setup(data, benchmark, options, console) for data in benchmark.entries),
+        price=benchmark.energy.key,
+        published=benchmark.published,
+        benchmark_yaml=benchmark.dump(),
+        benchmark_hash=benchmark.hash,
+        sittings=(*before, sitting),
+    )
+
+
+def _store(folder: Path, header: BenchmarkHeader) -> None:
+    """The header last: what has one is whole. Raises InputError."""
+    write_text(folder / FILE, header.benchmark_yaml)
+    try:
+        write_header(folder, header)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {folder / HEADER}: {error.strerror}. Free some space, or: --runs DIR"
+        ) from error
+
+
+def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) -> Setup:
+    """Loads the data set, so that no worker has to fetch it. Raises DataError."""
+    announce_fetching(data, options, console)
+    there, entry = load(data, options.data_root), benchmark.entries[data]
+    candidate = next(iter(benchmark.candidates[data].values()))
+    return _described(data, len(there.train), len(there.test), entry, candidate)
+
+
+def _described(data: str, train: int, test: int, entry: DataEntry, candidate: Candidate) -> Setup:
+    for what, asked, found in (("subset", entry.subset, train), ("test", entry.test, test)):
+        if asked is not None and asked > found:
+            raise DataError(f"{what} is {asked:,}; the {data} that is there has {found:,} images")
+    used, whole = entry.subset or train, DATASETS[data]
+    held_out = entry.validation_count(used)
+    return Setup(
+        data=data,
+        train=used - held_out,
+        validation=held_out,
+        train_of=whole.train,
+        test=entry.test or test,
+        test_of=whole.test,
+        side=entry.shape[-1],
+        side_of=whole.shape[-1],
+        epochs=candidate.train.epochs,
+        timesteps=candidate.encoding.timesteps,
+        training=recipe_text(candidate.train),
+    )
+
+
+def _budget(benchmark: Benchmark, options: Options) -> Budget:
+    own = benchmark.section.budget
+    seconds = options.seconds if options.seconds is not None else own.seconds if own else None
+    return Budget(len(benchmark.cells), seconds)
+
+
+def announcement(
+    header: BenchmarkHeader, work: Trainings, budget: Budget, crew: Crew, folder: Path, command: str
+) -> str:
+    """What is about to happen and for how long, in a few lines."""
+    done = len(work.over)
+    placement = crew.placement
+    until = f" or {duration(budget.seconds)}" if budget.seconds else ""
+    lines = [
+        f"benchmark {header.name}: {count(len(header.cells), 'training')}" + (f", {done} done already" if done else ""),
+        f"networks  {', '.join(header.networks)}",
+        *(f"on        {setup.data}: {setup.train:,} images, {setup.training}" for setup in header.setups),
+        f"with      {placement.device}, {crew.workers} at once, {count(placement.threads, 'thread')} each",
+        f"until     all are trained{until}; Ctrl-C stops, then go on: {command}",
+        f"files     {folder}",
+    ]
+    return "\n".join(lines)

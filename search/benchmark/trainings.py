@@ -1,0 +1,71 @@
+"""The trainings of a benchmark as Work for a Driver. Each one's ``result.json`` is the only truth of what is done."""
+
+from collections.abc import Callable, Sequence
+
+from reports.record import TrialRecord
+from reports.results import read_result, write_result
+from search.job import Job, forget, outline
+from search.storage import StorageError
+
+
+class Trainings:
+    """Those that were interrupted go first, then those that were never begun or failed, in the order of the jobs.
+
+    ``over`` are the records of those that are done: complete, or stopped for a reason of their own. ``again`` is the
+    command that goes on with the benchmark. Hold its Lease while you draw jobs.
+    """
+
+    def __init__(self, jobs: Sequence[Job], again: str) -> None:
+        results = {job.number: read_result(job.folder) for job in jobs}
+        self.over = tuple(r for r in results.values() if r is not None and r.status != "failed")
+        left = [job for job in jobs if job.number not in {record.number for record in self.over}]
+        self._begun = [job for job in left if results[job.number] is None and job.folder.is_dir()]
+        self._waiting = [job for job in left if job not in self._begun]
+        self._jobs = {job.number: job for job in left}
+        self._again = again
+
+    @property
+    def left(self) -> int:
+        """How many are still to be drawn."""
+        return len(self._begun) + len(self._waiting)
+
+    @property
+    def interrupted(self) -> bool:
+        return bool(self._begun)
+
+    def next(self, told: Callable[[TrialRecord], None]) -> Job | None:
+        """The next job. One that failed in an earlier run is tried anew: the cause may have been a full disk."""
+        queue = self._begun or self._waiting
+        if not queue:
+            return None
+        job = queue.pop(0)
+        if read_result(job.folder) is not None:
+            try:
+                forget(job.folder)
+            except OSError as error:
+                raise self._unwritable(job, error) from error
+        return job
+
+    def finish(self, record: TrialRecord) -> TrialRecord:
+        """Makes sure that the record is where the next run looks for it: a worker may not have been able to write it.
+        Raises StorageError."""
+        job = self._jobs[record.number]
+        if read_result(job.folder) != record:
+            try:
+                job.folder.mkdir(parents=True, exist_ok=True)
+                write_result(job.folder, record)
+            except OSError as error:
+                raise self._unwritable(job, error) from error
+        return record
+
+    def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
+        return self.finish(outline(self._jobs[number], status="failed", reason=reason, traceback=traceback))
+
+    def remedy(self, number: int) -> str:
+        return f"see: {self._jobs[number].folder / 'log.txt'}; when it is put right: {self._again}"
+
+    def _unwritable(self, job: Job, error: OSError) -> StorageError:
+        return StorageError(
+            f"cannot write to {job.folder}: {error.strerror or error}. What is trained is kept; make the folder "
+            f"writable or free some space, then: {self._again}"
+        )

@@ -1,0 +1,65 @@
+"""What `snnsearch status` tells: studies and benchmarks in a runs folder, from what is stored alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from reports.benchmark.ledger import (
+    BenchmarkStatus,
+    benchmark_status,
+    is_benchmark,
+    list_benchmarks,
+    read_benchmark,
+)
+from reports.errors import LedgerError
+from reports.front import StatusSummary, status_summary
+from reports.ledger import list_studies, load_study_folder, read_study
+from reports.record import StudyRecord
+from search import views
+from search.benchmark.show import status_table
+
+
+@dataclass(frozen=True)
+class Found:
+    """``unread``: what is there and cannot be read, and why."""
+
+    studies: tuple[StatusSummary, ...] = ()
+    benchmarks: tuple[BenchmarkStatus, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [*(each.to_dict() for each in self.studies), *(each.to_dict() for each in self.benchmarks)]
+
+    def view(self, *, alone: bool) -> RenderableType:
+        """A line each; ``alone``: the one study in full."""
+        if alone and self.studies:
+            return views.status_view(self.studies[0])
+        tables = [views.status_table(list(self.studies))] if self.studies else []
+        return Group(*tables, *([status_table(self.benchmarks)] if self.benchmarks else []))
+
+
+def one(name: str, runs: Path, storage: str | None) -> Found:
+    """The study or benchmark ``name``. Raises LedgerError."""
+    if is_benchmark(runs / name):
+        return Found(benchmarks=(benchmark_status(read_benchmark(runs / name)),))
+    return Found(studies=(status_summary(study(name, runs, storage)),))
+
+
+def every(runs: Path, storage: str | None) -> Found:
+    """All in the folder ``runs``; one that cannot be read hides no other."""
+    found, unread = Found(), []
+    for path in (*list_studies(runs), *list_benchmarks(runs)):
+        try:
+            each = one(path.name, runs, storage)
+        except LedgerError as error:
+            unread.append(f"{path.name}: {error}")
+        else:
+            found = Found(found.studies + each.studies, found.benchmarks + each.benchmarks)
+    return Found(found.studies, found.benchmarks, tuple(unread))
+
+
+def study(name: str, runs: Path, storage: str | None) -> StudyRecord:
+    """The study ``name`` as stored. Raises LedgerError."""
+    return read_study(storage, name) if storage else load_study_folder(runs / name)

@@ -1,0 +1,47 @@
+"""Drivers of studies and benchmarks in processes of their own, to be killed; and what they must leave equal."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from reports.record import TrialRecord
+
+
+def snnsearch(*words: str) -> list[str]:
+    code = "import search.machine; search.machine.cores = lambda: 1; from search.cli import main; main()"
+    return [sys.executable, "-c", code, *words]
+
+
+def finish(words: list[str]) -> str:
+    done = subprocess.run(snnsearch(*words), capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def kill_after(words: list[str], trials_dir: Path, delay: float) -> None:
+    """Start a driver, wait until a trial has started, then ``delay`` seconds, and kill it. A driver that was faster
+    than that has ended by itself."""
+    driver = subprocess.Popen(snnsearch(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    starts = sum(1 for _ in trials_dir.glob("*/log.txt"))
+    until = time.monotonic() + 60
+    while driver.poll() is None and time.monotonic() < until:
+        if sum(1 for _ in trials_dir.glob("*/log.txt")) > starts or _lines(trials_dir) > starts:
+            break
+        time.sleep(0.05)
+    time.sleep(delay)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+
+
+def _lines(trials_dir: Path) -> int:
+    return sum(path.read_text().count("event=start") for path in trials_dir.glob("*/log.txt"))
+
+
+def figures(record: TrialRecord) -> dict:
+    """What must not depend on interruptions: everything but clocks and counts of starts."""
+    clocks = {"started_at", "finished_at", "wall_s", "restarts", "device"}
+    kept = record.model_dump(exclude=clocks)
+    kept["history"] = [{key: value for key, value in epoch.items() if key != "wall_s"} for epoch in kept["history"]]
+    return kept

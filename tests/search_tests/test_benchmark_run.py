@@ -1,0 +1,315 @@
+"""A benchmark from its file to its report: trained once, gone on with, never trained twice."""
+
+import contextlib
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from benchmarks import TINY
+from rich.console import Console
+from untrained import SPACES, options_for, trained
+
+from reports.benchmark.ledger import is_benchmark, read_benchmark, write_header
+from reports.ledger import DATABASE
+from reports.results import read_result, write_result
+from search.benchmark.source import load_benchmark
+from search.benchmark.start import FILE, start
+from search.benchmark.trainings import Trainings
+from search.errors import InputError
+from search.job import Job, outline
+from search.lease import Lease
+from search.runner import Budget, Driver, RunError
+from search.storage import StorageError
+
+AGAIN = "snnsearch bench tiny.yaml"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+def run(file: Path, runs: Path, **changes: object):
+    """`start` as the command line has it, in this process; quiet."""
+    overrides = changes.pop("overrides", {})
+    benchmark = load_benchmark(file, overrides=overrides)
+    options = options_for(runs, executor="inline", **changes)
+    return start(benchmark, options, Console(file=io.StringIO()), AGAIN)
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory) -> Path:
+    """The runs folder of a benchmark with one seed, trained once for all tests that copy it."""
+    runs = tmp_path_factory.mktemp("runs")
+    file = runs / "tiny.yaml"
+    file.write_text(TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("search.machine.cores", lambda: 1)
+        run(file, runs, overrides={"benchmark.seeds": "[0]"})
+    return runs
+
+
+@pytest.fixture
+def done(launched: Path, tmp_path: Path) -> Path:
+    shutil.copytree(launched, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+ONE_SEED = {"benchmark.seeds": "[0]"}
+
+
+def test_every_network_is_trained_as_snn_and_as_twin(done: Path) -> None:
+    record = read_benchmark(done / "tiny")
+    assert [trial.status for trial in record.trials] == ["complete"] * 4
+    for cell, trial in zip(record.header.cells, record.trials, strict=True):
+        assert trial.metrics is not None
+        assert (trial.metrics.timesteps, trial.metrics.acs > 0) == ((2, True) if cell.kind == "snn" else (1, False))
+        assert len(trial.history) == 2  # the data set's own epochs
+    by_kind = {(c.network, c.kind): t.metrics for c, t in zip(record.header.cells, record.trials, strict=True)}
+    for network in ("One", "Two"):
+        snn, cnn = by_kind[network, "snn"], by_kind[network, "cnn"]
+        assert cnn.params == snn.params
+        assert cnn.energy_mj == snn.twin_energy_mj  # what a search said of the twin without training it
+
+
+def test_files_of_a_benchmark(done: Path) -> None:
+    folder = done / "tiny"
+    for name in ("benchmark.html", "benchmark.md", "benchmark.csv", "benchmark.json", FILE):
+        assert (folder / name).stat().st_size > 0
+    rows = list(csv.DictReader((folder / "benchmark.csv").open()))
+    assert [(row["network"], row["kind"], row["seed"]) for row in rows] == [
+        ("One", "snn", "0"), ("One", "cnn", "0"), ("Two", "snn", "0"), ("Two", "cnn", "0"),
+    ]  # fmt: skip
+    assert load_benchmark(folder / FILE).hash == read_benchmark(folder).header.benchmark_hash
+
+
+def test_second_run_trains_nothing_again(done: Path, monkeypatch) -> None:
+    before = read_benchmark(done / "tiny")
+    monkeypatch.setattr("search.trial.train", lambda *_, **__: 1 / 0)
+    after = run(done / "tiny.yaml", done, overrides=ONE_SEED)
+    assert after.trials == before.trials
+    assert after.header.sittings == before.header.sittings  # it was none
+
+
+def test_resolved_file_goes_on_with_the_same_benchmark(done: Path) -> None:
+    assert run(done / "tiny" / FILE, done).header.name == "tiny"
+
+
+def test_published_figures_may_be_edited_without_training_again(done: Path, monkeypatch) -> None:
+    monkeypatch.setattr("search.trial.train", lambda *_, **__: 1 / 0)
+    record = run(done / "tiny.yaml", done, overrides=ONE_SEED | {"published": "[]"})
+    assert record.header.published == ()
+    assert "nowhere" not in (done / "tiny" / "benchmark.md").read_text()
+
+
+def test_other_trainings_under_the_same_name_are_refused_with_what_differs(done: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.lr is 0\.01 there and 0\.02 here.*--name NAME"):
+        run(done / "tiny.yaml", done, overrides=ONE_SEED | {"train.lr": "0.02"})
+    with pytest.raises(InputError, match=r"benchmark\.seeds is \[0\] there and \[0, 1\] here"):
+        run(done / "tiny.yaml", done)
+
+
+def test_name_of_a_study_and_leftovers_are_refused(file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    (folder / "trials" / "0").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"holds trials of something else.*--name NAME"):
+        run(file, tmp_path)
+    (folder / DATABASE).touch()
+    with pytest.raises(InputError, match=r"holds a study.*--name NAME"):
+        run(file, tmp_path)
+
+
+def test_one_driver_at_a_time(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    with Lease(tmp_path / "tiny", "tiny", ""), pytest.raises(InputError, match="'tiny' is being driven already"):
+        run(file, tmp_path)
+
+
+def test_data_that_is_not_there_fails_before_anything_trains(file: Path, tmp_path: Path) -> None:
+    file.write_text(TINY.replace("  digits: {", "  tiny-imagenet: {").replace("data: digits", "data: tiny-imagenet"))
+    with pytest.raises(Exception, match="tiny-imagenet is not in"):
+        run(file, tmp_path)
+    assert not is_benchmark(tmp_path / "tiny")
+
+
+# -- without training --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> tuple[Job, ...]:
+    return load_benchmark(TINY).jobs(tmp_path / "tiny")
+
+
+def drawn(work: Trainings) -> list[int]:
+    found = []
+    while (job := work.next(lambda record: None)) is not None:
+        found.append(job.number)
+    return found
+
+
+def finish(job: Job, **changes: object) -> None:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_result(job.folder, trained(job).model_copy(update=changes))
+
+
+def test_what_is_done_is_not_drawn_again(jobs) -> None:
+    finish(jobs[0])
+    finish(jobs[2], status="stopped", metrics=None, reason="dead network")
+    work = Trainings(jobs, AGAIN)
+    assert {record.number for record in work.over} == {0, 2}
+    assert drawn(work) == [1, 3, 4, 5, 6, 7]
+
+
+def test_interrupted_training_goes_first_and_whatever_the_budget(jobs) -> None:
+    jobs[5].folder.mkdir(parents=True)
+    (jobs[5].folder / "checkpoint.pt").touch()
+    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), 0.0), (), lambda progress, record: None)
+    assert driver.next().number == 5
+    assert driver.next() is None  # no time is left for one that was not begun
+
+
+def test_failed_training_is_tried_again_by_the_next_run(jobs) -> None:
+    finish(jobs[0], status="failed", metrics=None, reason="OSError: disk full")
+    (jobs[0].folder / "starts.json").write_text("{}")
+    work = Trainings(jobs, AGAIN)
+    assert work.next(lambda record: None) == jobs[0]
+    assert read_result(jobs[0].folder) is None
+    assert not (jobs[0].folder / "starts.json").exists()
+
+
+def test_record_that_its_worker_could_not_write_is_written_by_the_driver(jobs) -> None:
+    work = Trainings(jobs, AGAIN)
+    job = work.next(lambda record: None)
+    work.finish(trained(job))
+    assert read_result(job.folder) == trained(job)
+
+
+def test_lost_worker_is_a_failed_training(jobs) -> None:
+    work = Trainings(jobs, AGAIN)
+    job = work.next(lambda record: None)
+    record = work.lost(job.number, "its worker died 3 times", "killed")
+    assert (record.status, read_result(job.folder)) == ("failed", record)
+
+
+def test_folder_that_cannot_be_written_stops_the_run_and_says_how_to_go_on(jobs, tmp_path: Path) -> None:
+    work = Trainings(jobs, AGAIN)
+    job = work.next(lambda record: None)
+    (tmp_path / "tiny").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match=f"cannot write to .*{AGAIN}"):
+        work.finish(trained(job))
+
+
+def test_equal_failures_in_a_row_name_the_log_and_the_command(jobs) -> None:
+    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), None), (), lambda progress, record: None)
+    for _ in range(3):
+        driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
+    assert isinstance(driver.failure, RunError)
+    assert "log.txt" in str(driver.failure)
+    assert AGAIN in str(driver.failure)
+
+
+def test_time_of_the_file_holds_where_the_command_gives_none(file: Path, tmp_path: Path, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr("search.benchmark.start.drive", lambda *_, budget, **__: seen.append(budget.seconds))
+    run(file, tmp_path)
+    run(file, tmp_path, seconds=5.0)
+    assert seen == [20 * 60, 5.0]
+    assert len(read_benchmark(tmp_path / "tiny").header.sittings) == 2
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+
+class Shell:
+    """The command line in this process, in a folder of its own."""
+
+    def __init__(self, monkeypatch, capsys) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        from search import cli
+
+        self._monkeypatch.setattr("sys.argv", ["snnsearch", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        captured = self._capsys.readouterr()
+        return code, captured.out, captured.err
+
+
+@pytest.fixture
+def shell(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("search.cli.out", Console(width=160))
+    return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture
+def untrained_runs(jobs, tmp_path: Path, file: Path, monkeypatch) -> Path:
+    """runs/tiny with results that were never trained, all but the last."""
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr("search.benchmark.start.drive", lambda *_, **__: None)
+        run(file, tmp_path / "runs")
+    for job in load_benchmark(TINY).jobs(tmp_path / "runs" / "tiny")[:-1]:
+        finish(job)
+    return tmp_path / "runs"
+
+
+def test_status_and_report_of_a_benchmark(shell, untrained_runs: Path) -> None:
+    code, out, _ = shell("status", "tiny", "--json")
+    assert (code, json.loads(out)["counts"]) == (0, {"complete": 7, "waiting": 1})
+    code, out, _ = shell("status")
+    assert (code, "7 complete · 1 waiting" in out) == (0, True)
+    code, out, _ = shell("status", "--json")
+    assert [each["benchmark"] for each in json.loads(out)] == ["tiny"]
+    code, out, _ = shell("report", "tiny", "--json")
+    names = [Path(path).name for path in json.loads(out)]
+    assert (code, names) == (0, ["benchmark.html", "benchmark.md", "benchmark.csv"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["show", "tiny", "0"], "snnsearch report tiny"),
+        (["resume", "tiny"], "snnsearch bench runs/tiny/benchmark.yaml"),
+        (["launch", str(SPACES / "smoke.yaml"), "--name", "tiny"], "--name NAME"),
+        (["bench", "nowhere.yaml"], "nowhere.yaml"),
+        (["bench", str(SPACES / "smoke.yaml")], "snnsearch launch"),
+        (["launch", "tiny.yaml"], "snnsearch bench"),
+        (["bench", "tiny.yaml", "--set", "train.epoch=1"], "did you mean train.epochs?"),
+        (["bench", "tiny.yaml", "--time", "soon"], "20m"),
+        (["bench", "tiny.yaml", "--set", "train.lr=1"], "train.lr is 0.01 there and 1.0 here"),
+    ],
+)
+def test_command_of_a_study_says_what_to_type_instead(shell, untrained_runs: Path, words, says) -> None:
+    code, out, err = shell(*words)
+    assert code == 2
+    assert says in err
+    assert "Traceback" not in out + err
+
+
+def test_dry_run_says_what_would_be_trained_and_touches_nothing(shell, file: Path, tmp_path: Path) -> None:
+    code, out, _ = shell("bench", str(file), "--dry-run")
+    assert code == 0
+    assert "8 trainings" in out
+    assert "678 parameters" in out  # of One: stem 96, fire2 44 + 56 + 312, head 170
+    assert not (tmp_path / "runs").exists()
+
+
+def test_corrupt_header_is_told_and_hides_no_other_run(shell, untrained_runs: Path) -> None:
+    record = read_benchmark(untrained_runs / "tiny")
+    (untrained_runs / "broken").mkdir()
+    write_header(untrained_runs / "broken", record.header)
+    (untrained_runs / "broken" / "benchmark.json").write_text("{")
+    code, out, err = shell("status")
+    assert (code, "7 complete" in out, "broken" in err) == (0, True, True)
+    code, _, err = shell("report", "broken")
+    assert (code, "cannot be read" in err) == (2, True)
