@@ -13,8 +13,11 @@ from search.yaml_source import Document, Keys, Tree, parse_value
 SET = Place("--set")
 
 
-def with_profile(document: Document, device: Device, models: Mapping[str, Model]) -> tuple[Document, list[Problem]]:
-    """``document`` with the leaves that its profile for ``device`` replaces, and without profiles."""
+def with_profile(
+    document: Document, device: Device, models: Mapping[str, Model], whole: tuple[str, ...]
+) -> tuple[Document, list[Problem]]:
+    """``document`` with the leaves that its profile for ``device`` replaces, and without profiles. ``whole``: sections
+    that can be replaced as a whole only."""
     profiles = document.tree.get("profiles", {})
     bare = replace(document, tree={key: value for key, value in document.tree.items() if key != "profiles"})
     if not isinstance(profiles, dict):
@@ -32,7 +35,7 @@ def with_profile(document: Document, device: Device, models: Mapping[str, Model]
         return bare, [*problems, _problem(document, ("profiles", device), text)]
     for path, value in profile.items():
         at = ("profiles", device, path)
-        if text := _unknown(path, models):
+        if text := _unknown(path, models, whole):
             problems.append(_problem(document, at, text))
         else:
             bare = _with_leaf(
@@ -44,8 +47,7 @@ def with_profile(document: Document, device: Device, models: Mapping[str, Model]
 def with_overrides(
     document: Document, overrides: Mapping[str, Leaf], models: Mapping[str, Model], whole: tuple[str, ...]
 ) -> tuple[Document, list[Problem]]:
-    """``document`` with ``path: value`` pairs laid over it; a text is read as YAML. ``whole``: sections that can be
-    replaced as a whole only."""
+    """``document`` with ``path: value`` pairs laid over it; a text is read as YAML."""
     problems = []
     for path, value in overrides.items():
         if text := _unknown(path, models, whole):

@@ -23,6 +23,8 @@ from search.template import SECTIONS, Params, Template, opened, settled
 from search.yaml_source import Document
 from snnkit.plan import PlanError
 
+WHOLE = ("candidates", "reference")  # sections that a profile or --set replaces as a whole
+
 
 class ParamsError(InputError):
     """Values of dials that are none of this space's candidates."""
@@ -183,8 +185,8 @@ def load_space(source: Path | str, *, overrides: Mapping[str, Leaf] | None = Non
 def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], found: list[Problem]) -> Space | None:
     """The space as ``device`` has it; None where something is wrong, which is then added to ``found``."""
     models, wrong = tree_models(document, overrides)
-    laid, profile_problems = with_profile(document, device, models)
-    laid, override_problems = with_overrides(laid, overrides, models, ("candidates", "reference"))
+    laid, profile_problems = with_profile(document, device, models, WHOLE)
+    laid, override_problems = with_overrides(laid, overrides, models, WHOLE)
     search, search_problems = _search(laid, models)
     template, tree_problems = opened(laid, models)
     wrong += [*profile_problems, *override_problems, *search_problems, *tree_problems]

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
 from search import yaml_source
 from search.benchmark.source import load_benchmark
+from search.samplers import StatelessSampler, choose
 from search.sections import DEVICES, Device
 from search.space import Space, load_space
 
@@ -37,6 +39,13 @@ PUBLISHED_FRONT = {
     (0.77, 0.0257, 376_220),
     (0.77, 0.0241, 559_080),
     (0.76, 0.0226, 363_050),
+}
+
+# Table 1: parameters in thousands on CIFAR-10, CIFAR-100 and Tiny ImageNet, as printed; and how near the spaces come
+PUBLISHED_SIZES = {
+    "shufflenet_prune": ((911.0, 1000.0, 1110.0), 0.006),
+    "mnasnet_prune": ((151.8, 163.5, 176.4), 0.0005),
+    "mixnet_prune": ((84.9, 108.0, 133.7), 0.0005),
 }
 
 
@@ -72,6 +81,39 @@ def test_named_candidates_of_shipped_spaces_meet_their_constraints(file: Path) -
     space = load_space(file)
     refused = [name for name, params in space.candidates.items() if space.refusals(space.candidate(params))]
     assert refused == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_sampler_proposes_candidates_of_shipped_spaces(file: Path) -> None:
+    space = load_space(file)
+    sampler = StatelessSampler(choose("tpe", len(space.dials)), seed=0)  # a Gaussian process takes its time
+    study = optuna.create_study(directions=list(space.study.objectives.values()), sampler=sampler)
+    keys = set()
+    for _ in range(12):  # 10 at random, then by the model
+        trial = study.ask()
+        candidate = space.candidate(space.suggest(trial))
+        figures = candidate.static()
+        study.tell(trial, [figures.get("params", 1e9) * (1 + at) for at in range(len(study.directions))])
+        keys.add(candidate.key)
+    assert len(keys) > 6
+
+
+@pytest.mark.parametrize("name", PUBLISHED_SIZES)
+def test_defaults_have_the_published_size(name: str) -> None:
+    published, tolerance = PUBLISHED_SIZES[name]
+    for data, thousands in zip(("cifar10", "cifar100", "tiny-imagenet"), published, strict=True):
+        space = load_space(SPACES / f"{name}.yaml", overrides={"data.name": data})
+        assert space.base.static()["params"] == pytest.approx(1000 * thousands, rel=tolerance)
+        assert space.base.key == space.candidate(next(iter(space.candidates.values()))).key
+
+
+@pytest.mark.parametrize("name", ["benchmark", "benchmark_small"])
+def test_benchmarks_train_the_published_networks(name: str) -> None:
+    loaded = load_benchmark(SPACES / f"{name}.yaml")
+    labels = {"ShuffleNetV2": "shufflenet_prune", "MnasNet": "mnasnet_prune", "MixNet": "mixnet_prune"}
+    for label, file in labels.items():
+        size = load_space(SPACES / f"{file}.yaml").base.static()["params"]
+        assert loaded.candidates["cifar10"][label].static()["params"] == size
 
 
 @pytest.mark.parametrize("device", DEVICES)
