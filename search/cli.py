@@ -260,7 +260,7 @@ def validate(
 
 @data_app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="cifar10, cifar100, fashion-mnist …", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="cifar10, cifar100, tiny-imagenet, nmnist …", metavar="NAME")],
     data: DataRoot = None,
 ) -> None:
     """Fetch a data set, verify it, and say where it is."""

@@ -5,12 +5,13 @@ from dataclasses import asdict
 from math import inf
 from typing import Any, Literal, get_args, get_origin
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from snnkit.families import FAMILIES
-from snnkit.plan import Plan, PlanError
+from snnkit.plan import Conv, Neurons, Op, Plan, PlanError, Sum
 from snnkit.values import Value
 
 IMAGE = (3, 16, 16)
@@ -37,6 +38,18 @@ def variants(draw: st.DrawFn, family: str) -> dict[str, Any]:
     return tree
 
 
+def examples(number: int) -> settings:
+    """The same ones in every run. Found failures are not shrunk: they are near the default network as they are."""
+    return settings(
+        max_examples=number, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )  # fmt: skip
+
+
+def planned(family: str, design: Value, size: int = IMAGE[1]) -> Plan:
+    return FAMILIES[family].plan(design, CLASSES, (3, size, size))
+
+
 def built(family: str) -> st.SearchStrategy[tuple[Value, Plan]]:
     """Variants that fit an ``IMAGE``, with their plans."""
     return variants(family).map(lambda given: _build(family, given)).filter(lambda pair: pair is not None)
@@ -45,7 +58,7 @@ def built(family: str) -> st.SearchStrategy[tuple[Value, Plan]]:
 def _build(family: str, given: dict[str, Any]) -> tuple[Value, Plan] | None:
     try:
         design = FAMILIES[family].design.model_validate(given)
-        return design, FAMILIES[family].plan(design, CLASSES, IMAGE)
+        return design, planned(family, design)
     except (ValidationError, PlanError):
         return None
 
@@ -95,6 +108,10 @@ def changed(design: Value, path: tuple[str, ...], value: Any) -> Value:
 
 def without(design: Value, module: str) -> Value:
     return changed(design, (*module.split("."), "keep"), False)
+
+
+def costs(op: Op) -> bool:
+    return isinstance(op, Conv | Sum | Neurons)
 
 
 def belongs(name: str, module: str) -> bool:

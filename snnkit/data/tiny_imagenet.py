@@ -74,7 +74,12 @@ def _text(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}; unpack the archive again") from error
+        raise DataError(f"{path}: {_reason(error)}; unpack the archive again") from error
+
+
+def _reason(error: Exception) -> str:
+    """Without the path, where the system gives the reason alone."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _decoded(files: list[tuple[Path, int]]) -> Images:
@@ -91,7 +96,7 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))  # (H, W, C); some are grey
     except (OSError, SyntaxError) as error:
-        raise DataError(f"{path}: {error}; unpack the archive again") from error
+        raise DataError(f"{path}: {_reason(error)}; unpack the archive again") from error
     if pixels.shape != (SIDE, SIDE, 3):
         raise DataError(f"{path}: {pixels.shape[1]}x{pixels.shape[0]} pixels, expected {SIDE}x{SIDE}")
     return pixels.transpose(2, 0, 1)

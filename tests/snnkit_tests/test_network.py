@@ -229,3 +229,14 @@ def test_memory_layout_changes_nothing() -> None:
     plain = network(SMALL).eval()
     last = network(SMALL).eval().to(memory_format=torch.channels_last)
     torch.testing.assert_close(plain(images()), last(images().contiguous(memory_format=torch.channels_last)))
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("direct", (1, 2, 3, 8, 8)), ("frames", (1, 3, 8, 8))])
+@pytest.mark.parametrize("neuron", [DEFAULT, None], ids=["spiking", "twin"])
+def test_images_that_are_not_of_the_encoding_are_refused(
+    kind: str, shape: tuple[int, ...], neuron: Neuron | None
+) -> None:
+    """They would be counted by the wrong rule."""
+    built = Network(plan(SqueezeNet.model_validate(SMALL), 10, (3, 8, 8)), neuron, Encoding(kind=kind, timesteps=2))
+    with pytest.raises(ValueError, match=f"do not go with encoding kind {kind}: give"):
+        built(torch.zeros(shape))

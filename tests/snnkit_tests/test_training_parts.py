@@ -19,6 +19,7 @@ from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint,
 from snnkit.data import Images, Splits
 from snnkit.evaluation import batches, evaluate, macro_f1
 from snnkit.recipe import Recipe
+from snnkit.steps import Stepper, _on_device
 
 # Recipe
 
@@ -146,6 +147,24 @@ def test_macro_f1_counts_classes_that_occur() -> None:
     labels, predicted = torch.tensor([0, 0, 1, 3]), torch.tensor([0, 1, 1, 4])
     expected = f1_score(labels, predicted, average="macro", zero_division=0)
     assert macro_f1(labels, predicted) == pytest.approx(expected)  # classes 0, 1, 3, 4; 2 does not occur
+
+
+# Training images on a device
+
+
+def test_images_are_copied_to_a_device_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snnkit.steps.UPLOAD", 5)
+    view = IMAGES.take(np.array([20, 3, 3, 8, 1, 22, 0]))
+    assert torch.equal(_on_device(view, torch.device("cpu")), torch.from_numpy(view.rows()))
+
+
+def test_batch_is_the_same_from_a_device_and_from_the_mapped_array() -> None:
+    stepper = Stepper(nn.Conv2d(2, 3, 1), SPLITS, Recipe(batch=7, augment="flip_crop"), seed=0, device="cpu")
+    images, labels = stepper._batch(1, 2)
+    stepper.resident = _on_device(SPLITS.train, torch.device("cpu"))
+    again, same = stepper._batch(1, 2)
+    assert torch.equal(images, again)
+    assert torch.equal(labels, same)
 
 
 # Checkpoint
