@@ -33,11 +33,17 @@ def input_problems(template: Template, document: Document) -> Iterator[Problem]:
     encoding, data = (template.base(name) for name in ("encoding", "data"))
     assert isinstance(encoding, Encoding)
     assert isinstance(data, DataChoice)
-    holds, kind = ("recordings of events", "frames") if DATASETS[data.name].events else ("still images", "direct")
-    if encoding.kind != kind:
+    if text := unfit(encoding, data):
         place = document.place(("encoding", "kind") if "encoding" in document.tree else ("data", "name"))
-        text = f"given {encoding.kind}, but {data.name} holds {holds}; write encoding: {{kind: {kind}}}"
         yield Problem(place, "encoding.kind", text)
+
+
+def unfit(encoding: Encoding, data: DataChoice) -> str:
+    """Why ``encoding`` is not for what the data set holds; nothing where it is."""
+    holds, kind = ("recordings of events", "frames") if DATASETS[data.name].events else ("still images", "direct")
+    if encoding.kind == kind:
+        return ""
+    return f"given {encoding.kind}, but {data.name} holds {holds}; write encoding: {{kind: {kind}}}"
 
 
 def dial_problems(template: Template, document: Document) -> Iterator[Problem]:

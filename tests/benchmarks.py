@@ -21,7 +21,8 @@ START = 1_790_000_000.0
 def setup(data: str, **changes: object) -> Setup:
     values = {
         "data": data, "train": 45_000, "validation": 5_000, "train_of": 50_000, "test": 10_000, "test_of": 10_000,
-        "side": 32, "side_of": 32, "epochs": 100, "timesteps": 2, "training": "100 epochs, batch 128, adamw",
+        "side": 32, "side_of": 32, "classes": 10, "classes_of": 10, "epochs": 100, "timesteps": 2,
+        "training": "100 epochs, batch 128, adamw",
     }  # fmt: skip
     return Setup(**(values | changes))
 

@@ -52,6 +52,8 @@ def _published(group: Group) -> Published:
 def _trained(setup: Setup, kind: Kind) -> str:
     """``3 epochs on 4,500 of 50,000 training images, T = 2, measured on 2,000 of 10,000 test images``."""
     parts = [f"{count(setup.epochs, 'epoch')} on {setup.train:,} of {setup.train_of:,} training images"]
+    if setup.classes != setup.classes_of:
+        parts.append(f"to tell {setup.classes} of {setup.classes_of} classes apart")
     if setup.side != setup.side_of:
         parts.append(f"at {setup.side} instead of {setup.side_of} pixels a side")
     if kind == "snn":

@@ -51,6 +51,8 @@ class Setup(Record):
     test_of: int
     side: int  # pixels
     side_of: int
+    classes: int
+    classes_of: int
     epochs: int
     timesteps: int  # of the SNNs
     training: str  # "3 epochs, batch 64, adamw with lr 0.002 ..."

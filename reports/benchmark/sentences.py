@@ -53,7 +53,8 @@ def _versions(versions: dict[str, str]) -> str:
 def _setup(setup: Setup) -> str:
     used = (
         f"trained on {setup.train:,} of its {setup.train_of:,} training images, {setup.validation:,} more for "
-        f"validation, tested on {setup.test:,} of {setup.test_of:,}, {setup.side} pixels a side"
+        f"validation, tested on {setup.test:,} of {setup.test_of:,}, {setup.side} pixels a side, {setup.classes} of "
+        f"{count(setup.classes_of, 'class', 'classes')}"
     )
     return f"{used}; SNNs with T = {setup.timesteps}; {setup.training}"
 

@@ -46,8 +46,9 @@ def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
     header = record.header
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("data", "network", "kind", "n", "test accuracy", "published", f"mJ, {header.price}"):
-        table.add_column(column, justify="left" if column in ("data", "network", "kind") else "right")
-    for group in groups(record):
+        text = column in ("data", "network", "kind")
+        table.add_column(column, justify="left" if text else "right", no_wrap=text)
+    for group in [group for group in groups(record) if group.n]:
         accurate, mj = group.mean(accuracy), group.mean(energy(header.price))
         table.add_row(
             escape(group.data), escape(group.network), KINDS[group.kind], f"{group.n} of {group.wanted}",

@@ -13,6 +13,7 @@ from search import yaml_source
 from search.benchmark.grid import Benchmark
 from search.benchmark.sections import BenchmarkFile, DataEntry, entry_model, file_model, group_model
 from search.candidate import Candidate
+from search.checks import unfit
 from search.dials import shown
 from search.errors import Problem, SpaceError, listed, nearest
 from search.layers import with_overrides, with_profile
@@ -171,9 +172,12 @@ def _overlaid(general: Any, own: Any) -> Any:
 
 
 def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document) -> Iterator[Problem]:
-    """Networks that do not build on some data set, and networks that are equal."""
+    """Encodings that are not for their data set, networks that do not build on one, and networks that are equal."""
     for data, row in candidates.items():
         first: dict[str, str] = {}
+        shared = next(iter(row.values()))
+        if text := unfit(shared.encoding, shared.data):
+            yield _problem(document, ("data", data, "encoding"), text)
         for label, candidate in row.items():
             try:
                 candidate.plan()

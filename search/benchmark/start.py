@@ -12,17 +12,15 @@ from reports.ledger import DATABASE
 from reports.wording import count, duration
 from search import machine, yaml_source
 from search.benchmark.grid import Benchmark, trained_leaves
-from search.benchmark.sections import DataEntry
 from search.benchmark.show import BenchmarkShow
 from search.benchmark.trainings import Trainings
-from search.candidate import Candidate
 from search.dials import shown
 from search.errors import InputError
 from search.executors import Crew
 from search.launch import Options, announce_fetching, crew_of, drive, make_folder, recipe_text, write_text
 from search.lease import Lease
 from search.runner import Budget
-from snnkit.data import DATASETS, DataError, load
+from snnkit.data import DATASETS, load, splits
 
 FILE = "benchmark.yaml"
 
@@ -139,26 +137,21 @@ def _store(folder: Path, header: BenchmarkHeader) -> None:
 def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) -> Setup:
     """Loads the data set, so that no worker has to fetch it. Raises DataError."""
     announce_fetching(data, options, console)
-    there, entry = load(data, options.data_root), benchmark.entries[data]
+    entry, whole = benchmark.entries[data], DATASETS[data]
     candidate = next(iter(benchmark.candidates[data].values()))
-    return _described(data, len(there.train), len(there.test), entry, candidate)
-
-
-def _described(data: str, train: int, test: int, entry: DataEntry, candidate: Candidate) -> Setup:
-    for what, asked, found in (("subset", entry.subset, train), ("test", entry.test, test)):
-        if asked is not None and asked > found:
-            raise DataError(f"{what} is {asked:,}; the {data} that is there has {found:,} images")
-    used, whole = entry.subset or train, DATASETS[data]
-    held_out = entry.validation_count(used)
+    there = load(data, options.data_root, side=entry.resolution)
+    parts = splits(there, candidate.data, benchmark.section.seeds[0], frames=candidate.encoding.frames)
     return Setup(
         data=data,
-        train=used - held_out,
-        validation=held_out,
+        train=len(parts.train),
+        validation=len(parts.validation),
         train_of=whole.train,
-        test=entry.test or test,
+        test=len(parts.test),
         test_of=whole.test,
         side=entry.shape[-1],
         side_of=whole.shape[-1],
+        classes=entry.outputs,
+        classes_of=whole.classes,
         epochs=candidate.train.epochs,
         timesteps=candidate.encoding.timesteps,
         training=recipe_text(candidate.train),

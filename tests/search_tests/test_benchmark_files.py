@@ -27,6 +27,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "leaf of the wrong type": ("stem: {width: 8}", "stem: {width: wide}", "7: networks.One.stem.width: ", ("'wide'", "whole number")),
     "dial": ("timesteps: 2", "timesteps: {choices: [1, 2]}", "12: encoding.timesteps: ", ("no dials", "one value")),
     "dial in a network": ("width: 8", "width: {low: 8, high: 16}", "7: networks.One.stem.width: ", ("no dials",)),
+    "images for an event camera": ("timesteps: 2", "timesteps: 2, kind: frames", "15: data.digits.encoding: ", ("holds still images", "kind: direct")),
     "epochs of a data set": ("train: {epochs: 2}", "train: {epochs: 0}", "15: data.digits.train.epochs: ", ("not below 1",)),
     "subset too large": ("subset: 200", "subset: 20_000", "15: data.digits: ", ("1,437",)),
     "network too deep for the images": ("after: [stem, fire2]", "after: [stem, fire2, fire3, fire4, fire5]", "6: networks.One: ", ("does not build on digits", "pool")),
