@@ -3,14 +3,16 @@
 PRICES = {
     "horowitz45/exact": (
         "Energy = 4.6 pJ x MACs + 0.9 pJ x ACs (32-bit floating point, 45 nm: multiply 3.7 pJ, add 0.9 pJ; Horowitz, "
-        "ISSCC 2014). MACs are multiply-accumulates on real numbers (the first layer, once for a still image), "
-        "ACs are accumulates, one for each spike and each synapse it reaches, counted from real spikes over all time "
-        "steps; biases, neuron updates and memory cost nothing."
+        "ISSCC 2014). MACs are multiply-accumulates on real numbers: the first layer, once for a still image; the "
+        "first layer of a squeeze-excite; one for each spike and synapse behind a real gate. ACs are accumulates, one "
+        "for each spike and each synapse it reaches, counted from real spikes over all time steps, and one for each "
+        "element of a residual sum of currents; biases, neuron updates and memory cost nothing."
     ),
     "horowitz45/paper2602": (
         "The same 4.6 and 0.9 pJ on the counts of arXiv 2602.09717, to compare with its tables: MACs = the first "
-        "convolution with its bias, twice the elements through every BatchNorm, the elements into the final pooling; "
-        "ACs = firing rate x (dense operations + bias) of every layer that reads spikes; one time step's worth."
+        "convolution with its bias, and every other layer whose input is not binary; twice the elements through every "
+        "BatchNorm; the elements into the final pooling. ACs = firing rate x (dense operations + bias) of every layer "
+        "that reads binary spikes; one time step's worth."
     ),
     "lemaire2022/exact": (
         "The exact counts with memory and addressing (Lemaire et al., ICONIP 2022, arXiv 2210.13107; int32, 45 nm: add "

@@ -9,6 +9,7 @@ import torch
 import torchvision
 from torch import Tensor
 
+from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
 from snnkit.network import Network
 from snnkit.neurons import LIF
@@ -223,6 +224,30 @@ def test_bf16_and_channels_last_are_kept_throughout(neuron: Neuron | None) -> No
         if outgoing is not None:
             assert outgoing.dtype == torch.bfloat16, name
             assert outgoing.flatten(0, 1).is_contiguous(memory_format=torch.channels_last), name
+
+
+@pytest.mark.parametrize("rate", [0.16, 0.3, 0.5])
+def test_neurons_behind_a_batchnorm_fire_at_the_initial_rate(rate: float) -> None:
+    built = network(neuron=Neuron(initial_rate=rate), steps=1)  # at T = 1 no membrane is carried over
+    seen = Seen()
+    with torch.no_grad():
+        built.train()(images(32, 16), observe=seen)  # by the batch's own statistics
+    rates = {name: spikes.mean().item() for name, spikes in seen.outgoing.items() if spikes is not None}
+    assert sum(rates.values()) / len(rates) == pytest.approx(rate, abs=0.03), rates
+
+
+def test_depthwise_convolutions_stay_in_fp32_on_a_cpu() -> None:
+    """In bf16 their backward pass takes five times as long there."""
+    entry = FAMILIES["shufflenet"]
+    built = Network(entry.plan(entry.design.model_validate({}), 10, (3, 16, 16)), DEFAULT, Encoding(timesteps=2))
+    seen = Seen()
+    with torch.autocast("cpu", torch.bfloat16):
+        built(images(2, 16), observe=seen)
+    kinds = {conv.groups > 1: set() for conv in built.plan.convs}
+    for conv in built.plan.convs:
+        if (outgoing := seen.outgoing[conv.name]) is not None:
+            kinds[conv.groups > 1].add(outgoing.dtype)
+    assert kinds == {True: {torch.float32}, False: {torch.bfloat16}}
 
 
 def test_memory_layout_changes_nothing() -> None:
