@@ -73,7 +73,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
     with Lease(folder, name, url):
         header = read_study(url, name).header
         space = load_space(header.space_yaml)
-        _check_unedited(folder / SPACE, header)
+        _check_unedited(folder / SPACE, header.space_yaml, space)
         opened = study.resume(header, space, folder, url)
         told, interrupted = opened.recover()
         if told:
@@ -255,13 +255,13 @@ def _check_there(folder: Path, options: Options) -> None:
         )
 
 
-def _check_unedited(path: Path, header: StudyHeader) -> None:
-    """A study keeps the space it was launched with; an edit that had no effect would mislead."""
+def _check_unedited(path: Path, text: str, space: Space) -> None:
+    """A study keeps the space it was launched with, ``text``; an edit that had no effect would mislead."""
     if not path.exists():
-        write_text(path, header.space_yaml)
+        write_text(path, text)
         return
     try:
-        same = load_space(path).hash == header.space_hash
+        same = load_space(path).hash == space.hash  # both as read now: a leaf may have been added since the launch
     except SpaceError:
         same = False
     if not same:
