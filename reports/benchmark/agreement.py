@@ -71,7 +71,7 @@ def _parameters(members: Sequence[Group]) -> list[str]:
     compared = [(g, own, there) for g in members if (own := g.mean(params)) and (there := _published(g).params)]
     equal = [g.network for g, own, there in compared if _close(own, there)]
     where = f"on {members[0].data}"
-    lines = [f"Parameters equal the published {where}: {listing(equal, 12)}."] if equal else []
+    lines = [f"Parameters are within {CLOSE:.0%} of the published {where}: {listing(equal, 12)}."] if equal else []
     for group, own, there in compared:
         if not _close(own, there):
             lines.append(
@@ -146,5 +146,5 @@ def _times_of(own: float, there: float) -> str:
 
 def _share(own: float, there: float) -> str:
     if _close(own, there):
-        return "equal"
+        return f"within {CLOSE:.0%}"
     return f"{abs(own / there - 1):.0%} less" if own < there else f"{own / there:.3g} times as much"
