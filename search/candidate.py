@@ -1,6 +1,5 @@
 """A candidate: every leaf of the tree has a value. What is trained, counted and recorded is one of these."""
 
-import contextlib
 import hashlib
 import json
 from functools import cached_property
@@ -56,6 +55,8 @@ class Candidate(Value):
         """Equal for candidates that train the same thing, which have the same operations: what a removed module would
         have had does not count, nor a choice that nothing in the network follows, nor the energy's price."""
         trained = self.model_dump(mode="json", exclude={"energy", "network"})
-        with contextlib.suppress(PlanError):
+        try:
             trained["network"] = repr(self.plan())
+        except PlanError:  # no operations to know it by
+            trained["network"] = self.network.model_dump(mode="json")
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]

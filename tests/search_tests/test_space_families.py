@@ -92,3 +92,15 @@ def test_every_family_is_looked_at_on_load() -> None:
     text = TEXT.replace("  squeezenet:\n", "  squeezenet:\n    stem: {stride: {choices: [1, 8]}}\n")
     assert "network.squeezenet.stem.stride: at 8 the network does not build" in message(text)
     assert load_space(text.replace("[1, 8]", "[1, 2]"))
+
+
+def test_candidates_that_do_not_build_are_not_the_same(space: Space) -> None:
+    """Each is refused with its own reason, none is a duplicate of another."""
+    image = space.base.data.model_copy(update={"resolution": 8})
+    designs = [{"stem": {"stride": stride}, "pool": {"kernel": 8}} for stride in (4, 8)]
+    made = [
+        space.base.model_copy(update={"data": image, "network": FAMILIES["squeezenet"].design.model_validate(design)})
+        for design in designs
+    ]
+    assert [candidate.static() for candidate in made] == [{}, {}]
+    assert made[0].key != made[1].key
