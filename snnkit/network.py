@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnkit import kernels
+from snnkit.kernels import Current
 from snnkit.neurons import LIF
 from snnkit.plan import (
     Activation,
@@ -19,14 +21,13 @@ from snnkit.plan import (
     Gate,
     GlobalAverage,
     Neurons,
-    Op,
     Plan,
     Pool,
     Shuffle,
     Slice,
     Sum,
-    sources,
 )
+from snnkit.schedule import Firing, Step, last_readers, reads, schedule
 from snnkit.values import Encoding, Neuron
 
 LOW_RATE = 0.1  # spikes per neuron and step assumed at first; layers settle at 0.17 with, 0.3 without BatchNorm
@@ -54,9 +55,8 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
 class ConvLayer(nn.Module):
     """Convolution, BatchNorm and activation as a ``Conv`` of the plan has them."""
 
-    def __init__(self, conv: Conv, neuron: Neuron | None, timesteps: int) -> None:
+    def __init__(self, conv: Conv, neuron: Neuron | None) -> None:
         super().__init__()
-        self.timesteps = timesteps
         self.conv = nn.Conv2d(
             conv.in_shape[0],
             conv.out_shape[0],
@@ -71,16 +71,15 @@ class ConvLayer(nn.Module):
         if conv.activation is not None:
             self.activation = LIF(neuron) if neuron and conv.spiking else ACTIVATIONS[conv.activation]()
 
+    def current(self, x: Tensor) -> Current:
+        """(T', B, C, H, W) to what drives neurons: (T', B, C, H, W) before its BatchNorm."""
+        y = _convolved(self.conv, x.flatten(0, 1))
+        return Current(y.view(*x.shape[:2], *y.shape[1:]), self.norm)
+
     def forward(self, x: Tensor) -> Tensor:
-        """(T', B, C, H, W) to (T', B, C, H, W), or to (T, B, C, H, W) where neurons follow."""
-        steps, images = x.shape[:2]
-        y: Tensor = _convolved(self.conv, x.flatten(0, 1))  # (T'*B, C, H, W)
-        if self.norm is not None:
-            y = self.norm(y)
-        y = y.view(steps, images, *y.shape[1:])
-        if isinstance(self.activation, LIF):
-            spikes: Tensor = self.activation(y, self.timesteps)  # (T, B, C, H, W)
-            return spikes
+        """(T', B, C, H, W) to (T', B, C, H, W), for a layer without neurons."""
+        y, norm = self.current(x)
+        y = y if norm is None else norm(y.flatten(0, 1)).view(y.shape)
         return y if self.activation is None else self.activation(y)
 
 
@@ -96,10 +95,11 @@ class Network(nn.Module):
         self.plan, self.neuron, self.encoding = plan, neuron, encoding
         self.timesteps = 1 if neuron is None else encoding.timesteps
         with torch.device("meta"):  # no draw from the global random generator: initialise() draws the weights
-            self.layers = nn.ModuleDict({key(conv): ConvLayer(conv, neuron, self.timesteps) for conv in plan.convs})
+            self.layers = nn.ModuleDict({key(conv): ConvLayer(conv, neuron) for conv in plan.convs})
         self.layers.to_empty(device="cpu")
         self.lif = None if neuron is None else LIF(neuron)  # of the layers of neurons; it holds no state
-        self._unread = _last_readers(plan)
+        self._steps = schedule(plan, spiking=neuron is not None)
+        self._unread = last_readers(self._steps)
         self.initialise(seed)
 
     def forward(self, images: Tensor, observe: Observer | None = None) -> Tensor:
@@ -108,12 +108,12 @@ class Network(nn.Module):
 
         In channels_last where images and weights are; under autocast spikes are in autocast's dtype.
         """
-        values = {"input": self._steps(images)}
-        for op, unread in zip(self.plan.ops, self._unread, strict=True):
-            reads = tuple(values[name] for name in sources(op))
+        values = {"input": self._over_time(images)}
+        for step, unread in zip(self._steps, self._unread, strict=True):
+            read = tuple(values[name] for name in reads(step))
             for name in unread:
                 del values[name]
-            values[op.name] = self._run(op, reads, observe)
+            values[step.name] = self._run(step, read, observe)
         (logits,) = values.values()
         return logits
 
@@ -137,7 +137,7 @@ class Network(nn.Module):
         assert isinstance(layer, ConvLayer)
         return layer
 
-    def _steps(self, images: Tensor) -> Tensor:
+    def _over_time(self, images: Tensor) -> Tensor:
         """(1, B, C, H, W), or (T, B, C, H, W) of frames."""
         if (images.dim() == 5) != (self.encoding.kind == "frames"):
             raise ValueError(
@@ -152,32 +152,48 @@ class Network(nn.Module):
             raise ValueError(f"{images.shape[1]} frames for a network of {self.timesteps} time steps; give as many")
         return images.transpose(0, 1)
 
-    def _run(self, op: Op, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
-        match op:
+    def _fire(self, firing: Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
+        """Pooling waits for an observer, who is shown every neuron."""
+        assert self.neuron is not None
+        currents = [self.layer(conv).current(x) for conv, x in zip(firing.convs, reads, strict=True)]
+        window = firing.window if observe is None else 1
+        dtype = _autocast_dtype(currents[0].values)
+        spikes = kernels.fire(currents, self.neuron, self.timesteps, pool=window, dtype=dtype)
+        if observe is None:
+            return spikes
+        channels = [conv.out_shape[0] for conv in firing.convs]
+        for conv, x, outgoing in zip(firing.convs, reads, torch.split(spikes, channels, dim=2), strict=True):
+            observe(conv, x, outgoing)
+        return spikes if firing.pool is None else _pool(firing.pool, spikes)
+
+    def _run(self, step: Step, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
+        match step:
+            case Firing():
+                return self._fire(step, reads, observe)
             case Conv():
-                outgoing: Tensor = self.layer(op)(reads[0])
                 if observe is not None:
-                    observe(op, reads[0], outgoing if op.fires else None)
+                    observe(step, reads[0], None)
+                outgoing: Tensor = self.layer(step)(reads[0])
                 return outgoing
             case Neurons():
                 spikes: Tensor = reads[0] if self.lif is None else self.lif(reads[0])
                 if observe is not None:
-                    observe(op, reads[0], spikes)
+                    observe(step, reads[0], spikes)
                 return spikes
             case Pool():
-                return _pool(op, reads[0])
+                return _pool(step, reads[0])
             case Slice():
-                return reads[0][:, :, op.start : op.stop]
+                return reads[0][:, :, step.start : step.stop]
             case Concat():
                 return _concat(reads)
             case Shuffle():
-                return _shuffle(op, reads[0])
+                return _shuffle(step, reads[0])
             case Sum():
                 return sum(reads[1:], reads[0])
             case Gate():
                 return reads[0] * reads[1]
             case Dropout():
-                return _dropout(op, reads[0], training=self.training)
+                return _dropout(step, reads[0], training=self.training)
             case GlobalAverage():
                 return reads[0].mean(dim=(0, 3, 4), dtype=torch.promote_types(reads[0].dtype, torch.float32))
 
@@ -249,9 +265,7 @@ def _dropout(dropout: Dropout, x: Tensor, *, training: bool) -> Tensor:
     return x * functional.dropout(torch.ones_like(x[:1]), dropout.rate, training) if training else x
 
 
-def _last_readers(plan: Plan) -> tuple[tuple[str, ...], ...]:
-    """For each operation the values that none after it reads."""
-    last: dict[str, int] = {}
-    for index, op in enumerate(plan.ops):
-        last |= dict.fromkeys(sources(op), index)
-    return tuple(tuple(name for name, at in last.items() if at == index) for index in range(len(plan.ops)))
+def _autocast_dtype(x: Tensor) -> torch.dtype:
+    """Of what the next convolution reads."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -1,4 +1,4 @@
-"""LIF over T steps in plain PyTorch: the definition that every other kernel must equal. Runs on every device.
+"""BatchNorm and LIF over T steps in plain PyTorch: the definition that every other kernel must equal, on every device.
 
 Forward and backward are those of snnTorch 1.0's ``Leaky`` (H the step function, v the threshold, r the reset):
 
@@ -12,17 +12,37 @@ Forward and backward are those of snnTorch 1.0's ``Leaky`` (H the step function,
 The order of roundings is snnTorch's too, so spikes are equal bit by bit. Only p - v is kept for the backward pass.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import pi
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
+from snnkit.kernels.current import Current, Statistics, statistics
+from snnkit.kernels.layout import dense_order, flat, full
 from snnkit.values import Neuron
 
 BLOCK = 131072  # neurons taken through all their steps at once on a CPU, so that temporaries stay in the cache
+
+
+def fire(currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype) -> Tensor:
+    """As ``snnkit.kernels.fire``."""
+    layers = [lif(normalised(current), neuron, timesteps).flatten(0, 1).to(dtype) for current in currents]
+    spikes = torch.cat(layers, dim=1) if len(layers) > 1 else layers[0]  # (T * B, C, H, W)
+    pooled = functional.max_pool2d(spikes, pool) if pool > 1 else spikes
+    return pooled.view(timesteps, -1, *pooled.shape[1:])
+
+
+def normalised(current: Current) -> Tensor:
+    """The current (T', B, C, H, W) after its BatchNorm, in float32 at least."""
+    found = statistics(current, _sums)
+    if found is None or current.norm is None:
+        return current.values
+    y: Tensor = _Normalised.apply(current.values, current.norm.weight, current.norm.bias, found)
+    return y
 
 
 def lif(current: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
@@ -40,13 +60,47 @@ def lif_with_membrane(current: Tensor, neuron: Neuron, timesteps: int) -> tuple[
     return spikes, membrane
 
 
+class _Normalised(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, found: Statistics) -> Tensor:
+        scale, shift = (_per_channel(each) for each in found.scale_and_shift(weight, bias))
+        ctx.save_for_backward(values, scale)
+        ctx.found = found
+        return values * scale + shift
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        values, scale = ctx.saved_tensors
+        mean, invstd = _per_channel(ctx.found.mean), _per_channel(ctx.found.invstd)
+        unit = (values - mean) * invstd
+        on_weight, on_bias = (grad * unit).sum(_BATCH), grad.sum(_BATCH)
+        if ctx.found.of_batch:
+            count = values.numel() // values.shape[2]
+            grad = grad - _per_channel(on_bias) / count - unit * (_per_channel(on_weight) / count)
+        return (grad * scale).to(values.dtype), on_weight, on_bias, None
+
+
+_BATCH = (0, 1, 3, 4)  # all axes of (T', B, C, H, W) but the channels
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    return values[:, None, None]
+
+
+def _sums(values: Tensor) -> Tensor:
+    """Of each channel the sum and the sum of squares (2, C), in float64, without a copy in float64."""
+    squares = torch.linalg.vector_norm(values, dim=_BATCH, dtype=torch.float64).square()
+    return torch.stack([values.sum(_BATCH, dtype=torch.float64), squares])
+
+
 class _LIF(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, current: Tensor, neuron: Neuron, timesteps: int, with_membrane: bool
     ) -> tuple[Tensor, Tensor | None]:
-        order, shape = _dense_order(current[0]), torch.Size((timesteps, *current.shape[1:]))
-        x = _flat(current, order)
+        order, shape = dense_order(current[0]), torch.Size((timesteps, *current.shape[1:]))
+        x = flat(current, order)
         spikes = x.new_empty(timesteps, x.shape[1])
         above = torch.empty_like(spikes) if ctx.needs_input_grad[0] else None
         membrane = torch.empty_like(spikes, dtype=_precision(x)) if with_membrane else None
@@ -59,14 +113,14 @@ class _LIF(torch.autograd.Function):
                     membrane[t, block] = m
         ctx.save_for_backward(above)
         ctx.neuron, ctx.order, ctx.shape = neuron, order, current.shape
-        return _full(spikes, shape, order), None if membrane is None else _full(membrane, shape, order)
+        return full(spikes, shape, order), None if membrane is None else full(membrane, shape, order)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_spikes: Tensor, grad_membrane: Tensor | None) -> tuple[Tensor, None, None, None]:
         (above,) = ctx.saved_tensors
-        gs = _flat(grad_spikes, ctx.order)
-        gm = None if grad_membrane is None else _flat(grad_membrane, ctx.order)
+        gs = flat(grad_spikes, ctx.order)
+        gm = None if grad_membrane is None else flat(grad_membrane, ctx.order)
         gx = above.new_empty(ctx.shape[0], above.shape[1])
         for block in _blocks(above):
             steps = _steps_back(above[:, block], gs[:, block], None if gm is None else gm[:, block], ctx.neuron)
@@ -75,7 +129,7 @@ class _LIF(torch.autograd.Function):
                     gx[-1 - t, block] = step
             else:  # one current for all steps
                 gx[0, block] = sum(steps)
-        return _full(gx, ctx.shape, ctx.order), None, None, None
+        return full(gx, ctx.shape, ctx.order), None, None, None
 
 
 def _steps(x: Tensor, neuron: Neuron, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -159,20 +213,3 @@ def _blocks(x: Tensor) -> Iterator[slice]:
     neurons = x.shape[1]
     size = BLOCK if x.device.type == "cpu" else max(neurons, 1)
     return (slice(start, start + size) for start in range(0, neurons, size))
-
-
-def _dense_order(step: Tensor) -> tuple[int, ...]:
-    """The axes of one step from the slowest to the fastest in memory: channels_last stays channels_last."""
-    return tuple(sorted(range(step.dim()), key=step.stride, reverse=True))
-
-
-def _flat(x: Tensor, order: tuple[int, ...]) -> Tensor:
-    """(T, ...) as (T, N) in order of memory: a view wherever the layout is that one."""
-    return x.permute(0, *(axis + 1 for axis in order)).reshape(len(x), -1)
-
-
-def _full(flat: Tensor, shape: torch.Size, order: tuple[int, ...]) -> Tensor:
-    """What ``_flat`` took apart: (T, N) as (T, ...)."""
-    back = sorted(range(len(order)), key=order.__getitem__)
-    dense = flat.view(len(flat), *(shape[axis + 1] for axis in order))
-    return dense.permute(0, *(axis + 1 for axis in back))

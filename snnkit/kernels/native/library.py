@@ -1,0 +1,96 @@
+"""The C kernels, compiled for this machine's processor when they are first asked for, and kept in the user's cache."""
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+SOURCES = tuple(Path(__file__).parent / name for name in ("tile.h", "neuron.h", "fire.c"))
+# No contraction: a fused multiply-add rounds once where the reference rounds twice, and spikes would differ.
+FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+# Tried in turn until one compiles: for this processor and with threads, then without what a compiler does not know.
+VARIANTS = (
+    ("-march=native", "-mprefer-vector-width=512", "-fopenmp"),
+    ("-march=native", "-fopenmp"),
+    ("-mcpu=native", "-fopenmp"),
+    ("-march=native",),
+    (),
+)
+
+
+class CannotCompile(Exception):  # noqa: N818  # an outcome: the reference runs instead
+    pass
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The compiled kernels; None where they cannot be used, and the log says once why and what to do."""
+    if os.environ.get("SNNSEARCH_KERNEL") == "reference":
+        log.info("kernel=reference reason=SNNSEARCH_KERNEL")
+        return None
+    try:
+        path = _compiled()
+        loaded = ctypes.CDLL(str(path))
+    except (CannotCompile, OSError) as error:
+        log.warning("kernel=reference reason=%r remedy=%r", str(error), "install gcc or clang, or set CC; slower")
+        return None
+    log.info("kernel=native library=%s", path)
+    loaded.snn_scratch.restype = ctypes.c_int64
+    return loaded
+
+
+def _compiled() -> Path:
+    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise CannotCompile("no C compiler: neither $CC nor cc, gcc or clang is on the PATH")
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
+    digest.update(repr((FLAGS, VARIANTS, _version(compiler), _processor())).encode())
+    path = _cache() / f"snnkit-{digest.hexdigest()[:16]}.so"
+    if not path.exists():
+        _compile(compiler, path)
+    return path
+
+
+def _compile(compiler: str, path: Path) -> None:
+    """Under a name of its own first: processes that compile at the same time do not see each other's half."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        output = Path(folder) / path.name
+        for variant in VARIANTS:
+            command = [compiler, *FLAGS, *variant, str(SOURCES[-1]), "-o", str(output), "-lm"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                output.replace(path)
+                log.info("kernel=native compiled=%s command=%r", path, " ".join(command))
+                return
+    raise CannotCompile(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+
+
+def _cache() -> Path:
+    """``$XDG_CACHE_HOME/snnsearch`` or ``~/.cache/snnsearch``, or where that cannot be written one of this process."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snnsearch"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="snnsearch-"))
+
+
+def _version(compiler: str) -> str:
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on: a home folder may be shared by machines of several kinds."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    features = {line for line in lines if line.startswith(("flags", "Features"))}
+    return "\n".join([platform.machine(), platform.processor(), *sorted(features)])
