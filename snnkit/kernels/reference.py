@@ -89,9 +89,15 @@ def _per_channel(values: Tensor) -> Tensor:
 
 
 def _sums(values: Tensor) -> Tensor:
-    """Of each channel the sum and the sum of squares (2, C), in float64, without a copy in float64."""
-    squares = torch.linalg.vector_norm(values, dim=_BATCH, dtype=torch.float64).square()
-    return torch.stack([values.sum(_BATCH, dtype=torch.float64), squares])
+    """Of each channel the sum and the sum of squares (2, C), in float64: in blocks, as torch's own reductions to
+    float64 over all axes but one take 15 times as long on a CPU."""
+    channels = values.shape[2]
+    pixels = values.movedim(2, -1).reshape(-1, channels)
+    sums = values.new_zeros(2, channels, dtype=torch.float64)
+    for block in torch.split(pixels, _block(pixels) // channels + 1):
+        wide = block.double()
+        sums += torch.stack([wide.sum(0), wide.square().sum(0)])
+    return sums
 
 
 class _LIF(torch.autograd.Function):
@@ -210,6 +216,9 @@ SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
 
 
 def _blocks(x: Tensor) -> Iterator[slice]:
-    neurons = x.shape[1]
-    size = BLOCK if x.device.type == "cpu" else max(neurons, 1)
-    return (slice(start, start + size) for start in range(0, neurons, size))
+    size = _block(x[0])
+    return (slice(start, start + size) for start in range(0, x.shape[1], size))
+
+
+def _block(x: Tensor) -> int:
+    return BLOCK if x.device.type == "cpu" else max(x.numel(), 1)

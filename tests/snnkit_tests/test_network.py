@@ -223,7 +223,7 @@ def test_bf16_and_channels_last_are_kept_throughout(neuron: Neuron | None) -> No
     for name, outgoing in seen.outgoing.items():
         if outgoing is not None:
             assert outgoing.dtype == torch.bfloat16, name
-            assert outgoing.flatten(0, 1).is_contiguous(memory_format=torch.channels_last), name
+            assert outgoing.stride(2) == 1, name  # a slice of a concatenation is not dense
 
 
 @pytest.mark.parametrize("rate", [0.16, 0.3, 0.5])
@@ -240,13 +240,12 @@ def test_depthwise_convolutions_stay_in_fp32_on_a_cpu() -> None:
     """In bf16 their backward pass takes five times as long there."""
     entry = FAMILIES["shufflenet"]
     built = Network(entry.plan(entry.design.model_validate({}), 10, (3, 16, 16)), DEFAULT, Encoding(timesteps=2))
-    seen = Seen()
-    with torch.autocast("cpu", torch.bfloat16):
-        built(images(2, 16), observe=seen)
-    kinds = {conv.groups > 1: set() for conv in built.plan.convs}
+    kinds: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
     for conv in built.plan.convs:
-        if (outgoing := seen.outgoing[conv.name]) is not None:
-            kinds[conv.groups > 1].add(outgoing.dtype)
+        depthwise = conv.groups > 1
+        built.layer(conv).conv.register_forward_hook(lambda _, __, y, at=kinds[depthwise]: at.add(y.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        built(images(2, 16))
     assert kinds == {True: {torch.float32}, False: {torch.bfloat16}}
 
 
