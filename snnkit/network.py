@@ -21,13 +21,14 @@ from snnkit.plan import (
     Gate,
     GlobalAverage,
     Neurons,
+    Op,
     Plan,
     Pool,
     Shuffle,
     Slice,
     Sum,
 )
-from snnkit.schedule import Firing, Step, last_readers, reads, schedule
+from snnkit.schedule import Firing, Split, last_readers, reads, schedule
 from snnkit.values import Encoding, Neuron
 
 LOW_RATE = 0.1  # spikes per neuron and step assumed at first; layers settle at 0.17 with, 0.3 without BatchNorm
@@ -73,7 +74,7 @@ class ConvLayer(nn.Module):
 
     def current(self, x: Tensor) -> Current:
         """(T', B, C, H, W) to what drives neurons: (T', B, C, H, W) before its BatchNorm."""
-        y = _convolved(self.conv, x.flatten(0, 1))
+        y = kernels.convolve(self.conv, x.flatten(0, 1))
         return Current(y.view(*x.shape[:2], *y.shape[1:]), self.norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,7 +114,11 @@ class Network(nn.Module):
             read = tuple(values[name] for name in reads(step))
             for name in unread:
                 del values[name]
-            values[step.name] = self._run(step, read, observe)
+            if isinstance(step, Split):
+                parts = torch.split(read[0], [part.out_shape[0] for part in step.slices], dim=2)
+                values |= {part.name: piece for part, piece in zip(step.slices, parts, strict=True)}
+            else:
+                values[step.name] = self._run(step, read, observe)
         (logits,) = values.values()
         return logits
 
@@ -157,7 +162,7 @@ class Network(nn.Module):
         assert self.neuron is not None
         currents = [self.layer(conv).current(x) for conv, x in zip(firing.convs, reads, strict=True)]
         window = firing.window if observe is None else 1
-        dtype = _autocast_dtype(currents[0].values)
+        dtype = kernels.autocast_dtype(currents[0].values)
         spikes = kernels.fire(currents, self.neuron, self.timesteps, pool=window, dtype=dtype)
         if observe is None:
             return spikes
@@ -166,7 +171,7 @@ class Network(nn.Module):
             observe(conv, x, outgoing)
         return spikes if firing.pool is None else _pool(firing.pool, spikes)
 
-    def _run(self, step: Step, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
+    def _run(self, step: Op | Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
         match step:
             case Firing():
                 return self._fire(step, reads, observe)
@@ -230,17 +235,6 @@ def key(conv: Conv) -> str:
     return conv.name.replace(".", "_")
 
 
-def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Depthwise in fp32 on a CPU, under autocast too: in bf16 its backward pass takes five times as long (torch 2.14,
-    AVX512-BF16, one core); a step of MnasNet takes 0.7, of ShuffleNetV2 0.5, of MixNet 0.8 of the time all in bf16."""
-    if conv.groups == 1 or x.device.type != "cpu":
-        y: Tensor = conv(x)
-    else:
-        with torch.autocast("cpu", enabled=False):
-            y = conv(x.to(conv.weight.dtype))
-    return y
-
-
 def _pool(pool: Pool, x: Tensor) -> Tensor:
     flat = x.flatten(0, 1)
     if pool.kind == "max":
@@ -263,9 +257,3 @@ def _shuffle(shuffle: Shuffle, x: Tensor) -> Tensor:
 def _dropout(dropout: Dropout, x: Tensor, *, training: bool) -> Tensor:
     """The same elements at every step, so that an input is absent and not merely rarer."""
     return x * functional.dropout(torch.ones_like(x[:1]), dropout.rate, training) if training else x
-
-
-def _autocast_dtype(x: Tensor) -> torch.dtype:
-    """Of what the next convolution reads."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -1,8 +1,9 @@
-"""What of a plan is run in one go: neurons with the BatchNorm before them and the concatenation and pooling behind."""
+"""What of a plan is run in one go: neurons with the BatchNorm before them and the concatenation and pooling behind; all
+slices of one source."""
 
 from dataclasses import dataclass
 
-from snnkit.plan import Concat, Conv, Op, Plan, Pool, sources
+from snnkit.plan import Concat, Conv, Op, Plan, Pool, Shuffle, Slice, Sum, sources
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,27 @@ class Firing:
         return self.pool.kernel if self.pool else 1
 
 
-Step = Op | Firing
+@dataclass(frozen=True)
+class Split:
+    """Slices that take all channels of their source in turn: together their gradient is one concatenation, while that
+    of each by itself would be filled up with zeros."""
+
+    slices: tuple[Slice, ...]
+
+    @property
+    def name(self) -> str:
+        return self.slices[0].name
+
+
+Step = Op | Firing | Split
 
 
 def schedule(plan: Plan, *, spiking: bool) -> tuple[Step, ...]:
-    """The plan's operations in order, with Firings in place of what each of them does; those only if ``spiking``."""
-    if not spiking:
-        return plan.ops
+    """The plan's operations in order, with Splits and, if ``spiking``, Firings in place of what they do together."""
+    return _split(plan, _firing(plan) if spiking else plan.ops)
+
+
+def _firing(plan: Plan) -> tuple[Step, ...]:
     readers: dict[str, int] = {}
     for op in plan.ops:
         for name in sources(op):
@@ -41,7 +56,13 @@ def schedule(plan: Plan, *, spiking: bool) -> tuple[Step, ...]:
 
 def reads(step: Step) -> tuple[str, ...]:
     """The names of what a step reads."""
-    return tuple(conv.source for conv in step.convs) if isinstance(step, Firing) else sources(step)
+    match step:
+        case Firing():
+            return tuple(conv.source for conv in step.convs)
+        case Split():
+            return (step.slices[0].source,)
+        case _:
+            return sources(step)
 
 
 def last_readers(steps: tuple[Step, ...]) -> tuple[tuple[str, ...], ...]:
@@ -63,6 +84,25 @@ def _joined(op: Op, done: dict[str, Step], readers: dict[str, int]) -> Step:
             convs = tuple(conv for firing in firings for conv in firing.convs)
             return Firing(op.name, convs, op if isinstance(op, Pool) else None)
     return op
+
+
+def _split(plan: Plan, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    slices: dict[str, list[Slice]] = {}
+    for op in plan.ops:
+        if isinstance(op, Slice):
+            slices.setdefault(op.source, []).append(op)
+    channels = {op.name: op.out_shape[0] for op in plan.ops if isinstance(op, Conv | Concat | Pool | Shuffle | Sum)}
+    splits = {
+        source: Split(tuple(parts))
+        for source, parts in slices.items()
+        if [0, *(part.stop for part in parts)] == [*(part.start for part in parts), channels.get(source)]
+    }
+    done: list[Step] = []
+    for step in steps:
+        whole = splits.get(step.source) if isinstance(step, Slice) else None
+        if whole is None or step is whole.slices[0]:
+            done.append(whole or step)
+    return tuple(done)
 
 
 def _tiles(pool: Pool) -> bool:

@@ -7,13 +7,13 @@ the reference, which is said in the log, once. ``SNNSEARCH_KERNEL=reference`` in
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snnkit.kernels import native, reference
 from snnkit.kernels.current import Current
 from snnkit.values import Neuron
 
-__all__ = ["Current", "fire", "lif"]
+__all__ = ["Current", "convolve", "fire", "lif"]
 
 
 def fire(
@@ -48,3 +48,16 @@ def lif(current: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
     """
     run = native.lif if native.runs([Current(current)], current.dtype) else reference.lif
     return run(current, neuron, timesteps)
+
+
+def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, C', H', W'), in autocast's dtype where that is on."""
+    if native.depthwise.runs(conv, x):
+        return native.depthwise.convolve(conv, x, autocast_dtype(x))
+    return reference.convolve(conv, x)
+
+
+def autocast_dtype(x: Tensor) -> torch.dtype:
+    """What a convolution of ``x`` works in."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -9,7 +9,6 @@ import torch
 import torchvision
 from torch import Tensor
 
-from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
 from snnkit.network import Network
 from snnkit.neurons import LIF
@@ -234,19 +233,6 @@ def test_neurons_behind_a_batchnorm_fire_at_the_initial_rate(rate: float) -> Non
         built.train()(images(32, 16), observe=seen)  # by the batch's own statistics
     rates = {name: spikes.mean().item() for name, spikes in seen.outgoing.items() if spikes is not None}
     assert sum(rates.values()) / len(rates) == pytest.approx(rate, abs=0.03), rates
-
-
-def test_depthwise_convolutions_stay_in_fp32_on_a_cpu() -> None:
-    """In bf16 their backward pass takes five times as long there."""
-    entry = FAMILIES["shufflenet"]
-    built = Network(entry.plan(entry.design.model_validate({}), 10, (3, 16, 16)), DEFAULT, Encoding(timesteps=2))
-    kinds: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
-    for conv in built.plan.convs:
-        depthwise = conv.groups > 1
-        built.layer(conv).conv.register_forward_hook(lambda _, __, y, at=kinds[depthwise]: at.add(y.dtype))
-    with torch.autocast("cpu", torch.bfloat16):
-        built(images(2, 16))
-    assert kinds == {True: {torch.float32}, False: {torch.bfloat16}}
 
 
 def test_memory_layout_changes_nothing() -> None:

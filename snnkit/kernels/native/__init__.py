@@ -1,5 +1,6 @@
 """The fused kernels for CPUs: C with OpenMP, compiled on this machine, called through ctypes on torch's memory."""
 
-from snnkit.kernels.native.function import fire, lif, runs
+from snnkit.kernels.native import depthwise
+from snnkit.kernels.native.fire import fire, lif, runs
 
-__all__ = ["fire", "lif", "runs"]
+__all__ = ["depthwise", "fire", "lif", "runs"]

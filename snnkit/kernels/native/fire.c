@@ -1,185 +1,218 @@
 /* BatchNorm, leaky integrate-and-fire neurons over T steps and max pooling of their spikes, fused: one pass over memory
- * forward, two backward, in channels_last.
+ * forward, two backward, in channels_last. A bundle of neurons goes through all steps with its state in registers.
  *
- * Nothing is kept between them but the convolution's output: the backward pass integrates the membrane anew. Sums over
- * pixels are in double, in an order that depends on the number of threads alone.
+ * Nothing is kept between the passes but the convolution's output: the backward pass integrates the membrane anew. Sums
+ * over pixels are in double, in an order that depends on the number of threads alone.
  */
-#include "tile.h"
-
+#include "lanes.h"
 #include "neuron.h"
+#include "layer.h"
+#include "threads.h"
 
 /* Scratch memory of one thread, handed out piece by piece. */
-typedef struct {
-    float *next;
-} Scratch;
-
-static float *take(Scratch *scratch, size n) {
-    float *piece = scratch->next;
-    scratch->next += n;
+static float *take(float **scratch, size n) {
+    float *piece = *scratch;
+    *scratch += n;
     return piece;
 }
 
 /* Floats of scratch memory that one thread needs. */
 size snn_scratch(const Layer *l) {
     size places = l->pool * l->pool;
-    return (places * (l->steps + l->timesteps) + 2 * l->timesteps + 8) * tile_lane(l->channels);
+    return 6 * period(l->channels, 1) + (places * (l->steps + l->timesteps) + l->timesteps) * LANES;
 }
 
-/* The threads' sums (threads, 2, tile) added up to (2, channels). */
-static void collect(double *sums, const double *partial, size threads, size channels) {
-    size n = tile_pixels(channels) * channels;
+/* Doubles of one thread's sums over a period: two of each channel. */
+size snn_partial(const Layer *l) { return 2 * period(l->channels, flat(l)); }
+
+/* The threads' sums (threads, 2, period) added up to (2, channels). */
+static void collect(double *sums, const double *partial, size threads, size channels, size period, int flat) {
     memset(sums, 0, 2 * channels * sizeof(double));
     for (size row = 0; row < 2 * threads; row++)
-        for (size i = 0; i < n; i++) sums[row % 2 * channels + i % channels] += partial[row * n + i];
+        for (size i = 0; i < (flat ? period : channels); i++)
+            sums[row % 2 * channels + i % channels] += partial[row * period + i];
 }
 
-/* Sums and sums of squares (2, channels) of (pixels, channels). `partial` (threads, 2, tile) is 0; `scratch` (threads,
- * lane). */
-void snn_sums(const void *x, size bf16, size pixels, size channels, double *sums, double *partial, float *scratch,
-              size threads) {
-    size n = tile_pixels(channels) * channels, lane = tile_lane(channels);
+typedef double wide __attribute__((vector_size(128), aligned(8)));
+
+static inline void add_to(double *sum, wide value) {
+    wide total;
+    memcpy(&total, sum, sizeof total);
+    total += value;
+    memcpy(sum, &total, sizeof total);
+}
+
+/* Sums and sums of squares (2, channels) of the current. `partial` (threads, snn_partial) is 0. */
+void snn_sums(const Layer *l, double *sums, double *partial, size threads) {
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
+    const void *current = l->current;
 #pragma omp parallel num_threads(threads)
     {
-        double *restrict sum = partial + 2 * THREAD * n, *restrict square = sum + n;
-        float *restrict value = scratch + THREAD * lane;
-        size count = tiles(pixels, channels), end = share(count, THREAD + 1, TEAM);
-        for (size index = share(count, THREAD, TEAM); index < end; index++) {
-            Tile tile = tile_at(index, pixels, channels);
-            load(value, x, tile.first * channels, tile.elements, bf16);
-            for (size i = 0; i < tile.elements; i++) {
-                sum[i] += value[i];
-                square[i] += (double)value[i] * value[i];
-            }
+        double *sum = partial + 2 * THREAD * length, *square = sum + length;
+        size count = (n + LANES - 1) / LANES, end = count * (THREAD + 1) / TEAM;
+        for (size index = count * THREAD / TEAM; index < end; index++) {
+            size at = index * LANES, channel = channel_at(index, length), m = least(LANES, n - at);
+            wide value = __builtin_convertvector(m < LANES ? read(current, at, m, bf16) : bf16
+                ? read(current, at, LANES, 1) : read(current, at, LANES, 0), wide);
+            add_to(sum + channel, value);
+            add_to(square + channel, value * value);
         }
     }
-    collect(sums, partial, threads, channels);
+    collect(sums, partial, threads, l->channels, length, 1);
 }
 
-/* Spikes (timesteps, images, height / pool, width / pool, pitch), of which this layer writes its channels. `scratch`
- * (threads, snn_scratch). */
+/* BatchNorm of a bundle's channels. */
+typedef struct {
+    lanes scale, shift, mean, invstd;
+} Norm;
+
+/* Currents (steps) and membranes minus threshold (timesteps) of `n` neurons whose first current is at `at`. */
+INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm, lanes *currents, lanes *above) {
+    State state = {{0}, {0}};
+    lanes x = {0};
+    for (size t = 0; t < loop.timesteps; t++) {
+        if (t < loop.steps) {
+            currents[t] = read(current, at + t * loop.in_step, n, loop.bf16);
+            x = currents[t] * norm.scale + norm.shift;
+        }
+        above[t] = integrate(loop.neuron, &state, x);
+    }
+}
+
+INLINE void fire_bundle(Loop loop, const void *current, void *spikes, Bundle bundle, size n, Norm norm, lanes *currents,
+                        lanes *above, bits *fired) {
+    for (size w = 0; w < loop.places; w++) {
+        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents, above);
+        for (size t = 0; t < loop.timesteps; t++) fired[t] = w ? fired[t] | (above[t] > 0) : above[t] > 0;
+    }
+    for (size t = 0; t < loop.timesteps; t++)
+        write_spikes(spikes, bundle.out + t * loop.out_step, fired[t], n, loop.spikes_bf16);
+}
+
+/* Spikes (timesteps, images, height / pool, width / pool, pitch), of which this layer writes its channels. */
 void snn_fire(const Layer *l, void *spikes, float *scratch, size threads) {
-    size c = l->channels, lane = tile_lane(c), pixels = pooled_pixels(l), T = l->timesteps;
+    size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
-        Scratch own = {scratch + THREAD * snn_scratch(l)};
-        const float *scale = repeated(take(&own, lane), l->scale, c), *shift = repeated(take(&own, lane), l->shift, c);
-        float *current = take(&own, l->steps * lane);
-        float *restrict above = take(&own, T * lane), *restrict fired = take(&own, T * lane);
-        State state = {take(&own, lane), take(&own, lane)};
-        size count = tiles(pixels, c), end = share(count, THREAD + 1, TEAM);
-        for (size index = share(count, THREAD, TEAM); index < end; index++) {
-            Tile tile = tile_at(index, pixels, c);
-            for (size w = 0; w < l->pool * l->pool; w++) {
-                for (size t = 0; t < l->steps; t++) load_current(l, current + t * lane, tile, t, w);
-                integrate(l, above, current, scale, shift, state, tile.elements, lane);
-                if (w == 0)
-                    for (size i = 0; i < T * lane; i++) fired[i] = above[i] > 0 ? 1 : 0;
-                else
-                    for (size i = 0; i < T * lane; i++) fired[i] = above[i] > 0 ? 1 : fired[i];
+        const Loop loop = loop_of(l);
+        const void *current = l->current;
+        float *own = scratch + THREAD * snn_scratch(l);
+        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, flat(l));
+        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, flat(l));
+        lanes *currents = (lanes *)take(&own, loop.steps * LANES), *above = (lanes *)take(&own, loop.timesteps * LANES);
+        bits *fired = (bits *)take(&own, loop.timesteps * LANES);
+        size count = bundles(l), end = count * (THREAD + 1) / TEAM;
+        for (size index = count * THREAD / TEAM; index < end; index++) {
+            Bundle bundle = bundle_at(l, index, length);
+            Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), {0}, {0}};
+            WITH_CONSTANTS(loop, bundle.n, fire_bundle(as, current, spikes, bundle, n, norm, currents, above, fired))
+        }
+    }
+}
+
+/* Which part of a window's gradient place `w` receives: all of it where it is the first to spike, or where it is the
+ * first place and none spikes. `above` is (places, timesteps). */
+INLINE bits receives(const lanes *above, size w, size t, size places, size timesteps) {
+    bits own = above[w * timesteps + t] > 0, before = {0}, after = {0};
+    for (size other = 0; other < w; other++) before |= above[other * timesteps + t] > 0;
+    if (w > 0) return own & ~before;
+    for (size other = 1; other < places; other++) after |= above[other * timesteps + t] > 0;
+    return own | ~after;
+}
+
+/* What a bundle adds to BatchNorm's weight and bias. */
+typedef struct {
+    lanes gx, g;
+} Sums;
+
+INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_spikes, void *grad, Bundle bundle, size n,
+                             Norm norm, lanes *currents, lanes *above) {
+    const size T = loop.timesteps, steps = loop.steps;
+    Sums sums = {{0}, {0}};
+    for (size w = 0; w < loop.places; w++)
+        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents + w * steps, above + w * T);
+    for (size w = 0; w < loop.places; w++) {
+        lanes carried = {0}, together = {0};
+        size at = bundle.in + place(loop, w);
+        for (size t = T - 1; t >= 0; t--) {
+            lanes arriving = read(grad_spikes, bundle.out + t * loop.out_step, n, loop.spikes_bf16);
+            if (loop.places > 1) arriving = only(receives(above, w, t, loop.places, T), arriving);
+            together += integrate_back(loop.neuron, &carried, above[w * T + t], arriving);
+            if (t < steps) { /* a current that is the same at every step gets all steps' gradients at step 0 */
+                write(grad, at + t * loop.in_step, together, n, loop.bf16);
+                sums.gx += together * ((currents[w * steps + t] - norm.mean) * norm.invstd);
+                sums.g += together;
+                together = all(0);
             }
-            for (size t = 0; t < T; t++) store_spikes(l, spikes, fired + t * lane, tile, t);
         }
     }
+    return sums;
 }
 
-/* The part of a window's gradient that place `w` receives, `routed`: all of it where it is the first to spike, or where
- * it is the first place and none spikes. `open` is what no place has taken yet; `above` (places, n). */
-static void route(float *restrict routed, float *restrict open, const float *restrict above, size w, size places,
-                  size n) {
-    const float *restrict own = above + w * n;
-    if (w > 0) {
-        for (size i = 0; i < n; i++) {
-            routed[i] = own[i] > 0 ? open[i] : 0;
-            open[i] = own[i] > 0 ? 0 : open[i];
-        }
-        return;
-    }
-    memcpy(routed, open, n * sizeof(float));
-    for (size other = 1; other < places; other++)
-        for (size i = 0; i < n; i++) routed[i] = own[i] <= 0 && above[other * n + i] > 0 ? 0 : routed[i];
-    for (size i = 0; i < n; i++) open[i] = own[i] > 0 ? 0 : open[i];
-}
-
-/* Adds up what the gradients `g` (steps, lane) of the normalised current give for shift and scale. */
-static void add_sums(const Layer *l, double *restrict sum_gx, double *restrict sum_g, const float *restrict g,
-                     const float *restrict current, const float *restrict mean, const float *restrict invstd,
-                     Scratch own, size n, size lane) {
-    float *restrict gx = take(&own, lane), *restrict all = take(&own, lane);
-    for (size i = 0; i < n; i++) {
-        gx[i] = g[i] * ((current[i] - mean[i]) * invstd[i]);
-        all[i] = g[i];
-    }
-    for (size at = lane; at < l->steps * lane; at += lane)
-        for (size i = 0; i < n; i++) {
-            gx[i] += g[at + i] * ((current[at + i] - mean[i]) * invstd[i]);
-            all[i] += g[at + i];
-        }
-    for (size i = 0; i < n; i++) sum_gx[i] += gx[i], sum_g[i] += all[i];
-}
-
-/* From the spikes' gradients those of the normalised current, `grad` (steps, images, height, width, channels), and what
- * BatchNorm's weight and bias get: `sums` (2, channels). `partial` (threads, 2, tile) is 0. */
+/* From the spikes' gradients those of the normalised current, `grad` as the current, and what BatchNorm's weight and bias
+ * get: `sums` (2, channels). `partial` (threads, snn_partial) is 0. */
 void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *sums, double *partial, float *scratch,
                    size threads) {
-    size c = l->channels, lane = tile_lane(c), n = tile_pixels(c) * c, pixels = pooled_pixels(l);
-    size places = l->pool * l->pool, T = l->timesteps;
+    size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
-        Scratch own = {scratch + THREAD * snn_scratch(l)};
-        const float *scale = repeated(take(&own, lane), l->scale, c), *shift = repeated(take(&own, lane), l->shift, c);
-        const float *mean = repeated(take(&own, lane), l->mean, c), *invstd = repeated(take(&own, lane), l->invstd, c);
-        float *currents = take(&own, places * l->steps * lane), *aboves = take(&own, places * T * lane);
-        float *open = take(&own, T * lane), *routed = places > 1 ? take(&own, T * lane) : open;
-        State state = {take(&own, lane), take(&own, lane)};
-        size count = tiles(pixels, c), end = share(count, THREAD + 1, TEAM);
-        for (size index = share(count, THREAD, TEAM); index < end; index++) {
-            Tile tile = tile_at(index, pixels, c);
-            for (size t = 0; t < T; t++) load_spike_grad(l, grad_spikes, open + t * lane, tile, t);
-            for (size w = 0; w < places; w++) {
-                float *current = currents + w * l->steps * lane;
-                for (size t = 0; t < l->steps; t++) load_current(l, current + t * lane, tile, t, w);
-                integrate(l, aboves + w * T * lane, current, scale, shift, state, tile.elements, lane);
-            }
-            for (size w = 0; w < places; w++) {
-                const float *current = currents + w * l->steps * lane;
-                float *restrict above = aboves + w * T * lane;
-                if (places > 1) route(routed, open, aboves, w, places, T * lane);
-                integrate_back(l, above, routed, state.left, state.reset, tile.elements, lane);
-                if (l->steps == 1)
-                    for (size t = 1; t < T; t++)
-                        for (size i = 0; i < tile.elements; i++) above[i] += above[t * lane + i];
-                if (mean) {
-                    double *sum_gx = partial + 2 * THREAD * n;
-                    add_sums(l, sum_gx, sum_gx + n, above, current, mean, invstd, own, tile.elements, lane);
-                }
-                for (size t = 0; t < l->steps; t++) store_grad(l, grad, above + t * lane, tile, t, w);
-            }
+        const Loop loop = loop_of(l);
+        const void *current = l->current;
+        float *own = scratch + THREAD * snn_scratch(l);
+        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, flat(l));
+        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, flat(l));
+        const float *mean = repeated(take(&own, length), l->mean, 0, l->channels, length, flat(l));
+        const float *invstd = repeated(take(&own, length), l->invstd, 1, l->channels, length, flat(l));
+        lanes *currents = (lanes *)take(&own, loop.places * loop.steps * LANES);
+        lanes *above = (lanes *)take(&own, loop.places * loop.timesteps * LANES);
+        double *sum_gx = partial + 2 * THREAD * length, *sum_g = sum_gx + length;
+        size count = bundles(l), end = count * (THREAD + 1) / TEAM;
+        for (size index = count * THREAD / TEAM; index < end; index++) {
+            Bundle bundle = bundle_at(l, index, length);
+            Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), load(mean + bundle.channel),
+                load(invstd + bundle.channel)};
+            Sums found;
+            WITH_CONSTANTS(loop, bundle.n, found = fire_bundle_back(as, current, grad_spikes, grad, bundle, n, norm,
+                                                                    currents, above))
+            add_to(sum_gx + bundle.channel, __builtin_convertvector(found.gx, wide));
+            add_to(sum_g + bundle.channel, __builtin_convertvector(found.g, wide));
         }
     }
-    if (l->mean) collect(sums, partial, threads, c);
+    collect(sums, partial, threads, l->channels, length, flat(l));
+}
+
+INLINE void norm_bundle_back(const void *current, void *grad, size at, size n, size bf16, lanes scale, lanes slope,
+                             lanes rest) {
+    lanes g = read(grad, at, n, bf16), y = read(current, at, n, bf16);
+    write(grad, at, scale * g - (slope * y + rest), n, bf16);
 }
 
 /* Through BatchNorm, in place: from the gradients of the normalised current those of the current. `means` (2, channels):
  * of gradient * normalised current and of the gradient over the batch; 0 where the statistics were not the batch's. */
 void snn_norm_back(const Layer *l, void *grad, const float *means, float *scratch, size threads) {
-    size c = l->channels, lane = tile_lane(c), pixels = l->steps * l->images * l->height * l->width;
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
+    const void *current = l->current;
 #pragma omp parallel num_threads(threads)
     {
-        Scratch own = {scratch + THREAD * snn_scratch(l)};
-        const float *restrict scale = repeated(take(&own, lane), l->scale, c);
-        const float *restrict mean = repeated(take(&own, lane), l->mean, c);
-        const float *restrict invstd = repeated(take(&own, lane), l->invstd, c);
-        const float *restrict mean_gx = repeated(take(&own, lane), means, c);
-        const float *restrict mean_g = repeated(take(&own, lane), means + c, c);
-        float *restrict g = take(&own, lane), *restrict y = take(&own, lane);
-        size count = tiles(pixels, c), end = share(count, THREAD + 1, TEAM);
-        for (size index = share(count, THREAD, TEAM); index < end; index++) {
-            Tile tile = tile_at(index, pixels, c);
-            load(g, grad, tile.first * c, tile.elements, l->bf16);
-            load(y, l->current, tile.first * c, tile.elements, l->bf16);
-            for (size i = 0; i < tile.elements; i++)
-                g[i] = (g[i] - mean_g[i] - (y[i] - mean[i]) * invstd[i] * mean_gx[i]) * scale[i];
-            store(grad, g, tile.first * c, tile.elements, l->bf16);
+        float *own = scratch + THREAD * 6 * length;
+        /* scale * (g - mean_g - (y - mean) * invstd * mean_gx) as scale * g - (slope * y + rest) */
+        float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
+        float *slope = take(&own, length), *rest = take(&own, length);
+        for (size i = 0; i < length; i++) {
+            size c = i % l->channels;
+            slope[i] = l->scale[c] * l->invstd[c] * means[c];
+            rest[i] = l->scale[c] * means[l->channels + c] - slope[i] * l->mean[c];
+        }
+        size count = (n + LANES - 1) / LANES, end = count * (THREAD + 1) / TEAM;
+        for (size index = count * THREAD / TEAM; index < end; index++) {
+            size at = index * LANES, channel = channel_at(index, length), m = least(LANES, n - at);
+            lanes factor = load(scale + channel), tilt = load(slope + channel), level = load(rest + channel);
+            if (m < LANES)
+                norm_bundle_back(current, grad, at, m, bf16, factor, tilt, level);
+            else if (bf16)
+                norm_bundle_back(current, grad, at, LANES, 1, factor, tilt, level);
+            else
+                norm_bundle_back(current, grad, at, LANES, 0, factor, tilt, level);
         }
     }
 }

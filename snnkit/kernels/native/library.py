@@ -11,11 +11,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from torch import Tensor
+
 log = logging.getLogger(__name__)
 
-SOURCES = tuple(Path(__file__).parent / name for name in ("tile.h", "neuron.h", "fire.c"))
-# No contraction: a fused multiply-add rounds once where the reference rounds twice, and spikes would differ.
-FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+FOLDER = Path(__file__).parent
+FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-Wno-psabi")
+OWN_FLAGS = {  # a fused multiply-add rounds once where the reference rounds twice, and spikes would differ
+    "fire": "-ffp-contract=off",
+    "depthwise": "-ffp-contract=fast",
+}
 # Tried in turn until one compiles: for this processor and with threads, then without what a compiler does not know.
 VARIANTS = (
     ("-march=native", "-mprefer-vector-width=512", "-fopenmp"),
@@ -26,45 +31,54 @@ VARIANTS = (
 )
 
 
+def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Where its memory begins; null for None."""
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
 class CannotCompile(Exception):  # noqa: N818  # an outcome: the reference runs instead
     pass
 
 
+class Library(ctypes.CDLL):
+    _func_restype_ = ctypes.c_int64  # sizes are 64 bits wide
+
+
 @functools.cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None where they cannot be used, and the log says once why and what to do."""
+def library(name: str) -> Library | None:
+    """The compiled kernels of ``name``.c; None where they cannot be used, and the log says once why and what to do."""
     if os.environ.get("SNNSEARCH_KERNEL") == "reference":
-        log.info("kernel=reference reason=SNNSEARCH_KERNEL")
+        log.info("kernel=reference of=%s reason=SNNSEARCH_KERNEL", name)
         return None
     try:
-        path = _compiled()
-        loaded = ctypes.CDLL(str(path))
+        path = _compiled(name)
+        loaded = Library(str(path))
     except (CannotCompile, OSError) as error:
-        log.warning("kernel=reference reason=%r remedy=%r", str(error), "install gcc or clang, or set CC; slower")
+        remedy = "training is slower; install gcc or clang, or name a C compiler in CC"
+        log.warning("kernel=reference of=%s reason=%r remedy=%r", name, str(error), remedy)
         return None
-    log.info("kernel=native library=%s", path)
-    loaded.snn_scratch.restype = ctypes.c_int64
+    log.info("kernel=native of=%s library=%s", name, path)
     return loaded
 
 
-def _compiled() -> Path:
+def _compiled(name: str) -> Path:
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise CannotCompile("no C compiler: neither $CC nor cc, gcc or clang is on the PATH")
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
-    digest.update(repr((FLAGS, VARIANTS, _version(compiler), _processor())).encode())
-    path = _cache() / f"snnkit-{digest.hexdigest()[:16]}.so"
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sorted(FOLDER.glob("*.[ch]"))))
+    digest.update(repr((FLAGS, OWN_FLAGS, VARIANTS, _version(compiler), _processor())).encode())
+    path = _cache() / f"{name}-{digest.hexdigest()[:16]}.so"
     if not path.exists():
-        _compile(compiler, path)
+        _compile(compiler, name, path)
     return path
 
 
-def _compile(compiler: str, path: Path) -> None:
+def _compile(compiler: str, name: str, path: Path) -> None:
     """Under a name of its own first: processes that compile at the same time do not see each other's half."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         output = Path(folder) / path.name
         for variant in VARIANTS:
-            command = [compiler, *FLAGS, *variant, str(SOURCES[-1]), "-o", str(output), "-lm"]
+            command = [compiler, *FLAGS, OWN_FLAGS[name], *variant, str(FOLDER / f"{name}.c"), "-o", str(output), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 output.replace(path)

@@ -10,17 +10,16 @@ from torch.autograd.function import once_differentiable
 
 from snnkit.kernels.current import Current, Statistics, statistics
 from snnkit.kernels.layout import dense_order, flat, full
-from snnkit.kernels.native.library import library
+from snnkit.kernels.native.library import Library, library, pointer
 from snnkit.values import Neuron
 
 DTYPES = (torch.float32, torch.bfloat16)
 RESETS = {("subtract", True): 0, ("subtract", False): 1, ("zero", True): 2, ("zero", False): 3}
-TILE = 256  # as in tile.h
 SURROGATES = {"atan": 0, "fast_sigmoid": 1, "sigmoid": 2, "triangular": 3, "straight_through": 4}
 
 
 class Layer(ctypes.Structure):
-    """``Layer`` of tile.h, field by field."""
+    """``Layer`` of layer.h with its ``Neuron``, field by field."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("current", "mean", "invstd", "scale", "shift")),
@@ -36,7 +35,7 @@ def runs(currents: Sequence[Current], dtype: torch.dtype) -> bool:
     return (
         all(_fits(values, norm) for values, norm in currents)
         and dtype in DTYPES
-        and library() is not None
+        and library("fire") is not None
     )  # fmt: skip
 
 
@@ -119,21 +118,21 @@ class _Call:
         self.scratch = torch.empty(self.threads, _library().snn_scratch(ctypes.byref(self.layer)))
 
     def forward(self, spikes: Tensor) -> None:
-        _library().snn_fire(ctypes.byref(self.layer), self._mine(spikes), _pointer(self.scratch), _int(self.threads))
+        _library().snn_fire(ctypes.byref(self.layer), self._mine(spikes), pointer(self.scratch), _int(self.threads))
 
     def backward(self, grad_spikes: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """The gradients of values, weight and bias."""
-        grad, (total, partial) = torch.empty_like(self.values), _sums(self.values.shape[2], self.threads)
+        grad, (total, partial) = torch.empty_like(self.values), _sums(self.layer)
         _library().snn_fire_back(
-            ctypes.byref(self.layer), self._mine(grad_spikes), _pointer(grad), _pointer(total), _pointer(partial),
-            _pointer(self.scratch), _int(self.threads),
+            ctypes.byref(self.layer), self._mine(grad_spikes), pointer(grad), pointer(total), pointer(partial),
+            pointer(self.scratch), _int(self.threads),
         )  # fmt: skip
         if self.found is None:
             return grad, None, None
         means = total / (self.values.numel() // self.values.shape[2]) if self.found.of_batch else total * 0
         means = means.float()
         _library().snn_norm_back(
-            ctypes.byref(self.layer), _pointer(grad), _pointer(means), _pointer(self.scratch), _int(self.threads)
+            ctypes.byref(self.layer), pointer(grad), pointer(means), pointer(self.scratch), _int(self.threads)
         )
         weight, bias = total.float()
         return grad, weight, bias
@@ -154,20 +153,21 @@ def _calls(ctx: Any, parts: Sequence[Tensor | None], spikes: Tensor) -> Iterator
 
 def sums(values: Tensor) -> Tensor:
     """Of each channel the sum and the sum of squares (2, C), in float64, of values (T', B, C, H, W) as ``_dense``."""
-    channels, threads = values.shape[2], torch.get_num_threads()
-    total, partial = _sums(channels, threads)
-    scratch = torch.empty(threads, partial.shape[-1] + 16)
-    _library().snn_sums(
-        _pointer(values), _int(values.dtype == torch.bfloat16), _int(values.numel() // channels), _int(channels),
-        _pointer(total), _pointer(partial), _pointer(scratch), _int(threads),
+    steps, images, channels, height, width = values.shape
+    layer = Layer(
+        values.data_ptr(), None, None, None, None, values.dtype == torch.bfloat16, 0, steps, steps, images, height,
+        width, channels, 1, channels,
     )  # fmt: skip
+    total, partial = _sums(layer)
+    _library().snn_sums(ctypes.byref(layer), pointer(total), pointer(partial), _int(len(partial)))
     return total
 
 
-def _sums(channels: int, threads: int) -> tuple[Tensor, Tensor]:
-    """Room for two sums per channel, and for each thread's over a tile, which start at 0."""
-    tile = channels * max(1, TILE // channels)
-    return torch.empty(2, channels, dtype=torch.float64), torch.zeros(threads, 2, tile, dtype=torch.float64)
+def _sums(layer: Layer) -> tuple[Tensor, Tensor]:
+    """Room for two sums per channel, and for each thread's, which start at 0."""
+    each = _library().snn_partial(ctypes.byref(layer))
+    partial = torch.zeros(torch.get_num_threads(), each, dtype=torch.float64)
+    return torch.empty(2, layer.channels, dtype=torch.float64), partial
 
 
 def _dense(values: Tensor) -> Tensor:
@@ -175,14 +175,10 @@ def _dense(values: Tensor) -> Tensor:
     return values.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(values.shape)
 
 
-def _library() -> ctypes.CDLL:
-    loaded = library()
+def _library() -> Library:
+    loaded = library("fire")
     assert loaded is not None
     return loaded
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
 
 
 def _int(value: int) -> ctypes.c_int64:

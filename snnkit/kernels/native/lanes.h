@@ -1,0 +1,74 @@
+/* Sixteen floats at a time, float32 or bfloat16 in memory: what GCC's and Clang's vectors of a fixed size become depends
+ * on the processor that is compiled for. */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 16
+#define INLINE static inline __attribute__((always_inline)) /* so that arguments which are constant choose the code */
+
+typedef int64_t size;
+typedef float lanes __attribute__((vector_size(64), aligned(4)));
+typedef int32_t bits __attribute__((vector_size(64), aligned(4)));
+typedef uint32_t words __attribute__((vector_size(64), aligned(4)));
+typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
+
+static inline size least(size a, size b) { return a < b ? a : b; }
+
+static inline lanes load(const float *from) {
+    lanes value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+static inline lanes all(float value) { return (lanes){0} + value; }
+
+/* `value` where `where` is true, else 0. */
+static inline lanes only(bits where, lanes value) { return (lanes)((bits)value & where); }
+
+static inline lanes either(bits where, lanes yes, lanes no) { return (lanes)(((bits)yes & where) | ((bits)no & ~where)); }
+
+/* `n` elements from index `at` on, 0 beyond them. */
+INLINE lanes read(const void *from, size at, size n, size bf16) {
+    lanes value = {0};
+    if (bf16) {
+        halves half = {0};
+        if (n == LANES)
+            memcpy(&half, (const uint16_t *)from + at, sizeof half);
+        else
+            memcpy(&half, (const uint16_t *)from + at, n * sizeof(uint16_t));
+        return (lanes)(__builtin_convertvector(half, words) << 16);
+    }
+    if (n == LANES)
+        memcpy(&value, (const float *)from + at, sizeof value);
+    else
+        memcpy(&value, (const float *)from + at, n * sizeof(float));
+    return value;
+}
+
+/* To bfloat16 to the nearest, ties to even; NaN stays NaN. */
+INLINE void write(void *to, size at, lanes value, size n, size bf16) {
+    if (bf16) {
+        words word = (words)value, rounded = (word + 0x7fff + ((word >> 16) & 1)) >> 16, nan = {0};
+        words is_nan = (words)(value != value);
+        halves half = __builtin_convertvector((rounded & ~is_nan) | ((nan + 0x7fc0) & is_nan), halves);
+        if (n == LANES)
+            memcpy((uint16_t *)to + at, &half, sizeof half);
+        else
+            memcpy((uint16_t *)to + at, &half, n * sizeof(uint16_t));
+    } else if (n == LANES) {
+        memcpy((float *)to + at, &value, sizeof value);
+    } else {
+        memcpy((float *)to + at, &value, n * sizeof(float));
+    }
+}
+
+/* 1 where `fired` is true, else 0. */
+INLINE void write_spikes(void *to, size at, bits fired, size n, size bf16) {
+    if (bf16 && n == LANES) {
+        halves half = __builtin_convertvector((words)fired & 0x3f80, halves); /* 1 in bfloat16 */
+        memcpy((uint16_t *)to + at, &half, sizeof half);
+    } else {
+        write(to, at, only(fired, all(1)), n, bf16);
+    }
+}

@@ -1,0 +1,307 @@
+"""The fused kernels against the reference: the same spikes, the same gradients, and a clean fallback."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from snnkit.families import squeezenet
+from snnkit.kernels import Current, native, reference
+from snnkit.kernels.native import library
+from snnkit.network import Network
+from snnkit.plan import Conv, Neurons
+from snnkit.values import Encoding, Neuron
+
+needs_compiler = pytest.mark.skipif(library.library("fire") is None, reason="no C compiler on this machine")
+
+Fire = Callable[..., Tensor]
+
+
+class Case(NamedTuple):
+    neuron: Neuron
+    timesteps: int
+    still: bool  # one current for all steps
+    images: int
+    channels: tuple[int, ...]  # of layers side by side
+    side: int  # of the spikes; the current's is pool times as large
+    pool: int
+    norm: str  # none, batch or running
+    last: bool  # channels_last
+    seed: int
+
+
+NEURONS = st.builds(
+    Neuron,
+    leak=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    threshold=st.sampled_from([1.0, 0.7]),
+    reset=st.sampled_from(["subtract", "zero"]),
+    reset_delay=st.booleans(),
+    surrogate=st.sampled_from(["atan", "fast_sigmoid", "sigmoid", "triangular", "straight_through"]),
+    slope=st.sampled_from([0.5, 2.0, 25.0]),
+)
+CASES = st.builds(
+    Case,
+    neuron=NEURONS,
+    timesteps=st.integers(1, 7),
+    still=st.booleans(),
+    images=st.integers(1, 3),
+    channels=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
+    side=st.integers(1, 5),
+    pool=st.integers(1, 3),
+    norm=st.sampled_from(["none", "batch", "running"]),
+    last=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+
+
+class Outcome(NamedTuple):
+    spikes: Tensor
+    gradients: list[Tensor]  # of the currents, weights and biases
+    running: list[Tensor]
+
+
+def outcome(fire: Fire, case: Case, dtype: torch.dtype) -> Outcome:
+    generator = torch.Generator().manual_seed(case.seed)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    steps, side = 1 if case.still else case.timesteps, case.side * case.pool
+    currents, leaves, running = [], [], []
+    for channels in case.channels:
+        values = drawn(steps * case.images, channels, side, side) * 1.5 + 0.4
+        if case.last:
+            values = values.contiguous(memory_format=torch.channels_last)
+        values = values.to(dtype).view(steps, case.images, channels, side, side).requires_grad_()
+        norm = None
+        if case.norm != "none":
+            norm = nn.BatchNorm2d(channels).train(case.norm == "batch" and values.numel() > channels)
+            with torch.no_grad():
+                norm.weight.copy_(drawn(channels))
+                norm.bias.copy_(drawn(channels))
+            leaves += [norm.weight, norm.bias]
+            running += [norm.running_mean, norm.running_var, norm.num_batches_tracked]
+        leaves.append(values)
+        currents.append(Current(values, norm))
+    spikes = fire(currents, case.neuron, case.timesteps, pool=case.pool, dtype=dtype)
+    weights = drawn(*spikes.shape).to(dtype)
+    gradients = torch.autograd.grad(spikes, leaves, weights)
+    return Outcome(spikes, list(gradients), [buffer for buffer in running if buffer is not None])
+
+
+def assert_close(ours: list[Tensor], expected: list[Tensor], within: float) -> None:
+    """Each to ``within`` of its largest value; where all of it cancels out (as before a BatchNorm), of the others'."""
+    largest = max((other.abs().max().item() for other in expected), default=0.0)
+    for one, other in zip(ours, expected, strict=True):
+        assert one.dtype == other.dtype
+        scale = max(largest / 10, other.abs().max().item())
+        torch.testing.assert_close(one, other, rtol=0, atol=within * scale)
+
+
+@needs_compiler
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(case=CASES)
+def test_fused_spikes_are_the_reference_s_and_gradients_too(case: Case) -> None:
+    ours, expected = (outcome(fire, case, torch.float32) for fire in (native.fire, reference.fire))
+    assert torch.equal(ours.spikes, expected.spikes)
+    assert_close(ours.gradients, expected.gradients, 1e-5)
+    assert_close(ours.running, expected.running, 1e-7)
+
+
+@needs_compiler
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(case=CASES)
+def test_in_bf16_spikes_are_equal_and_gradients_within_rounding(case: Case) -> None:
+    """Both integrate in float32; gradients are rounded once more than the reference's, before BatchNorm."""
+    ours, expected = (outcome(fire, case, torch.bfloat16) for fire in (native.fire, reference.fire))
+    assert torch.equal(ours.spikes, expected.spikes)
+    assert_close(ours.gradients, expected.gradients, 2**-6)
+
+
+@needs_compiler
+def test_a_fused_layer_repeats_itself_bit_by_bit_and_threads_change_only_roundings() -> None:
+    case = Case(Neuron(), 4, False, 5, (24, 40), 4, 2, "batch", True, 0)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        two, again = (outcome(native.fire, case, torch.float32) for _ in range(2))
+        torch.set_num_threads(1)
+        one = outcome(native.fire, case, torch.float32)
+    finally:
+        torch.set_num_threads(threads)
+    for ours, expected in zip(two.gradients, again.gradients, strict=True):
+        assert torch.equal(ours, expected)
+    assert torch.equal(one.spikes, two.spikes)
+    assert_close(one.gradients, two.gradients, 1e-5)
+
+
+@pytest.mark.parametrize("fire", [native.fire, reference.fire], ids=["native", "reference"])
+def test_batchnorm_is_torch_s(fire: Fire) -> None:
+    if fire is native.fire and library.library("fire") is None:
+        pytest.skip("no C compiler on this machine")
+    values = torch.randn(3, 4, 10, 5, 5) * 2 + 1
+    ours, theirs = nn.BatchNorm2d(10), nn.BatchNorm2d(10)
+    spikes = fire([Current(values, ours)], Neuron(), 3, pool=1, dtype=torch.float32)
+    current = theirs(values.flatten(0, 1)).view_as(values)
+    differ = spikes != reference.lif(current, Neuron(), 3)
+    assert differ.float().mean() < 1e-3  # only where a membrane is within a rounding of the threshold
+    for name, buffer in theirs.named_buffers():
+        torch.testing.assert_close(ours.get_buffer(name), buffer, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("fire", [native.fire, reference.fire], ids=["native", "reference"])
+def test_batchnorm_refuses_one_value_per_channel(fire: Fire) -> None:
+    with pytest.raises(ValueError, match="larger batches"):
+        fire([Current(torch.randn(1, 1, 3, 1, 1), nn.BatchNorm2d(3))], Neuron(), 2, pool=1, dtype=torch.float32)
+
+
+class Windows(NamedTuple):
+    images: int
+    channels: int
+    height: int
+    width: int
+    kernel: int
+    stride: int
+    padding: int
+    bias: bool
+
+
+WINDOWS = st.builds(
+    Windows,
+    images=st.integers(1, 3),
+    channels=st.integers(1, 40),
+    height=st.integers(5, 12),
+    width=st.integers(5, 12),
+    kernel=st.sampled_from([1, 2, 3, 5]),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    bias=st.booleans(),
+)
+
+
+@needs_compiler
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(windows=WINDOWS, dtype=st.sampled_from([torch.float32, torch.bfloat16]), needs_input=st.booleans())
+def test_depthwise_convolution_is_torch_s(windows: Windows, dtype: torch.dtype, needs_input: bool) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(
+        windows.channels, windows.channels, windows.kernel, windows.stride, windows.padding,
+        groups=windows.channels, bias=windows.bias,
+    )  # fmt: skip
+    x = torch.randn(windows.images, windows.channels, windows.height, windows.width).to(dtype)
+    outcomes = []
+    for convolve in (lambda x: native.depthwise.convolve(conv, x, dtype), lambda x: conv(x.float())):
+        leaf = x.clone().requires_grad_(needs_input)
+        y = convolve(leaf)
+        weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(dtype).to(y.dtype)
+        leaves = [*conv.parameters(), leaf] if needs_input else [*conv.parameters()]
+        outcomes.append([y.float(), *(grad.float() for grad in torch.autograd.grad(y, leaves, weights))])
+    assert_close(*outcomes, 1e-5 if dtype == torch.float32 else 2**-6)
+
+
+class Spikes:
+    def __init__(self) -> None:
+        self.of: dict[str, Tensor] = {}
+
+    def __call__(self, op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None:
+        if outgoing is not None:
+            self.of[op.name] = outgoing.detach().clone()
+
+
+def small(seed: int = 0) -> Network:
+    widths = {f"fire{i}": {"squeeze": 4, "expand1x1": 8, "expand3x3": 6} for i in range(2, 10)}
+    design = squeezenet.SqueezeNet.model_validate(
+        {"stem": {"width": 8, "kernel": 3, "stride": 1, "padding": 1}} | widths
+    )
+    return Network(squeezenet.plan(design, 10, (3, 16, 16)), Neuron(), Encoding(timesteps=3), seed=seed).train()
+
+
+@needs_compiler
+def test_a_network_has_the_same_loss_spikes_and_gradients_on_either_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    images, labels = torch.randn(6, 3, 16, 16), torch.arange(6)
+
+    def run() -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        network, spikes = small(), Spikes()
+        with torch.no_grad():
+            network(images, observe=spikes)
+        network = small()
+        loss = nn.functional.cross_entropy(network(images), labels)
+        return loss.detach(), spikes.of, list(torch.autograd.grad(loss, list(network.parameters())))
+
+    loss, spikes, gradients = run()
+    monkeypatch.setattr(native, "runs", lambda *_: False)
+    expected_loss, expected_spikes, expected_gradients = run()
+    assert loss.item() == pytest.approx(expected_loss.item(), abs=1e-6)
+    assert spikes.keys() == expected_spikes.keys()
+    assert all(torch.equal(spikes[name], expected_spikes[name]) for name in spikes)
+    assert_close(gradients, expected_gradients, 1e-5)
+
+
+def test_an_observer_changes_nothing() -> None:
+    network, images = small().eval(), torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(network(images), network(images, observe=Spikes()))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "snnsearch"
+
+
+def anew(name: str) -> library.Library | None:
+    """Not from this process's memory."""
+    return library.library.__wrapped__(name)
+
+
+@needs_compiler
+def test_a_library_is_compiled_once(cache: Path) -> None:
+    assert anew("depthwise") is not None
+    (compiled,) = cache.iterdir()
+    written = compiled.stat().st_mtime_ns
+    assert anew("depthwise") is not None
+    assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [written]
+
+
+@needs_compiler
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert anew("depthwise") is not None
+
+
+def test_without_a_compiler_the_reference_runs_and_the_log_says_what_to_do(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    assert anew("fire") is None
+    (line,) = caplog.messages
+    assert "kernel=reference" in line
+    assert "install gcc or clang" in line
+
+
+def test_a_compiler_that_fails_is_quoted(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "cc"
+    broken.write_text("#!/bin/sh\necho no licence >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CC", str(broken))
+    assert anew("fire") is None
+    assert "no licence" in caplog.text
+    assert not list(cache.iterdir())
+
+
+def test_the_reference_can_be_asked_for(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("SNNSEARCH_KERNEL", "reference")
+    with caplog.at_level(logging.INFO):
+        assert anew("fire") is None
+    assert "SNNSEARCH_KERNEL" in caplog.text
