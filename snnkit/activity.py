@@ -20,7 +20,7 @@ from snnkit.plan import Conv, Neurons, Plan, Sum
 if TYPE_CHECKING:  # the values and the twin's counts are had without torch
     from torch import Tensor
 
-    from snnkit.network import Network
+    from snnkit.network import Fired, Network
 
 
 @dataclass(frozen=True)
@@ -161,26 +161,28 @@ class Counter:
     """
 
     def __init__(self, network: "Network") -> None:
-        self._network = network
+        from snnkit.kernels import arrivals
+
+        self._network, self._arrivals = network, arrivals
         self._images = 0
         self._spikes: dict[str, Tensor] = {}  # source -> (H, W), spikes that arrived at each position
         self._nonzero: dict[str, Tensor] = {}  # source -> (H, W), values that are not zero, where a reader multiplies
-        self._fired: dict[str, Tensor] = {}  # name -> (H, W), spikes, where no convolution reads them directly
+        self._fired: dict[str, Tensor] = {}  # name -> spikes
         # Convolutions that share a source read one tensor: it is counted once, by the first of them.
         self._reader = {conv.source: conv.name for conv in reversed(network.plan.convs)}
 
-    def __call__(self, op: Conv | Neurons, incoming: "Tensor", outgoing: "Tensor | None") -> None:
-        """``incoming`` (T or 1, B, C, H, W) enters ``op``, ``outgoing`` (T, B, C, H, W) leaves its neurons."""
+    def __call__(self, op: Conv | Neurons, incoming: "Tensor", fired: "Fired | None") -> None:
+        """``incoming`` (T or 1, B, C, H, W) enters ``op``, and its neurons fired."""
         spiking = self._network.neuron is not None
         if op.name == self._network.plan.convs[0].name:
             self._images += incoming.shape[1]
         if isinstance(op, Conv) and self._reader[op.source] == op.name and not self._is_dense(op):
             if spiking and op.reads != "gated":
-                _add(self._spikes, op.source, _spike_map(incoming, op.input_scale, op.input_most))
+                _add(self._spikes, op.source, self._arrivals(incoming, op.input_scale))
             if not spiking or op.reads in ("gated", "means"):
-                _add(self._nonzero, op.source, _spike_map(incoming.sign().abs()))
-        if spiking and outgoing is not None and op.name not in self._reader:
-            _add(self._fired, op.name, _spike_map(outgoing))
+                _add(self._nonzero, op.source, self._arrivals(incoming, 0))
+        if fired is not None:
+            _add(self._fired, op.name, fired.count)
 
     def activity(self) -> Activity:
         """The means over the images seen so far; raises ``ValueError`` if there was none."""
@@ -212,10 +214,9 @@ class Counter:
         if isinstance(op, Sum):
             return LayerActivity(op, timesteps, timesteps, additions=float(timesteps * op.additions))
         neurons = op.outputs if isinstance(op, Neurons) or op.fires else 0
-        fired = self._fired.get(op.name, self._spikes.get(op.name))  # read directly: the same tensor
         firing = LayerActivity(
             op, timesteps, timesteps, neurons=neurons,
-            spikes_out=float(fired.sum()) / self._images if neurons and fired is not None else 0.0,
+            spikes_out=float(self._fired[op.name]) / self._images if neurons else 0.0,
             neuron_ops=timesteps * neurons if 0 < neuron.leak < 1 else 0,
         )  # fmt: skip
         return firing if isinstance(op, Neurons) else self._reading(firing, op)
@@ -257,15 +258,3 @@ def _twin_layer(op: Conv | Sum, nonzero_macs: float | None) -> LayerActivity:
 
 def _add(sums: "dict[str, Tensor]", name: str, term: "Tensor") -> None:
     sums[name] = sums[name] + term if name in sums else term
-
-
-def _spike_map(values: "Tensor", scale: int = 1, most: int = 1) -> "Tensor":
-    """(T, B, C, H, W), each the sum of up to ``most`` spikes over ``scale`` -> (H, W): spikes, exact, in float64.
-
-    From bf16 too, as long as no value sums more than 255 spikes.
-    """
-    if scale > 1:
-        values = (values.float() * scale).round()
-    positions = values.shape[-2] * values.shape[-1]
-    exact_in_float32 = values.numel() // positions * most < 2**24  # 8 to 36 times faster than float64, one CPU core
-    return (values.float() if exact_in_float32 else values.double()).sum(2).sum((0, 1)).double()

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import Protocol
 from zlib import crc32
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit import kernels
-from snnkit.kernels import Current
+from snnkit.kernels import Current, Spikes
 from snnkit.neurons import LIF
 from snnkit.plan import (
     Activation,
@@ -35,13 +37,26 @@ LOW_RATE = 0.1  # spikes per neuron and step assumed at first; layers settle at 
 
 
 class Observer(Protocol):
-    """Is shown every convolution and every layer of neurons of a forward pass: what it read and what came out.
+    """Is shown every convolution and every layer of neurons of a forward pass: what it read and what fired.
 
     ``incoming`` is (T', B, C, H, W) with T' = 1 where it is the same at every step (the stem on a still image, the
-    twin), ``outgoing`` (T, B, C, H, W), or None where no activation follows, or one that is none of neurons.
+    twin); ``fired`` is None where no neurons follow, and in the twin.
     """
 
-    def __call__(self, op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None: ...
+    def __call__(self, op: Conv | Neurons, incoming: Tensor, fired: "Fired | None") -> None: ...
+
+
+@dataclass(frozen=True)
+class Fired:
+    """What a layer of neurons gave, before any pooling."""
+
+    count: Tensor  # of spikes over all steps and images, a number in float64
+    _again: Callable[[], Spikes]
+
+    def spikes(self) -> Tensor:
+        """(T, B, C, H, W): the layer's neurons are run once more, as those of a training pass may not be in memory."""
+        with torch.no_grad():
+            return self._again().values
 
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
@@ -53,12 +68,19 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
 }
 
 
+class Convolution(nn.Conv2d):
+    """By the kernel of the device; hooks see it like any other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return kernels.convolve(self, x)
+
+
 class ConvLayer(nn.Module):
     """Convolution, BatchNorm and activation as a ``Conv`` of the plan has them."""
 
     def __init__(self, conv: Conv, neuron: Neuron | None) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
+        self.conv = Convolution(
             conv.in_shape[0],
             conv.out_shape[0],
             conv.kernel,
@@ -73,15 +95,18 @@ class ConvLayer(nn.Module):
             self.activation = LIF(neuron) if neuron and conv.spiking else ACTIVATIONS[conv.activation]()
 
     def current(self, x: Tensor) -> Current:
-        """(T', B, C, H, W) to what drives neurons: (T', B, C, H, W) before its BatchNorm."""
-        y = kernels.convolve(self.conv, x.flatten(0, 1))
-        return Current(y.view(*x.shape[:2], *y.shape[1:]), self.norm)
+        """(T', B, C, H, W) to what drives neurons."""
+        return kernels.drive(self._convolved(x), self.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """(T', B, C, H, W) to (T', B, C, H, W), for a layer without neurons."""
-        y, norm = self.current(x)
-        y = y if norm is None else norm(y.flatten(0, 1)).view(y.shape)
+        y = self._convolved(x)
+        y = y if self.norm is None else self.norm(y.flatten(0, 1)).view(y.shape)
         return y if self.activation is None else self.activation(y)
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x.flatten(0, 1))
+        return y.view(*x.shape[:2], *y.shape[1:])
 
 
 class Network(nn.Module):
@@ -158,18 +183,17 @@ class Network(nn.Module):
         return images.transpose(0, 1)
 
     def _fire(self, firing: Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
-        """Pooling waits for an observer, who is shown every neuron."""
         assert self.neuron is not None
         currents = [self.layer(conv).current(x) for conv, x in zip(firing.convs, reads, strict=True)]
-        window = firing.window if observe is None else 1
-        dtype = kernels.autocast_dtype(currents[0].values)
-        spikes = kernels.fire(currents, self.neuron, self.timesteps, pool=window, dtype=dtype)
-        if observe is None:
-            return spikes
-        channels = [conv.out_shape[0] for conv in firing.convs]
-        for conv, x, outgoing in zip(firing.convs, reads, torch.split(spikes, channels, dim=2), strict=True):
-            observe(conv, x, outgoing)
-        return spikes if firing.pool is None else _pool(firing.pool, spikes)
+        fire = partial(
+            kernels.fire, neuron=self.neuron, timesteps=self.timesteps, dtype=kernels.autocast_dtype(currents[0].values)
+        )
+        spikes, fired = fire(currents, pool=firing.window, counted=observe is not None)
+        if observe is not None:
+            assert fired is not None
+            for conv, x, current, count in zip(firing.convs, reads, currents, fired, strict=True):
+                observe(conv, x, Fired(count, partial(fire, [current])))
+        return spikes
 
     def _run(self, step: Op | Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
         match step:
@@ -183,7 +207,8 @@ class Network(nn.Module):
             case Neurons():
                 spikes: Tensor = reads[0] if self.lif is None else self.lif(reads[0])
                 if observe is not None:
-                    observe(step, reads[0], spikes)
+                    fired = Fired(spikes.detach().sum(dtype=torch.float64), lambda: Spikes(spikes, None))
+                    observe(step, reads[0], None if self.lif is None else fired)
                 return spikes
             case Pool():
                 return _pool(step, reads[0])

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from snnkit.data import Splits
 from snnkit.evaluation import Evaluation, evaluate
+from snnkit.network import Fired
 from snnkit.plan import Conv, Neurons
 from snnkit.recipe import Recipe
 from snnkit.steps import Stepper
@@ -90,11 +91,10 @@ def train(
                 progress.wall_s = clock() - began
                 save_checkpoint(checkpoint, _state(stepper, progress))
                 saved = clock()
-        watch = SpikeWatch()
-        validation = evaluate(network, splits.validation, splits, device=device, observe=watch)
+        validation = evaluate(network, splits.validation, splits, device=device)
         epoch = _finished(progress, stepper, validation, clock() - began)
         progress = Progress([*progress.history, epoch])
-        if reason := _why_stop(progress.history, watch.silent(), splits, recipe):
+        if reason := _why_stop(progress.history, stepper):
             raise TrainingStopped(reason, tuple(progress.history))
         if checkpoint is not None:
             save_checkpoint(checkpoint, _state(stepper, progress))
@@ -107,9 +107,9 @@ class SpikeWatch:
     def __init__(self) -> None:
         self._active: dict[str, Tensor] = {}
 
-    def __call__(self, op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None:
-        if outgoing is not None:
-            active = outgoing.any()
+    def __call__(self, op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
+        if fired is not None:
+            active = fired.count > 0
             self._active[op.name] = self._active[op.name] | active if op.name in self._active else active
 
     def silent(self) -> tuple[str, ...]:
@@ -145,18 +145,26 @@ def _finished(progress: Progress, stepper: Stepper, validation: Evaluation, wall
     )
 
 
-def _why_stop(history: list[Epoch], silent: tuple[str, ...], splits: Splits, recipe: Recipe) -> str | None:
+def _why_stop(history: list[Epoch], stepper: Stepper) -> str | None:
     """A silent layer ends a training only where accuracy is at chance: a network lives with a silent branch."""
-    last = history[-1]
+    last, splits, recipe = history[-1], stepper.splits, stepper.recipe
     if not math.isfinite(last.val_loss):
         return f"validation loss is {last.val_loss} after epoch {last.epoch}; try a lower lr, or clip_norm: 1"
     chance = chance_accuracy(torch.tensor(splits.validation.labels))
-    if silent and last.val_accuracy <= chance:
+    if last.val_accuracy <= chance and (silent := _silent(stepper)):
         where = f"{', '.join(silent)} over {len(splits.validation):,} validation images"
         return f"dead network: after epoch {last.epoch} no spike in {where}, and accuracy is at chance"
     if last.epoch == recipe.chance_patience and max(epoch.val_accuracy for epoch in history) <= chance:
         return f"accuracy is at chance (up to {chance:.3f}) after {last.epoch} epochs: {last.val_accuracy:.3f}"
     return None
+
+
+def _silent(stepper: Stepper) -> tuple[str, ...]:
+    """The layers that no validation image brings to spike."""
+    watch = SpikeWatch()
+    splits = stepper.splits
+    evaluate(stepper.network, splits.validation, splits, device=stepper.device, observe=watch)
+    return watch.silent()
 
 
 def _resumed(checkpoint: Path | None, stepper: Stepper) -> Progress:

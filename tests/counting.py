@@ -11,7 +11,8 @@ from neurobench.metrics.workload import SynapticOperations
 from neurobench.models import TorchModel
 from torch import Tensor, nn
 
-from snnkit.network import Network, key
+from snnkit.kernels import Spikes
+from snnkit.network import Fired, Network, key
 from snnkit.plan import Conv, Neurons
 
 
@@ -42,6 +43,11 @@ def inputs(network: Network, count: int, seed: int = 1) -> Tensor:
     return frames(count, shape, encoding.timesteps, seed) if encoding.kind == "frames" else images(count, shape, seed)
 
 
+def fired(spikes: Tensor) -> Fired:
+    """As a network shows an observer ``spikes`` (T, B, C, H, W)."""
+    return Fired(spikes.sum(dtype=torch.float64), lambda: Spikes(spikes, None))
+
+
 def neurobench(network: Network, data: Tensor) -> dict[str, float]:
     """MACs, ACs and dense operations per image."""
     model, metric = TorchModel(network), SynapticOperations()
@@ -57,7 +63,7 @@ def neurobench_layers(network: Network, data: Tensor) -> dict[str, float]:
     """Operations per image that are not zero, by layer."""
     counts = {}
 
-    def observe(op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None:
+    def observe(op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
         if isinstance(op, Conv):
             layer = network.layers[key(op)].conv
             counts[op.name] = single_layer_MACs(incoming.flatten(0, 1), layer)[0] / len(data)

@@ -10,10 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from snnkit.kernels import native, reference
-from snnkit.kernels.current import Current
+from snnkit.kernels.current import Current, Norm, Spikes
 from snnkit.values import Neuron
 
-__all__ = ["Current", "convolve", "fire", "lif"]
+__all__ = ["Current", "Norm", "Spikes", "arrivals", "autocast_dtype", "convolve", "drive", "fire", "lif"]
+
+
+def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, C', H', W'), in autocast's dtype where that is on."""
+    if native.depthwise.runs(conv, x):
+        return native.depthwise.convolve(conv, x, autocast_dtype(x))
+    return reference.convolve(conv, x)
+
+
+def drive(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
+    """A convolution's output (T', B, C, H, W) as a current, with what its BatchNorm does to it.
+
+    While the BatchNorm trains that follows the statistics of the batch, and its running ones follow as in torch. Raises
+    ``ValueError`` where it is to train on one value per channel.
+    """
+    run = native.drive if native.runs(values) else reference.drive
+    return run(values, norm)
 
 
 def fire(
@@ -23,38 +40,41 @@ def fire(
     *,
     pool: int = 1,
     dtype: torch.dtype | None = None,
-) -> Tensor:
+    counted: bool = False,
+) -> Spikes:
     """The spikes of several layers side by side, after max pooling in windows of ``pool`` x ``pool``.
 
-    Each current is (T', B, C, H, W), T' being ``timesteps``, or 1 where it is the same at every step; its BatchNorm is
-    applied first, with the statistics of the batch while that trains. Spikes are (T, B, sum of C, H / pool, W / pool),
-    in ``dtype`` or else the dtype of the first current. The membrane starts at 0 and is integrated in float32 at least.
+    Each current is (T', B, C, H, W), T' being ``timesteps``, or 1 where it is the same at every step. Spikes are
+    (T, B, sum of C, H / pool, W / pool), in ``dtype`` or else the dtype of the first current, and ``counted`` where
+    asked for. The membrane starts at 0 and is integrated in float32 at least.
 
-    Raises:
-        ValueError: ``pool`` does not divide H and W, or a BatchNorm is trained on one value per channel.
+    Raises ``ValueError`` where ``pool`` does not divide H and W.
     """
-    height, width = currents[0].values.shape[-2:]
+    first = currents[0].values
+    height, width = first.shape[-2:]
     if height % pool or width % pool:
         raise ValueError(f"windows of {pool}x{pool} do not divide {height}x{width}; pool the spikes by themselves")
-    dtype = dtype or currents[0].values.dtype
-    run = native.fire if native.runs(currents, dtype) else reference.fire
-    return run(currents, neuron, timesteps, pool=pool, dtype=dtype)
+    run = native.fire if all(native.runs(each.values) for each in currents) else reference.fire
+    return run(currents, neuron, timesteps, pool=pool, dtype=dtype or first.dtype, counted=counted)
 
 
-def lif(current: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
+def lif(values: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
     """Spikes (T, ...) in the dtype of the current, which is (T, ...), or (1, ...) where it is the same at every step.
 
     The membrane starts at 0 and is integrated in float32 at least.
     """
-    run = native.lif if native.runs([Current(current)], current.dtype) else reference.lif
-    return run(current, neuron, timesteps)
+    run = native.lif if native.runs(values) else reference.lif
+    return run(values, neuron, timesteps)
 
 
-def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """(N, C, H, W) to (N, C', H', W'), in autocast's dtype where that is on."""
-    if native.depthwise.runs(conv, x):
-        return native.depthwise.convolve(conv, x, autocast_dtype(x))
-    return reference.convolve(conv, x)
+def arrivals(values: Tensor, scale: int = 1) -> Tensor:
+    """How many spikes arrive at each position, (H, W), exact in float64: each of the values (T, B, C, H, W) is a sum of
+    spikes divided by ``scale``. With ``scale`` 0: how many of the values are not 0.
+
+    From bfloat16 too, as long as no value sums more than 255 spikes.
+    """
+    run = native.arrivals if native.runs(values) else reference.arrivals
+    return run(values, scale)
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype:

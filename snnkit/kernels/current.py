@@ -8,11 +8,6 @@ import torch
 from torch import Tensor, nn
 
 
-class Current(NamedTuple):
-    values: Tensor  # (T', B, C, H, W)
-    norm: nn.BatchNorm2d | None = None
-
-
 @dataclass(frozen=True)
 class Statistics:
     """What BatchNorm subtracts and divides by, (C,) each, in float32 at least."""
@@ -27,15 +22,34 @@ class Statistics:
         return scale, bias - self.mean * scale
 
 
-def statistics(current: Current, sums: Callable[[Tensor], Tensor]) -> Statistics | None:
-    """Those of the batch while the BatchNorm trains, whose running ones then follow as in torch; None without one.
+class Norm(NamedTuple):
+    """A BatchNorm at one step of a training, (C,) each."""
+
+    weight: Tensor
+    bias: Tensor
+    found: Statistics
+
+
+class Current(NamedTuple):
+    values: Tensor  # (T', B, C, H, W)
+    norm: Norm | None = None
+
+
+class Spikes(NamedTuple):
+    values: Tensor  # (T, B, C, H, W)
+    fired: Tensor | None  # (layers,) in float64: how many before pooling, over all steps and images, where asked for
+
+
+def driven(values: Tensor, norm: nn.BatchNorm2d | None, sums: Callable[[Tensor], Tensor]) -> Current:
+    """With the statistics of the batch while the BatchNorm trains, whose running ones then follow as in torch.
 
     ``sums`` gives the sums and the sums of squares (2, C) of values (T', B, C, H, W), in float64. Raises ``ValueError``
     where a batch has one value per channel.
     """
-    values, norm = current
-    if norm is None:
-        return None
+    return Current(values, None if norm is None else Norm(norm.weight, norm.bias, _statistics(values, norm, sums)))
+
+
+def _statistics(values: Tensor, norm: nn.BatchNorm2d, sums: Callable[[Tensor], Tensor]) -> Statistics:
     assert norm.running_mean is not None
     assert norm.running_var is not None
     if not norm.training:

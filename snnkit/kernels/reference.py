@@ -21,38 +21,55 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from snnkit.kernels.current import Current, Statistics, statistics
+from snnkit.kernels.current import Current, Norm, Spikes, Statistics, driven
 from snnkit.kernels.layout import dense_order, flat, full
 from snnkit.values import Neuron
 
 BLOCK = 131072  # neurons taken through all their steps at once on a CPU, so that temporaries stay in the cache
 
 
-def fire(currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype) -> Tensor:
+def fire(
+    currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype, counted: bool
+) -> Spikes:
     """As ``snnkit.kernels.fire``."""
-    layers = [lif(normalised(current), neuron, timesteps).flatten(0, 1).to(dtype) for current in currents]
+    layers = [lif(normalised(*each), neuron, timesteps).flatten(0, 1).to(dtype) for each in currents]
     spikes = torch.cat(layers, dim=1) if len(layers) > 1 else layers[0]  # (T * B, C, H, W)
     pooled = functional.max_pool2d(spikes, pool) if pool > 1 else spikes
-    return pooled.view(timesteps, -1, *pooled.shape[1:])
+    fired = torch.stack([layer.detach().sum(dtype=torch.float64) for layer in layers]) if counted else None
+    return Spikes(pooled.view(timesteps, -1, *pooled.shape[1:]), fired)
+
+
+def drive(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
+    """As ``snnkit.kernels.drive``."""
+    return driven(values, norm, _channel_sums)
 
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """As ``snnkit.kernels.convolve``. Depthwise in float32 on a CPU, under autocast too: in bfloat16 torch 2.14's
     backward pass takes five times as long there (AVX512-BF16, one core)."""
     if conv.groups == 1 or x.device.type != "cpu":
-        y: Tensor = conv(x)
+        y = nn.Conv2d.forward(conv, x)
     else:
         with torch.autocast("cpu", enabled=False):
-            y = conv(x.to(conv.weight.dtype))
+            y = nn.Conv2d.forward(conv, x.to(conv.weight.dtype))
     return y
 
 
-def normalised(current: Current) -> Tensor:
+def arrivals(values: Tensor, scale: int) -> Tensor:
+    """As ``snnkit.kernels.arrivals``."""
+    if scale == 0:
+        values = values != 0
+    elif scale > 1:
+        values = (values.float() * scale).round()
+    positions = values.shape[-2] * values.shape[-1]
+    most = 1 if scale == 0 else 256  # spikes in one value
+    exact = values.numel() // positions * most < 2**24  # in float32: 8 to 36 times faster than float64, one CPU core
+    return (values.float() if exact else values.double()).sum(2).sum((0, 1)).double()
+
+
+def normalised(values: Tensor, norm: Norm | None) -> Tensor:
     """The current (T', B, C, H, W) after its BatchNorm, in float32 at least."""
-    found = statistics(current, _sums)
-    if found is None or current.norm is None:
-        return current.values
-    y: Tensor = _Normalised.apply(current.values, current.norm.weight, current.norm.bias, found)
+    y: Tensor = values if norm is None else _Normalised.apply(values, *norm)
     return y
 
 
@@ -99,16 +116,16 @@ def _per_channel(values: Tensor) -> Tensor:
     return values[:, None, None]
 
 
-def _sums(values: Tensor) -> Tensor:
+def _channel_sums(values: Tensor) -> Tensor:
     """Of each channel the sum and the sum of squares (2, C), in float64: in blocks, as torch's own reductions to
     float64 over all axes but one take 15 times as long on a CPU."""
     channels = values.shape[2]
     pixels = values.movedim(2, -1).reshape(-1, channels)
-    sums = values.new_zeros(2, channels, dtype=torch.float64)
+    total = values.new_zeros(2, channels, dtype=torch.float64)
     for block in torch.split(pixels, _block(pixels) // channels + 1):
         wide = block.double()
-        sums += torch.stack([wide.sum(0), wide.square().sum(0)])
-    return sums
+        total += torch.stack([wide.sum(0), wide.square().sum(0)])
+    return total
 
 
 class _LIF(torch.autograd.Function):

@@ -1,6 +1,7 @@
 """Counts of residual sums, neurons, squeeze-excites and frames, against hand-computed cases."""
 
 import torch
+from counting import fired
 from torch import Tensor
 
 from snnkit.activity import Counter, LayerActivity, dense_twin
@@ -15,7 +16,7 @@ def seen(plan: Plan, *observations: tuple[str, Tensor, Tensor | None]) -> dict[s
     ops = {op.name: op for op in plan.ops}
     counter = Counter(Network(plan, Neuron(leak=0.5), Encoding(timesteps=2)))
     for name, incoming, outgoing in observations:
-        counter(ops[name], incoming, outgoing)
+        counter(ops[name], incoming, None if outgoing is None else fired(outgoing))
     return {layer.name: layer for layer in counter.activity().layers}
 
 
@@ -33,11 +34,11 @@ def test_sum_of_currents_and_its_neurons_by_hand():
     left, right = (build.conv(name, stem, 4, activation=None) for name in ("left", "right"))
     fires = build.neurons("fires", build.sum("sum", (left, right, left)))
     plan = build.scores("scores", build.conv("head", fires, 5, activation=None))
-    stem_out, fired = spikes_of([1, 1, 0], [0, 1, 0]), spikes_of([1, 0, 0, 0], [1, 1, 1, 0])
+    stem_out, fires_out = spikes_of([1, 1, 0], [0, 1, 0]), spikes_of([1, 0, 0, 0], [1, 1, 1, 0])
     current = torch.ones(2, 1, 4, 1, 1)
     layers = seen(
         plan, ("stem", IMAGE, stem_out), ("left", stem_out, None), ("right", stem_out, None),
-        ("fires", current, fired), ("head", fired, None),
+        ("fires", current, fires_out), ("head", fires_out, None),
     )  # fmt: skip
     assert list(layers) == ["stem", "left", "right", "sum", "fires", "head"]
     assert layers["left"].synapses == layers["right"].synapses == 3 * 4  # 3 spikes, 4 weights each

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from snnkit.activity import measure
 from snnkit.families import FAMILIES
-from snnkit.network import Network, key
+from snnkit.network import Fired, Network, key
 from snnkit.plan import Conv, Neurons, Plan, Sum
 from snnkit.values import Encoding, Neuron
 
@@ -79,14 +79,16 @@ def test_what_a_convolution_reads_is_what_the_plan_says(family: str, data: st.Da
     _, plan = data.draw(built(family))
     net, seen = network(plan), []
 
-    def observe(op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None:
+    def observe(op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
         seen.append(op.name)
         if isinstance(op, Conv):
             assert incoming.shape[1:] == (B, *op.in_shape)
             assert len(incoming) == (1 if op.reads == "input" else T)
             assert consists_of(op, incoming), op
-        assert (outgoing is None) == (isinstance(op, Conv) and not op.fires)
-        if outgoing is not None:
+        assert (fired is None) == (isinstance(op, Conv) and not op.fires)
+        if fired is not None:
+            outgoing = fired.spikes()
+            assert outgoing.sum() == fired.count
             assert outgoing.shape == (T, B, *op.out_shape)
             assert ((outgoing == 0) | (outgoing == 1)).all(), op
 

@@ -1,8 +1,8 @@
 """The fused kernels against the reference: the same spikes, the same gradients, and a clean fallback."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from snnkit import kernels
 from snnkit.families import squeezenet
-from snnkit.kernels import Current, native, reference
+from snnkit.kernels import native, reference
 from snnkit.kernels.native import library
-from snnkit.network import Network
+from snnkit.network import Fired, Network
 from snnkit.plan import Conv, Neurons
 from snnkit.values import Encoding, Neuron
 
 needs_compiler = pytest.mark.skipif(library.library("fire") is None, reason="no C compiler on this machine")
-
-Fire = Callable[..., Tensor]
 
 
 class Case(NamedTuple):
@@ -62,11 +61,12 @@ CASES = st.builds(
 
 class Outcome(NamedTuple):
     spikes: Tensor
+    fired: Tensor
     gradients: list[Tensor]  # of the currents, weights and biases
     running: list[Tensor]
 
 
-def outcome(fire: Fire, case: Case, dtype: torch.dtype) -> Outcome:
+def outcome(kernel: ModuleType, case: Case, dtype: torch.dtype) -> Outcome:
     generator = torch.Generator().manual_seed(case.seed)
 
     def drawn(*shape: int) -> Tensor:
@@ -88,11 +88,11 @@ def outcome(fire: Fire, case: Case, dtype: torch.dtype) -> Outcome:
             leaves += [norm.weight, norm.bias]
             running += [norm.running_mean, norm.running_var, norm.num_batches_tracked]
         leaves.append(values)
-        currents.append(Current(values, norm))
-    spikes = fire(currents, case.neuron, case.timesteps, pool=case.pool, dtype=dtype)
+        currents.append(kernel.drive(values, norm))
+    spikes, fired = kernel.fire(currents, case.neuron, case.timesteps, pool=case.pool, dtype=dtype, counted=True)
     weights = drawn(*spikes.shape).to(dtype)
     gradients = torch.autograd.grad(spikes, leaves, weights)
-    return Outcome(spikes, list(gradients), [buffer for buffer in running if buffer is not None])
+    return Outcome(spikes, fired, list(gradients), [buffer for buffer in running if buffer is not None])
 
 
 def assert_close(ours: list[Tensor], expected: list[Tensor], within: float) -> None:
@@ -108,8 +108,9 @@ def assert_close(ours: list[Tensor], expected: list[Tensor], within: float) -> N
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(case=CASES)
 def test_fused_spikes_are_the_reference_s_and_gradients_too(case: Case) -> None:
-    ours, expected = (outcome(fire, case, torch.float32) for fire in (native.fire, reference.fire))
+    ours, expected = (outcome(kernel, case, torch.float32) for kernel in (native, reference))
     assert torch.equal(ours.spikes, expected.spikes)
+    assert torch.equal(ours.fired, expected.fired)
     assert_close(ours.gradients, expected.gradients, 1e-5)
     assert_close(ours.running, expected.running, 1e-7)
 
@@ -119,7 +120,7 @@ def test_fused_spikes_are_the_reference_s_and_gradients_too(case: Case) -> None:
 @given(case=CASES)
 def test_in_bf16_spikes_are_equal_and_gradients_within_rounding(case: Case) -> None:
     """Both integrate in float32; gradients are rounded once more than the reference's, before BatchNorm."""
-    ours, expected = (outcome(fire, case, torch.bfloat16) for fire in (native.fire, reference.fire))
+    ours, expected = (outcome(kernel, case, torch.bfloat16) for kernel in (native, reference))
     assert torch.equal(ours.spikes, expected.spikes)
     assert_close(ours.gradients, expected.gradients, 2**-6)
 
@@ -130,9 +131,9 @@ def test_a_fused_layer_repeats_itself_bit_by_bit_and_threads_change_only_roundin
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        two, again = (outcome(native.fire, case, torch.float32) for _ in range(2))
+        two, again = (outcome(native, case, torch.float32) for _ in range(2))
         torch.set_num_threads(1)
-        one = outcome(native.fire, case, torch.float32)
+        one = outcome(native, case, torch.float32)
     finally:
         torch.set_num_threads(threads)
     for ours, expected in zip(two.gradients, again.gradients, strict=True):
@@ -141,13 +142,10 @@ def test_a_fused_layer_repeats_itself_bit_by_bit_and_threads_change_only_roundin
     assert_close(one.gradients, two.gradients, 1e-5)
 
 
-@pytest.mark.parametrize("fire", [native.fire, reference.fire], ids=["native", "reference"])
-def test_batchnorm_is_torch_s(fire: Fire) -> None:
-    if fire is native.fire and library.library("fire") is None:
-        pytest.skip("no C compiler on this machine")
+def test_batchnorm_is_torch_s() -> None:
     values = torch.randn(3, 4, 10, 5, 5) * 2 + 1
     ours, theirs = nn.BatchNorm2d(10), nn.BatchNorm2d(10)
-    spikes = fire([Current(values, ours)], Neuron(), 3, pool=1, dtype=torch.float32)
+    spikes, _ = kernels.fire([kernels.drive(values, ours)], Neuron(), 3)
     current = theirs(values.flatten(0, 1)).view_as(values)
     differ = spikes != reference.lif(current, Neuron(), 3)
     assert differ.float().mean() < 1e-3  # only where a membrane is within a rounding of the threshold
@@ -155,10 +153,30 @@ def test_batchnorm_is_torch_s(fire: Fire) -> None:
         torch.testing.assert_close(ours.get_buffer(name), buffer, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("fire", [native.fire, reference.fire], ids=["native", "reference"])
-def test_batchnorm_refuses_one_value_per_channel(fire: Fire) -> None:
+def test_batchnorm_refuses_one_value_per_channel() -> None:
     with pytest.raises(ValueError, match="larger batches"):
-        fire([Current(torch.randn(1, 1, 3, 1, 1), nn.BatchNorm2d(3))], Neuron(), 2, pool=1, dtype=torch.float32)
+        kernels.drive(torch.randn(1, 1, 3, 1, 1), nn.BatchNorm2d(3))
+
+
+def test_windows_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(ValueError, match="2x2 do not divide 4x5"):
+        kernels.fire([kernels.drive(torch.randn(1, 1, 3, 4, 5), None)], Neuron(), 2, pool=2)
+
+
+@needs_compiler
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(*(st.integers(1, high) for high in (3, 3, 40, 5, 5))),
+    scale=st.sampled_from([0, 1, 4, 9]),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+    last=st.booleans(),
+)
+def test_arrivals_are_counted_alike(shape: tuple[int, ...], scale: int, dtype: torch.dtype, last: bool) -> None:
+    values = torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(0)) / max(scale, 1)
+    values = values.to(dtype)
+    if last:
+        values = values.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(shape)
+    assert torch.equal(native.arrivals(values, scale), reference.arrivals(values, scale))
 
 
 class Windows(NamedTuple):
@@ -209,9 +227,10 @@ class Spikes:
     def __init__(self) -> None:
         self.of: dict[str, Tensor] = {}
 
-    def __call__(self, op: Conv | Neurons, incoming: Tensor, outgoing: Tensor | None) -> None:
-        if outgoing is not None:
-            self.of[op.name] = outgoing.detach().clone()
+    def __call__(self, op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
+        if fired is not None:
+            self.of[op.name] = fired.spikes()
+            assert fired.count == self.of[op.name].sum()
 
 
 def small(seed: int = 0) -> Network:

@@ -10,7 +10,7 @@ import torchvision
 from torch import Tensor
 
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
-from snnkit.network import Network
+from snnkit.network import Fired, Network
 from snnkit.neurons import LIF
 from snnkit.plan import Conv
 from snnkit.values import Encoding, Neuron
@@ -47,8 +47,8 @@ class Seen:
         self.incoming: dict[str, Tensor] = {}
         self.outgoing: dict[str, Tensor | None] = {}
 
-    def __call__(self, conv: Conv, incoming: Tensor, outgoing: Tensor | None) -> None:
-        self.incoming[conv.name], self.outgoing[conv.name] = incoming, outgoing
+    def __call__(self, conv: Conv, incoming: Tensor, fired: Fired | None) -> None:
+        self.incoming[conv.name], self.outgoing[conv.name] = incoming, None if fired is None else fired.spikes()
 
 
 @pytest.mark.parametrize("geometry", TORCHVISION)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from counting import fired
 from torch import Tensor, nn
 
 from snnkit.checkpoint import CheckpointError, load_checkpoint
@@ -40,7 +41,7 @@ class Small(nn.Module):
                 raise KeyboardInterrupt
         active = self.norm(self.conv(images)).relu() * self.signal
         if observe is not None:
-            observe(CONV, images[None], active[None])
+            observe(CONV, images[None], fired(active[None]))
         logits: Tensor = self.head(nn.functional.dropout(active, 0.2, self.training)).mean((2, 3))
         return logits
 
@@ -243,7 +244,7 @@ def test_silent_layer_of_a_network_that_learns_is_no_reason() -> None:
     class WithSilentBranch(Small):
         def forward(self, images: Tensor, observe: Observer | None = None) -> Tensor:
             if observe is not None:
-                observe(replace(CONV, name="branch"), images[None], torch.zeros(1, 1, 1, 1, 1))
+                observe(replace(CONV, name="branch"), images[None], fired(torch.zeros(1, 1, 1, 1, 1)))
             return super().forward(images, observe)
 
     assert run(WithSilentBranch(), splits=LONGER)[-1].val_accuracy > 0.8

@@ -1,6 +1,6 @@
 """The fused kernels for CPUs: C with OpenMP, compiled on this machine, called through ctypes on torch's memory."""
 
 from snnkit.kernels.native import depthwise
-from snnkit.kernels.native.fire import fire, lif, runs
+from snnkit.kernels.native.fire import arrivals, drive, fire, lif, runs
 
-__all__ = ["depthwise", "fire", "lif", "runs"]
+__all__ = ["arrivals", "depthwise", "drive", "fire", "lif", "runs"]

@@ -15,7 +15,7 @@ from torch.nn import functional
 from snnkit.kernels.native.library import library, pointer
 
 DTYPES = (torch.float32, torch.bfloat16)
-LANES = 16  # as in depthwise.c
+LANES = 16  # as in lanes.h
 
 
 class Depthwise(ctypes.Structure):

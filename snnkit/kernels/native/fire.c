@@ -79,18 +79,26 @@ INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm
     }
 }
 
-INLINE void fire_bundle(Loop loop, const void *current, void *spikes, Bundle bundle, size n, Norm norm, lanes *currents,
+/* How often each neuron of the bundle fires, lane by lane. */
+INLINE bits fire_bundle(Loop loop, const void *current, void *spikes, Bundle bundle, size n, Norm norm, lanes *currents,
                         lanes *above, bits *fired) {
+    bits count = {0};
     for (size w = 0; w < loop.places; w++) {
         membranes(loop, current, bundle.in + place(loop, w), n, norm, currents, above);
-        for (size t = 0; t < loop.timesteps; t++) fired[t] = w ? fired[t] | (above[t] > 0) : above[t] > 0;
+        for (size t = 0; t < loop.timesteps; t++) {
+            bits fires = above[t] > 0; /* -1 where it does */
+            fired[t] = w ? fired[t] | fires : fires;
+            count -= fires;
+        }
     }
     for (size t = 0; t < loop.timesteps; t++)
         write_spikes(spikes, bundle.out + t * loop.out_step, fired[t], n, loop.spikes_bf16);
+    return count;
 }
 
-/* Spikes (timesteps, images, height / pool, width / pool, pitch), of which this layer writes its channels. */
-void snn_fire(const Layer *l, void *spikes, float *scratch, size threads) {
+/* Spikes (timesteps, images, height / pool, width / pool, pitch), of which this layer writes its channels; and how many
+ * there are before pooling by thread, `counts` (threads,), or NULL. */
+void snn_fire(const Layer *l, void *spikes, double *counts, float *scratch, size threads) {
     size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
@@ -101,12 +109,21 @@ void snn_fire(const Layer *l, void *spikes, float *scratch, size threads) {
         const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, flat(l));
         lanes *currents = (lanes *)take(&own, loop.steps * LANES), *above = (lanes *)take(&own, loop.timesteps * LANES);
         bits *fired = (bits *)take(&own, loop.timesteps * LANES);
-        size count = bundles(l), end = count * (THREAD + 1) / TEAM;
-        for (size index = count * THREAD / TEAM; index < end; index++) {
+        wide total = {0};
+        size all_bundles = bundles(l), end = all_bundles * (THREAD + 1) / TEAM;
+        for (size index = all_bundles * THREAD / TEAM; index < end; index++) {
             Bundle bundle = bundle_at(l, index, length);
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), {0}, {0}};
-            WITH_CONSTANTS(loop, bundle.n, fire_bundle(as, current, spikes, bundle, n, norm, currents, above, fired))
+            bits count;
+            WITH_CONSTANTS(loop, bundle.n,
+                           count = fire_bundle(as, current, spikes, bundle, n, norm, currents, above, fired))
+            if (counts && bundle.n == LANES)
+                total += __builtin_convertvector(count, wide);
+            else if (counts)
+                for (size i = 0; i < bundle.n; i++) total[i] += count[i];
         }
+        if (counts)
+            for (size i = 0; i < LANES; i++) counts[THREAD] += total[i];
     }
 }
 
@@ -215,4 +232,44 @@ void snn_norm_back(const Layer *l, void *grad, const float *means, float *scratc
                 norm_bundle_back(current, grad, at, LANES, 0, factor, tilt, level);
         }
     }
+}
+
+/* Sum over a pixel's channels, lane by lane, of what is not 0 (`scale` 0), or of the values times `scale`, rounded. */
+INLINE lanes arriving(const void *x, size at, size channels, size bf16, float scale) {
+    const lanes shift = all(12582912); /* 1.5 * 2^23: adding it rounds to whole numbers */
+    lanes sum = {0};
+    const bits lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (size i = 0; i < channels; i += LANES) {
+        size n = channels - i;
+        lanes value;
+        if (n >= LANES)
+            value = read(x, at + i, LANES, bf16);
+        else if (i > 0) /* the last sixteen, without those that were counted before */
+            value = only(lane >= (int32_t)(LANES - n), read(x, at + channels - LANES, LANES, bf16));
+        else
+            value = read(x, at, n, bf16);
+        sum += scale == 0 ? only(value != 0, all(1)) : scale == 1 ? value : (value * scale + shift) - shift;
+    }
+    return sum;
+}
+
+/* What arrives at each position, (height * width), of pixels `pitch` channels apart, over all steps and images: `current` times `scale`, rounded to whole
+ * numbers; or how many are not 0, where `scale` is 0. `partial` (threads, height * width, LANES) is 0. */
+void snn_arrivals(const Layer *l, float scale, double *arrivals, double *partial, size threads) {
+    size positions = l->height * l->width, c = l->channels, count = l->steps * l->images * positions, bf16 = l->bf16;
+    size pitch = l->pitch;
+    const void *x = l->current;
+#pragma omp parallel num_threads(threads)
+    {
+        double *own = partial + THREAD * positions * LANES;
+        size first = count * THREAD / TEAM, end = count * (THREAD + 1) / TEAM, position = first % positions;
+        for (size pixel = first; pixel < end; pixel++, position = position + 1 == positions ? 0 : position + 1) {
+            lanes sum = scale == 1 && !bf16 ? arriving(x, pixel * pitch, c, 0, 1)
+                                            : arriving(x, pixel * pitch, c, bf16, scale);
+            add_to(own + position * LANES, __builtin_convertvector(sum, wide));
+        }
+    }
+    memset(arrivals, 0, positions * sizeof(double));
+    for (size t = 0; t < threads; t++)
+        for (size i = 0; i < positions * LANES; i++) arrivals[i / LANES] += partial[t * positions * LANES + i];
 }
