@@ -1,7 +1,7 @@
 """Runs a plan: as a spiking network over T steps, or as its CNN twin in one pass."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import NormalDist
@@ -123,7 +123,6 @@ class Network(nn.Module):
         with torch.device("meta"):  # no draw from the global random generator: initialise() draws the weights
             self.layers = nn.ModuleDict({key(conv): ConvLayer(conv, neuron) for conv in plan.convs})
         self.layers.to_empty(device="cpu")
-        self.lif = None if neuron is None else LIF(neuron)  # of the layers of neurons; it holds no state
         self._steps = schedule(plan, spiking=neuron is not None)
         self._unread = last_readers(self._steps)
         self.initialise(seed)
@@ -182,34 +181,39 @@ class Network(nn.Module):
             raise ValueError(f"{images.shape[1]} frames for a network of {self.timesteps} time steps; give as many")
         return images.transpose(0, 1)
 
-    def _fire(self, firing: Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
+    def _fire(
+        self, ops: Sequence[Conv | Neurons], reads: tuple[Tensor, ...], observe: Observer | None, *, window: int = 1
+    ) -> Tensor:
+        """The spikes of ``ops`` side by side, pooled in windows."""
         assert self.neuron is not None
-        currents = [self.layer(conv).current(x) for conv, x in zip(firing.convs, reads, strict=True)]
-        fire = partial(
-            kernels.fire, neuron=self.neuron, timesteps=self.timesteps, dtype=kernels.autocast_dtype(currents[0].values)
-        )
-        spikes, fired = fire(currents, pool=firing.window, counted=observe is not None)
+        currents = [
+            self.layer(op).current(x) if isinstance(op, Conv) else kernels.drive(x, None)
+            for op, x in zip(ops, reads, strict=True)
+        ]
+        dtype = kernels.autocast_dtype(currents[0].values)
+        fire = partial(kernels.fire, neuron=self.neuron, timesteps=self.timesteps, dtype=dtype)
+        spikes, fired = fire(currents, pool=window, counted=observe is not None)
         if observe is not None:
             assert fired is not None
-            for conv, x, current, count in zip(firing.convs, reads, currents, fired, strict=True):
-                observe(conv, x, Fired(count, partial(fire, [current])))
+            for op, x, current, count in zip(ops, reads, currents, fired, strict=True):
+                observe(op, x, Fired(count, partial(fire, [current])))
         return spikes
 
     def _run(self, step: Op | Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
         match step:
             case Firing():
-                return self._fire(step, reads, observe)
+                return self._fire(step.convs, reads, observe, window=step.window)
             case Conv():
                 if observe is not None:
                     observe(step, reads[0], None)
                 outgoing: Tensor = self.layer(step)(reads[0])
                 return outgoing
+            case Neurons() if self.neuron is not None:
+                return self._fire((step,), reads, observe)
             case Neurons():
-                spikes: Tensor = reads[0] if self.lif is None else self.lif(reads[0])
                 if observe is not None:
-                    fired = Fired(spikes.detach().sum(dtype=torch.float64), lambda: Spikes(spikes, None))
-                    observe(step, reads[0], None if self.lif is None else fired)
-                return spikes
+                    observe(step, reads[0], None)
+                return reads[0]
             case Pool():
                 return _pool(step, reads[0])
             case Slice():
