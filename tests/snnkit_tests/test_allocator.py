@@ -1,0 +1,31 @@
+"""Freed memory is kept: the second of two equal blocks costs no page fault."""
+
+import subprocess
+import sys
+
+import pytest
+
+from snnkit.allocator import keep_freed_memory
+
+FAULTS = """
+import resource, sys
+import torch
+from snnkit.allocator import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(2**24)  # 64 MiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(not keep_freed_memory(), reason="not glibc")
+def test_memory_is_used_again() -> None:
+    default, kept = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("default", "keep")
+    )
+    assert default > 50 * max(kept, 1)
