@@ -80,8 +80,6 @@ def train(
     """
     if torch.device(device).type == "cpu":
         keep_freed_memory()
-    if torch.device(device).type == "cpu":
-        keep_freed_memory()
     # mypy knows no overload with both; channels_last is 1.2 to 1.4 times faster on a CPU, in fp32 and in bf16
     network.to(device).to(memory_format=torch.channels_last)
     stepper = Stepper(network, splits, recipe, seed=seed, device=device)
