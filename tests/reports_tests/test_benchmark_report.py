@@ -7,8 +7,8 @@ import statistics
 from pathlib import Path
 
 import pytest
-from benchmarks import NETWORKS, build_benchmark, metrics, published, setup
 from html_page import Page
+from small_benchmarks import NETWORKS, build_benchmark, metrics, published, setup
 
 from reports.benchmark.groups import Spread, accuracy, groups, pairs
 from reports.benchmark.html import page

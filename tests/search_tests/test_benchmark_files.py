@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from benchmarks import TINY
+from small_benchmarks import TINY
 
 from search.benchmark.source import load_benchmark
 from search.errors import SpaceError

@@ -4,8 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from benchmarks import TINY
 from killing import figures, finish, kill_after
+from small_benchmarks import TINY
 
 from reports.benchmark.ledger import is_benchmark, read_benchmark
 from reports.record import TrialRecord

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from benchmarks import TINY
 from rich.console import Console
+from small_benchmarks import TINY
 from untrained import SPACES, options_for, trained
 
 from reports.benchmark.ledger import is_benchmark, read_benchmark, write_header

@@ -74,23 +74,26 @@ static float *repeated(float *to, const float *channel, float missing, size chan
     return to;
 }
 
-/* `CALL`, which takes `as` for `loop` and `n` for `count`, with code of its own for the usual case: whole bundles, one type
- * in memory throughout, the default reset. */
-#define WITH_CONSTANTS(loop, count, CALL)                                                             \
-    {                                                                                                 \
-        size n = count;                                                                               \
-        Loop as = loop;                                                                               \
-        if (n == LANES && as.bf16 == as.spikes_bf16 && as.neuron.reset == SUBTRACT_DELAYED) {         \
-            n = LANES;                                                                                \
-            as.neuron.reset = SUBTRACT_DELAYED;                                                       \
-            if (as.bf16) {                                                                            \
-                as.bf16 = as.spikes_bf16 = 1;                                                         \
-                CALL;                                                                                 \
-            } else {                                                                                  \
-                as.bf16 = as.spikes_bf16 = 0;                                                         \
-                CALL;                                                                                 \
-            }                                                                                         \
-        } else {                                                                                      \
-            CALL;                                                                                     \
-        }                                                                                             \
+/* `CALL`, which takes `as` for `loop` and `n` for `count`, with code of its own for whole bundles of one type in memory
+ * throughout, and among them for the default reset. */
+#define WITH_CONSTANTS(loop, count, CALL)                              \
+    {                                                                  \
+        size n = count;                                                \
+        Loop as = loop;                                                \
+        if (n < LANES || as.bf16 != as.spikes_bf16) {                  \
+            CALL;                                                      \
+        } else if (as.bf16) {                                          \
+            n = LANES, as.bf16 = as.spikes_bf16 = 1;                   \
+            BY_RESET(CALL)                                             \
+        } else {                                                       \
+            n = LANES, as.bf16 = as.spikes_bf16 = 0;                   \
+            BY_RESET(CALL)                                             \
+        }                                                              \
+    }
+#define BY_RESET(CALL)                              \
+    if (as.neuron.reset == SUBTRACT_DELAYED) {      \
+        as.neuron.reset = SUBTRACT_DELAYED;         \
+        CALL;                                       \
+    } else {                                        \
+        CALL;                                       \
     }
