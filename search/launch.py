@@ -169,7 +169,10 @@ def drive(
 ) -> None:  # fmt: skip
     """Hand out ``work`` until it is done, the budget is used up or somebody stops it; ``over`` are the trials that
     earlier runs have finished. Raises RunError where it cannot go on."""
+    from snnkit.kernels import prepare
+
     execute = executors.load(executor)
+    prepare(crew.placement.device)  # once and before the workers, each of which would compile them
     with watching(console, show) as watch:
         driver = Driver(work, budget, over, watch)
         # a second Ctrl-C ends the execution at once, and goes on to the report all the same

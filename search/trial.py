@@ -26,6 +26,7 @@ from snnkit.data import DataChoice, DataSet, Splits, load, splits
 from snnkit.energy import PRESETS, Energy, all_prices
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.evaluation import Evaluation, batches, evaluate
+from snnkit.kernels import prepare
 from snnkit.network import Network
 from snnkit.training import Epoch, TrainingStopped, train
 from snnkit.values import Value
@@ -50,7 +51,8 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
         torch.set_num_threads(placement.threads)
         record = record.model_copy(update={"restarts": _count_start(job.folder)})
         params = json.dumps(job.params)
-        _log(job.folder, f"event=start restarts={record.restarts} device={record.device!r} params={params}")
+        place = f"device={record.device!r} threads={placement.threads} kernel={prepare(placement.device)}"
+        _log(job.folder, f"event=start restarts={record.restarts} {place} params={params}")
         record = yield from _train(job, placement, record)
     except TrainingStopped as stop:
         record = record.model_copy(

@@ -13,7 +13,12 @@ from snnkit.kernels import native, reference
 from snnkit.kernels.current import Current, Norm, Spikes
 from snnkit.values import Neuron
 
-__all__ = ["Current", "Norm", "Spikes", "arrivals", "autocast_dtype", "convolve", "drive", "fire", "lif"]
+__all__ = ["Current", "Norm", "Spikes", "arrivals", "autocast_dtype", "convolve", "drive", "fire", "lif", "prepare"]
+
+
+def prepare(device: str) -> str:
+    """Compiles what ``device`` needs where that was not done before; ``native`` or ``reference``: what will run."""
+    return "native" if device == "cpu" and native.ready() else "reference"
 
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:

@@ -2,5 +2,6 @@
 
 from snnkit.kernels.native import depthwise
 from snnkit.kernels.native.fire import arrivals, drive, fire, lif, runs
+from snnkit.kernels.native.library import ready
 
-__all__ = ["arrivals", "depthwise", "drive", "fire", "lif", "runs"]
+__all__ = ["arrivals", "depthwise", "drive", "fire", "lif", "ready", "runs"]

@@ -31,6 +31,11 @@ VARIANTS = (
 )
 
 
+def ready() -> bool:
+    """Whether all kernels can be used; compiles those that were not yet."""
+    return None not in [library(name) for name in OWN_FLAGS]
+
+
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
     """Where its memory begins; null for None."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
