@@ -4,3 +4,8 @@ on two cores two threads wait for each other several times as long as they compu
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch  # it reads that as it is loaded
+
+if not torch.cuda.is_available():  # Triton's kernels are tried on the CPU
+    os.environ.setdefault("TRITON_INTERPRET", "1")

@@ -5,11 +5,12 @@ the reference, which is said in the log, once. ``SNNSEARCH_KERNEL=reference`` in
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from snnkit.kernels import native, reference
+from snnkit.kernels import cuda, fused, native, reference
 from snnkit.kernels.current import Current, Norm, Spikes
 from snnkit.values import Neuron
 
@@ -17,8 +18,10 @@ __all__ = ["Current", "Norm", "Spikes", "arrivals", "autocast_dtype", "convolve"
 
 
 def prepare(device: str) -> str:
-    """Compiles what ``device`` needs where that was not done before; ``native`` or ``reference``: what will run."""
-    return "native" if device == "cpu" and native.ready() else "reference"
+    """Compiles what ``device`` needs, where that was not done before; what will run: native, triton or reference."""
+    if device == "cpu":
+        return "native" if native.ready() else "reference"
+    return "triton" if cuda.usable() is not None else "reference"
 
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
@@ -34,8 +37,8 @@ def drive(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
     While the BatchNorm trains that follows the statistics of the batch, and its running ones follow as in torch. Raises
     ``ValueError`` where it is to train on one value per channel.
     """
-    run = native.drive if native.runs(values) else reference.drive
-    return run(values, norm)
+    kernels = _fused(values)
+    return reference.drive(values, norm) if kernels is None else fused.drive(kernels, values, norm)
 
 
 def fire(
@@ -59,7 +62,8 @@ def fire(
     height, width = first.shape[-2:]
     if height % pool or width % pool:
         raise ValueError(f"windows of {pool}x{pool} do not divide {height}x{width}; pool the spikes by themselves")
-    run = native.fire if all(native.runs(each.values) for each in currents) else reference.fire
+    kernels = _fused(*(each.values for each in currents), timesteps=timesteps, pool=pool)
+    run = reference.fire if kernels is None else partial(fused.fire, kernels)
     return run(currents, neuron, timesteps, pool=pool, dtype=dtype or first.dtype, counted=counted)
 
 
@@ -68,7 +72,8 @@ def lif(values: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
 
     The membrane starts at 0 and is integrated in float32 at least.
     """
-    run = native.lif if native.runs(values) else reference.lif
+    kernels = _fused(values, timesteps=timesteps)
+    run = reference.lif if kernels is None else partial(fused.lif, kernels)
     return run(values, neuron, timesteps)
 
 
@@ -80,6 +85,14 @@ def arrivals(values: Tensor, scale: int = 1) -> Tensor:
     """
     run = native.arrivals if native.runs(values) else reference.arrivals
     return run(values, scale)
+
+
+def _fused(*values: Tensor, timesteps: int = 1, pool: int = 1) -> fused.Kernels | None:
+    """Those that can take all of ``values``; None: the reference must."""
+    if all(native.runs(each) for each in values):
+        return native
+    found = [cuda.kernels(each, timesteps, pool) for each in values]
+    return None if None in found else found[0]
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype:

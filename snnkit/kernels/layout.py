@@ -19,3 +19,16 @@ def full(flat: Tensor, shape: torch.Size, order: tuple[int, ...]) -> Tensor:
     back = sorted(range(len(order)), key=order.__getitem__)
     dense = flat.view(len(flat), *(shape[axis + 1] for axis in order))
     return dense.permute(0, *(axis + 1 for axis in back))
+
+
+def dense(values: Tensor) -> Tensor:
+    """(T, B, C, H, W), each image in channels_last and all of them one after the other."""
+    return values.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(values.shape)
+
+
+def is_strip(values: Tensor) -> bool:
+    """Whether it is some channels of a tensor as ``dense`` makes it."""
+    _, images, channels, height, width = values.shape
+    pitch = values.stride(4)
+    pixels = (images * height * width * pitch, height * width * pitch, 1, width * pitch, pitch)
+    return pitch >= channels and values.stride() == pixels

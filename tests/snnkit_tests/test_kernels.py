@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import CASES, Case, assert_close, outcome
 from torch import Tensor, nn
 
 from snnkit import kernels
@@ -22,93 +22,11 @@ from snnkit.values import Encoding, Neuron
 needs_compiler = pytest.mark.skipif(library.library("fire") is None, reason="no C compiler on this machine")
 
 
-class Case(NamedTuple):
-    neuron: Neuron
-    timesteps: int
-    still: bool  # one current for all steps
-    images: int
-    channels: tuple[int, ...]  # of layers side by side
-    side: int  # of the spikes; the current's is pool times as large
-    pool: int
-    norm: str  # none, batch or running
-    last: bool  # channels_last
-    seed: int
-
-
-NEURONS = st.builds(
-    Neuron,
-    leak=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
-    threshold=st.sampled_from([1.0, 0.7]),
-    reset=st.sampled_from(["subtract", "zero"]),
-    reset_delay=st.booleans(),
-    surrogate=st.sampled_from(["atan", "fast_sigmoid", "sigmoid", "triangular", "straight_through"]),
-    slope=st.sampled_from([0.5, 2.0, 25.0]),
-)
-CASES = st.builds(
-    Case,
-    neuron=NEURONS,
-    timesteps=st.integers(1, 7),
-    still=st.booleans(),
-    images=st.integers(1, 3),
-    channels=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
-    side=st.integers(1, 5),
-    pool=st.integers(1, 3),
-    norm=st.sampled_from(["none", "batch", "running"]),
-    last=st.booleans(),
-    seed=st.integers(0, 2**16),
-)
-
-
-class Outcome(NamedTuple):
-    spikes: Tensor
-    fired: Tensor
-    gradients: list[Tensor]  # of the currents, weights and biases
-    running: list[Tensor]
-
-
-def outcome(kernel: ModuleType, case: Case, dtype: torch.dtype) -> Outcome:
-    generator = torch.Generator().manual_seed(case.seed)
-
-    def drawn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
-
-    steps, side = 1 if case.still else case.timesteps, case.side * case.pool
-    currents, leaves, running = [], [], []
-    for channels in case.channels:
-        values = drawn(steps * case.images, channels, side, side) * 1.5 + 0.4
-        if case.last:
-            values = values.contiguous(memory_format=torch.channels_last)
-        values = values.to(dtype).view(steps, case.images, channels, side, side).requires_grad_()
-        norm = None
-        if case.norm != "none":
-            norm = nn.BatchNorm2d(channels).train(case.norm == "batch" and values.numel() > channels)
-            with torch.no_grad():
-                norm.weight.copy_(drawn(channels))
-                norm.bias.copy_(drawn(channels))
-            leaves += [norm.weight, norm.bias]
-            running += [norm.running_mean, norm.running_var, norm.num_batches_tracked]
-        leaves.append(values)
-        currents.append(kernel.drive(values, norm))
-    spikes, fired = kernel.fire(currents, case.neuron, case.timesteps, pool=case.pool, dtype=dtype, counted=True)
-    weights = drawn(*spikes.shape).to(dtype)
-    gradients = torch.autograd.grad(spikes, leaves, weights)
-    return Outcome(spikes, fired, list(gradients), [buffer for buffer in running if buffer is not None])
-
-
-def assert_close(ours: list[Tensor], expected: list[Tensor], within: float) -> None:
-    """Each to ``within`` of its largest value; where all of it cancels out (as before a BatchNorm), of the others'."""
-    largest = max((other.abs().max().item() for other in expected), default=0.0)
-    for one, other in zip(ours, expected, strict=True):
-        assert one.dtype == other.dtype
-        scale = max(largest / 10, other.abs().max().item())
-        torch.testing.assert_close(one, other, rtol=0, atol=within * scale)
-
-
 @needs_compiler
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(case=CASES)
 def test_fused_spikes_are_the_reference_s_and_gradients_too(case: Case) -> None:
-    ours, expected = (outcome(kernel, case, torch.float32) for kernel in (native, reference))
+    ours, expected = (outcome(kernel, case, torch.float32) for kernel in (native, None))
     assert torch.equal(ours.spikes, expected.spikes)
     assert torch.equal(ours.fired, expected.fired)
     assert_close(ours.gradients, expected.gradients, 1e-5)
@@ -120,7 +38,7 @@ def test_fused_spikes_are_the_reference_s_and_gradients_too(case: Case) -> None:
 @given(case=CASES)
 def test_in_bf16_spikes_are_equal_and_gradients_within_rounding(case: Case) -> None:
     """Both integrate in float32; gradients are rounded once more than the reference's, before BatchNorm."""
-    ours, expected = (outcome(kernel, case, torch.bfloat16) for kernel in (native, reference))
+    ours, expected = (outcome(kernel, case, torch.bfloat16) for kernel in (native, None))
     assert torch.equal(ours.spikes, expected.spikes)
     assert_close(ours.gradients, expected.gradients, 2**-6)
 

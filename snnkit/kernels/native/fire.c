@@ -198,10 +198,14 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
     collect(sums, partial, threads, l->channels, length, flat(l));
 }
 
-INLINE void norm_bundle_back(const void *current, void *grad, size at, size n, size bf16, lanes scale, lanes slope,
-                             lanes rest) {
+/* BatchNorm's backward pass for a bundle's channels: scale * (g - mean_g - (y - mean) * tilt). */
+typedef struct {
+    lanes scale, mean, tilt, mean_g;
+} Back;
+
+INLINE void norm_bundle_back(const void *current, void *grad, size at, size n, size bf16, Back back) {
     lanes g = read(grad, at, n, bf16), y = read(current, at, n, bf16);
-    write(grad, at, scale * g - (slope * y + rest), n, bf16);
+    write(grad, at, back.scale * (g - back.mean_g - (y - back.mean) * back.tilt), n, bf16);
 }
 
 /* Through BatchNorm, in place: from the gradients of the normalised current those of the current. `means` (2, channels):
@@ -212,24 +216,21 @@ void snn_norm_back(const Layer *l, void *grad, const float *means, float *scratc
 #pragma omp parallel num_threads(threads)
     {
         float *own = scratch + THREAD * 6 * length;
-        /* scale * (g - mean_g - (y - mean) * invstd * mean_gx) as scale * g - (slope * y + rest) */
-        float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
-        float *slope = take(&own, length), *rest = take(&own, length);
-        for (size i = 0; i < length; i++) {
-            size c = i % l->channels;
-            slope[i] = l->scale[c] * l->invstd[c] * means[c];
-            rest[i] = l->scale[c] * means[l->channels + c] - slope[i] * l->mean[c];
-        }
+        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
+        const float *mean = repeated(take(&own, length), l->mean, 0, l->channels, length, 1);
+        const float *mean_g = repeated(take(&own, length), means + l->channels, 0, l->channels, length, 1);
+        float *tilt = take(&own, length);
+        for (size i = 0; i < length; i++) tilt[i] = l->invstd[i % l->channels] * means[i % l->channels];
         size count = (n + LANES - 1) / LANES, end = count * (THREAD + 1) / TEAM;
         for (size index = count * THREAD / TEAM; index < end; index++) {
             size at = index * LANES, channel = channel_at(index, length), m = least(LANES, n - at);
-            lanes factor = load(scale + channel), tilt = load(slope + channel), level = load(rest + channel);
+            Back back = {load(scale + channel), load(mean + channel), load(tilt + channel), load(mean_g + channel)};
             if (m < LANES)
-                norm_bundle_back(current, grad, at, m, bf16, factor, tilt, level);
+                norm_bundle_back(current, grad, at, m, bf16, back);
             else if (bf16)
-                norm_bundle_back(current, grad, at, LANES, 1, factor, tilt, level);
+                norm_bundle_back(current, grad, at, LANES, 1, back);
             else
-                norm_bundle_back(current, grad, at, LANES, 0, factor, tilt, level);
+                norm_bundle_back(current, grad, at, LANES, 0, back);
         }
     }
 }
