@@ -76,7 +76,7 @@ class SpikingJelly(Peer):
     """Multi-step neurons over (T, B, ...), everything between on T * B images; the stem once, as ours."""
 
     def __init__(self, ours: Network) -> None:
-        from spikingjelly.activation_based import neuron, surrogate  # type: ignore[import-untyped]  # it ships no types
+        from spikingjelly.activation_based import neuron, surrogate
 
         super().__init__(ours)
         self.nodes = nn.ModuleDict(

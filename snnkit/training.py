@@ -1,7 +1,7 @@
 """The training loop: surrogate gradients through all time steps, an epoch a turn, resumed exactly where it stopped.
 
 A training that was interrupted after any step ends with the weights of one that was not, bit for bit (same device,
-number of threads and version of torch).
+kernels, number of threads and version of torch).
 """
 
 import hashlib
