@@ -31,6 +31,7 @@ def runs(conv: nn.Conv2d, x: Tensor) -> bool:
     """Whether the kernel can take it: one filter a channel, float32 or bfloat16 in a CPU's memory."""
     return (
         conv.groups == conv.in_channels == conv.out_channels
+        and conv.dilation == (1, 1)
         and x.device.type == "cpu"
         and x.dtype in DTYPES
         and conv.weight.dtype == torch.float32
@@ -66,12 +67,12 @@ class _Depthwise(torch.autograd.Function):
         shape = Depthwise(images, height, width, channels, *ctx.geometry, int(x.dtype == torch.bfloat16))
         kernels, threads = library("depthwise"), torch.get_num_threads()
         assert kernels is not None
-        grad = grad.contiguous(memory_format=torch.channels_last)
+        grad, weight = grad.contiguous(memory_format=torch.channels_last), weight.contiguous()
         grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         each = torch.zeros(threads, kernels.snn_depthwise_weights(ctypes.byref(shape)))
         scratch = torch.empty(threads, kernels.snn_depthwise_scratch(ctypes.byref(shape)))
         kernels.snn_depthwise_back(
-            ctypes.byref(shape), pointer(x), pointer(weight.contiguous()), pointer(grad), pointer(grad_x),
+            ctypes.byref(shape), pointer(x), pointer(weight), pointer(grad), pointer(grad_x),
             pointer(each), pointer(scratch), ctypes.c_int64(threads),
         )  # fmt: skip
         taps = weight.shape[2] * weight.shape[3]

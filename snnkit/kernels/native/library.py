@@ -94,12 +94,12 @@ def _compile(compiler: str, name: str, path: Path) -> None:
 
 def _cache() -> Path:
     """``$XDG_CACHE_HOME/snnsearch`` or ``~/.cache/snnsearch``, or where that cannot be written one of this process."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snnsearch"
     try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snnsearch"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where nobody's home is known
         return Path(tempfile.mkdtemp(prefix="snnsearch-"))
 
 
