@@ -31,6 +31,13 @@ VARIANTS = (
 )
 
 
+@functools.cache
+def _say(reason: str) -> None:
+    """Once for all kernels."""
+    remedy = "training is slower; install gcc or clang, or name a C compiler in CC"
+    log.warning("kernel=reference reason=%r remedy=%r", reason, remedy)
+
+
 def ready() -> bool:
     """Whether all kernels can be used; compiles those that were not yet."""
     return None not in [library(name) for name in OWN_FLAGS]
@@ -59,8 +66,7 @@ def library(name: str) -> Library | None:
         path = _compiled(name)
         loaded = Library(str(path))
     except (CannotCompile, OSError) as error:
-        remedy = "training is slower; install gcc or clang, or name a C compiler in CC"
-        log.warning("kernel=reference of=%s reason=%r remedy=%r", name, str(error), remedy)
+        _say(str(error))
         return None
     log.info("kernel=native of=%s library=%s", name, path)
     return loaded
