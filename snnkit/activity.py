@@ -178,7 +178,7 @@ class Counter:
             self._images += incoming.shape[1]
         if isinstance(op, Conv) and self._reader[op.source] == op.name and not self._is_dense(op):
             if spiking and op.reads != "gated":
-                _add(self._spikes, op.source, self._arrivals(incoming, op.input_scale))
+                _add(self._spikes, op.source, self._arrivals(incoming, op.input_scale, op.input_most))
             if not spiking or op.reads in ("gated", "means"):
                 _add(self._nonzero, op.source, self._arrivals(incoming, 0))
         if fired is not None:

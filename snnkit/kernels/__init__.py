@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from snnkit.kernels import cuda, fused, native, reference
-from snnkit.kernels.current import Current, Norm, Spikes
+from snnkit.kernels.current import Current, Spikes
 from snnkit.values import Neuron
 
-__all__ = ["Current", "Norm", "Spikes", "arrivals", "autocast_dtype", "convolve", "drive", "fire", "lif", "prepare"]
+__all__ = ["Current", "Spikes", "arrivals", "autocast_dtype", "convolve", "drive", "fire", "lif", "prepare"]
 
 
 def prepare(device: str) -> str:
@@ -77,14 +77,14 @@ def lif(values: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
     return run(values, neuron, timesteps)
 
 
-def arrivals(values: Tensor, scale: int = 1) -> Tensor:
+def arrivals(values: Tensor, scale: int = 1, most: int = 1) -> Tensor:
     """How many spikes arrive at each position, (H, W), exact in float64: each of the values (T, B, C, H, W) is a sum of
-    spikes divided by ``scale``. With ``scale`` 0: how many of the values are not 0.
+    up to ``most`` spikes, divided by ``scale``. With ``scale`` 0: how many of the values are not 0.
 
     From bfloat16 too, as long as no value sums more than 255 spikes.
     """
     run = native.arrivals if native.runs(values) else reference.arrivals
-    return run(values, scale)
+    return run(values, scale, most)
 
 
 def _fused(*values: Tensor, timesteps: int = 1, pool: int = 1) -> fused.Kernels | None:

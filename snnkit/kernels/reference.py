@@ -55,14 +55,13 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return y
 
 
-def arrivals(values: Tensor, scale: int) -> Tensor:
+def arrivals(values: Tensor, scale: int, most: int) -> Tensor:
     """As ``snnkit.kernels.arrivals``."""
     if scale == 0:
         values = values != 0
     elif scale > 1:
         values = (values.float() * scale).round()
     positions = values.shape[-2] * values.shape[-1]
-    most = 1 if scale == 0 else 256  # spikes in one value
     exact = values.numel() // positions * most < 2**24  # in float32: 8 to 36 times faster than float64, one CPU core
     return (values.float() if exact else values.double()).sum(2).sum((0, 1)).double()
 

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
@@ -94,7 +95,15 @@ def test_arrivals_are_counted_alike(shape: tuple[int, ...], scale: int, dtype: t
     values = values.to(dtype)
     if last:
         values = values.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(shape)
-    assert torch.equal(native.arrivals(values, scale), reference.arrivals(values, scale))
+    assert torch.equal(native.arrivals(values, scale, 4), reference.arrivals(values, scale, 4))
+
+
+@pytest.mark.parametrize("kernel", [kernels, reference])
+def test_arrivals_are_exact_where_float32_holds_no_odd_number(kernel: ModuleType) -> None:
+    """Means of 1,024 spikes, as a squeeze-excite reads them: 2**15 of them and one spike more."""
+    values = torch.ones(1, 1, 2**15, 1, 1)
+    values[0, 0, 0] = 1 + 1 / 1024
+    assert kernel.arrivals(values, 1024, 1025).item() == 2**25 + 1
 
 
 class Windows(NamedTuple):

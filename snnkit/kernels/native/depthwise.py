@@ -12,10 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from snnkit.kernels.native.library import library, pointer
-
-DTYPES = (torch.float32, torch.bfloat16)
-LANES = 16  # as in lanes.h
+from snnkit.kernels.native.library import DTYPES, LANES, library, pointer
 
 
 class Depthwise(ctypes.Structure):

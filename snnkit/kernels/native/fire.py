@@ -7,10 +7,8 @@ from torch import Tensor
 
 from snnkit.kernels.fused import Part
 from snnkit.kernels.layout import dense, is_strip
-from snnkit.kernels.native.library import Library, library, pointer
+from snnkit.kernels.native.library import DTYPES, LANES, Library, library, pointer
 
-DTYPES = (torch.float32, torch.bfloat16)
-LANES = 16  # as in lanes.h
 RESETS = {("subtract", True): 0, ("subtract", False): 1, ("zero", True): 2, ("zero", False): 3}
 SURROGATES = {"atan": 0, "fast_sigmoid": 1, "sigmoid": 2, "triangular": 3, "straight_through": 4}
 
@@ -66,8 +64,9 @@ def norm_back(part: Part, grad: Tensor, means: Tensor) -> None:
     _kernels().snn_norm_back(ctypes.byref(layer), pointer(grad), pointer(means), pointer(scratch), _int(threads))
 
 
-def arrivals(values: Tensor, scale: int) -> Tensor:
-    """As ``snnkit.kernels.arrivals``."""
+def arrivals(values: Tensor, scale: int, most: int) -> Tensor:
+    """As ``snnkit.kernels.arrivals``; a sixteenth of a pixel's channels is added up in float32, the rest in float64."""
+    assert values.shape[2] // LANES * most < 2**24
     if not is_strip(values):
         values = dense(values)
     height, width = values.shape[-2:]

@@ -11,10 +11,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+DTYPES = (torch.float32, torch.bfloat16)  # in memory
+LANES = 16  # as in lanes.h
 FOLDER = Path(__file__).parent
 FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-Wno-psabi")
 OWN_FLAGS = {  # a fused multiply-add rounds once where the reference rounds twice, and spikes would differ
