@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnkit.network import ConvLayer, Network
+from snnkit.network import ConvLayer, Network, key
 from snnkit.neurons import LIF
 from snnkit.plan import Concat, Conv, GlobalAverage, Op, Plan, Pool, sources
 from snnkit.values import Neuron
@@ -26,9 +26,9 @@ class Peer(nn.Module):
         super().__init__()
         self.plan: Plan = ours.plan
         self.timesteps = ours.timesteps
-        layers = {conv.name: ours.layer(conv) for conv in ours.plan.convs}
-        self.convs = nn.ModuleDict({_key(name): plain(layer) for name, layer in layers.items()})
-        self.norms = nn.ModuleDict({_key(n): copy.deepcopy(layer.norm) for n, layer in layers.items() if layer.norm})
+        layers = {key(conv): ours.layer(conv) for conv in ours.plan.convs}
+        self.convs = nn.ModuleDict({name: plain(layer) for name, layer in layers.items()})
+        self.norms = nn.ModuleDict({name: copy.deepcopy(layer.norm) for name, layer in layers.items() if layer.norm})
 
     def run(self, image: Tensor, fire: Callable[[Conv, Tensor], Tensor]) -> Tensor:
         """The head's output for the image's currents, of which ``fire`` makes spikes."""
@@ -37,12 +37,16 @@ class Peer(nn.Module):
             values[op.name] = self._run(op, [values[name] for name in sources(op)], fire)
         return values[self.plan.ops[-1].name]
 
+    def every_step(self, conv: Conv, current: Tensor) -> Tensor:
+        """(T * B, ...), of the stem too, which was evaluated once."""
+        return current.repeat(self.timesteps, 1, 1, 1) if conv.reads == "input" else current
+
     def _run(self, op: Op, reads: list[Tensor], fire: Callable[[Conv, Tensor], Tensor]) -> Tensor:
         match op:
             case Conv():
-                y: Tensor = self.convs[_key(op.name)](reads[0])
-                if _key(op.name) in self.norms:
-                    y = self.norms[_key(op.name)](y)
+                y: Tensor = self.convs[key(op)](reads[0])
+                if key(op) in self.norms:
+                    y = self.norms[key(op)](y)
                 return fire(op, y) if op.activation else y
             case Pool():
                 return functional.max_pool2d(reads[0], op.kernel, op.stride, op.padding, ceil_mode=op.ceil)
@@ -58,13 +62,13 @@ class SnnTorch(Peer):
 
     def __init__(self, ours: Network) -> None:
         super().__init__(ours)
-        self.leaky = nn.ModuleDict({_key(conv.name): LIF(NEURON).as_leaky() for conv in self.plan.convs})
+        self.leaky = nn.ModuleDict({key(conv): LIF(NEURON).as_leaky() for conv in self.plan.convs})
 
     def forward(self, images: Tensor) -> Tensor:
         membranes = {name: torch.zeros((), device=images.device) for name in self.leaky}
 
         def fire(conv: Conv, current: Tensor) -> Tensor:
-            name = _key(conv.name)
+            name = key(conv)
             spikes: Tensor
             spikes, membranes[name] = self.leaky[name](current, membranes[name])
             return spikes.to(current.dtype)  # float32, whatever came in
@@ -81,7 +85,7 @@ class SpikingJelly(Peer):
         super().__init__(ours)
         self.nodes = nn.ModuleDict(
             {
-                _key(conv.name): neuron.LIFNode(
+                key(conv): neuron.LIFNode(
                     tau=1 / (1 - NEURON.leak), decay_input=False, v_threshold=NEURON.threshold, v_reset=0.0,
                     surrogate_function=surrogate.ATan(alpha=NEURON.slope), step_mode="m",
                 )
@@ -94,10 +98,9 @@ class SpikingJelly(Peer):
             node.reset()  # type: ignore[operator]
 
         def fire(conv: Conv, current: Tensor) -> Tensor:
-            if conv.reads == "input":
-                current = current.repeat(self.timesteps, 1, 1, 1)
+            current = self.every_step(conv, current)
             over_time = current.view(self.timesteps, -1, *current.shape[1:])
-            spikes: Tensor = self.nodes[_key(conv.name)](over_time)
+            spikes: Tensor = self.nodes[key(conv)](over_time)
             return spikes.flatten(0, 1)
 
         return over_steps(self.run(images, fire), self.timesteps)
@@ -108,9 +111,7 @@ class Rectified(Peer):
 
     def forward(self, images: Tensor) -> Tensor:
         def fire(conv: Conv, current: Tensor) -> Tensor:
-            if conv.reads == "input":
-                current = current.repeat(self.timesteps, 1, 1, 1)
-            return functional.relu(current)
+            return functional.relu(self.every_step(conv, current))
 
         return over_steps(self.run(images, fire), self.timesteps)
 
@@ -137,7 +138,3 @@ def plain(layer: ConvLayer) -> nn.Conv2d:
 def over_steps(scores: Tensor, timesteps: int) -> Tensor:
     """Mean over time: (T * B, classes) to (B, classes)."""
     return scores.float().view(timesteps, -1, scores.shape[1]).mean(0)
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "_")
