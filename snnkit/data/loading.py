@@ -2,13 +2,13 @@
 
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from snnkit.cache import user_cache
 from snnkit.data.datasets import DATASETS
 from snnkit.data.entry import Entry
 from snnkit.data.images import DataError, DataSet, did_you_mean, mismatch
@@ -31,7 +31,7 @@ def data_root(root: Path | None = None) -> Path:
     """``root``, else SNNSEARCH_DATA, else the user's cache folder."""
     if root is not None:
         return root.expanduser()
-    return Path(os.environ.get("SNNSEARCH_DATA") or _cache()).expanduser()
+    return Path(os.environ.get("SNNSEARCH_DATA") or user_cache()).expanduser()
 
 
 def load(name: str, root: Path | None = None, *, side: int | None = None) -> DataSet:
@@ -167,17 +167,9 @@ def _store_folder(name: str, root: Path, side: int | None = None) -> Path:
     """In the data folder, or in the cache folder where the data folder is shared and read-only."""
     below = Path(ARRAYS, name) if side is None else Path(ARRAYS, f"{side}px", name)
     beside = root / below
-    return beside if beside.is_dir() or _writable(root) else _cache() / below
+    return beside if beside.is_dir() or _writable(root) else user_cache() / below
 
 
 def _writable(folder: Path) -> bool:
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return there.is_dir() and os.access(there, os.W_OK)
-
-
-def _cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "snnsearch"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/snnsearch").expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "snnsearch"

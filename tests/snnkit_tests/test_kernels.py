@@ -199,7 +199,7 @@ def test_an_observer_changes_nothing() -> None:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "snnsearch"
+    return tmp_path / "cache" / "snnsearch" / "kernels"
 
 
 def anew(name: str) -> library.Library | None:

@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from snnkit.cache import user_cache
+
 log = logging.getLogger(__name__)
 
 DTYPES = (torch.float32, torch.bfloat16)  # in memory
@@ -102,9 +104,9 @@ def _compile(compiler: str, name: str, path: Path) -> None:
 
 
 def _cache() -> Path:
-    """``$XDG_CACHE_HOME/snnsearch`` or ``~/.cache/snnsearch``, or where that cannot be written one of this process."""
+    """A folder in the user's cache, or where that cannot be written one of this process."""
     try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snnsearch"
+        folder = user_cache() / "kernels"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
