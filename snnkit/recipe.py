@@ -1,9 +1,10 @@
 """The ``train:`` section of a space: how a network is trained. No torch."""
 
+import bisect
 import math
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from snnkit.values import Value
 
@@ -26,12 +27,31 @@ class Recipe(Value):
     augment: Literal["none", "flip_crop"] = "flip_crop"
     clip_norm: float | None = Field(None, gt=0)  # of all gradients together
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    rungs: tuple[int, ...] = ()  # epochs after which the rate has come down, and a trial may be judged
     chance_patience: int = Field(2, ge=0)  # epochs within which accuracy must leave chance; 0: never looked at
     start: Literal["scratch"] = "scratch"
 
+    @model_validator(mode="after")
+    def _rungs_in_order(self) -> Self:
+        if list(self.rungs) != sorted(set(self.rungs)) or any(not 0 < rung < self.epochs for rung in self.rungs):
+            below = ", ".join(map(str, range(1, min(self.epochs, 4))))
+            raise ValueError(
+                f"given rungs {list(self.rungs)}; they are epochs in rising order, from 1 to below epochs ({self.epochs})"
+                + (f": such as [{below}]" if below else "; a training of one epoch has none: write rungs: []")
+            )
+        return self
+
     def learning_rate(self, progress: float) -> float:
         """At ``progress`` 0..1 through all steps: a straight rise over ``warmup``, then half a cosine (cosine) or a
-        straight line (onecycle, Smith 2018, arXiv:1803.09820) down to zero, or no change (constant)."""
+        straight line (onecycle, Smith 2018, arXiv:1803.09820) down to zero, or no change (constant).
+
+        With ``rungs`` that is gone through anew up to each of them (warm restarts, Loshchilov and Hutter 2017,
+        arXiv:1608.03983): a trial that is judged there has just been annealed, as one at its end has.
+        """
+        epoch, ends = progress * self.epochs, (*self.rungs, self.epochs)
+        cycle = min(bisect.bisect_right(ends, epoch), len(self.rungs))
+        start = ends[cycle - 1] if cycle else 0
+        progress = (epoch - start) / (ends[cycle] - start)
         if progress < self.warmup:
             return self.lr * progress / self.warmup
         rest = (progress - self.warmup) / (1 - self.warmup)
