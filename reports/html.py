@@ -25,7 +25,7 @@ from .wording import COUNTS, amount, axis, count, duration, label
 SCRIPTS = ("dom.js", "axes.js", "plot.js", "table.js", "charts.js", "detail.js", "page.js")
 ENDED = {
     "failed": "an exception, or a lost worker",
-    "stopped": "training ended early for a reason of its own",
+    "stopped": "training ended early: at chance, dead, not finite, or dominated at a rung",
     "refused": "breaks a hard constraint or does not build; never trained",
     "duplicate": "equal to an earlier trial; never trained",
     "running": "not over yet",

@@ -7,13 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RECORD_VERSION = 2  # 2: operations by preset, MACs on what is not zero
+RECORD_VERSION = 3  # 2: operations by preset, MACs on what is not zero. 3: what was measured at rungs
 
 Leaf = bool | int | float | str
 Status = Literal["complete", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
 """complete: trained to the end, all objectives finite. failed: an exception (traceback kept) or a lost worker.
-stopped: training ended early for a reason of its own (NaN loss, dead network). refused: breaks a hard constraint or
-does not build, never trained. duplicate: equal to an earlier trial, never trained. running, waiting: not over yet."""
+stopped: training ended early, for a reason of its own (NaN loss, dead network) or at a rung. refused: breaks a hard
+constraint or does not build, never trained. duplicate: equal to an earlier trial, never trained. running,
+waiting: not over yet."""
 
 
 class Record(BaseModel):
@@ -43,16 +44,6 @@ class LayerRecord(Record):
     energy_mj: dict[str, float]  # by price name, as in Metrics
 
 
-class EpochRecord(Record):
-    epoch: int  # 1-based
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    wall_s: float
-
-
 class Operations(Record):
     """Of a whole network and one inference, as a counting preset counts them."""
 
@@ -60,13 +51,11 @@ class Operations(Record):
     acs: float
 
 
-class Metrics(Record):
-    """What was measured. Ratios are 0..1. Energy is keyed ``model/preset``: ``horowitz45/exact``,
+class Measured(Record):
+    """What the search may see of a network. Ratios are 0..1. Energy is keyed ``model/preset``: ``horowitz45/exact``,
     ``horowitz45/paper2602``, ``lemaire2022/exact``; counts and energy are per inference on validation images."""
 
     accuracy: float  # on the validation split: what the search sees
-    test_accuracy: float  # looked at once, when training was over; no sampler sees it
-    test_f1: float  # macro
     params: int
     dense_macs: int
     macs: float
@@ -78,6 +67,24 @@ class Metrics(Record):
     twin_energy_mj: dict[str, float]  # the same network with ReLU, dense multiply-accumulates, same keys
     operations: dict[str, Operations] = Field(default_factory=dict)  # by preset: exact (macs, acs above), paper2602
     nonzero_macs: float | None = None  # those of macs whose input is not zero; in a CNN twin ReLU makes zeros
+
+
+class Metrics(Measured):
+    """What was measured when training was over."""
+
+    test_accuracy: float  # looked at once; no sampler sees it
+    test_f1: float  # macro
+
+
+class EpochRecord(Record):
+    epoch: int  # 1-based
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    wall_s: float
+    measured: Measured | None = None  # at rungs
 
 
 class TrialRecord(Record):

@@ -38,6 +38,15 @@ def input_problems(template: Template, document: Document) -> Iterator[Problem]:
         yield Problem(place, "encoding.kind", text)
 
 
+def stopping_problems(study: StudySection, template: Template, document: Document) -> Iterator[Problem]:
+    """Early stopping without an epoch to stop at."""
+    train = template.base("train")
+    assert isinstance(train, Recipe)
+    if study.stopping is not None and not train.rungs:
+        text = "there is no epoch at which trials are judged; write train: {rungs: [1, 3]}, or leave stopping out"
+        yield Problem(document.place(("study", "stopping")), "study.stopping", text)
+
+
 def unfit(encoding: Encoding, data: DataChoice) -> str:
     """Why ``encoding`` is not for what the data set holds; nothing where it is."""
     holds, kind = ("recordings of events", "frames") if DATASETS[data.name].events else ("still images", "direct")

@@ -7,6 +7,7 @@ from reports.results import RESULT
 from search.candidate import Candidate
 from snnkit.values import Value
 
+CHECKPOINT = "checkpoint.pt"  # of a trial that trains
 STARTS = "starts.json"  # how often a trial was started, beside its result
 
 

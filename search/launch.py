@@ -115,7 +115,7 @@ def _header(space: Space, options: Options, data: str) -> StudyHeader:
     return StudyHeader(
         name=space.study.name,
         seed=space.study.seed,
-        sampler=samplers.describe(space.study.sampler, dials),
+        sampler=samplers.describe(space.study.sampler, dials, stopping=space.study.stopping is not None),
         objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
         constraints=space.study.constraints,
         price=space.base.energy.key,
@@ -221,7 +221,8 @@ def _training(space: Space) -> str:
 def recipe_text(train: Recipe) -> str:
     """``3 epochs, batch 64, adamw with lr 0.002, onecycle, augmentation none``."""
     optimizer = f"{train.optimizer} with lr {train.lr:g}, {train.schedule}"
-    return f"{train.epochs} epochs, batch {train.batch}, {optimizer}, augmentation {train.augment}"
+    rungs = f" anew after epochs {', '.join(map(str, train.rungs))}" if train.rungs else ""
+    return f"{train.epochs} epochs, batch {train.batch}, {optimizer}{rungs}, augmentation {train.augment}"
 
 
 def announce_fetching(name: str, options: Options, console: Console) -> None:

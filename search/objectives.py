@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.record import Metrics
+from reports.record import Measured
 
 Direction = Literal["maximize", "minimize"]
 
@@ -16,7 +16,7 @@ class Objective:
     direction: Direction
     unit: str  # "ratio" is 0..1, "" a plain count
     text: str
-    value: Callable[[Metrics, str], float]
+    value: Callable[[Measured, str], float]
 
 
 OBJECTIVES: dict[str, Objective] = {

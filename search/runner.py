@@ -37,6 +37,10 @@ class Work(Protocol):
     def finish(self, record: TrialRecord) -> TrialRecord:
         """Store ``record``, and return it as stored. Raises StorageError."""
 
+    def judge(self, number: int, epoch: EpochRecord) -> TrialRecord | None:
+        """The record, stored, of a trial that is not worth more than ``epoch``; None where it goes on.
+        Raises StorageError."""
+
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
         """Store that no worker will finish the trial, and return its record. Raises StorageError."""
 
@@ -92,9 +96,15 @@ class Driver:
             return job
         return None
 
-    def epoch(self, number: int, epoch: EpochRecord) -> None:
+    def epoch(self, number: int, epoch: EpochRecord) -> bool:
         self.progress = self.progress.epoch(number, epoch)
         self._watch(self.progress, None)
+        with self._stop_on_storage_error():
+            record = self._work.judge(number, epoch)
+            if record is not None:
+                self._told(record)
+                return False
+        return True
 
     def finished(self, record: TrialRecord) -> None:
         with self._stop_on_storage_error():

@@ -45,18 +45,22 @@ def random(seed: int) -> BaseSampler:
 SAMPLERS: Mapping[str, MakeSampler] = {"tpe": tpe, "gp": gp, "nsga2": nsga2, "random": random}
 
 
-def choose(name: str, dials: int) -> Callable[[int], MakeSampler]:
-    """The sampler of each trial number: always ``name``; for ``auto``, ``gp`` while it is affordable, then ``tpe``."""
+def choose(name: str, dials: int, *, stopping: bool = False) -> Callable[[int], MakeSampler]:
+    """The sampler of each trial number: always ``name``; for ``auto``, ``gp`` while it is affordable, then ``tpe``.
+
+    A GP does not learn from trials that were stopped early and proposes them again: with ``stopping`` it is not taken.
+    """
     if name != "auto":
         return lambda number: SAMPLERS[name]
-    return lambda number: SAMPLERS["gp" if dials <= GP_DIALS and number < GP_TRIALS else "tpe"]
+    affordable = dials <= GP_DIALS and not stopping
+    return lambda number: SAMPLERS["gp" if affordable and number < GP_TRIALS else "tpe"]
 
 
-def describe(name: str, dials: int) -> str:
+def describe(name: str, dials: int, *, stopping: bool = False) -> str:
     """What a report calls the sampler: ``auto`` is spelled out."""
     if name != "auto":
         return name
-    return f"auto (gp to trial {GP_TRIALS}, then tpe)" if dials <= GP_DIALS else "auto (tpe)"
+    return f"auto (gp to trial {GP_TRIALS}, then tpe)" if dials <= GP_DIALS and not stopping else "auto (tpe)"
 
 
 class StatelessSampler(BaseSampler):

@@ -12,6 +12,7 @@ from search import durations
 from search.dials import shown
 from search.errors import nearest
 from search.objectives import OBJECTIVES, Direction
+from search.stopping import Stopping
 from snnkit.energy import PRICES
 from snnkit.values import Value
 
@@ -98,6 +99,16 @@ class StudySection(Value):
         min_length=1, examples=["{accuracy: maximize, params: minimize}"]
     )
     constraints: Annotated[dict[str, dict[str, int]], BeforeValidator(_constraints)] = Field(default_factory=dict)
+    stopping: Stopping | None = None  # early, at train.rungs; None: every trial is trained to its end
+
+    @model_validator(mode="after")
+    def _learns_from_stopped(self) -> Self:
+        if self.stopping is not None and self.sampler in ("gp", "nsga2"):
+            raise ValueError(
+                f"sampler {self.sampler} does not learn from trials that are stopped early, and proposes them again; "
+                "write sampler: tpe, or leave stopping out"
+            )
+        return self
 
 
 class SearchSections(Value):

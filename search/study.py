@@ -8,7 +8,9 @@ then an untried neighbour of it. Optuna sees: complete -> COMPLETE; stopped, ref
 failed, duplicate -> FAIL (no sampler counts it).
 """
 
+import logging
 import random
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,13 +21,14 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from reports.record import Leaf, ModuleState, StudyHeader, TrialRecord
-from reports.results import read_result
+from reports.record import EpochRecord, Leaf, ModuleState, StudyHeader, TrialRecord
+from reports.results import read_result, write_result
 from search.errors import InputError
-from search.job import Job, outline
+from search.job import CHECKPOINT, Job, outline
 from search.objectives import OBJECTIVES
 from search.samplers import StatelessSampler, choose
 from search.space import Space
+from search.stopping import Rungs
 from search.storage import connect, storage_errors
 from snnkit.seeds import derived_seed
 
@@ -37,7 +40,10 @@ STATES: Mapping[str, TrialState] = {
     "duplicate": TrialState.FAIL,
 }
 GIVEN_UP = 2  # failed trials of one candidate after which it is not tried again
+RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
 UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
+
+logger = logging.getLogger(__name__)
 
 
 class Study:
@@ -48,6 +54,8 @@ class Study:
         self._space = space
         self._live: dict[int, Trial] = {}
         self._interrupted: list[FrozenTrial] = []
+        self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
+        self._rungs = Rungs(space.study.stopping, space.study.objectives) if space.study.stopping else None
         self._seen: dict[str, int] = {}  # candidate key -> number of the first trial that had it
         self.header = header
         self.folder = folder
@@ -62,6 +70,7 @@ class Study:
         told: list[int] = []
         with storage_errors("a look at its trials"):
             trials = self._study.get_trials(deepcopy=False)
+        self._remember_rungs(trials)
         failed = Counter(trial.user_attrs.get("key") for trial in trials if _status(trial) == "failed")
         for trial in trials:
             key = trial.user_attrs.get("key")
@@ -79,6 +88,13 @@ class Study:
                 self.finish(record)
                 told.append(trial.number)
         return told, [trial.number for trial in self._interrupted]
+
+    def _remember_rungs(self, trials: list[FrozenTrial]) -> None:
+        """What earlier drivers have seen at rungs, that of trials still under way included."""
+        for trial in trials:
+            for name, values in trial.user_attrs.items():
+                if self._rungs is not None and name.startswith(RUNG):
+                    self._rungs.add(int(name.removeprefix(RUNG)), trial.number, values)
 
     def _requeue_failed(self, trials: list[FrozenTrial]) -> None:
         """Named candidates that failed once get a second trial: the cause may have been a full disk."""
@@ -123,6 +139,40 @@ class Study:
             self._set_constraints(trial, record)
             self._study.tell(trial, told, state=STATES[record.status], skip_if_finished=True)
         del self._live[record.number]
+        self._epochs.pop(record.number, None)
+        return record
+
+    def judge(self, number: int, epoch: EpochRecord) -> TrialRecord | None:
+        """Note what the trial has come to; where it is at a rung and not worth more, its record, stored.
+
+        A named candidate is never stopped: a report compares with it.
+        """
+        self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, though a retry brings it again
+        if self._rungs is None or epoch.measured is None:
+            return None
+        values = [OBJECTIVES[o.name].value(epoch.measured, self.header.price) for o in self.header.objectives]
+        trial = self._live[number]
+        with storage_errors(f"a rung of trial {number}"):
+            trial.set_user_attr(f"{RUNG}{epoch.epoch}", values)
+        self._rungs.add(epoch.epoch, number, values)
+        reason = self._rungs.verdict(epoch.epoch, number)
+        if reason is None or "name" in trial.user_attrs:
+            return None
+        return self.finish(self._stopped(number, reason))
+
+    def _stopped(self, number: int, reason: str) -> TrialRecord:
+        """The record of a trial that ends at a rung, also in its folder, as its worker would have left it."""
+        job = self._job(self._live[number], self._live[number].params)
+        history = tuple(self._epochs[number].values())
+        spent = sum(epoch.wall_s for epoch in history)
+        record = outline(job, status="stopped", reason=reason).model_copy(
+            update={"history": history, "wall_s": spent, "finished_at": time.time(), "started_at": time.time() - spent}
+        )
+        try:
+            write_result(job.folder, record)
+            (job.folder / CHECKPOINT).unlink(missing_ok=True)
+        except OSError as error:  # the database has it in any case
+            logger.warning("stopped trial's result not written folder=%s error=%s", job.folder, error)
         return record
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
@@ -270,7 +320,8 @@ def resume(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
 
 
 def _sampler(space: Space, seed: int) -> StatelessSampler:
-    return StatelessSampler(choose(space.study.sampler, len(space.dials)), seed)
+    stopping = space.study.stopping is not None
+    return StatelessSampler(choose(space.study.sampler, len(space.dials), stopping=stopping), seed)
 
 
 def _exists(study: optuna.Study, space_hash: str) -> str:

@@ -16,8 +16,14 @@ from search.yaml_source import Document, Keys, Tree, dotted
 from snnkit.families import FAMILIES, AnyFamily
 
 OPEN_SECTIONS = ("network", "neuron", "encoding", "train", "data")  # where a leaf may be a dial
-# Of a section, at any depth: one geometry, one task
-CLOSED_LEAVES = (("network", "geometry"), ("encoding", "kind"), ("data", "name"), ("data", "classes"))
+# Of a section, at any depth: one geometry, one task, rungs at which all trials are compared
+CLOSED_LEAVES = (
+    ("train", "rungs"),
+    ("network", "geometry"),
+    ("encoding", "kind"),
+    ("data", "name"),
+    ("data", "classes"),
+)
 SECTIONS = (*OPEN_SECTIONS, "energy")
 Params = Mapping[str, Leaf]
 

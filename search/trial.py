@@ -1,7 +1,8 @@
 """One candidate, from its job to its record: load, build, train, count, price. Runs in a worker; imports torch.
 
 Everything of it lies in the job's folder: ``checkpoint.pt`` while it trains, ``weights.pt`` once it has, ``log.txt``,
-``result.json``. The record is written before it is handed back, so that a driver that dies loses nothing.
+``rung-<epoch>.json`` where it was measured on the way, ``result.json``. The record is written before it is handed back,
+so that a driver that dies loses nothing.
 """
 
 import json
@@ -17,21 +18,21 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from reports.record import EpochRecord, LayerRecord, Metrics, Operations, TrialRecord
+from reports.files import replace_text
+from reports.record import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
 from reports.results import read_result, write_result
-from search.job import STARTS, Job, Placement, outline
+from search.job import CHECKPOINT, STARTS, Job, Placement, outline
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
-from snnkit.energy import PRESETS, Energy, all_prices
+from snnkit.energy import PRESETS, Energy, Pricing, all_prices
 from snnkit.energy.presets import Operations as LayerOperations
-from snnkit.evaluation import Evaluation, batches, evaluate
+from snnkit.evaluation import batches, evaluate
 from snnkit.kernels import prepare
 from snnkit.network import Network
 from snnkit.training import Epoch, TrainingStopped, train
 from snnkit.values import Value
 
-CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.pt"
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
 
@@ -74,27 +75,40 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     begin = partial(train, network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint)
     history: list[EpochRecord] = []
     for epoch in _from_checkpoint(begin, checkpoint):
-        history.append(EpochRecord(**asdict(epoch)))
+        measured = None
+        if epoch.epoch in candidate.train.rungs:
+            measured = _at_rung(job, epoch, lambda: measure(network, batches(parts.validation, parts, device)))
+        history.append(EpochRecord(**asdict(epoch), measured=measured))
         _log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
     activity = measure(network, batches(parts.validation, parts, device))
     test = evaluate(network, parts.test, parts, device=device)
     prices = all_prices(activity, candidate.energy.sram)
-    twin = all_prices(dense_twin(activity.plan), candidate.energy.sram)
+    measured = _measured(activity, history[-1].val_accuracy, candidate.energy)
     _save_weights(network, job.folder)
     return record.model_copy(update={
         "status": "complete",
         "history": tuple(history),
-        "metrics": _metrics(activity, history[-1].val_accuracy, test, prices, twin),
+        "metrics": Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1),
         "layers": _layers(activity, prices),
     })  # fmt: skip
 
 
-def _metrics(activity: Activity, accuracy: float, test: Evaluation, prices: Prices, twin: Prices) -> Metrics:
-    return Metrics(
+def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measured:
+    """Measured once and kept: when the trial is taken up again later, the network is no longer what it was here."""
+    path = job.folder / f"rung-{epoch.epoch}.json"
+    try:
+        return Measured.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        measured = _measured(activity(), epoch.val_accuracy, job.candidate.energy)
+    replace_text(path, measured.model_dump_json())
+    return measured
+
+
+def _measured(activity: Activity, accuracy: float, pricing: Pricing) -> Measured:
+    prices, twin = (all_prices(each, pricing.sram) for each in (activity, dense_twin(activity.plan)))
+    return Measured(
         accuracy=accuracy,
-        test_accuracy=test.accuracy,
-        test_f1=test.macro_f1,
         params=activity.plan.params,
         dense_macs=activity.plan.dense_macs,
         macs=activity.macs,

@@ -36,7 +36,7 @@ class Recipe(Value):
         if list(self.rungs) != sorted(set(self.rungs)) or any(not 0 < rung < self.epochs for rung in self.rungs):
             below = ", ".join(map(str, range(1, min(self.epochs, 4))))
             raise ValueError(
-                f"given rungs {list(self.rungs)}; they are epochs in rising order, from 1 to below epochs ({self.epochs})"
+                f"given rungs {list(self.rungs)}; they are epochs in rising order, from 1 to less than {self.epochs}"
                 + (f": such as [{below}]" if below else "; a training of one epoch has none: write rungs: []")
             )
         return self

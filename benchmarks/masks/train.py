@@ -19,7 +19,7 @@ import torch
 
 from snnkit.activity import measure
 from snnkit.data import DataChoice, load, splits
-from snnkit.energy import PRICES, all_prices
+from snnkit.energy import all_prices
 from snnkit.evaluation import batches
 from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import FIRES, SqueezeNet
@@ -91,7 +91,7 @@ def read(path: Path) -> list[Row]:
         return []
     kinds = {field.name: field.type for field in fields(Row)}
     with path.open(newline="") as file:
-        return [Row(**{name: kinds[name](text) for name, text in line.items()}) for line in csv.DictReader(file)]  # type: ignore[operator, arg-type]  # the types of a dataclass's fields
+        return [Row(**{name: kinds[name](text) for name, text in line.items()}) for line in csv.DictReader(file)]  # type: ignore[operator]  # the types of a dataclass's fields
 
 
 def append(path: Path, rows: list[Row]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from reports.record import TrialRecord
+from reports.record import EpochRecord, TrialRecord
 from reports.results import read_result, write_result
 from search.job import Job, forget, outline
 from search.storage import StorageError
@@ -57,6 +57,9 @@ class Trainings:
             except OSError as error:
                 raise self._unwritable(job, error) from error
         return record
+
+    def judge(self, number: int, epoch: EpochRecord) -> None:
+        """Every training of a benchmark runs to its end."""
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
         return self.finish(outline(self._jobs[number], status="failed", reason=reason, traceback=traceback))

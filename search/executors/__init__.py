@@ -15,8 +15,9 @@ class Source(Protocol):
     def next(self) -> Job | None:
         """The next job; None when no more are to be started."""
 
-    def epoch(self, number: int, epoch: EpochRecord) -> None:
-        """A trial has finished an epoch."""
+    def epoch(self, number: int, epoch: EpochRecord) -> bool:
+        """A trial has finished an epoch. Whether it goes on; where not, its record is made here, and nothing more is to
+        be said of it."""
 
     def finished(self, record: TrialRecord) -> None:
         """A trial is over, well or badly."""

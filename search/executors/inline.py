@@ -11,7 +11,9 @@ def execute(source: Source, crew: Crew) -> None:
         for event in run(job, crew.placement):
             if isinstance(event, TrialRecord):
                 source.finished(event)
-            else:
-                source.epoch(job.number, event)
-                if source.stopping():
-                    return
+                continue
+            worthwhile = source.epoch(job.number, event)
+            if source.stopping():
+                return
+            if not worthwhile:
+                break

@@ -23,6 +23,7 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import ProgressReporter
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from reports.record import EpochRecord, TrialRecord
@@ -49,6 +50,7 @@ def execute(source: Source, crew: Crew) -> None:
         tune_config=TuneConfig(
             search_alg=jobs,
             num_samples=-1,
+            scheduler=_Rungs(jobs),
             max_concurrent_trials=crew.workers,
             reuse_actors=True,
             trial_name_creator=_name,
@@ -119,7 +121,8 @@ class _Worker(tune.Trainable):
 
 
 class _Unpickled:
-    """Tune pickles its searcher and callbacks to disk; ours would hold the database's address. Never read back."""
+    """Tune pickles its searcher, scheduler and callbacks to disk, and ours would hold the database's address. They are
+    never read back."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -141,9 +144,15 @@ class _Jobs(_Unpickled, Searcher):
         self._numbers[trial_id] = job.number
         return {"job": job.model_dump(mode="json"), "placement": self._placement}
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if "epoch_record" in result:
-            self._source.epoch(self._numbers[trial_id], EpochRecord.model_validate_json(result["epoch_record"]))
+    def worthwhile(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether the trial that has come to this result goes on; where not, it is over for us."""
+        if "epoch_record" not in result:
+            return True
+        epoch = EpochRecord.model_validate_json(result["epoch_record"])
+        goes_on = self._source.epoch(self._numbers[trial_id], epoch)
+        if not goes_on:
+            del self._numbers[trial_id]
+        return goes_on
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if result is not None and "record" in result and self._numbers.pop(trial_id, None) is not None:
@@ -161,6 +170,18 @@ class _Jobs(_Unpickled, Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: see `save`."""
+
+
+class _Rungs(_Unpickled, FIFOScheduler):
+    """Stops a trial where the source says so. It keeps no state: what trials had at rungs is in the study."""
+
+    def __init__(self, jobs: _Jobs) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Tune leaves it untyped
+        self._jobs = jobs
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
+        goes_on = self._jobs.worthwhile(trial.trial_id, result)
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 
 class _Watch(_Unpickled, Callback):
