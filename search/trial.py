@@ -34,6 +34,7 @@ from snnkit.training import Epoch, TrainingStopped, train
 from snnkit.values import Value
 
 WEIGHTS = "weights.pt"
+RUNG = "rung-{}.json"  # of an epoch
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
 
 def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measured:
     """Measured once and kept: when the trial is taken up again later, the network is no longer what it was here."""
-    path = job.folder / f"rung-{epoch.epoch}.json"
+    path = job.folder / RUNG.format(epoch.epoch)
     try:
         return Measured.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -191,11 +192,20 @@ def _count_start(folder: Path) -> int:
 def _from_checkpoint(begin: Callable[[], Iterator[Epoch]], checkpoint: Path) -> Iterator[Epoch]:
     """The epochs of a training; a checkpoint that is corrupt or of another training, which it refuses before its first
     step, is kept under another name, and the training starts from the beginning."""
+    if not checkpoint.exists():
+        _forget_rungs(checkpoint.parent)
     try:
         yield from begin()
     except CheckpointError as error:
         _log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+        _forget_rungs(checkpoint.parent)
         yield from begin()
+
+
+def _forget_rungs(folder: Path) -> None:
+    """What was measured in a training that is not continued."""
+    for path in folder.glob(RUNG.format("*")):
+        path.unlink()
 
 
 def _storable(history: tuple[Epoch, ...]) -> tuple[EpochRecord, ...]:

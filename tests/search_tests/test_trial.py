@@ -116,6 +116,44 @@ def test_trial_that_was_finished_is_not_trained_again(tmp_path, monkeypatch):
     assert record_of(job) == record
 
 
+def with_rung(folder) -> Job:
+    """A job of three epochs, measured after the first."""
+    job = job_for(folder, **{"train.epochs": 3})
+    recipe = job.candidate.train.model_copy(update={"rungs": (1,)})
+    return job.model_copy(update={"candidate": job.candidate.model_copy(update={"train": recipe})})
+
+
+def killed_after(job: Job, count: int) -> list[EpochRecord]:
+    """The epochs that a trial had finished when it was killed."""
+    return list(itertools.islice(run(job, HERE), count))
+
+
+def test_a_rung_is_measured_as_the_trial_is_there_and_not_on_test_images(tmp_path):
+    record = record_of(with_rung(tmp_path))
+    measured = record.history[0].measured
+    assert measured.accuracy == record.history[0].val_accuracy
+    assert measured.params == record.metrics.params
+    assert measured.energy_mj != record.metrics.energy_mj
+    assert not hasattr(measured, "test_accuracy")
+    assert [epoch.measured for epoch in record.history[1:]] == [None, None]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_rung_is_the_same_after_an_interruption(tmp_path, epochs):
+    whole = record_of(with_rung(tmp_path / "whole"))
+    job = with_rung(tmp_path / "killed")
+    killed_after(job, epochs)
+    assert [epoch.measured for epoch in record_of(job).history] == [epoch.measured for epoch in whole.history]
+
+
+def test_a_rung_of_a_training_that_is_not_continued_is_measured_anew(tmp_path):
+    job = with_rung(tmp_path)
+    first, _ = killed_after(job, 2)
+    (job.folder / "checkpoint.pt").write_bytes(b"torn")
+    other = record_of(job.model_copy(update={"seed": 1}))
+    assert other.history[0].measured.energy_mj != first.measured.energy_mj
+
+
 def test_corrupt_checkpoint_is_put_aside_and_training_starts_anew(tmp_path):
     job = job_for(tmp_path)
     next(run(job, HERE))

@@ -24,6 +24,16 @@ from snnkit.steps import Stepper, _on_device
 # Recipe
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "onecycle"])
+def test_each_rung_ends_a_whole_schedule(schedule: str) -> None:
+    recipe = Recipe.model_validate({"epochs": 10, "rungs": (2, 5), "schedule": schedule})
+    plain = Recipe.model_validate({"epochs": 10, "schedule": schedule})
+    for start, end in ((0, 2), (2, 5), (5, 10)):
+        for share in (0.0, 0.1, 0.2, 0.6, 0.99):
+            epoch = start + share * (end - start)
+            assert recipe.learning_rate(epoch / 10) == pytest.approx(plain.learning_rate(share))
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "onecycle", "constant"])
 def test_rate_rises_to_its_peak_over_the_warmup(schedule: str) -> None:
     recipe = Recipe.model_validate({"lr": 0.4, "warmup": 0.25, "schedule": schedule})
