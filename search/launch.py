@@ -215,7 +215,9 @@ def _training(space: Space) -> str:
     """How a candidate is trained; what is a dial is said to be one."""
     open_leaves = {dial.path for dial in space.dials}
     steps = f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in open_leaves else "T a dial"
-    return f"{steps}, {recipe_text(space.base.train)}"
+    rule = space.study.stopping
+    stopped = "" if rule is None else f", stopped early by rank (1 in {rule.reduction:g}, margin {rule.margin:g})"
+    return f"{steps}, {recipe_text(space.base.train)}{stopped}"
 
 
 def recipe_text(train: Recipe) -> str:
