@@ -41,14 +41,11 @@ function drawHypervolume() {
   const host = byId("hypervolume");
   const steps = study.hypervolume;
   if (!steps) return host.remove();
-  const byTime = state.against === "time";
-  const spent = steps.at(-1).training_s;
-  const [unit, name] = spent > 7200 ? [3600, "h"] : spent > 180 ? [60, "min"] : [1, "s"];
-  const place = (s) => (byTime ? s.training_s / unit : s.finished);
+  const { place, unit, title } = measures(steps)[state.against];
   const width = Math.max(260, host.clientWidth - 18);
   const { node, sx, sy, plot } = lineChart([{ kind: "", points: steps.map((s) => [place(s), s.value]) }], {
     width, height: 230, step: true, label: `hypervolume, ${ratio(steps.at(-1).value)} at the end`,
-    textX: (t) => (byTime ? `${short(t)} ${name}` : short(t)), left: 46, whole: !byTime,
+    textX: (t) => `${short(t)}${unit}`, left: 46, whole: state.against === "trials",
   });
   const rises = steps.filter((s, i) => i === 0 || s.value > steps[i - 1].value);
   node.append(...rises.map((s) => svg("circle", { class: "rise", cx: sx.at(place(s)), cy: sy.at(s.value), r: 2.6 })));
@@ -66,7 +63,20 @@ function drawHypervolume() {
     readout.textContent = readoutOf(steps, at);
   });
   host.replaceChildren(
-    el("div", { class: "title" }, el("b", {}, `Hypervolume against ${byTime ? "training time" : "finished candidates"}`), readout), node);
+    el("div", { class: "title" }, el("b", {}, `Hypervolume against ${title}`), readout), node);
+}
+
+// What the hypervolume is drawn against, by the name of the choice.
+function measures(steps) {
+  const last = steps.at(-1);
+  const [seconds, time] = last.training_s > 7200 ? [3600, " h"] : last.training_s > 180 ? [60, " min"] : [1, " s"];
+  const scale = 1000 ** Math.max(0, Math.floor(Math.log10(last.training_macs || 1) / 3));
+  const prefix = ["", "k", "M", "G", "T", "P", "E"][Math.round(Math.log10(scale) / 3)] ?? "";
+  return {
+    trials: { place: (s) => s.finished, unit: "", title: "finished candidates" },
+    time: { place: (s) => s.training_s / seconds, unit: time, title: "training time" },
+    macs: { place: (s) => s.training_macs / scale, unit: ` ${prefix}MAC`, title: "multiply-accumulates of training" },
+  };
 }
 
 function readoutOf(steps, at) {

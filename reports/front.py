@@ -62,7 +62,9 @@ class StatusSummary:
     front: tuple[int, ...]  # trial numbers, best in the first objective first
     best: tuple[Best, ...]  # one per objective; none before the first trial is complete
     price: str
-    training_s: float  # spent on all trials
+    training_s: float  # spent on all trials, as the two below
+    training_images: int
+    training_macs: float  # dense multiply-accumulates
     started_at: float | None  # UTC seconds
     last_finished_at: float | None
 
@@ -82,6 +84,8 @@ def status_summary(study: StudyRecord) -> StatusSummary:
         best=_best(study),
         price=study.header.price,
         training_s=sum(t.wall_s for t in study.trials),
+        training_images=sum(t.training_images for t in study.trials),
+        training_macs=sum(t.training_macs for t in study.trials),
         started_at=min((t.started_at for t in study.trials if t.started_at is not None), default=None),
         last_finished_at=max((t.finished_at for t in study.trials if t.finished_at is not None), default=None),
     )

@@ -53,6 +53,7 @@ class Step:
     trial: int
     finished: int  # complete trials so far
     training_s: float  # spent on all trials so far, whatever became of them
+    training_macs: float  # the same in dense multiply-accumulates; 0 in studies of record versions before 3
     value: float  # share of the box, 0..1
 
 
@@ -83,16 +84,17 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
     worst: Point = (1.0,) * len(objectives)
     steps: list[Step] = []
     front: list[Point] = []
-    spent = volume = 0.0
+    spent = macs = volume = 0.0
     over = [t for t in study.trials if t.status not in ("running", "waiting")]
     for trial in sorted(over, key=lambda t: (t.finished_at if t.finished_at is not None else math.inf, t.number)):
         spent += trial.wall_s
+        macs += trial.training_macs
         if trial.number in complete:
             point = tuple(SCALES[o.name].loss(trial.values[o.name], o.direction) for o in objectives)
             if not any(q == point or dominates(q, point) for q in front):
                 volume += exclusive_volume(point, front, worst)
                 front = [q for q in front if not dominates(point, q)] + [point]
-            steps.append(Step(trial.number, len(steps) + 1, spent, volume))
+            steps.append(Step(trial.number, len(steps) + 1, spent, macs, volume))
     return tuple(steps)
 
 

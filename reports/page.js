@@ -40,7 +40,8 @@ function drawControls() {
       type: "checkbox", name: "front", checked: state.frontOnly,
       onchange: (event) => { state.frontOnly = event.target.checked; drawTable(); },
     }), "front only"), el("span", { class: "note", id: "shown" }));
-  byId("progress-controls").replaceChildren(...(study.hypervolume ? [choice("against", "against", [["trials", "finished candidates"], ["time", "training time"]],
+  byId("progress-controls").replaceChildren(...(study.hypervolume ? [choice("against", "against", 
+    ["trials", "time", "macs"].filter((name) => name !== "macs" || study.hypervolume.at(-1).training_macs).map((name) => [name, measures(study.hypervolume)[name].title]),
     state.against, (value) => { state.against = value; drawHypervolume(); })] : []));
 }
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RECORD_VERSION = 3  # 2: operations by preset, MACs on what is not zero. 3: what was measured at rungs
+RECORD_VERSION = 3  # 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs
 
 Leaf = bool | int | float | str
 Status = Literal["complete", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
@@ -84,6 +84,8 @@ class EpochRecord(Record):
     val_accuracy: float
     learning_rate: float
     wall_s: float
+    images: int = 0  # trained on; 0 in records before version 3
+    macs: float = 0.0  # dense multiply-accumulates of training on them, forward and backward
     measured: Measured | None = None  # at rungs
 
 
@@ -108,6 +110,16 @@ class TrialRecord(Record):
     wall_s: float = 0.0  # seconds spent on it, interruptions left out
     restarts: int = 0
     device: str | None = None  # "cpu (1 thread)", "cuda: NVIDIA H200"
+
+    @property
+    def training_images(self) -> int:
+        """Trained on in all finished epochs; what an interruption made it do again is left out."""
+        return sum(epoch.images for epoch in self.history)
+
+    @property
+    def training_macs(self) -> float:
+        """Dense multiply-accumulates of the same."""
+        return sum(epoch.macs for epoch in self.history)
 
 
 class ObjectiveRecord(Record):

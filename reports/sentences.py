@@ -43,6 +43,8 @@ def _effort(study: StudyRecord) -> str:
     counts = [f"{state.counts[status]:,} {status}" for status in STATUSES if status in state.counts]
     text = f"{count(state.total, 'trial')}: {listing(counts)}" if state.total else "No trial yet"
     text += f"; {duration(state.training_s)} of training" if state.training_s else ""
+    if state.training_macs:
+        text += f" ({state.training_images:,} images, {state.training_macs:.3g} dense multiply-accumulates)"
     text += f" on {study.header.machine}" if study.header.machine else ""
     if state.started_at is not None and state.last_finished_at is not None:
         text += f", {moment(state.started_at)} to {moment(state.last_finished_at)}"

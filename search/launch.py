@@ -83,11 +83,16 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         over = tuple(t for t in read_study(url, name).trials if t.status not in ("running", "waiting"))
         trained = sum(trial.status in TRAINED for trial in over)
         if options.trials is None and options.seconds is None:
-            budget = Budget(space.study.budget.trials, space.study.budget.seconds)
+            budget = Budget(space.study.budget.trials, space.study.budget.seconds, space.study.budget.macs)
         else:
-            budget = Budget(None if options.trials is None else trained + options.trials, options.seconds)
+            more = None if options.trials is None else trained + options.trials
+            budget = Budget(more, options.seconds)
         if budget.trials is not None and trained >= budget.trials and not interrupted:
             console.print(f"all {budget.trials} trials are done; for more: snnsearch resume {name} --trials 10")
+            return _reported(opened, options)
+        spent = sum(trial.training_macs for trial in over)
+        if budget.macs is not None and spent >= budget.macs:
+            console.print(f"all {budget.macs:.3g} MACs are spent; for more: snnsearch resume {name} --time 20m")
             return _reported(opened, options)
         return _drive(opened, options, budget, over, console)
 
@@ -139,6 +144,7 @@ def _budget(space: Space, options: Options) -> Budget:
     return Budget(
         options.trials if options.trials is not None else space.study.budget.trials,
         options.seconds if options.seconds is not None else space.study.budget.seconds,
+        space.study.budget.macs,
     )
 
 
@@ -196,6 +202,7 @@ def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) 
     bounds = [
         f"{budget.trials} trials" if budget.trials else "",
         duration(budget.seconds) if budget.seconds else "",
+        f"{budget.macs:.3g} MACs of training" if budget.macs else "",
     ]
     placement = crew.placement
     threads = f"{placement.threads} thread{'s' if placement.threads > 1 else ''} each"

@@ -14,6 +14,7 @@ class Running:
     since: float  # clock seconds
     epochs: int
     last: EpochRecord | None = None
+    training_macs: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class Progress:
         return replace(self, running={**self.running, trial.number: trial})
 
     def epoch(self, number: int, epoch: EpochRecord) -> "Progress":
-        return self.started(replace(self.running[number], last=epoch))
+        before = self.running[number]
+        again = before.last is not None and epoch.epoch <= before.last.epoch  # by a worker that took the place of one
+        spent = before.training_macs + (0.0 if again else epoch.macs)
+        return self.started(replace(before, last=epoch, training_macs=spent))
 
     def ended(self, record: TrialRecord) -> "Progress":
         running = {number: trial for number, trial in self.running.items() if number != record.number}
@@ -39,6 +43,12 @@ class Progress:
 
     def count(self, *statuses: str) -> int:
         return sum(record.status in statuses for record in self.finished)
+
+    @property
+    def training_macs(self) -> float:
+        """Dense multiply-accumulates of training so far, of all trials."""
+        finished = sum(record.training_macs for record in self.finished)
+        return finished + sum(trial.training_macs for trial in self.running.values())
 
     @property
     def trained(self) -> int:

@@ -50,10 +50,12 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Budget:
-    """What this run may use: trials in all, those of earlier runs included; seconds of this run. None: no bound."""
+    """What this run may use: trials in all and dense multiply-accumulates of training in all, those of earlier runs
+    included; seconds of this run. None: no bound."""
 
     trials: int | None
     seconds: float | None
+    macs: float | None = None
 
 
 class Driver:
@@ -119,6 +121,8 @@ class Driver:
             overtime = self._clock() - self._deadline
             if overtime > OVERTIME * self._budget.seconds:
                 self._stop.set()
+        if self._budget.macs is not None and self.progress.training_macs >= self._budget.macs:
+            self._stop.set()
         return self._stop.is_set()
 
     # -- the rest -------------------------------------------------------------------------------------------------
@@ -153,12 +157,18 @@ class Driver:
             self._stop.set()
 
     def _affordable(self) -> bool:
-        """Whether one more trial fits: by count, and half of it by time, going by the median so far."""
+        """Whether one more trial fits: by count, and half of it by time and by operations, going by the median so
+        far."""
         taken = self.progress.trained + len(self.progress.running)
         if self._work.interrupted:
             return True  # what was begun is finished, whatever was asked for on top
         if self._budget.trials is not None and taken >= self._budget.trials:
             return False
+        if self._budget.macs is not None:
+            costs = [record.training_macs for record in self.progress.finished if record.status == "complete"]
+            expected = statistics.median(costs) if costs else 0.0
+            if self.progress.training_macs + expected / 2 > self._budget.macs:
+                return False
         if self._deadline is None:
             return True
         lengths = [record.wall_s for record in self.progress.finished if record.status == "complete"]

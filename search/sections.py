@@ -72,15 +72,17 @@ def _at(text: str, *loc: str | int) -> ValidationError:
 
 
 class Budget(Value):
-    """When a study ends: after so many trained candidates, or after a time, whichever comes first."""
+    """When a study ends: after so many trained candidates, a time, or so many dense multiply-accumulates of training,
+    whichever comes first."""
 
     trials: int | None = Field(None, ge=1, le=1_000_000)
     time: Annotated[str | None, BeforeValidator(span)] = None  # "20m"
+    macs: float | None = Field(None, gt=0)  # 1e15: the same study on any machine
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Self:
-        if self.trials is None and self.time is None:
-            raise ValueError("neither trials nor time is given; write one of them, such as time: 20m")
+        if self.trials is None and self.time is None and self.macs is None:
+            raise ValueError("neither trials, time nor macs is given; write one of them, such as time: 20m")
         return self
 
     @property

@@ -63,7 +63,9 @@ def status_view(found: StatusSummary) -> RenderableType:
         trial = f"trial {best.trial}" + (f" {best.name}" if best.name else "")
         grid.add_row("best", escape(f"{best.objective} {figure(best.objective, best.value)}, {trial}"))
     grid.add_row("front", f"{len(found.front)} candidates")
-    grid.add_row("trained", f"{duration(found.training_s)} in all; last trial {_ago(found) or 'not yet finished'}")
+    ledger = f", {found.training_images:,} images, {found.training_macs:.3g} MACs" if found.training_macs else ""
+    spent = f"{duration(found.training_s)}{ledger} in all"
+    grid.add_row("trained", f"{spent}; last trial {_ago(found) or 'not yet finished'}")
     return grid
 
 

@@ -201,6 +201,18 @@ class Plan:
         return sum(conv.dense_macs for conv in self.convs)
 
 
+PASSES = 3  # of a training step: forward, and backward to what a layer read and to its weights
+
+
+def training_macs(plan: Plan, *, timesteps: int, input_steps: int) -> int:
+    """Dense multiply-accumulates of a training step per image, taps in the padding counted, whatever a kernel saves.
+
+    ``input_steps``: how often what reads the input is evaluated, once for a still image.
+    """
+    steps = (input_steps if conv.reads == "input" else timesteps for conv in plan.convs)
+    return PASSES * sum(conv.dense_macs * count for conv, count in zip(plan.convs, steps, strict=True))
+
+
 @dataclass(frozen=True)
 class ModuleView:
     """One module of a candidate as a person sees it: a cell of the strip in a report."""

@@ -34,6 +34,7 @@ class Epoch:
     val_loss: float
     val_accuracy: float
     learning_rate: float  # at its last step
+    images: int  # trained on
     wall_s: float  # training and validation; time lost to an interruption left out
 
 
@@ -144,6 +145,7 @@ def _finished(progress: Progress, stepper: Stepper, validation: Evaluation, wall
         val_loss=validation.loss,
         val_accuracy=validation.accuracy,
         learning_rate=stepper.learning_rate(len(progress.history), stepper.steps - 1),
+        images=stepper.steps * stepper.batch,
         wall_s=wall_s,
     )
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from optuna._hypervolume import compute_hypervolume
 
-from reports.front import finished
+from reports.front import finished, status_summary
 from reports.hypervolume import SCALES, Progress, Scale, hypervolume_over_time
-from reports.record import ObjectiveRecord, StudyRecord
+from reports.record import EpochRecord, ObjectiveRecord, StudyRecord
 
 Build = Callable[..., StudyRecord]
 
@@ -51,6 +51,26 @@ def test_training_time_is_that_of_all_trials(make_study: Build) -> None:
     early = tuple(t.model_copy(update={"finished_at": 0.0}) if t.status == "failed" else t for t in study.trials)
     steps = curve(study.model_copy(update={"trials": early})).steps
     assert [s.training_s for s in steps] == [3.0 + 45.0 * n for n in (1, 2, 3)]
+
+
+def test_operations_of_training_are_those_of_all_trials(make_study: Build) -> None:
+    study = make_study(2)
+    trials = [t.model_copy(update={"history": (epoch(10.0 + t.number),) * 2}) for t in study.trials]
+    spent = study.model_copy(update={"trials": tuple(trials)})
+    last = curve(spent).steps[-1]
+    until = next(t.finished_at for t in trials if t.number == last.trial)
+    assert last.training_macs == sum(
+        2 * (10.0 + t.number) for t in trials if t.finished_at is not None and t.finished_at <= until
+    )
+    assert status_summary(spent).training_macs == sum(2 * (10.0 + t.number) for t in trials)
+    assert status_summary(spent).training_images == 2 * 7 * len(trials)
+
+
+def epoch(macs: float) -> EpochRecord:
+    return EpochRecord(
+        epoch=1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, val_accuracy=0.1, learning_rate=0.1, wall_s=1.0,
+        images=7, macs=macs,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

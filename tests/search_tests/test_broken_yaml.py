@@ -88,7 +88,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "value for a module": ("fire2: {keep: true, squeeze: 4}", "fire2: true", "10: network.fire2: ", ("squeeze",)),
     "section without content": ("encoding: {timesteps: {choices: [1, 2], default: 2}}", "encoding:", "13: encoding: ", ("null",)),
     "infinite": ("epochs: 2", "weight_decay: .inf", "15: train.weight_decay: ", ("'.inf'",)),
-    "budget without end": ("{trials: 4}", "{}", "4: study.budget: ", ("neither trials nor time", "20m")),
+    "budget without end": ("{trials: 4}", "{}", "4: study.budget: ", ("neither trials, time nor macs", "20m")),
     "budget without unit": ("{trials: 4}", "{time: 20}", "4: study.budget.time: ", ("20m",)),
     "constraint on accuracy": ("{params: {max", "{accuracy: {max", "6: study.constraints.accuracy: ", ("dense_macs",)),
     "constraint without max": ("{max: 9_000}", "9_000", "6: study.constraints.params: ", ("params: {max:",)),

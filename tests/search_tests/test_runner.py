@@ -9,6 +9,7 @@ import pytest
 from untrained import header_for, trained
 
 from reports.ledger import read_study, sqlite_url
+from reports.record import EpochRecord
 from search import study
 from search.job import outline
 from search.runner import FAILURES, OVERTIME, Budget, Driver
@@ -37,8 +38,8 @@ def opened(smoke, tmp_path):
     return study.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
 
 
-def driver_of(opened, clock, *, trials=None, seconds=None, finished=()):
-    return Driver(opened, Budget(trials, seconds), finished, lambda progress, record: None, clock)
+def driver_of(opened, clock, *, trials=None, seconds=None, macs=None, finished=()):
+    return Driver(opened, Budget(trials, seconds, macs), finished, lambda progress, record: None, clock)
 
 
 def run_one(driver, clock, seconds=10.0):
@@ -72,6 +73,38 @@ def test_no_trial_is_started_of_which_half_would_not_fit(opened, clock):
     while run_one(driver, clock):
         pass
     assert (driver.progress.trained, clock.now) == (3, 30.0)  # a fourth would have had 4 s of its 10
+
+
+def epoch(number, macs):
+    return EpochRecord(
+        epoch=number, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, val_accuracy=0.1, learning_rate=0.1, wall_s=1.0,
+        images=10, macs=macs,
+    )  # fmt: skip
+
+
+def test_no_trial_is_started_of_which_half_would_be_beyond_the_operations(opened, clock):
+    driver = driver_of(opened, clock, macs=34.0)
+    while (job := driver.next()) is not None:
+        driver.epoch(job.number, epoch(1, 10.0))
+        driver.finished(trained(job).model_copy(update={"history": (epoch(1, 10.0),)}))
+    assert (driver.progress.trained, driver.progress.training_macs) == (3, 30.0)
+    assert not driver.stopping()
+
+
+def test_trials_beyond_the_operations_are_left_to_resume(opened, clock):
+    driver = driver_of(opened, clock, macs=25.0)
+    number = driver.next().number
+    for at, stops in ((1, False), (2, False), (2, False), (3, True)):  # the second comes twice: a worker was replaced
+        driver.epoch(number, epoch(at, 10.0))
+        assert driver.stopping() == stops
+    assert driver.next() is None
+
+
+def test_operations_of_earlier_runs_count(opened, clock):
+    first = driver_of(opened, clock, macs=1e9)
+    job = first.next()
+    first.finished(trained(job).model_copy(update={"history": (epoch(1, 20.0),)}))
+    assert driver_of(opened, clock, macs=20.0, finished=first.progress.finished).stopping()
 
 
 def test_trials_over_time_are_left_to_resume(opened, clock):

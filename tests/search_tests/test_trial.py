@@ -116,6 +116,16 @@ def test_trial_that_was_finished_is_not_trained_again(tmp_path, monkeypatch):
     assert record_of(job) == record
 
 
+def test_what_training_took_is_in_the_record(tmp_path):
+    job = job_for(tmp_path)
+    record = record_of(job)
+    assert [epoch.images for epoch in record.history] == [480, 480]  # a fifth of 600 is for validation
+    once, *rest = job.candidate.plan().convs  # the stem's current is the same at every step
+    timesteps = job.candidate.encoding.timesteps
+    an_image = 3 * (once.dense_macs + timesteps * sum(conv.dense_macs for conv in rest))
+    assert record.training_macs == an_image * record.training_images
+
+
 def with_rung(folder) -> Job:
     """A job of three epochs, measured after the first."""
     job = job_for(folder, **{"train.epochs": 3})
@@ -172,8 +182,8 @@ def test_loss_that_is_no_number_stops_the_trial_with_the_reason(tmp_path):
 
 
 def test_loss_that_is_no_number_is_left_out_of_the_history(tmp_path, monkeypatch):
-    good = Epoch(1, 1.0, 0.5, 1.0, 0.5, 0.1, 1.0)
-    bad = Epoch(2, 1.0, 0.5, float("nan"), 0.1, 0.1, 1.0)
+    good = Epoch(1, 1.0, 0.5, 1.0, 0.5, 0.1, 64, 1.0)
+    bad = Epoch(2, 1.0, 0.5, float("nan"), 0.1, 0.1, 64, 1.0)
 
     def stopped(*_, **__):
         raise TrainingStopped("validation loss is nan after epoch 2", (good, bad))
