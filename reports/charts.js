@@ -41,7 +41,7 @@ function drawHypervolume() {
   const host = byId("hypervolume");
   const steps = study.hypervolume;
   if (!steps) return host.remove();
-  const { place, unit, title } = measures(steps)[state.against];
+  const { place, unit, title } = progressAxes(steps)[state.against];
   const width = Math.max(260, host.clientWidth - 18);
   const { node, sx, sy, plot } = lineChart([{ kind: "", points: steps.map((s) => [place(s), s.value]) }], {
     width, height: 230, step: true, label: `hypervolume, ${ratio(steps.at(-1).value)} at the end`,
@@ -67,7 +67,7 @@ function drawHypervolume() {
 }
 
 // What the hypervolume is drawn against, by the name of the choice.
-function measures(steps) {
+function progressAxes(steps) {
   const last = steps.at(-1);
   const [seconds, time] = last.training_s > 7200 ? [3600, " h"] : last.training_s > 180 ? [60, " min"] : [1, " s"];
   const scale = 1000 ** Math.max(0, Math.floor(Math.log10(last.training_macs || 1) / 3));

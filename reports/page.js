@@ -41,7 +41,7 @@ function drawControls() {
       onchange: (event) => { state.frontOnly = event.target.checked; drawTable(); },
     }), "front only"), el("span", { class: "note", id: "shown" }));
   byId("progress-controls").replaceChildren(...(study.hypervolume ? [choice("against", "against", 
-    ["trials", "time", "macs"].filter((name) => name !== "macs" || study.hypervolume.at(-1).training_macs).map((name) => [name, measures(study.hypervolume)[name].title]),
+    ["trials", "time", "macs"].filter((name) => name !== "macs" || study.hypervolume.at(-1).training_macs).map((name) => [name, progressAxes(study.hypervolume)[name].title]),
     state.against, (value) => { state.against = value; drawHypervolume(); })] : []));
 }
 

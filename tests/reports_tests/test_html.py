@@ -1,12 +1,15 @@
 import base64
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from html_page import Page
 
-from reports.html import page
+import reports.html
+from reports.html import SCRIPTS, page
 from reports.record import ObjectiveRecord, ReferencePoint, StudyRecord
 
 Build = Callable[..., StudyRecord]
@@ -120,3 +123,11 @@ def test_the_page_can_be_used_without_a_mouse_and_in_the_dark(make_study: Build)
     assert "prefers-color-scheme: dark" in text
     assert ":focus-visible" in text
     assert all(node.get("aria-label") for tag, node in parsed.elements if node.get("tabindex") == "0" and tag != "pre")
+
+
+def test_no_name_is_declared_twice_in_the_page_s_scripts() -> None:
+    """They share one scope: a second function of a name takes the place of the first without a word."""
+    scripts = "".join((Path(reports.html.__file__).parent / name).read_text() for name in SCRIPTS)
+    names = Counter(re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", scripts, re.MULTILINE))
+    assert len(names) > 20
+    assert [name for name, count in names.items() if count > 1] == []
