@@ -1,14 +1,18 @@
 """One candidate to train, complete enough to be sent to another process or machine, and what comes back of it."""
 
+import logging
+import time
 from pathlib import Path
 
 from reports.record import Leaf, ModuleState, Status, TrialRecord
-from reports.results import RESULT
+from reports.results import RESULT, write_result
 from search.candidate import Candidate
 from snnkit.values import Value
 
 CHECKPOINT = "checkpoint.pt"  # of a trial that trains
 STARTS = "starts.json"  # how often a trial was started, beside its result
+
+logger = logging.getLogger(__name__)
 
 
 class Job(Value):
@@ -42,6 +46,22 @@ def outline(
         number=job.number, status=status, name=job.name, params=job.params, modules=job.modules, static=job.static,
         seed=job.seed, reason=reason, traceback=traceback, duplicate_of=duplicate_of,
     )  # fmt: skip
+
+
+def keep(folder: Path, record: TrialRecord) -> None:
+    """Leave the record of a trial that is over, where the disk takes it; its driver has it in any case."""
+    try:
+        write_result(folder, record)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        log(folder, f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
+    except OSError as error:
+        logger.warning("result or its log line not written folder=%s error=%s", folder, error)
+
+
+def log(folder: Path, line: str) -> None:
+    """A line in the trial's ``log.txt``. Raises OSError."""
+    with open(folder / "log.txt", "a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
 
 
 def forget(folder: Path) -> None:

@@ -165,15 +165,17 @@ class Driver:
         if self._budget.trials is not None and taken >= self._budget.trials:
             return False
         if self._budget.macs is not None:
-            costs = [record.training_macs for record in self.progress.finished if record.status == "complete"]
-            expected = statistics.median(costs) if costs else 0.0
+            expected = self._usual(lambda record: record.training_macs)
             if self.progress.training_macs + expected / 2 > self._budget.macs:
                 return False
         if self._deadline is None:
             return True
-        lengths = [record.wall_s for record in self.progress.finished if record.status == "complete"]
-        expected = statistics.median(lengths) if lengths else 0.0
-        return self._clock() + expected / 2 < self._deadline
+        return self._clock() + self._usual(lambda record: record.wall_s) / 2 < self._deadline
+
+    def _usual(self, cost: Callable[[TrialRecord], float]) -> float:
+        """The median of the trials trained to the end; 0 before the first."""
+        costs = [cost(record) for record in self.progress.finished if record.status == "complete"]
+        return statistics.median(costs) if costs else 0.0
 
     @contextmanager
     def _stop_on_storage_error(self) -> Iterator[None]:

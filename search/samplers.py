@@ -46,21 +46,23 @@ SAMPLERS: Mapping[str, MakeSampler] = {"tpe": tpe, "gp": gp, "nsga2": nsga2, "ra
 
 
 def choose(name: str, dials: int, *, stopping: bool = False) -> Callable[[int], MakeSampler]:
-    """The sampler of each trial number: always ``name``; for ``auto``, ``gp`` while it is affordable, then ``tpe``.
-
-    A GP does not learn from trials that were stopped early and proposes them again: with ``stopping`` it is not taken.
-    """
+    """The sampler of each trial number: always ``name``; for ``auto``, ``gp`` while it is affordable, then ``tpe``."""
     if name != "auto":
         return lambda number: SAMPLERS[name]
-    affordable = dials <= GP_DIALS and not stopping
-    return lambda number: SAMPLERS["gp" if affordable and number < GP_TRIALS else "tpe"]
+    begins_with_gp = _begins_with_gp(dials, stopping=stopping)
+    return lambda number: SAMPLERS["gp" if begins_with_gp and number < GP_TRIALS else "tpe"]
 
 
 def describe(name: str, dials: int, *, stopping: bool = False) -> str:
     """What a report calls the sampler: ``auto`` is spelled out."""
     if name != "auto":
         return name
-    return f"auto (gp to trial {GP_TRIALS}, then tpe)" if dials <= GP_DIALS and not stopping else "auto (tpe)"
+    return f"auto (gp to trial {GP_TRIALS}, then tpe)" if _begins_with_gp(dials, stopping=stopping) else "auto (tpe)"
+
+
+def _begins_with_gp(dials: int, *, stopping: bool) -> bool:
+    """A GP does not learn from trials that were stopped early, and proposes them again."""
+    return dials <= GP_DIALS and not stopping
 
 
 class StatelessSampler(BaseSampler):

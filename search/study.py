@@ -8,7 +8,6 @@ then an untried neighbour of it. Optuna sees: complete -> COMPLETE; stopped, ref
 failed, duplicate -> FAIL (no sampler counts it).
 """
 
-import logging
 import random
 import time
 import warnings
@@ -21,10 +20,10 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from reports.record import EpochRecord, Leaf, ModuleState, StudyHeader, TrialRecord
-from reports.results import read_result, write_result
+from reports.record import EpochRecord, Leaf, Measured, ModuleState, StudyHeader, TrialRecord
+from reports.results import read_result
 from search.errors import InputError
-from search.job import CHECKPOINT, Job, outline
+from search.job import Job, keep, outline
 from search.objectives import OBJECTIVES
 from search.samplers import StatelessSampler, choose
 from search.space import Space
@@ -42,8 +41,6 @@ STATES: Mapping[str, TrialState] = {
 GIVEN_UP = 2  # failed trials of one candidate after which it is not tried again
 RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
 UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
-
-logger = logging.getLogger(__name__)
 
 
 class Study:
@@ -129,10 +126,7 @@ class Study:
         """Store ``record`` and tell Optuna; the objectives' values are derived here, in one place."""
         trial = self._live[record.number]
         if record.status == "complete" and record.metrics is not None:
-            values = {
-                o.name: OBJECTIVES[o.name].value(record.metrics, self.header.price) for o in self.header.objectives
-            }
-            record = record.model_copy(update={"values": values})
+            record = record.model_copy(update={"values": self._values(record.metrics)})
         told = list(record.values.values()) if record.status == "complete" else None
         with storage_errors(f"the record of trial {record.number}"):
             trial.set_user_attr("record", record.model_dump(mode="json"))
@@ -150,7 +144,7 @@ class Study:
         self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, though a retry brings it again
         if self._rungs is None or epoch.measured is None:
             return None
-        values = [OBJECTIVES[o.name].value(epoch.measured, self.header.price) for o in self.header.objectives]
+        values = list(self._values(epoch.measured).values())
         trial = self._live[number]
         with storage_errors(f"a rung of trial {number}"):
             trial.set_user_attr(f"{RUNG}{epoch.epoch}", values)
@@ -160,6 +154,10 @@ class Study:
             return None
         return self.finish(self._stopped(number, reason))
 
+    def _values(self, measured: Measured) -> dict[str, float]:
+        """Of each objective, in the study's order."""
+        return {o.name: OBJECTIVES[o.name].value(measured, self.header.price) for o in self.header.objectives}
+
     def _stopped(self, number: int, reason: str) -> TrialRecord:
         """The record of a trial that ends at a rung, also in its folder, as its worker would have left it."""
         job = self._job(self._live[number], self._live[number].params)
@@ -168,11 +166,7 @@ class Study:
         record = outline(job, status="stopped", reason=reason).model_copy(
             update={"history": history, "wall_s": spent, "finished_at": time.time(), "started_at": time.time() - spent}
         )
-        try:
-            write_result(job.folder, record)
-            (job.folder / CHECKPOINT).unlink(missing_ok=True)
-        except OSError as error:  # the database has it in any case
-            logger.warning("stopped trial's result not written folder=%s error=%s", job.folder, error)
+        keep(job.folder, record)
         return record
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:

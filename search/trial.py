@@ -6,7 +6,6 @@ so that a driver that dies loses nothing.
 """
 
 import json
-import logging
 import math
 import time
 import traceback
@@ -20,8 +19,8 @@ from pydantic import ValidationError
 
 from reports.files import replace_text
 from reports.record import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
-from reports.results import read_result, write_result
-from search.job import CHECKPOINT, STARTS, Job, Placement, outline
+from reports.results import read_result
+from search.job import CHECKPOINT, STARTS, Job, Placement, keep, log, outline
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -38,7 +37,6 @@ WEIGHTS = "weights.pt"
 RUNG = "rung-{}.json"  # of an epoch
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
 
-logger = logging.getLogger(__name__)
 Events = Generator[EpochRecord, None, TrialRecord]
 Prices = dict[str, Energy]  # by price name: horowitz45/exact ...
 
@@ -55,7 +53,7 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
         record = record.model_copy(update={"restarts": _count_start(job.folder)})
         params = json.dumps(job.params)
         place = f"device={record.device!r} threads={placement.threads} kernel={prepare(placement.device)}"
-        _log(job.folder, f"event=start restarts={record.restarts} {place} params={params}")
+        log(job.folder, f"event=start restarts={record.restarts} {place} params={params}")
         record = yield from _train(job, placement, record)
     except TrainingStopped as stop:
         record = record.model_copy(
@@ -65,7 +63,9 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
         # without the folder, so that one cause reads the same in every trial: a driver stops after equal ones in a row
         reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
         record = record.model_copy(update={"status": "failed", "reason": reason, "traceback": traceback.format_exc()})
-    yield _kept(job.folder, record.model_copy(update={"finished_at": time.time(), "wall_s": _spent(record)}))
+    record = record.model_copy(update={"finished_at": time.time(), "wall_s": _spent(record)})
+    keep(job.folder, record)
+    yield record
 
 
 def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
@@ -82,7 +82,7 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
         if epoch.epoch in candidate.train.rungs:
             measured = _at_rung(job, epoch, lambda: measure(network, batches(parts.validation, parts, device)))
         history.append(EpochRecord(**asdict(epoch), macs=epoch.images * macs, measured=measured))
-        _log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
+        log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
     activity = measure(network, batches(parts.validation, parts, device))
     test = evaluate(network, parts.test, parts, device=device)
@@ -204,7 +204,7 @@ def _from_checkpoint(begin: Callable[[], Iterator[Epoch]], checkpoint: Path) -> 
     try:
         yield from begin()
     except CheckpointError as error:
-        _log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+        log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
         _forget_rungs(checkpoint.parent)
         yield from begin()
 
@@ -231,19 +231,3 @@ def _spent(record: TrialRecord) -> float:
     """Seconds of work: all epochs, and in a trial that was never interrupted what came around them too."""
     epochs = sum(epoch.wall_s for epoch in record.history)
     return epochs if record.restarts or record.started_at is None else max(epochs, time.time() - record.started_at)
-
-
-def _kept(folder: Path, record: TrialRecord) -> TrialRecord:
-    """The record, on disk where the disk takes it; the driver gets it in any case."""
-    try:
-        write_result(folder, record)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        _log(folder, f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
-    except OSError as error:
-        logger.warning("result or its log line not written folder=%s error=%s", folder, error)
-    return record
-
-
-def _log(folder: Path, line: str) -> None:
-    with open(folder / "log.txt", "a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")

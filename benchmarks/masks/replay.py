@@ -14,6 +14,7 @@ import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import optuna
@@ -35,11 +36,12 @@ class Table:
 
     trainings: Mapping[str, Sequence[Row]]
 
-    @property
+    @cached_property
     def cost(self) -> float:
         """Of training all masks to the end."""
         return sum(cost(row) for rows in self.trainings.values() for row in rows)
 
+    @cached_property
     def losses(self) -> dict[str, Point]:
         """Every mask's final objectives, 0 at the table's best and 1 at its worst."""
         scaled = {}
@@ -154,7 +156,7 @@ def replay(table: Table, search: Search, rule: Stopping | None) -> Iterator[tupl
 
 def found(table: Table, finished: Sequence[tuple[float, str]]) -> list[float]:
     """The share of the table's hypervolume at each of ``SHARES`` of its cost."""
-    losses, whole, box = table.losses(), table.cost, (1.0, 1.0, 1.0)
+    losses, whole, box = table.losses, table.cost, (1.0, 1.0, 1.0)
     best = hypervolume(list(losses.values()), box)
     return [
         hypervolume([losses[mask] for spent, mask in finished if spent <= share * whole], box) / best
@@ -183,7 +185,7 @@ def main() -> None:
     parser.add_argument("--searches", nargs="*", default=["random", "tpe", "nsga2"], choices=list(SEARCHES))
     options = parser.parse_args()
     table = table_of(read(options.table))
-    finals = table.losses()
+    finals = table.losses
     print(f"{len(table.trainings)} of 256 masks, {len(front(list(finals.values())))} of them on the front\n")
     print("| search | early stopping | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |")
     print("|---" * (2 + len(SHARES)) + "|")

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from snnkit.activity import measure
-from snnkit.data import DataChoice, load, splits
+from snnkit.data import DataChoice, Splits, load, splits
 from snnkit.energy import all_prices
 from snnkit.evaluation import batches
 from snnkit.families import FAMILIES
@@ -66,9 +66,8 @@ def masks() -> list[str]:
     return random.Random(0).sample([f"{number:08b}" for number in range(256)], 256)
 
 
-def trained(mask: str, seed: int) -> Iterator[Row]:
+def trained(parts: Splits, mask: str, seed: int) -> Iterator[Row]:
     """Rows of one training, an epoch each. Energy is measured after every epoch, as a scheduler would see it."""
-    parts = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
     network = Network(plan(mask), NEURON, ENCODING, seed=seed)
     for epoch in train(network, parts, RECIPE, seed=seed, device="cpu"):
         counted = itertools.islice(batches(parts.validation, parts, "cpu", batch=50), COUNTED // 50)
@@ -114,12 +113,13 @@ def main() -> None:
     torch.set_num_threads(1)
     index, parts = map(int, options.part.split("/"))
     wanted = [(mask, seed) for seed in range(options.seeds) for mask in options.masks or masks()]
+    images = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
     there = {(row.mask, row.seed) for row in read(options.out) if row.epoch == RECIPE.epochs}
     for mask, seed in wanted[index::parts]:
         if (mask, seed) in there:
             continue
         began = time.monotonic()
-        append(options.out, list(trained(mask, seed)))
+        append(options.out, list(trained(images, mask, seed)))
         print(f"mask={mask} seed={seed} wall_s={time.monotonic() - began:.1f}", flush=True)
 
 
