@@ -52,11 +52,13 @@ class Candidate(Value):
 
     @cached_property
     def key(self) -> str:
-        """Equal for candidates that train the same thing, which have the same operations: what a removed module would
-        have had does not count, nor a choice that nothing in the network follows, nor the energy's price."""
-        trained = self.model_dump(mode="json", exclude={"energy", "network"})
+        """Equal for candidates that train the same thing up to the draw of their first weights: those with the same
+        operations. What a removed module would have had does not count, nor which of two modules that are alike is
+        kept, nor a choice that nothing follows, nor the energy's price."""
+        trained = self.model_dump(mode="json", exclude={"energy", "network", "neuron"})
+        trained["neuron"] = self.neuron.effective(self.encoding.timesteps)
         try:
-            trained["network"] = repr(self.plan())
+            trained["network"] = repr(self.plan().unnamed)
         except PlanError:  # no operations to know it by
             trained["network"] = self.network.model_dump(mode="json")
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]

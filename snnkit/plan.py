@@ -5,9 +5,9 @@ A family turns its design (a frozen value) into a Plan without torch, by means o
 microseconds. So a module that is removed is in no plan: it has no parameters, no operations and no shape.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 Shape = tuple[int, int, int]  # (C, H, W)
 Activation = Literal["relu", "relu6", "silu", "sigmoid", "identity"]  # the twin's; LIF in the SNN
@@ -178,6 +178,18 @@ def sources(op: Op) -> tuple[str, ...]:
             return (op.source,)
 
 
+def _renamed(op: Op, names: dict[str, str]) -> Op:
+    fields: dict[str, Any] = {"name": names[op.name]}
+    match op:
+        case Concat() | Sum():
+            fields["sources"] = tuple(names[source] for source in op.sources)
+        case Gate():
+            fields |= {"source": names[op.source], "gate": names[op.gate]}
+        case _:
+            fields["source"] = names[op.source]
+    return replace(op, **fields)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Operations in order of execution; each reads earlier ones by name."""
@@ -189,6 +201,13 @@ class Plan:
     @property
     def convs(self) -> tuple[Conv, ...]:
         return tuple(op for op in self.ops if isinstance(op, Conv))
+
+    @property
+    def unnamed(self) -> "Plan":
+        """The same operations called by their place: equal where two networks differ in the names of modules alone, as
+        those that keep one or the other of two modules that are alike and stand side by side."""
+        names = {"input": "input"} | {op.name: str(place) for place, op in enumerate(self.ops)}
+        return replace(self, ops=tuple(_renamed(op, names) for op in self.ops))
 
     @property
     def params(self) -> int:

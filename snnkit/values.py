@@ -1,6 +1,6 @@
 """The frozen values a network, its neurons and its input are described by. No torch: a space loads without it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -30,6 +30,12 @@ class Neuron(Value):
     surrogate: Literal["atan", "fast_sigmoid", "sigmoid", "triangular", "straight_through"] = "atan"
     slope: float = Field(2.0, gt=0)
     initial_rate: float = Field(0.16, gt=0, lt=1)
+
+    def effective(self, timesteps: int) -> dict[str, Any]:
+        """The fields that make a difference in so many steps: in a single one nothing leaks or is reset."""
+        ignored = {"leak", "reset", "reset_delay"} if timesteps == 1 else set()
+        ignored |= {"slope"} if self.surrogate in ("triangular", "straight_through") else set()
+        return self.model_dump(mode="json", exclude=ignored)
 
 
 class Encoding(Value):

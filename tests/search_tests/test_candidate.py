@@ -1,5 +1,7 @@
 """A candidate's static figures and the key that says whether two candidates train the same thing."""
 
+import itertools
+
 import pytest
 
 from search.candidate import Candidate
@@ -76,6 +78,36 @@ def test_key_depends_on_every_dial(space: Space) -> None:
         space.candidate({keep: True, squeeze: width, leak: 0.5 + n / 10}).key for width in (16, 32) for n in range(6)
     }
     assert len(keys) == 12
+
+
+def test_modules_that_are_alike_and_side_by_side_stand_for_each_other() -> None:
+    """Fires 2 and 3 are of one size, as 6 and 7 are; behind Fires 4 and 8 there is a pooling, so which one stays matters."""
+    fires = range(2, 10)
+    masks = "".join(f"  fire{n}: {{keep: {{choices: [true, false]}}}}\n" for n in fires)
+    space = load_space(TEXT.split("  fire5")[0] + masks + "data: {name: cifar10}")
+    keys = {}
+    for kept in itertools.product([True, False], repeat=8):
+        candidate = space.candidate({f"network.fire{n}.keep": keep for n, keep in zip(fires, kept, strict=True)})
+        keys[kept] = candidate.key
+    assert len(set(keys.values())) == 3 * 4 * 3 * 4
+    for kept, key in keys.items():
+        pairs = ((kept[0] + kept[1], kept[4] + kept[5]), kept[2:4], kept[6:])
+        others = [other for other, same in keys.items() if same == key]
+        assert {((o[0] + o[1], o[4] + o[5]), o[2:4], o[6:]) for o in others} == {pairs}
+
+
+def test_neurons_that_see_one_step_do_not_leak() -> None:
+    once = {"encoding__timesteps": "1"}
+    assert candidate(**once, neuron__leak="0.5").key == candidate(**once, neuron__leak="0.9").key
+    assert candidate(neuron__leak="0.5").key != candidate(neuron__leak="0.9").key
+    assert candidate(**once, neuron__threshold="0.5").key != candidate(**once).key
+
+
+def test_a_slope_counts_where_the_surrogate_has_one() -> None:
+    one, other = ({"neuron__slope": slope} for slope in ("1", "2"))
+    assert candidate(**one).key != candidate(**other).key
+    flat = {"neuron__surrogate": "triangular"}
+    assert candidate(**one, **flat).key == candidate(**other, **flat).key
 
 
 def test_key_depends_on_how_it_is_trained_and_not_on_the_price() -> None:
