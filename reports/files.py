@@ -1,4 +1,4 @@
-"""Text files that are replaced as a whole: a reader never sees half of one."""
+"""Text files that are replaced as a whole, so that a reader never sees half of one, or grow by whole lines."""
 
 import os
 from pathlib import Path
@@ -20,3 +20,17 @@ def replace_text(path: Path, text: str) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add ``line`` to ``path``, on disk when this returns. What a kill has left of an earlier line stands by itself.
+
+    Raises:
+        OSError: the disk is full or not writable.
+    """
+    with open(path, "a+b") as file:
+        if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+            file.write(b"\n")
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

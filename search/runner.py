@@ -57,6 +57,14 @@ class Budget:
     seconds: float | None
     macs: float | None = None
 
+    def less(self, seconds: float, macs: float) -> "Budget":
+        """What is left after so much of it was used for something else than trials."""
+        return replace(
+            self,
+            seconds=None if self.seconds is None else self.seconds - seconds,
+            macs=None if self.macs is None else self.macs - macs,
+        )
+
 
 class Driver:
     """The Source that executors draw from: some Work within a Budget. One thread calls it."""

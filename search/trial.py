@@ -29,7 +29,6 @@ from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.evaluation import batches, evaluate
 from snnkit.kernels import prepare
 from snnkit.network import Network
-from snnkit.plan import training_macs
 from snnkit.training import Epoch, TrainingStopped, train
 from snnkit.values import Value
 
@@ -76,12 +75,11 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     checkpoint = job.folder / CHECKPOINT
     begin = partial(train, network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint)
     history: list[EpochRecord] = []
-    macs = _macs_an_image(network)
     for epoch in _from_checkpoint(begin, checkpoint):
         measured = None
         if epoch.epoch in candidate.train.rungs:
             measured = _at_rung(job, epoch, lambda: measure(network, batches(parts.validation, parts, device)))
-        history.append(EpochRecord(**asdict(epoch), macs=epoch.images * macs, measured=measured))
+        history.append(EpochRecord(**asdict(epoch), measured=measured))
         log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
     activity = measure(network, batches(parts.validation, parts, device))
@@ -95,11 +93,6 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
         "metrics": Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1),
         "layers": _layers(activity, prices),
     })  # fmt: skip
-
-
-def _macs_an_image(network: Network) -> int:
-    frames = network.timesteps if network.encoding.kind == "frames" else 1
-    return training_macs(network.plan, timesteps=network.timesteps, input_steps=frames)
 
 
 def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measured:

@@ -29,6 +29,7 @@ from snnkit.plan import (
     Shuffle,
     Slice,
     Sum,
+    training_macs,
 )
 from snnkit.schedule import Firing, Split, last_readers, reads, schedule
 from snnkit.values import Encoding, Neuron
@@ -159,6 +160,12 @@ class Network(nn.Module):
                 self.neuron,
                 torch.Generator().manual_seed(crc32(f"{seed}/{conv.name}".encode())),
             )
+
+    @property
+    def training_macs(self) -> int:
+        """Dense multiply-accumulates of training on one image, forward and backward."""
+        frames = self.timesteps if self.encoding.kind == "frames" else 1
+        return training_macs(self.plan, timesteps=self.timesteps, input_steps=frames)
 
     def layer(self, conv: Conv) -> ConvLayer:
         """The layer that runs ``conv``."""

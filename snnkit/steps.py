@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from snnkit.augment import flip_crop, normalise
 from snnkit.data import Images, Splits
+from snnkit.network import Network
 from snnkit.recipe import Recipe
 from snnkit.seeds import derived_seed
 
@@ -38,14 +39,21 @@ class Stepper:
 
         Where the loss is not finite, the weights are left as they were.
         """
-        images, labels = self._batch(epoch, step)
+        self.optimizer.zero_grad(set_to_none=True)
         torch.manual_seed(derived_seed(self.seed, "network", epoch, step))  # for dropout
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            logits = self.network(images)
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
-        if math.isfinite(loss.item()):
-            self._descend(loss, self.learning_rate(epoch, step))
-        return loss.item(), int((logits.argmax(dim=1) == labels).sum())
+        loss, correct = self._gradients(*self._batch(epoch, step), epoch, step)
+        if math.isfinite(loss):
+            self._descend(self.learning_rate(epoch, step))
+        return loss, correct
+
+    @property
+    def images(self) -> int:
+        """That networks are trained on in an epoch."""
+        return self.steps * self.batch
+
+    def macs(self, epoch: int) -> float:
+        """Dense multiply-accumulates of an epoch, forward and backward."""
+        return float(self.network.training_macs) * self.images if isinstance(self.network, Network) else 0.0
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Of the step's middle, so that neither the first step nor the last has none."""
@@ -67,9 +75,18 @@ class Stepper:
             return torch.from_numpy(self.splits.train.rows(picked.numpy()))
         return self.resident[picked.to(self.device)]
 
-    def _descend(self, loss: Tensor, rate: float) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
+    def _gradients(self, images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[float, int]:
+        """Leaves gradients at the weights; the loss and how many were right."""
+        return self._backward(self.network, images, labels)
+
+    def _backward(self, network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, int]:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            logits = network(images)
+        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return loss.item(), int((logits.argmax(dim=1) == labels).sum())
+
+    def _descend(self, rate: float) -> None:
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         for group in self.optimizer.param_groups:
