@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import correlation
 
 from .front import dominators, finished, front_trials
 from .pareto import Point, dominates
@@ -26,6 +27,30 @@ class Flip:
     pairs: int
     flipped: int
     example: tuple[TrialRecord, TrialRecord] | None  # less energy first by the study's price, more by the other
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Spearman's rank correlation of each objective by shared weights with that of the finished candidates."""
+
+    trials: int
+    correlations: dict[str, float]
+
+
+def shared_ranks(study: StudyRecord) -> Agreement | None:
+    """How far shared weights ranked as training did; None where fewer than three trained candidates tell."""
+    pairs = [(t.shared.values, t.values) for t in finished(study) if t.shared is not None]
+    found = {}
+    for objective in study.header.objectives if len(pairs) > 2 else ():
+        before, after = (_places([values[objective.name] for values in column]) for column in zip(*pairs, strict=True))
+        if len(set(before)) > 1 and len(set(after)) > 1:
+            found[objective.name] = correlation(before, after)
+    return Agreement(len(pairs), found) if found else None
+
+
+def _places(values: list[float]) -> list[float]:
+    """Of each value its rank; equal ones share the mean of theirs."""
+    return [sum(other < value for other in values) + values.count(value) / 2 for value in values]
 
 
 def compare_references(study: StudyRecord) -> tuple[Comparison, ...]:

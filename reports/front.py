@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from .pareto import Point, as_losses, dominates, ranks
-from .record import Status, StudyRecord, TrialRecord
+from .record import Status, StudyRecord, SupernetRecord, TrialRecord
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -62,7 +62,7 @@ class StatusSummary:
     front: tuple[int, ...]  # trial numbers, best in the first objective first
     best: tuple[Best, ...]  # one per objective; none before the first trial is complete
     price: str
-    training_s: float  # spent on all trials, as the two below
+    training_s: float  # spent on all trials and on ranking them by shared weights, as the two below
     training_images: int
     training_macs: float  # dense multiply-accumulates
     started_at: float | None  # UTC seconds
@@ -75,6 +75,7 @@ class StatusSummary:
 
 def status_summary(study: StudyRecord) -> StatusSummary:
     """Counts by status, front, best value of each objective, training time."""
+    spent = study.header.supernet or SupernetRecord(ranked=0)
     counts = {status: sum(t.status == status for t in study.trials) for status in STATUSES}
     return StatusSummary(
         study=study.header.name,
@@ -83,9 +84,9 @@ def status_summary(study: StudyRecord) -> StatusSummary:
         front=tuple(t.number for t in front_trials(study)),
         best=_best(study),
         price=study.header.price,
-        training_s=sum(t.wall_s for t in study.trials),
-        training_images=sum(t.training_images for t in study.trials),
-        training_macs=sum(t.training_macs for t in study.trials),
+        training_s=spent.wall_s + sum(t.wall_s for t in study.trials),
+        training_images=spent.images + sum(t.training_images for t in study.trials),
+        training_macs=spent.macs + sum(t.training_macs for t in study.trials),
         started_at=min((t.started_at for t in study.trials if t.started_at is not None), default=None),
         last_finished_at=max((t.finished_at for t in study.trials if t.finished_at is not None), default=None),
     )

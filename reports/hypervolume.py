@@ -84,7 +84,9 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
     worst: Point = (1.0,) * len(objectives)
     steps: list[Step] = []
     front: list[Point] = []
-    spent = macs = volume = 0.0
+    before = study.header.supernet
+    spent, macs = (before.wall_s, before.macs) if before else (0.0, 0.0)
+    volume = 0.0
     over = [t for t in study.trials if t.status not in ("running", "waiting")]
     for trial in sorted(over, key=lambda t: (t.finished_at if t.finished_at is not None else math.inf, t.number)):
         spent += trial.wall_s

@@ -89,6 +89,24 @@ class EpochRecord(Record):
     measured: Measured | None = None  # at rungs
 
 
+class SharedRecord(Record):
+    """What a supernet's weights say of a candidate, before any training of its own."""
+
+    place: int  # in the ranking, 1-based: by non-dominated rank, then by distance on the front
+    rank: int  # 0 on the front
+    values: dict[str, float]  # objective -> value
+
+
+class SupernetRecord(Record):
+    """What ranking by shared weights has cost, its networks and all that judged them."""
+
+    ranked: int  # candidates
+    epochs: int = 0
+    images: int = 0  # forward and backward; judging included, which is forward only
+    macs: float = 0.0  # dense multiply-accumulates of all that
+    wall_s: float = 0.0
+
+
 class TrialRecord(Record):
     version: int = RECORD_VERSION
     number: int
@@ -101,6 +119,7 @@ class TrialRecord(Record):
     values: dict[str, float] = Field(default_factory=dict)  # objective -> value; complete trials only
     layers: tuple[LayerRecord, ...] = ()
     history: tuple[EpochRecord, ...] = ()
+    shared: SharedRecord | None = None  # where the study ranked its candidates by shared weights
     reason: str | None = None  # why it is not complete, in one sentence
     traceback: str | None = None
     duplicate_of: int | None = None
@@ -155,6 +174,7 @@ class StudyHeader(Record):
     candidates: tuple[str, ...] = ()  # names of the named candidates
     references: tuple[ReferencePoint, ...] = ()
     data: str = ""  # "cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes"
+    supernet: SupernetRecord | None = None  # once its candidates are ranked by shared weights
     training: str = ""  # "3 epochs, batch 64, adamw, lr 0.002, T = 2"
     created_at: float
     commit: str | None = None  # of the checkout that snnsearch ran from, where there is one

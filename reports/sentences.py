@@ -1,6 +1,6 @@
 """A study and its findings in plain words: the same sentences in every form of the report."""
 
-from .findings import Comparison, Flip, compare_references, dominated_names, energy, energy_flips
+from .findings import Comparison, Flip, compare_references, dominated_names, energy, energy_flips, shared_ranks
 from .front import STATUSES, finished, front_trials, status_summary
 from .record import ObjectiveRecord, StudyHeader, StudyRecord
 from .wording import COUNTS, candidate, count, duration, label, listing, moment, number, ratio, subject
@@ -55,7 +55,25 @@ def findings(study: StudyRecord) -> tuple[str, ...]:
     """What the finished candidates show, one statement each; none where no trial is complete."""
     if not finished(study):
         return ()
-    return (*_references(study), *_names(study), _gap(study), *_flips(study))
+    return (*_references(study), *_names(study), *_shared(study), _gap(study), *_flips(study))
+
+
+def _shared(study: StudyRecord) -> list[str]:
+    """What shared weights said before, and how far trained candidates agree."""
+    cost, found = study.header.supernet, shared_ranks(study)
+    if cost is None:
+        return []
+    text = (
+        f"Before the first trial, {count(cost.ranked, 'candidate')} "
+        f"{'was' if cost.ranked == 1 else 'were'} ranked by the weights of one supernet, trained for "
+        f"{count(cost.epochs, 'epoch')}, in {duration(cost.wall_s)} ({cost.macs:.3g} dense multiply-accumulates)."
+    )
+    if named := [f"{t.name} at {t.shared.place:,}" for t in finished(study) if t.name and t.shared]:
+        text += f" Places of the named ones: {listing(named, 12)}."
+    if found:
+        agreed = listing([f"{value:+.2f} in {label(name)}" for name, value in found.correlations.items()])
+        text += f" Rank correlation with what the {found.trials} of them that were trained came to: {agreed}."
+    return [text]
 
 
 def _references(study: StudyRecord) -> list[str]:

@@ -47,6 +47,17 @@ def stopping_problems(study: StudySection, template: Template, document: Documen
         yield Problem(document.place(("study", "stopping")), "study.stopping", text)
 
 
+def supernet_problems(study: StudySection, template: Template, document: Document) -> Iterator[Problem]:
+    """Dials beside those of the network: what shares weights differs in modules and widths alone."""
+    for dial in template.dials if study.supernet is not None else ():
+        if dial.path == FAMILY or not dial.path.startswith("network."):
+            text = (
+                "cannot be a dial beside study.supernet, whose networks share weights and so all else; "
+                f"write {dial.path}: {shown(dial.anchor)}, or leave supernet out"
+            )
+            yield Problem(document.place(tuple(dial.path.split("."))), dial.path, text)
+
+
 def unfit(encoding: Encoding, data: DataChoice) -> str:
     """Why ``encoding`` is not for what the data set holds; nothing where it is."""
     holds, kind = ("recordings of events", "frames") if DATASETS[data.name].events else ("still images", "direct")

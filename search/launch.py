@@ -13,13 +13,13 @@ from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
 from reports.record import ObjectiveRecord, StudyHeader, StudyRecord, TrialRecord
 from reports.wording import duration
 from reports.write import write_report
-from search import executors, machine, samplers, study
+from search import executors, machine, samplers, shared, study
 from search.errors import InputError, SpaceError
 from search.executors import Crew
 from search.job import Placement
 from search.lease import Lease
 from search.progress import TRAINED
-from search.runner import Budget, Driver, Work
+from search.runner import Budget, Driver, RunError, Work
 from search.screen import Show, StudyShow, watching
 from search.space import Space, load_space
 from search.storage import checked
@@ -57,7 +57,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
         header = header_of(space, options)
         opened = study.create(header, space, folder, url)
         write_text(folder / SPACE, header.space_yaml)
-        return _drive(opened, options, _budget(space, options), (), console)
+        return _drive(opened, space, options, _budget(space, options), console)
 
 
 def resume(name: str, options: Options, console: Console) -> StudyRecord:
@@ -94,7 +94,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         if budget.macs is not None and spent >= budget.macs:
             console.print(f"all {budget.macs:.3g} MACs are spent; for more: snnsearch resume {name} --time 20m")
             return _reported(opened, options)
-        return _drive(opened, options, budget, over, console)
+        return _drive(opened, space, options, budget, console, over)
 
 
 def preview(space: Space, options: Options) -> str:
@@ -159,14 +159,40 @@ def crew_of(options: Options, folder: Path) -> Crew:
 
 
 def _drive(
-    opened: Study, options: Options, budget: Budget, over: tuple[TrialRecord, ...], console: Console
+    opened: Study, space: Space, options: Options, budget: Budget, console: Console, over: tuple[TrialRecord, ...] = ()
 ) -> StudyRecord:
     """Run the study within ``budget``; ``over`` are the trials that earlier runs have finished."""
     header = opened.header
     crew = crew_of(options, opened.folder)
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
+    budget = _ranked(opened, space, crew, budget, console)
     drive(opened, StudyShow(header), console, budget=budget, over=over, crew=crew, executor=options.executor)
     return _reported(opened, options)
+
+
+def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Console) -> Budget:
+    """Candidates are ranked by shared weights, where the space asks for it; what is then left of ``budget``."""
+    if space.study.supernet is None:
+        return budget
+    from snnkit.checkpoint import CheckpointError
+    from snnkit.training import TrainingStopped
+
+    began = time.monotonic()
+    placement = crew.placement.model_copy(update={"threads": crew.workers * crew.placement.threads})
+    name = opened.header.name
+    try:
+        ranking = shared.rank(
+            space,
+            opened.folder / "supernet",
+            placement,
+            lambda text: console.print(f"supernet  {text}", highlight=False, soft_wrap=True),
+        )
+    except KeyboardInterrupt:
+        raise RunError(f"stopped while candidates were ranked; go on with it: snnsearch resume {name}") from None
+    except (CheckpointError, TrainingStopped) as error:
+        raise RunError(f"the supernet: {error}") from error
+    opened.take_up(ranking)
+    return budget.less(time.monotonic() - began, ranking.cost.macs)
 
 
 def drive(

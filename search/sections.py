@@ -90,6 +90,15 @@ class Budget(Value):
         return None if self.time is None else durations.parse(self.time)
 
 
+class SharedWeights(Value):
+    """``study.supernet``: how long it is trained, and what of its ranking is trained for real."""
+
+    epochs: int = Field(20, ge=1)
+    paths: int = Field(3, ge=2, le=16)  # networks on each batch of images
+    candidates: int = Field(256, ge=2, le=4096)  # that are ranked, of a space that has more
+    finalists: int = Field(16, ge=1)  # that go on to real training before the sampler is asked
+
+
 class StudySection(Value):
     """Name, seed, sampler, budget, objectives with their directions, and hard constraints: {params: {max: 800_000}}."""
 
@@ -101,6 +110,7 @@ class StudySection(Value):
         min_length=1, examples=["{accuracy: maximize, params: minimize}"]
     )
     constraints: Annotated[dict[str, dict[str, int]], BeforeValidator(_constraints)] = Field(default_factory=dict)
+    supernet: SharedWeights | None = None  # ranks candidates by shared weights before the first trial
     stopping: Stopping | None = None  # early, at train.rungs; None: every trial is trained to its end
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from reports.record import Leaf, ReferencePoint
 from search import yaml_source
 from search.candidate import Candidate
-from search.checks import Named, built_problems, section_problems, stopping_problems, tree_models
+from search.checks import Named, built_problems, section_problems, stopping_problems, supernet_problems, tree_models
 from search.dials import Dial, Needs, Trial
 from search.errors import InputError, Problem, SpaceError, nearest
 from search.layers import placed, with_overrides, with_profile
@@ -194,7 +194,10 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
         template, leaf_problems = settled(template, laid)
         wrong += leaf_problems or built_problems(template, laid)
         if search is not None and not leaf_problems:
-            wrong += stopping_problems(search.study, template, laid)
+            wrong += [
+                *stopping_problems(search.study, template, laid),
+                *supernet_problems(search.study, template, laid),
+            ]
     found.extend(wrong)
     if wrong or search is None:
         return None

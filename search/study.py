@@ -20,14 +20,15 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from reports.record import EpochRecord, Leaf, Measured, ModuleState, StudyHeader, TrialRecord
+from reports.record import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
 from reports.results import read_result
 from search.errors import InputError
 from search.job import Job, keep, outline
 from search.objectives import OBJECTIVES
 from search.samplers import StatelessSampler, choose
+from search.shared import Ranking
 from search.space import Space
-from search.stopping import Rungs
+from search.stopping import RUNG, Rungs
 from search.storage import connect, storage_errors
 from snnkit.seeds import derived_seed
 
@@ -38,8 +39,8 @@ STATES: Mapping[str, TrialState] = {
     "failed": TrialState.FAIL,
     "duplicate": TrialState.FAIL,
 }
+FINALIST = "finalist"  # an attribute of those trials that the ranking by shared weights has asked for
 GIVEN_UP = 2  # failed trials of one candidate after which it is not tried again
-RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
 UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
 
 
@@ -53,6 +54,7 @@ class Study:
         self._interrupted: list[FrozenTrial] = []
         self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
         self._rungs = Rungs(space.study.stopping, space.study.objectives) if space.study.stopping else None
+        self._shared: Mapping[str, SharedRecord] = {}  # by candidate key
         self._seen: dict[str, int] = {}  # candidate key -> number of the first trial that had it
         self.header = header
         self.folder = folder
@@ -122,9 +124,23 @@ class Study:
                 told(self.finish(unfit))
         return None
 
+    def take_up(self, ranking: Ranking) -> None:
+        """What shared weights say of candidates goes into their records, and the first of them are next in the queue.
+        Safe to repeat after a crash half-way."""
+        self._shared = ranking.places
+        if self.header.supernet is not None:
+            return
+        with storage_errors("the ranking by shared weights"):
+            queued = sum(FINALIST in trial.user_attrs for trial in self._study.get_trials(deepcopy=False))
+            for params in ranking.first[queued:]:
+                self._study.enqueue_trial(dict(params), user_attrs={FINALIST: True})
+            self.header = self.header.model_copy(update={"supernet": ranking.cost})
+            self._study.set_user_attr("header", self.header.model_dump(mode="json"))
+
     def finish(self, record: TrialRecord) -> TrialRecord:
         """Store ``record`` and tell Optuna; the objectives' values are derived here, in one place."""
         trial = self._live[record.number]
+        record = record.model_copy(update={"shared": self._shared.get(trial.user_attrs.get("key", ""))})
         if record.status == "complete" and record.metrics is not None:
             record = record.model_copy(update={"values": self._values(record.metrics)})
         told = list(record.values.values()) if record.status == "complete" else None

@@ -1,0 +1,1 @@
+"""Searches side by side on real training, for the same time."""

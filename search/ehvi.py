@@ -1,0 +1,286 @@
+"""Expected hypervolume improvement per unit of compute, with what is known before training taken as known.
+
+Of three objectives a sampler like TPE learns three from trials. Here parameters and dense operations of a candidate are
+exact from the start, and so is the compute that its training takes; what is left to learn, accuracy and energy, are
+Gaussian processes over the dials and those figures. Of a pool of untried candidates, drawn at random and around the
+front, the one is proposed whose expected gain of hypervolume (Emmerich et al. 2006, doi 10.1109/TEVC.2005.859463)
+divided by its compute is largest (Snoek et al. 2012, arXiv:1206.2944). A trial that was stopped at a rung counts as
+what it would have come to, had it gained what others did from there on; one that still runs as what is expected of it.
+"""
+
+import math
+import random
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtr
+
+from reports.hypervolume import SCALES
+from reports.pareto import front
+from reports.record import Leaf
+from search.candidate import Candidate
+from search.dials import Choices, Dial, Range
+from search.space import Space
+from search.stopping import RUNG
+from snnkit.plan import Plan, training_macs
+
+STATIC = ("params", "dense_macs")  # objectives that are known before training
+FIRST = 6  # trained trials before the first model
+POOL = 400  # candidates that are compared: half of them anywhere, half one to three changes away from the front
+POINTS = 4096  # of the box of losses that the improvement is summed over
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A trial as the model sees it; ``losses`` are its objectives, or what they would have become."""
+
+    params: Mapping[str, Leaf]
+    key: str
+    losses: tuple[float, ...] | None  # None while it runs
+    complete: bool
+
+
+class ExpectedImprovement(BaseSampler):
+    """Proposes values of all dials that count at once."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self._space = space
+        self._seed = seed
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {dial.path: distribution(dial) for dial in self._space.dials}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return propose(self._space, past(self._space, study), random.Random(self._seed))
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Of dials that are not in a proposal: those of an interrupted trial of which some were asked before."""
+        return RandomSampler(self._seed).sample_independent(study, trial, param_name, param_distribution)
+
+
+def distribution(dial: Dial) -> BaseDistribution:
+    """What Optuna is asked for where a trial suggests the dial."""
+    match dial.values:
+        case Choices(values):
+            return CategoricalDistribution(values)
+        case Range(low, high, step, log) if dial.values.whole:
+            return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+        case Range(low, high, step, log):
+            return FloatDistribution(float(low), float(high), log=log, step=step)
+
+
+# -- what was tried -------------------------------------------------------------------------------------------------
+
+
+def past(space: Space, study: optuna.Study) -> list[Past]:
+    """All trials that have or had all of their dials, refused ones and such that failed among them without losses."""
+    trials = study._get_trials(deepcopy=False, use_cache=True)
+    gains = _gains(space, trials)
+    found = []
+    for trial in trials:
+        if "key" in trial.user_attrs:
+            losses, complete = _outcome(space, trial, gains)
+            found.append(Past(trial.params, trial.user_attrs["key"], losses, complete))
+    return found
+
+
+def _outcome(space: Space, trial: FrozenTrial, gains: Mapping[int, Array]) -> tuple[tuple[float, ...] | None, bool]:
+    if trial.state == TrialState.COMPLETE:
+        return _losses(space, trial.values), True
+    rungs = _rungs(space, trial)
+    if trial.state == TrialState.PRUNED and rungs:
+        last = max(rungs)
+        gain = gains.get(last)
+        return tuple(np.array(rungs[last]) + (0.0 if gain is None else gain)), False
+    return None, False
+
+
+def _rungs(space: Space, trial: FrozenTrial) -> dict[int, tuple[float, ...]]:
+    return {
+        int(name.removeprefix(RUNG)): _losses(space, values)
+        for name, values in trial.user_attrs.items()
+        if name.startswith(RUNG)
+    }
+
+
+def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
+    """What trials that went on from a rung had gained there in the end, on average."""
+    found: dict[int, list[Array]] = {}
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            final = np.array(_losses(space, trial.values))
+            for epoch, losses in _rungs(space, trial).items():
+                found.setdefault(epoch, []).append(final - np.array(losses))
+    return {epoch: np.mean(gains, axis=0) for epoch, gains in found.items()}
+
+
+def _losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
+    """To be minimised; logarithms where amounts differ by factors, as in the hypervolume of a report."""
+    return tuple(
+        (-value if direction == "maximize" else value)
+        if not SCALES[name].log
+        else math.log(max(value, SCALES[name].low)) * (-1 if direction == "maximize" else 1)
+        for (name, direction), value in zip(space.study.objectives.items(), values, strict=True)
+    )
+
+
+# -- what to try ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Option:
+    """A candidate of the pool."""
+
+    params: dict[str, Leaf]
+    candidate: Candidate
+    plan: Plan
+
+    @property
+    def compute(self) -> float:
+        """Dense multiply-accumulates of training on an image, times epochs."""
+        encoding = self.candidate.encoding
+        return self.candidate.train.epochs * training_macs(
+            self.plan, timesteps=encoding.timesteps, input_steps=encoding.frames or 1
+        )
+
+
+def propose(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
+    """The dials of the next candidate: at random until there is something to learn from."""
+    known = [trial for trial in tried if trial.losses is not None]
+    if sum(trial.complete for trial in known) < FIRST:
+        return space.sample(rng)
+    options = _pool(space, tried, rng)
+    if not options:
+        return space.sample(rng)
+    gain = _gain(space, tried, options, rng)
+    compute = np.array([option.compute for option in options])
+    return options[int(np.argmax(gain / compute))].params
+
+
+def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Option]:
+    """Untried candidates that meet the constraints."""
+    complete = [trial for trial in tried if trial.complete]
+    best = [complete[at].params for at in front([trial.losses for trial in complete if trial.losses is not None])]
+    seen = {trial.key for trial in tried}
+    options = []
+    for number in range(POOL):
+        params = space.sample(rng) if number % 2 else _near(space, rng.choice(best), rng)
+        candidate = space.candidate(params)
+        if candidate.key in seen or space.refusals(candidate):
+            continue
+        seen.add(candidate.key)
+        options.append(Option(params, candidate, candidate.plan()))
+    return options
+
+
+def _near(space: Space, params: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
+    found = dict(params)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        found = space.neighbour(found, rng)
+    return found
+
+
+def _gain(space: Space, tried: Sequence[Past], options: Sequence[Option], rng: random.Random) -> Array:
+    """Of each option the expected gain of hypervolume, as a share of the box."""
+    known = [trial for trial in tried if trial.losses is not None]
+    running = [trial for trial in tried if trial.losses is None]
+    there = [_option(space, trial.params) for trial in (*known, *running)]
+    x = np.array([_features(space, each) for each in (*there, *options)])
+    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
+    losses = np.array([trial.losses for trial in known])
+    means, deviations = [], []
+    for column, name in enumerate(space.study.objectives):
+        if name in STATIC:
+            exact = np.array([_losses_of(space, name, each) for each in (*there[len(known) :], *options)])
+            means.append(exact)
+            deviations.append(np.full(len(exact), 1e-9))
+        else:
+            mean, deviation = _predicted(x[: len(known)], losses[:, column], x[len(known) :], seed=rng.randrange(2**31))
+            means.append(mean)
+            deviations.append(deviation)
+    mean, deviation = np.stack(means, axis=1), np.stack(deviations, axis=1)  # (running and options, objectives)
+    complete = losses[[trial.complete for trial in known]]
+    above = np.concatenate([complete, mean[: len(running)]])
+    box = _undominated(above, np.concatenate([complete, mean]), np.random.default_rng(rng.randrange(2**31)))
+    return _improvement(mean[len(running) :], deviation[len(running) :], box)
+
+
+def _improvement(mean: Array, deviation: Array, box: Array) -> Array:
+    """Of each option the expected number of points of ``box`` that it dominates: objectives are independent."""
+    expected = np.ones((len(mean), len(box)))
+    for column in range(mean.shape[1]):
+        expected *= ndtr((box[None, :, column] - mean[:, None, column]) / deviation[:, None, column])
+    total: Array = expected.sum(axis=1)
+    return total
+
+
+def _undominated(above: Array, all_of: Array, rng: np.random.Generator) -> Array:
+    """Points drawn evenly between the best and the worst losses that nothing in ``above`` dominates."""
+    low, high = all_of.min(axis=0), all_of.max(axis=0)
+    points = low + (high - low) * rng.random((POINTS, above.shape[1]))
+    free: Array = points[~(above[None] <= points[:, None]).all(axis=2).any(axis=1)]
+    return free
+
+
+def _predicted(x: Array, y: Array, at: Array, *, seed: int) -> tuple[Array, Array]:
+    """Mean and deviation, noise left out, of a Gaussian process: a linear trend, and what is smooth around it."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
+
+    smooth = Matern(length_scale=math.sqrt(x.shape[1]), length_scale_bounds=(0.3, 100), nu=2.5)
+    kernel = ConstantKernel(0.1) * DotProduct() + ConstantKernel(1.0) * smooth + WhiteKernel(0.1, (1e-4, 1.0))
+    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        process.fit(x, y)
+    mean, deviation = process.predict(at, return_std=True)
+    noise = process.kernel_.k2.noise_level * max(y.std(), 1e-12) ** 2
+    return mean, np.sqrt(np.maximum(deviation**2 - noise, 1e-12))
+
+
+def _option(space: Space, params: Mapping[str, Leaf]) -> Option:
+    candidate = space.candidate(params)
+    return Option(dict(params), candidate, candidate.plan())
+
+
+def _losses_of(space: Space, name: str, option: Option) -> float:
+    """The loss of a static objective."""
+    value = {"params": option.plan.params, "dense_macs": option.plan.dense_macs}[name]
+    return math.log(value) * (-1 if space.study.objectives[name] == "maximize" else 1)
+
+
+def _features(space: Space, option: Option) -> list[float]:
+    """Dials between 0 and 1, one for each word of a choice, and the size of the network; 0 where a dial does not
+    count."""
+    found = [math.log(option.plan.params), math.log(option.plan.dense_macs), len(option.plan.convs)]
+    for dial in space.dials:
+        found += _dial_features(dial, option.params.get(dial.path))
+    return found
+
+
+def _dial_features(dial: Dial, value: Leaf | None) -> list[float]:
+    values = dial.values
+    if isinstance(values, Choices) and not values.numeric:
+        return [float(value == choice) for choice in values.values[1:]]
+    ends = [float(end) for end in values.ends]
+    low, high = min(ends), max(ends)
+    if value is None:
+        return [0.5]
+    if low > 0:
+        return [math.log(float(value) / low) / math.log(high / low)]
+    return [(float(value) - low) / (high - low)]
