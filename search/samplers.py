@@ -6,6 +6,7 @@ the seed and on what the storage holds, never on what this process has asked bef
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import optuna
@@ -13,56 +14,70 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from search.dials import Dial
+from search.genetic import GeneticSampler
 from snnkit.seeds import derived_seed
 
-MakeSampler = Callable[[int], BaseSampler]
+Dials = tuple[Dial, ...]
+MakeSampler = Callable[[int], BaseSampler]  # from a seed
 
 GP_TRIALS = 150  # beyond, a GP's question takes longer than it saves: its cost grows with the cube of the trials
 GP_DIALS = 40
 
 
-def tpe(seed: int) -> BaseSampler:
+def tpe(dials: Dials, seed: int) -> BaseSampler:
     """Tree-structured Parzen estimators over groups of dials that are active together (Bergstra et al. 2011)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, group=True)
 
 
-def gp(seed: int) -> BaseSampler:
+def gp(dials: Dials, seed: int) -> BaseSampler:
     """A Gaussian process with noisy expected hypervolume improvement; conditional dials are drawn at random."""
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, deterministic_objective=False)
 
 
-def nsga2(seed: int) -> BaseSampler:
+def nsga2(dials: Dials, seed: int) -> BaseSampler:
     """NSGA-II (Deb et al. 2002) with generations of 20."""
     return NSGAIISampler(seed=seed, population_size=20)
 
 
-def random(seed: int) -> BaseSampler:
+def ga(dials: Dials, seed: int) -> BaseSampler:
+    """A genetic algorithm that crosses and mutates candidates module by module."""
+    return GeneticSampler(dials, seed)
+
+
+def random(dials: Dials, seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-SAMPLERS: Mapping[str, MakeSampler] = {"tpe": tpe, "gp": gp, "nsga2": nsga2, "random": random}
+SAMPLERS: Mapping[str, Callable[[Dials, int], BaseSampler]] = {
+    "tpe": tpe,
+    "gp": gp,
+    "ga": ga,
+    "nsga2": nsga2,
+    "random": random,
+}
 
 
-def choose(name: str, dials: int, *, stopping: bool = False) -> Callable[[int], MakeSampler]:
+def choose(name: str, dials: Dials, *, stopping: bool = False) -> Callable[[int], MakeSampler]:
     """The sampler of each trial number: always ``name``; for ``auto``, ``gp`` while it is affordable, then ``tpe``."""
     if name != "auto":
-        return lambda number: SAMPLERS[name]
+        return lambda number: partial(SAMPLERS[name], dials)
     begins_with_gp = _begins_with_gp(dials, stopping=stopping)
-    return lambda number: SAMPLERS["gp" if begins_with_gp and number < GP_TRIALS else "tpe"]
+    return lambda number: partial(SAMPLERS["gp" if begins_with_gp and number < GP_TRIALS else "tpe"], dials)
 
 
-def describe(name: str, dials: int, *, stopping: bool = False) -> str:
+def describe(name: str, dials: Dials, *, stopping: bool = False) -> str:
     """What a report calls the sampler: ``auto`` is spelled out."""
     if name != "auto":
         return name
     return f"auto (gp to trial {GP_TRIALS}, then tpe)" if _begins_with_gp(dials, stopping=stopping) else "auto (tpe)"
 
 
-def _begins_with_gp(dials: int, *, stopping: bool) -> bool:
+def _begins_with_gp(dials: Dials, *, stopping: bool) -> bool:
     """A GP does not learn from trials that were stopped early, and proposes them again."""
-    return dials <= GP_DIALS and not stopping
+    return len(dials) <= GP_DIALS and not stopping
 
 
 class StatelessSampler(BaseSampler):

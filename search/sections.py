@@ -16,7 +16,7 @@ from search.stopping import Stopping
 from snnkit.energy import PRICES
 from snnkit.values import Value
 
-Sampler = Literal["auto", "tpe", "gp", "nsga2", "random"]
+Sampler = Literal["auto", "tpe", "gp", "ga", "nsga2", "random"]
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 LIMITED = ("params", "dense_macs")  # known before training, so that a bound on them costs none

@@ -13,6 +13,8 @@ from pydantic import Field
 from reports.pareto import Direction, Point, as_losses, dominates, ranks
 from snnkit.values import Value
 
+RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
+
 
 class Stopping(Value):
     """``study.stopping``: a trial is stopped at a rung where one in ``reduction`` of the trials that came to it has a

@@ -10,6 +10,7 @@ study.
 
 import argparse
 import math
+import os
 import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,10 +24,13 @@ from scipy.stats import spearmanr
 
 from benchmarks.masks.train import RECIPE, Row, read
 from reports.pareto import Direction, Point, front, hypervolume
+from search.dials import Choices, Dial
 from search.samplers import StatelessSampler, choose
-from search.stopping import Rungs, Stopping
+from search.stopping import RUNG, Rungs, Stopping
 
 OBJECTIVES: Mapping[str, Direction] = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}
+FIRES = tuple(Dial(f"network.fire{n}.keep", Choices((True, False))) for n in range(2, 10))
+CORNERS = ("0" * 8, "1" * 8)  # what a study begins with
 SHARES = (0.10, 0.15, 0.25, 0.50, 1.00)
 
 
@@ -85,6 +89,9 @@ class Order:
     def ask(self) -> str | None:
         return self._left.pop() if self._left else None
 
+    def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
+        """Nothing is learnt."""
+
     def tell(self, mask: str, values: Sequence[float] | None) -> None:
         """Nothing is learnt."""
 
@@ -94,24 +101,29 @@ class Sampled:
 
     def __init__(self, table: Table, seed: int, name: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = StatelessSampler(choose(name, dials=8), seed)
+        sampler = StatelessSampler(choose(name, FIRES), seed)
         self._study = optuna.create_study(directions=list(OBJECTIVES.values()), sampler=sampler)
         self._left = set(table.trainings)
         self._rng = random.Random(seed)
         self._live: dict[str, optuna.Trial] = {}
+        for mask in CORNERS if os.environ.get("CORN") else ():
+            self._study.enqueue_trial(_params(mask))
 
     def ask(self) -> str | None:
         while self._left:
             trial = self._study.ask()
-            mask = "".join(str(int(trial.suggest_categorical(f"fire{n}", [True, False]))) for n in range(2, 10))
+            kept = [dial.values.suggest(trial, dial.path) for dial in FIRES]  # type: ignore[arg-type]  # overloads
+            mask = "".join(str(int(each)) for each in kept)
             if mask in self._left:
                 self._left.remove(mask)
                 self._live[mask] = trial
                 return mask
             self._study.tell(trial, state=TrialState.FAIL)
-            near = self._nearest(mask)
-            self._study.enqueue_trial({f"fire{n}": bit == "1" for n, bit in zip(range(2, 10), near, strict=True)})
+            self._study.enqueue_trial(_params(self._nearest(mask)))
         return None
+
+    def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
+        self._live[mask].set_user_attr(f"{RUNG}{epoch}", list(values))
 
     def tell(self, mask: str, values: Sequence[float] | None) -> None:
         state = TrialState.PRUNED if values is None else TrialState.COMPLETE
@@ -125,11 +137,16 @@ class Sampled:
         return self._rng.choice(sorted(other for other in self._left if distance(other) == least))
 
 
+def _params(mask: str) -> dict[str, bool]:
+    return {dial.path: bit == "1" for dial, bit in zip(FIRES, mask, strict=True)}
+
+
 Search = Order | Sampled
 SEARCHES: Mapping[str, Callable[[Table, int], Search]] = {
     "random": Order,
     "tpe": lambda table, seed: Sampled(table, seed, "tpe"),
     "nsga2": lambda table, seed: Sampled(table, seed, "nsga2"),
+    "ga": lambda table, seed: Sampled(table, seed, "ga"),
     "gp": lambda table, seed: Sampled(table, seed, "gp"),
 }
 
@@ -145,6 +162,7 @@ def replay(table: Table, search: Search, rule: Stopping | None) -> Iterator[tupl
             values = objectives(row)
             if rungs is not None and row.epoch in RECIPE.rungs:
                 rungs.add(row.epoch, number, values)
+                search.note(mask, row.epoch, values)
                 if rungs.verdict(row.epoch, number) is not None:
                     values = None
                     break
