@@ -124,9 +124,9 @@ class Range:
             return min(max(float(number), float(self.low)), float(self.high))
         steps = round((number - self.low) / self.step)
         if abs(self.low + steps * self.step - number) > slack:
-            below = self._at(math.floor((number - self.low) / self.step))
+            below = self.at(math.floor((number - self.low) / self.step))
             raise ValueError(f"given {shown(value)}; allowed is {self}: the one below is {shown(below)}")
-        return self._at(steps)
+        return self.at(steps)
 
     def suggest(self, trial: Trial, path: str) -> Leaf:
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -142,7 +142,7 @@ class Range:
             return round(value) if self.whole else value
         if self.size is None:
             return rng.uniform(self.low, self.high)
-        return self._at(rng.randrange(self.size))
+        return self.at(rng.randrange(self.size))
 
     def tree(self) -> dict[str, Tree]:
         tree: dict[str, Tree] = {"low": self.low, "high": self.high}
@@ -150,7 +150,8 @@ class Range:
             return tree | {"log": True}
         return tree if self.step is None else tree | {"step": self.step}
 
-    def _at(self, steps: int) -> Leaf:
+    def at(self, steps: int) -> Leaf:
+        """The value ``steps`` of its steps above ``low``."""
         value = self.low + steps * (self.step or 0)
         return value if self.whole else float(f"{value:.12g}")
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
@@ -27,14 +27,17 @@ from reports.hypervolume import SCALES
 from reports.pareto import front
 from reports.record import Leaf
 from search.candidate import Candidate
-from search.dials import Choices, Dial, Range
+from search.dials import Choices, Dial
+from search.genetic import distributions
+from search.moves import crossed, mutated
 from search.space import Space
 from search.stopping import RUNG
 from snnkit.plan import Plan, training_macs
 
 STATIC = ("params", "dense_macs")  # objectives that are known before training
-FIRST = 6  # trained trials before the first model
-POOL = 400  # candidates that are compared: half of them anywhere, half one to three changes away from the front
+FIRST = 4  # trained trials before the first model
+POOL = 400  # candidates that are compared: half of them drawn anywhere, half children of two on the front
+MOST = 250  # trials that the model learns from: its cost grows with the cube of them
 POINTS = 4096  # of the box of losses that the improvement is summed over
 
 Array = NDArray[np.float64]
@@ -46,8 +49,9 @@ class Past:
 
     params: Mapping[str, Leaf]
     key: str
-    losses: tuple[float, ...] | None  # None while it runs
-    complete: bool
+    losses: tuple[float, ...] | None  # None where nothing was measured
+    complete: bool = False
+    running: bool = False
 
 
 class ExpectedImprovement(BaseSampler):
@@ -58,7 +62,7 @@ class ExpectedImprovement(BaseSampler):
         self._seed = seed
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {dial.path: distribution(dial) for dial in self._space.dials}
+        return distributions(self._space.dials)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -72,70 +76,65 @@ class ExpectedImprovement(BaseSampler):
         return RandomSampler(self._seed).sample_independent(study, trial, param_name, param_distribution)
 
 
-def distribution(dial: Dial) -> BaseDistribution:
-    """What Optuna is asked for where a trial suggests the dial."""
-    match dial.values:
-        case Choices(values):
-            return CategoricalDistribution(values)
-        case Range(low, high, step, log) if dial.values.whole:
-            return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
-        case Range(low, high, step, log):
-            return FloatDistribution(float(low), float(high), log=log, step=step)
-
-
 # -- what was tried -------------------------------------------------------------------------------------------------
 
 
 def past(space: Space, study: optuna.Study) -> list[Past]:
-    """All trials that have or had all of their dials, refused ones and such that failed among them without losses."""
+    """All trials that were asked for; refused ones and such that failed have no losses."""
     trials = study._get_trials(deepcopy=False, use_cache=True)
     gains = _gains(space, trials)
-    found = []
-    for trial in trials:
-        if "key" in trial.user_attrs:
-            losses, complete = _outcome(space, trial, gains)
-            found.append(Past(trial.params, trial.user_attrs["key"], losses, complete))
-    return found
+    return [
+        Past(
+            params=trial.params,
+            key=trial.user_attrs["key"],
+            losses=_outcome(space, trial, gains),
+            complete=trial.state == TrialState.COMPLETE,
+            running=trial.state == TrialState.RUNNING,
+        )
+        for trial in trials
+        if "key" in trial.user_attrs
+    ]
 
 
-def _outcome(space: Space, trial: FrozenTrial, gains: Mapping[int, Array]) -> tuple[tuple[float, ...] | None, bool]:
+def _outcome(space: Space, trial: FrozenTrial, gains: Mapping[int, Array]) -> tuple[float, ...] | None:
     if trial.state == TrialState.COMPLETE:
-        return _losses(space, trial.values), True
-    rungs = _rungs(space, trial)
-    if trial.state == TrialState.PRUNED and rungs:
-        last = max(rungs)
-        gain = gains.get(last)
-        return tuple(np.array(rungs[last]) + (0.0 if gain is None else gain)), False
-    return None, False
+        return losses(space, trial.values)
+    rungs = _rungs(space, trial) if trial.state == TrialState.PRUNED else {}
+    if not rungs:
+        return None
+    last = max(rungs)
+    return tuple(np.array(rungs[last]) + gains.get(last, 0.0))
 
 
 def _rungs(space: Space, trial: FrozenTrial) -> dict[int, tuple[float, ...]]:
     return {
-        int(name.removeprefix(RUNG)): _losses(space, values)
+        int(name.removeprefix(RUNG)): losses(space, values)
         for name, values in trial.user_attrs.items()
         if name.startswith(RUNG)
     }
 
 
 def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
-    """What trials that went on from a rung had gained there in the end, on average."""
+    """By how much the losses of trials that went on from a rung changed in the end, on average."""
     found: dict[int, list[Array]] = {}
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
-            final = np.array(_losses(space, trial.values))
-            for epoch, losses in _rungs(space, trial).items():
-                found.setdefault(epoch, []).append(final - np.array(losses))
-    return {epoch: np.mean(gains, axis=0) for epoch, gains in found.items()}
+            final = np.array(losses(space, trial.values))
+            for epoch, then in _rungs(space, trial).items():
+                found.setdefault(epoch, []).append(final - np.array(then))
+    return {epoch: np.mean(changes, axis=0) for epoch, changes in found.items()}
 
 
-def _losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
-    """To be minimised; logarithms where amounts differ by factors, as in the hypervolume of a report."""
-    return tuple(
-        (-value if direction == "maximize" else value)
-        if not SCALES[name].log
-        else math.log(max(value, SCALES[name].low)) * (-1 if direction == "maximize" else 1)
-        for (name, direction), value in zip(space.study.objectives.items(), values, strict=True)
-    )
+def losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
+    """The objectives' values, to be minimised; amounts that differ by factors as logarithms, as in a report's
+    hypervolume."""
+    return tuple(_loss(name, value, space) for name, value in zip(space.study.objectives, values, strict=True))
+
+
+def _loss(name: str, value: float, space: Space) -> float:
+    scale = SCALES[name]
+    amount = math.log(max(value, scale.low)) if scale.log else value
+    return -amount if space.study.objectives[name] == "maximize" else amount
 
 
 # -- what to try ----------------------------------------------------------------------------------------------------
@@ -160,15 +159,10 @@ class Option:
 
 def propose(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
     """The dials of the next candidate: at random until there is something to learn from."""
-    known = [trial for trial in tried if trial.losses is not None]
-    if sum(trial.complete for trial in known) < FIRST:
-        return space.sample(rng)
-    options = _pool(space, tried, rng)
-    if not options:
+    if sum(trial.complete for trial in tried) < FIRST or not (options := _pool(space, tried, rng)):
         return space.sample(rng)
     gain = _gain(space, tried, options, rng)
-    compute = np.array([option.compute for option in options])
-    return options[int(np.argmax(gain / compute))].params
+    return options[int(np.argmax(gain / [option.compute for option in options]))].params
 
 
 def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Option]:
@@ -178,7 +172,7 @@ def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Optio
     seen = {trial.key for trial in tried}
     options = []
     for number in range(POOL):
-        params = space.sample(rng) if number % 2 else _near(space, rng.choice(best), rng)
+        params = space.sample(rng) if number % 2 else _child(space, rng.choice(best), rng.choice(best), rng)
         candidate = space.candidate(params)
         if candidate.key in seen or space.refusals(candidate):
             continue
@@ -187,39 +181,54 @@ def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Optio
     return options
 
 
-def _near(space: Space, params: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
-    found = dict(params)
-    for _ in range(rng.choice((1, 1, 2, 3))):
-        found = space.neighbour(found, rng)
-    return found
+def _child(space: Space, mother: Mapping[str, Leaf], father: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
+    return mutated(space.dials, crossed(space.dials, mother, father, rng), rng)
 
 
 def _gain(space: Space, tried: Sequence[Past], options: Sequence[Option], rng: random.Random) -> Array:
     """Of each option the expected gain of hypervolume, as a share of the box."""
-    known = [trial for trial in tried if trial.losses is not None]
-    running = [trial for trial in tried if trial.losses is None]
-    there = [_option(space, trial.params) for trial in (*known, *running)]
-    x = np.array([_features(space, each) for each in (*there, *options)])
-    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
-    losses = np.array([trial.losses for trial in known])
-    means, deviations = [], []
-    for column, name in enumerate(space.study.objectives):
-        if name in STATIC:
-            exact = np.array([_losses_of(space, name, each) for each in (*there[len(known) :], *options)])
-            means.append(exact)
-            deviations.append(np.full(len(exact), 1e-9))
-        else:
-            mean, deviation = _predicted(x[: len(known)], losses[:, column], x[len(known) :], seed=rng.randrange(2**31))
-            means.append(mean)
-            deviations.append(deviation)
-    mean, deviation = np.stack(means, axis=1), np.stack(deviations, axis=1)  # (running and options, objectives)
-    complete = losses[[trial.complete for trial in known]]
+    known = _instructive(tried)
+    running = [trial for trial in tried if trial.running]
+    asked = [*(_option(space, trial.params) for trial in running), *options]
+    x = _standard([_features(space, each) for each in (*(_option(space, trial.params) for trial in known), *asked)])
+    measured = np.array([trial.losses for trial in known])
+    predicted = [
+        _exact(space, name, asked)
+        if name in STATIC
+        else _predicted(x[: len(known)], measured[:, column], x[len(known) :], seed=rng.randrange(2**31))
+        for column, name in enumerate(space.study.objectives)
+    ]
+    mean, deviation = (np.stack(each, axis=1) for each in zip(*predicted, strict=True))  # (asked, objectives)
+    complete = measured[[trial.complete for trial in known]]
     above = np.concatenate([complete, mean[: len(running)]])
-    box = _undominated(above, np.concatenate([complete, mean]), np.random.default_rng(rng.randrange(2**31)))
-    return _improvement(mean[len(running) :], deviation[len(running) :], box)
+    box = undominated(above, np.concatenate([complete, mean]), np.random.default_rng(rng.randrange(2**31)))
+    return improvement(mean[len(running) :], deviation[len(running) :], box)
 
 
-def _improvement(mean: Array, deviation: Array, box: Array) -> Array:
+def _instructive(tried: Sequence[Past]) -> list[Past]:
+    """What the model learns from: all that was measured, or the front and the latest."""
+    known = [trial for trial in tried if trial.losses is not None]
+    if len(known) <= MOST:
+        return known
+    complete = [trial for trial in known if trial.complete]
+    best = {id(complete[at]) for at in front([trial.losses for trial in complete if trial.losses is not None])}
+    rest = [trial for trial in known if id(trial) not in best]
+    latest = {id(trial) for trial in rest[-max(MOST - len(best), 0) :]}
+    return [trial for trial in known if id(trial) in best | latest]
+
+
+def _standard(features: Sequence[Sequence[float]]) -> Array:
+    x = np.array(features)
+    scaled: Array = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
+    return scaled
+
+
+def _exact(space: Space, name: str, options: Sequence[Option]) -> tuple[Array, Array]:
+    found = np.array([_loss(name, getattr(option.plan, name), space) for option in options])
+    return found, np.full(len(found), 1e-9)
+
+
+def improvement(mean: Array, deviation: Array, box: Array) -> Array:
     """Of each option the expected number of points of ``box`` that it dominates: objectives are independent."""
     expected = np.ones((len(mean), len(box)))
     for column in range(mean.shape[1]):
@@ -228,7 +237,7 @@ def _improvement(mean: Array, deviation: Array, box: Array) -> Array:
     return total
 
 
-def _undominated(above: Array, all_of: Array, rng: np.random.Generator) -> Array:
+def undominated(above: Array, all_of: Array, rng: np.random.Generator) -> Array:
     """Points drawn evenly between the best and the worst losses that nothing in ``above`` dominates."""
     low, high = all_of.min(axis=0), all_of.max(axis=0)
     points = low + (high - low) * rng.random((POINTS, above.shape[1]))
@@ -256,12 +265,6 @@ def _predicted(x: Array, y: Array, at: Array, *, seed: int) -> tuple[Array, Arra
 def _option(space: Space, params: Mapping[str, Leaf]) -> Option:
     candidate = space.candidate(params)
     return Option(dict(params), candidate, candidate.plan())
-
-
-def _losses_of(space: Space, name: str, option: Option) -> float:
-    """The loss of a static objective."""
-    value = {"params": option.plan.params, "dense_macs": option.plan.dense_macs}[name]
-    return math.log(value) * (-1 if space.study.objectives[name] == "maximize" else 1)
 
 
 def _features(space: Space, option: Option) -> list[float]:

@@ -116,11 +116,10 @@ def header_of(space: Space, options: Options) -> StudyHeader:
 
 
 def _header(space: Space, options: Options, data: str) -> StudyHeader:
-    dials = len(space.dials)
     return StudyHeader(
         name=space.study.name,
         seed=space.study.seed,
-        sampler=samplers.describe(space.study.sampler, dials, stopping=space.study.stopping is not None),
+        sampler=samplers.describe(space.study.sampler),
         objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
         constraints=space.study.constraints,
         price=space.base.energy.key,

@@ -1,4 +1,4 @@
-"""Which candidate to try next: Optuna's samplers, made stateless, so that an interruption changes nothing.
+"""Which candidate to try next: samplers of ours and of Optuna, made stateless, so that an interruption changes nothing.
 
 A fresh sampler is built for every question, seeded by (study seed, trial number, parameter): what is asked depends on
 the seed and on what the storage holds, never on what this process has asked before.
@@ -6,6 +6,7 @@ the seed and on what the storage holds, never on what this process has asked bef
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import optuna
@@ -13,68 +14,72 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from search.ehvi import ExpectedImprovement
+from search.genetic import GeneticSampler
+from search.space import Space
 from snnkit.seeds import derived_seed
 
-MakeSampler = Callable[[int], BaseSampler]
-
-GP_TRIALS = 150  # beyond, a GP's question takes longer than it saves: its cost grows with the cube of the trials
-GP_DIALS = 40
+MakeSampler = Callable[[int], BaseSampler]  # from a seed
+AUTO = "ehvi"  # by the table of masks: benchmarks/README.md
 
 
-def tpe(seed: int) -> BaseSampler:
+def tpe(space: Space, seed: int) -> BaseSampler:
     """Tree-structured Parzen estimators over groups of dials that are active together (Bergstra et al. 2011)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, group=True)
 
 
-def gp(seed: int) -> BaseSampler:
-    """A Gaussian process with noisy expected hypervolume improvement; conditional dials are drawn at random."""
+def gp(space: Space, seed: int) -> BaseSampler:
+    """Optuna's Gaussian process with noisy expected hypervolume improvement; conditional dials are drawn at random."""
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, deterministic_objective=False)
 
 
-def nsga2(seed: int) -> BaseSampler:
+def nsga2(space: Space, seed: int) -> BaseSampler:
     """NSGA-II (Deb et al. 2002) with generations of 20."""
     return NSGAIISampler(seed=seed, population_size=20)
 
 
-def random(seed: int) -> BaseSampler:
+def ga(space: Space, seed: int) -> BaseSampler:
+    """A genetic algorithm that crosses and mutates candidates module by module."""
+    return GeneticSampler(space.dials, seed)
+
+
+def random(space: Space, seed: int) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-SAMPLERS: Mapping[str, MakeSampler] = {"tpe": tpe, "gp": gp, "nsga2": nsga2, "random": random}
+SAMPLERS: Mapping[str, Callable[[Space, int], BaseSampler]] = {
+    "ehvi": ExpectedImprovement,
+    "ga": ga,
+    "tpe": tpe,
+    "gp": gp,
+    "nsga2": nsga2,
+    "random": random,
+}
 
 
-def choose(name: str, dials: int, *, stopping: bool = False) -> Callable[[int], MakeSampler]:
-    """The sampler of each trial number: always ``name``; for ``auto``, ``gp`` while it is affordable, then ``tpe``."""
-    if name != "auto":
-        return lambda number: SAMPLERS[name]
-    begins_with_gp = _begins_with_gp(dials, stopping=stopping)
-    return lambda number: SAMPLERS["gp" if begins_with_gp and number < GP_TRIALS else "tpe"]
+def choose(space: Space) -> MakeSampler:
+    """The sampler that a space asks for."""
+    name = space.study.sampler
+    return partial(SAMPLERS[AUTO if name == "auto" else name], space)
 
 
-def describe(name: str, dials: int, *, stopping: bool = False) -> str:
+def describe(name: str) -> str:
     """What a report calls the sampler: ``auto`` is spelled out."""
-    if name != "auto":
-        return name
-    return f"auto (gp to trial {GP_TRIALS}, then tpe)" if _begins_with_gp(dials, stopping=stopping) else "auto (tpe)"
-
-
-def _begins_with_gp(dials: int, *, stopping: bool) -> bool:
-    """A GP does not learn from trials that were stopped early, and proposes them again."""
-    return dials <= GP_DIALS and not stopping
+    return f"auto ({AUTO})" if name == "auto" else name
 
 
 class StatelessSampler(BaseSampler):
     """A sampler built anew for every trial and every parameter, with a seed of its own each time."""
 
-    def __init__(self, chosen: Callable[[int], MakeSampler], seed: int) -> None:
-        self._chosen = chosen
+    def __init__(self, make: MakeSampler, seed: int) -> None:
+        self._make = make
         self._seed = seed
         self._current: tuple[int, BaseSampler] | None = None  # one trial's sampler, dropped with the next trial
 
     def _seeded(self, number: int, *key: object) -> BaseSampler:
-        return self._chosen(number)(derived_seed(self._seed, number, *key, bits=32))
+        return self._make(derived_seed(self._seed, number, *key, bits=32))
 
     def _for(self, trial: FrozenTrial) -> BaseSampler:
         if self._current is None or self._current[0] != trial.number:

@@ -16,7 +16,7 @@ from search.stopping import Stopping
 from snnkit.energy import PRICES
 from snnkit.values import Value
 
-Sampler = Literal["auto", "tpe", "gp", "nsga2", "random"]
+Sampler = Literal["auto", "ehvi", "ga", "tpe", "gp", "nsga2", "random"]
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 LIMITED = ("params", "dense_macs")  # known before training, so that a bound on them costs none
@@ -118,7 +118,7 @@ class StudySection(Value):
         if self.stopping is not None and self.sampler in ("gp", "nsga2"):
             raise ValueError(
                 f"sampler {self.sampler} does not learn from trials that are stopped early, and proposes them again; "
-                "write sampler: tpe, or leave stopping out"
+                "write sampler: ehvi, or leave stopping out"
             )
         return self
 

@@ -133,7 +133,7 @@ def _judged(
     supernet: "Supernet", entrants: Sequence[Entrant], parts: Splits, path: Path, placement: Placement, say: Say
 ) -> dict[str, Judged]:
     """By key; a line is added for each candidate that has none."""
-    from search.trial import measured
+    from search.trial import figures
     from snnkit.judging import judge
 
     found = {judged.key: judged for judged in _lines(path)}
@@ -145,7 +145,7 @@ def _judged(
         judged = Judged(
             key=candidate.key,
             params=dict(entrant.params),
-            measured=measured(judgement.activity, judgement.evaluation.accuracy, candidate.energy),
+            measured=figures(judgement.activity, judgement.evaluation.accuracy, candidate.energy),
             images=judgement.images,
             macs=judgement.macs,
             wall_s=time.monotonic() - began,

@@ -17,6 +17,7 @@ from search.checks import Named, built_problems, section_problems, stopping_prob
 from search.dials import Dial, Needs, Trial
 from search.errors import InputError, Problem, SpaceError, nearest
 from search.layers import placed, with_overrides, with_profile
+from search.moves import filled
 from search.schema import Model, as_fixed, problems, said
 from search.sections import DEVICES, Device, SearchSections, StudySection
 from search.template import SECTIONS, Params, Template, opened, settled
@@ -91,13 +92,13 @@ class Space:
 
     def sample(self, rng: random.Random) -> dict[str, Leaf]:
         """Active dials, each uniform over its values (or over their logarithm)."""
-        return self._filled({}, rng)
+        return filled(self.dials, {}, rng)
 
     def neighbour(self, params: Mapping[str, object], rng: random.Random) -> dict[str, Leaf]:
         """``params`` with one active dial at another value; dials that come to count with it are sampled."""
         active = self.active(params)
         dial = rng.choice([dial for dial in self.dials if dial.path in active])
-        return self._filled(active | {dial.path: dial.other(active[dial.path], rng)}, rng)
+        return filled(self.dials, active | {dial.path: dial.other(active[dial.path], rng)}, rng)
 
     def refusals(self, candidate: Candidate) -> list[str]:
         """Why ``candidate`` is not to be trained: the hard constraints it breaks, or that it does not build."""
@@ -127,13 +128,6 @@ class Space:
             f"# {len(self.dials)} dials, {size}. Launch it again: snnsearch launch THIS-FILE --name ANOTHER-NAME\n\n"
         )
         return header + yaml_source.dump(self._resolved())
-
-    def _filled(self, known: Params, rng: random.Random) -> dict[str, Leaf]:
-        chosen: dict[str, Leaf] = {}
-        for dial in self.dials:
-            if dial.counts(chosen):
-                chosen[dial.path] = known[dial.path] if dial.path in known else dial.values.sample(rng)
-        return chosen
 
     def _resolved(self) -> dict[str, Any]:
         sections = self.template.dump()

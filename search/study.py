@@ -1,6 +1,6 @@
 """A study: Optuna's storage as the only truth of what was tried. The only file that creates Optuna studies.
 
-    next() -> Job      an interrupted trial first, then the named candidates, then what the sampler proposes
+    next() -> Job      an interrupted trial first, then the named candidates, the corners, what the sampler proposes
     finish(record)     every step idempotent, so that a kill at any point is made good by the next driver
 
 A proposal that equals an earlier trial, or breaks a hard constraint, costs a row and no training; the next proposal is
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from reports.record import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
 from reports.results import read_result
+from search.corners import corners
 from search.errors import InputError
 from search.job import Job, keep, outline
 from search.objectives import OBJECTIVES
@@ -40,6 +41,7 @@ STATES: Mapping[str, TrialState] = {
     "duplicate": TrialState.FAIL,
 }
 FINALIST = "finalist"  # an attribute of those trials that the ranking by shared weights has asked for
+CORNER = "corner"  # an attribute of those trials that a study begins with and no one has named
 GIVEN_UP = 2  # failed trials of one candidate after which it is not tried again
 UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
 
@@ -283,7 +285,8 @@ def _stored(trial: FrozenTrial) -> TrialRecord | None:
 
 
 def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
-    """A new study with its named candidates first in the queue. Safe to repeat after a crash half-way.
+    """A new study with its named candidates first in the queue, then the corners of the space. Safe to repeat after a
+    crash half-way.
 
     Raises InputError where a study of that name exists.
     """
@@ -301,6 +304,8 @@ def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
         )
         for name, params in space.candidates.items():
             study.enqueue_trial(dict(params), user_attrs={"name": name})
+        for params in corners(space):
+            study.enqueue_trial(params, user_attrs={CORNER: True})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([objective.name for objective in header.objectives])  # for optuna-dashboard
@@ -316,7 +321,8 @@ def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:
         return
     if "header" in study.user_attrs:
         raise InputError(_exists(study, space_hash))
-    ours = all(t.state == TrialState.WAITING and "name" in t.user_attrs for t in study.get_trials(deepcopy=False))
+    trials = study.get_trials(deepcopy=False)
+    ours = all(t.state == TrialState.WAITING and {"name", CORNER} & t.user_attrs.keys() for t in trials)
     if not ours:
         raise InputError(f"this database holds a study {name!r} that snnsearch did not launch: --name NAME")
     optuna.delete_study(study_name=name, storage=storage)
@@ -330,8 +336,7 @@ def resume(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
 
 
 def _sampler(space: Space, seed: int) -> StatelessSampler:
-    stopping = space.study.stopping is not None
-    return StatelessSampler(choose(space.study.sampler, len(space.dials), stopping=stopping), seed)
+    return StatelessSampler(choose(space), seed)
 
 
 def _exists(study: optuna.Study, space_hash: str) -> str:

@@ -85,7 +85,7 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     activity = measure(network, batches(parts.validation, parts, device))
     test = evaluate(network, parts.test, parts, device=device)
     prices = all_prices(activity, candidate.energy.sram)
-    measured = _measured(activity, history[-1].val_accuracy, candidate.energy)
+    measured = figures(activity, history[-1].val_accuracy, candidate.energy)
     _save_weights(network, job.folder)
     return record.model_copy(update={
         "status": "complete",
@@ -101,12 +101,13 @@ def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measur
     try:
         return Measured.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
-        measured = _measured(activity(), epoch.val_accuracy, job.candidate.energy)
+        measured = figures(activity(), epoch.val_accuracy, job.candidate.energy)
     replace_text(path, measured.model_dump_json())
     return measured
 
 
-def _measured(activity: Activity, accuracy: float, pricing: Pricing) -> Measured:
+def figures(activity: Activity, accuracy: float, pricing: Pricing) -> Measured:
+    """What the search may see of a network."""
     prices, twin = (all_prices(each, pricing.sram) for each in (activity, dense_twin(activity.plan)))
     return Measured(
         accuracy=accuracy,

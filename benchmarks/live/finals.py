@@ -4,9 +4,9 @@
     python -m benchmarks.live.finals runs-live                  the table
 
 Finalists are the front of each study when its time was up and when a third of it was. Each is trained from scratch with
-a seed that no search had, so that no search gains by a lucky draw, then measured on the validation images. Hypervolume:
-accuracy linear, energy and parameters logarithmic, from the best to the worst of all finalists and the baseline network;
-what the baseline alone has is taken off.
+a seed that no search had, so that none gains by a lucky draw, then measured on the validation images. Hypervolume:
+accuracy linear, energy and parameters logarithmic, from the best to the worst of all finalists and the
+baseline network; what that alone has is taken off.
 """
 
 import argparse

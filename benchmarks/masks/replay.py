@@ -9,25 +9,30 @@ study.
 """
 
 import argparse
+import json
 import math
 import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import optuna
 from optuna.trial import TrialState
 from scipy.stats import spearmanr
 
-from benchmarks.masks.train import RECIPE, Row, read
+from benchmarks.masks.train import DATA, ENCODING, NEURON, RECIPE, Row, read
 from reports.pareto import Direction, Point, front, hypervolume
+from reports.record import Leaf
+from search.corners import corners as find_corners
 from search.samplers import StatelessSampler, choose
-from search.stopping import Rungs, Stopping
+from search.space import Space, load_space
+from search.stopping import RUNG, Rungs, Stopping
+from snnkit.families.squeezenet import FIRES
 
 OBJECTIVES: Mapping[str, Direction] = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}
-SHARES = (0.10, 0.15, 0.25, 0.50, 1.00)
+SHARES = (0.05, 0.10, 0.15, 0.25, 0.50, 1.00)
 
 
 @dataclass(frozen=True)
@@ -85,33 +90,54 @@ class Order:
     def ask(self) -> str | None:
         return self._left.pop() if self._left else None
 
+    def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
+        """Nothing is learnt."""
+
     def tell(self, mask: str, values: Sequence[float] | None) -> None:
         """Nothing is learnt."""
 
 
 class Sampled:
-    """Masks that one of this project's samplers proposes; an untried neighbour where it repeats itself."""
+    """Masks that one of this project's samplers proposes; an untried neighbour where it repeats itself.
 
-    def __init__(self, table: Table, seed: int, name: str) -> None:
+    ``corners``: it begins with the smallest and the largest. ``distinct``: of masks that are one network but for the
+    names of its modules only the first is trained, as in a study.
+    """
+
+    def __init__(self, table: Table, seed: int, sampler: str, *, corners: bool = False, distinct: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = StatelessSampler(choose(name, dials=8), seed)
-        self._study = optuna.create_study(directions=list(OBJECTIVES.values()), sampler=sampler)
+        self._space = _space(sampler)
+        self._study = optuna.create_study(
+            directions=list(OBJECTIVES.values()), sampler=StatelessSampler(choose(self._space), seed)
+        )
+        self._keys = {mask: self._space.candidate(_params(mask)).key for mask in table.trainings}
+        self._distinct = distinct
         self._left = set(table.trainings)
         self._rng = random.Random(seed)
         self._live: dict[str, optuna.Trial] = {}
+        for params in find_corners(self._space) if corners else ():
+            self._study.enqueue_trial(params)
 
     def ask(self) -> str | None:
         while self._left:
             trial = self._study.ask()
-            mask = "".join(str(int(trial.suggest_categorical(f"fire{n}", [True, False]))) for n in range(2, 10))
+            mask = _mask(self._space.suggest(trial))  # type: ignore[arg-type]  # overloads, narrower than it is
+            trial.set_user_attr("key", self._keys.get(mask, mask))
             if mask in self._left:
-                self._left.remove(mask)
+                self._left -= self._equal(mask)
                 self._live[mask] = trial
                 return mask
             self._study.tell(trial, state=TrialState.FAIL)
-            near = self._nearest(mask)
-            self._study.enqueue_trial({f"fire{n}": bit == "1" for n, bit in zip(range(2, 10), near, strict=True)})
+            if self._left:
+                self._study.enqueue_trial(_params(self._nearest(mask)))
         return None
+
+    def _equal(self, mask: str) -> set[str]:
+        """The masks that ``mask`` stands for."""
+        return {other for other in self._left if self._distinct and self._keys[other] == self._keys[mask]} | {mask}
+
+    def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
+        self._live[mask].set_user_attr(f"{RUNG}{epoch}", list(values))
 
     def tell(self, mask: str, values: Sequence[float] | None) -> None:
         state = TrialState.PRUNED if values is None else TrialState.COMPLETE
@@ -125,26 +151,49 @@ class Sampled:
         return self._rng.choice(sorted(other for other in self._left if distance(other) == least))
 
 
+def _space(sampler: str) -> Space:
+    """The masks as dials, and trainings as `benchmarks.masks.train` has them."""
+    tree: dict[str, object] = {
+        "study": {"name": "masks", "sampler": sampler, "budget": {"trials": 256}, "objectives": dict(OBJECTIVES)},
+        "network": {"family": "squeezenet"} | {fire: {"keep": {"choices": [True, False]}} for fire in FIRES},
+        "neuron": NEURON.model_dump(mode="json"),
+        "encoding": ENCODING.model_dump(mode="json"),
+        "train": RECIPE.model_dump(mode="json"),
+        "data": DATA.model_dump(mode="json"),
+    }
+    return load_space(json.dumps(tree))  # JSON is YAML
+
+
+def _params(mask: str) -> dict[str, Leaf]:
+    return {f"network.{fire}.keep": bit == "1" for fire, bit in zip(FIRES, mask, strict=True)}
+
+
+def _mask(params: Mapping[str, Leaf]) -> str:
+    return "".join(str(int(bool(params[f"network.{fire}.keep"]))) for fire in FIRES)
+
+
 Search = Order | Sampled
 SEARCHES: Mapping[str, Callable[[Table, int], Search]] = {
     "random": Order,
-    "tpe": lambda table, seed: Sampled(table, seed, "tpe"),
-    "nsga2": lambda table, seed: Sampled(table, seed, "nsga2"),
-    "gp": lambda table, seed: Sampled(table, seed, "gp"),
+    **{name: partial(Sampled, sampler=name) for name in ("tpe", "nsga2", "ga", "gp", "ehvi")},
+    "ehvi, corners": partial(Sampled, sampler="ehvi", corners=True),
+    "ours": partial(Sampled, sampler="ehvi", corners=True, distinct=True),
 }
 
 
-def replay(table: Table, search: Search, rule: Stopping | None) -> Iterator[tuple[float, str]]:
-    """(cost so far, mask) of every mask that the search has trained to the end, until it has seen all."""
+def replay(table: Table, search: Search, rule: Stopping | None, until: float = 1.0) -> Iterator[tuple[float, str]]:
+    """(cost so far, mask) of every mask that the search has trained to the end, until it has seen all or spent that
+    share of their cost."""
     rungs = None if rule is None else Rungs(rule, OBJECTIVES)
     spent, number = 0.0, 0
-    while (mask := search.ask()) is not None:
+    while spent < until * table.cost and (mask := search.ask()) is not None:
         values: Sequence[float] | None = None
         for row in table.trainings[mask]:
             spent += cost(row)
             values = objectives(row)
             if rungs is not None and row.epoch in RECIPE.rungs:
                 rungs.add(row.epoch, number, values)
+                search.note(mask, row.epoch, values)
                 if rungs.verdict(row.epoch, number) is not None:
                     values = None
                     break
@@ -154,13 +203,13 @@ def replay(table: Table, search: Search, rule: Stopping | None) -> Iterator[tupl
             yield spent, mask
 
 
-def found(table: Table, finished: Sequence[tuple[float, str]]) -> list[float]:
-    """The share of the table's hypervolume at each of ``SHARES`` of its cost."""
+def found(table: Table, finished: Sequence[tuple[float, str]], shares: Sequence[float] = SHARES) -> list[float]:
+    """The share of the table's hypervolume at each of ``shares`` of its cost."""
     losses, whole, box = table.losses, table.cost, (1.0, 1.0, 1.0)
     best = hypervolume(list(losses.values()), box)
     return [
         hypervolume([losses[mask] for spent, mask in finished if spent <= share * whole], box) / best
-        for share in SHARES
+        for share in shares
     ]
 
 
@@ -182,17 +231,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("table", type=Path)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--searches", nargs="*", default=["random", "tpe", "nsga2"], choices=list(SEARCHES))
+    parser.add_argument("--searches", nargs="*", default=list(SEARCHES), choices=list(SEARCHES))
+    parser.add_argument("--until", type=float, default=1.0, help="share of the cost at which a search ends")
     options = parser.parse_args()
+    shares = [share for share in SHARES if share <= options.until]
     table = table_of(read(options.table))
     finals = table.losses
     print(f"{len(table.trainings)} of 256 masks, {len(front(list(finals.values())))} of them on the front\n")
-    print("| search | early stopping | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |")
-    print("|---" * (2 + len(SHARES)) + "|")
+    print("| search | early stopping | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
+    print("|---" * (2 + len(shares)) + "|")
     for name in options.searches:
         for rule in (None, Stopping()):
             runs = [
-                found(table, list(replay(table, SEARCHES[name](table, seed), rule))) for seed in range(options.seeds)
+                found(table, list(replay(table, SEARCHES[name](table, seed), rule, options.until)), shares)
+                for seed in range(options.seeds)
             ]
             cells = [f"{statistics.median(at):.3f} ({min(at):.3f} to {max(at):.3f})" for at in zip(*runs, strict=True)]
             print(f"| {name} | {'no' if rule is None else 'yes'} | " + " | ".join(cells) + " |", flush=True)

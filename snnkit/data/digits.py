@@ -24,7 +24,7 @@ class Digits:
         return ""
 
     def read(self, root: Path) -> DataSet:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # it has no stubs
+        from sklearn.datasets import load_digits
 
         raw = load_digits()
         small = np.rint(raw.images * (255 / 16)).astype(np.uint8)

@@ -81,7 +81,7 @@ def test_key_depends_on_every_dial(space: Space) -> None:
 
 
 def test_modules_that_are_alike_and_side_by_side_stand_for_each_other() -> None:
-    """Fires 2 and 3 are of one size, as 6 and 7 are; behind Fires 4 and 8 there is a pooling, so which one stays matters."""
+    """Fires 2 and 3 are of one size, as 6 and 7 are; behind 4 and 8 there is a pooling, so which one stays matters."""
     fires = range(2, 10)
     masks = "".join(f"  fire{n}: {{keep: {{choices: [true, false]}}}}\n" for n in fires)
     space = load_space(TEXT.split("  fire5")[0] + masks + "data: {name: cifar10}")

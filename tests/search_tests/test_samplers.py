@@ -1,45 +1,60 @@
 """Samplers that remember nothing."""
 
+from dataclasses import replace
+
 import optuna
 import pytest
 
-from search.samplers import GP_TRIALS, SAMPLERS, StatelessSampler, choose
+from search.samplers import SAMPLERS, StatelessSampler, choose
+from search.space import Space, load_space
 from snnkit.seeds import derived_seed
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
+TEXT = """\
+study: {name: asked, budget: {trials: 4}, objectives: {accuracy: maximize, params: minimize}}
+network:
+  family: squeezenet
+  fire2: {keep: {choices: [true, false]}, squeeze: {low: 8, high: 64, step: 8}}
+neuron: {leak: {low: 0.5, high: 1.0}}
+data: {name: cifar10}
+"""
 
-def ask(study: optuna.Study) -> tuple:
+
+def space_for(sampler: str) -> Space:
+    space = load_space(TEXT)
+    return replace(space, study=space.study.model_copy(update={"sampler": sampler}))
+
+
+def ask(study: optuna.Study, space: Space) -> tuple:
     trial = study.ask()
-    kept = trial.suggest_categorical("keep", [True, False])
-    width = trial.suggest_int("width", 8, 64, step=8) if kept else None
-    return trial, (kept, width, trial.suggest_float("leak", 0.5, 1.0))
+    params = space.suggest(trial)
+    trial.set_user_attr("key", space.candidate(params).key)
+    return trial, params
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_two_samplers_of_one_seed_ask_the_same_of_the_same_past(name):
-    def asked(reborn: bool) -> list[tuple]:
-        study = optuna.create_study(directions=["maximize", "minimize"], sampler=StatelessSampler(choose(name, 3), 5))
+    space = space_for(name)
+
+    def asked(reborn: bool) -> list[dict]:
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=StatelessSampler(choose(space), 5))
         found = []
         for _ in range(13):
             if reborn:
-                study.sampler = StatelessSampler(choose(name, 3), 5)
-            trial, params = ask(study)
+                study.sampler = StatelessSampler(choose(space), 5)
+            trial, params = ask(study, space)
             found.append(params)
-            study.tell(trial, [params[2], float(params[1] or 0)])
+            study.tell(trial, [params["neuron.leak"], float(space.candidate(params).plan().params)])
         return found
 
     assert asked(reborn=True) == asked(reborn=False)
 
 
 def test_trials_do_not_repeat_each_other():
-    study = optuna.create_study(sampler=StatelessSampler(choose("random", 3), 5))
-    assert len({ask(study)[1][2] for _ in range(20)}) == 20
-
-
-def test_auto_is_gp_while_it_is_affordable():
-    few, many = choose("auto", 8), choose("auto", 41)
-    assert (few(0), few(GP_TRIALS), many(0)) == (SAMPLERS["gp"], SAMPLERS["tpe"], SAMPLERS["tpe"])
+    space = space_for("random")
+    study = optuna.create_study(sampler=StatelessSampler(choose(space), 5))
+    assert len({ask(study, space)[1]["neuron.leak"] for _ in range(20)}) == 20
 
 
 def test_seeds_depend_on_every_part():
