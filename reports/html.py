@@ -24,6 +24,7 @@ from .wording import COUNTS, amount, axis, count, duration, label
 
 SCRIPTS = ("dom.js", "axes.js", "plot.js", "table.js", "charts.js", "detail.js", "page.js")
 ENDED = {
+    "infeasible": "trained, and above a hard constraint by what was measured; on no front",
     "failed": "an exception, or a lost worker",
     "stopped": "training ended early: at chance, dead, not finite, or dominated at a rung",
     "refused": "breaks a hard constraint or does not build; never trained",
@@ -115,13 +116,13 @@ def _without_result(study: StudyRecord) -> str:
     order = list(ENDED)
     others = sorted((t for t in study.trials if t.status in ENDED), key=lambda t: (order.index(t.status), t.number))
     groups = [_group(status, list(group)) for status, group in groupby(others, key=lambda t: t.status)]
-    return f"<section><h2>Trials without a result</h2>{''.join(groups)}</section>" if groups else ""
+    return f"<section><h2>Trials left out</h2>{''.join(groups)}</section>" if groups else ""
 
 
 def _group(status: Status, trials: list[TrialRecord]) -> str:
     rows = "".join(_reason_row(trial) for trial in trials)
     head = "".join(f'<th scope="col">{column}</th>' for column in ("trial", "name", "reason"))
-    shown = " open" if status in ("failed", "stopped") and len(trials) <= 12 else ""
+    shown = " open" if status in ("infeasible", "failed", "stopped") and len(trials) <= 12 else ""
     return (
         f'<details{shown}><summary><span class="status {status}">{status}</span> '
         f'<span class="count">{len(trials):,}, {ENDED[status]}</span></summary>'

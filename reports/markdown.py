@@ -13,7 +13,7 @@ from .table import Table
 from .tables import candidates_table, published_table
 from .wording import candidate, duration, ratio
 
-REASONS = ("failed", "stopped", "refused", "duplicate")
+REASONS = ("infeasible", "failed", "stopped", "refused", "duplicate")
 
 
 def markdown(study: StudyRecord) -> str:
@@ -32,7 +32,7 @@ def markdown(study: StudyRecord) -> str:
         blocks.append("No trial is complete yet, so there is no front.")
     if study.header.references:
         blocks += ["## Published points", table(published_table(study))]
-    blocks += ["## Trials without a result", _without_result(study)] if _unfinished(study) else []
+    blocks += ["## Trials left out", _without_result(study)] if _unfinished(study) else []
     if trials:
         blocks += ["## Energy", bullets([f"`{price}`: {describe(price)}" for price in _prices(trials)])]
     blocks += ["## How to reproduce", *_reproduce(study, front)]

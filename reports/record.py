@@ -7,14 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RECORD_VERSION = 3  # 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs
+# 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs. 4: status infeasible
+RECORD_VERSION = 4
 
 Leaf = bool | int | float | str
-Status = Literal["complete", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
-"""complete: trained to the end, all objectives finite. failed: an exception (traceback kept) or a lost worker.
-stopped: training ended early, for a reason of its own (NaN loss, dead network) or at a rung. refused: breaks a hard
-constraint or does not build, never trained. duplicate: equal to an earlier trial, never trained. running,
-waiting: not over yet."""
+Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
+"""complete: trained to the end, all objectives finite. infeasible: the same, but what was measured breaks a hard
+constraint: on no front. failed: an exception (traceback kept) or a lost worker. stopped: training ended early, for a
+reason of its own (NaN loss, dead network) or at a rung. refused: breaks a hard constraint, as is known before training,
+or does not build: never trained. duplicate: equal to an earlier trial, never trained. running, waiting: not over."""
 
 
 class Record(BaseModel):
@@ -115,8 +116,8 @@ class TrialRecord(Record):
     params: dict[str, Leaf] = Field(default_factory=dict)  # the active dials by path: network.fire5.keep
     modules: tuple[ModuleState, ...] = ()
     static: dict[str, int] = Field(default_factory=dict)  # params, dense_macs: known before training
-    metrics: Metrics | None = None  # complete trials only
-    values: dict[str, float] = Field(default_factory=dict)  # objective -> value; complete trials only
+    metrics: Metrics | None = None  # of complete and infeasible trials, as the next two
+    values: dict[str, float] = Field(default_factory=dict)  # objective -> value
     layers: tuple[LayerRecord, ...] = ()
     history: tuple[EpochRecord, ...] = ()
     shared: SharedRecord | None = None  # where the study ranked its candidates by shared weights

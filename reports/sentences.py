@@ -3,7 +3,7 @@
 from .findings import Comparison, Flip, compare_references, dominated_names, energy, energy_flips, shared_ranks
 from .front import STATUSES, finished, front_trials, status_summary
 from .record import ObjectiveRecord, StudyHeader, StudyRecord
-from .wording import COUNTS, candidate, count, duration, label, listing, moment, number, ratio, subject
+from .wording import COUNTS, UNITS, candidate, count, duration, label, listing, moment, number, ratio, subject
 
 ACCURACY_NOTE = (
     "The search sees validation accuracy only. Test accuracy was measured once for each finished candidate, after its "
@@ -22,7 +22,7 @@ def summary(study: StudyRecord) -> str:
 def _aim(header: StudyHeader) -> str:
     size = "a continuous space" if header.space_size is None else count(round(header.space_size), "possible candidate")
     bounds = [
-        f"{label(name)} {'at most' if kind == 'max' else 'at least'} {number(value)}"
+        f"{label(name)} {'at most' if kind == 'max' else 'at least'} {number(value)}{_unit(name, header.price)}"
         for name, limits in header.constraints.items()
         for kind, value in limits.items()
     ]
@@ -31,6 +31,10 @@ def _aim(header: StudyHeader) -> str:
         f"{count(len(header.dials), 'dial')}, {size}{', ' + listing(bounds) if bounds else ''}; "
         f"sampler {header.sampler}, seed {header.seed}."
     )
+
+
+def _unit(name: str, price: str) -> str:
+    return f" {UNITS[name]} by {price}" if name == "energy_mj" else ""
 
 
 def _wanted(objective: ObjectiveRecord) -> str:

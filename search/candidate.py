@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import SerializeAsAny, field_validator
 
+from snnkit.activity import silent
 from snnkit.data.choice import DataChoice
-from snnkit.energy.pricing import Pricing
+from snnkit.energy import Pricing, price
 from snnkit.families import FAMILIES, Family
 from snnkit.plan import ModuleView, Plan, PlanError
 from snnkit.recipe import Recipe
@@ -46,6 +47,10 @@ class Candidate(Value):
         except PlanError:
             return {}
         return {"params": plan.params, "dense_macs": plan.dense_macs}
+
+    def least_energy_mj(self) -> float:
+        """What it costs if no neuron fires, by its own price: whatever it learns, no less. Raises PlanError."""
+        return price(silent(self.plan(), self.neuron, self.encoding), self.energy).total_mj
 
     def modules(self) -> tuple[ModuleView, ...]:
         return self.family.modules(self.network)

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from reports.record import EpochRecord, TrialRecord
 
-TRAINED = ("complete", "stopped", "failed")
+WHOLE = ("complete", "infeasible")  # trained to the end
+TRAINED = (*WHOLE, "stopped", "failed")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Protocol
 from reports.record import EpochRecord, TrialRecord
 from search.errors import InputError
 from search.job import Job
-from search.progress import TRAINED, Progress, Running
+from search.progress import TRAINED, WHOLE, Progress, Running
 from search.storage import StorageError
 
 OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
@@ -182,7 +182,7 @@ class Driver:
 
     def _usual(self, cost: Callable[[TrialRecord], float]) -> float:
         """The median of the trials trained to the end; 0 before the first."""
-        costs = [cost(record) for record in self.progress.finished if record.status == "complete"]
+        costs = [cost(record) for record in self.progress.finished if record.status in WHOLE]
         return statistics.median(costs) if costs else 0.0
 
     @contextmanager

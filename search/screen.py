@@ -14,7 +14,7 @@ from rich.text import Text
 from reports.front import StatusSummary, status_summary
 from reports.record import StudyHeader, StudyRecord, TrialRecord
 from reports.wording import duration
-from search.progress import Progress, Running
+from search.progress import WHOLE, Progress, Running
 from search.views import figure
 
 Watch = Callable[[Progress, TrialRecord | None], None]
@@ -84,7 +84,7 @@ class StudyShow:
 
 
 def unfinished(record: TrialRecord) -> Text:
-    """Why a trial has no result."""
+    """Why a trial is on no front."""
     return Text(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
 
 
@@ -125,7 +125,7 @@ def panel(title: tuple[str, str], progress: Progress, rows: list[tuple[str, str]
 
 def _counts(progress: Progress) -> str:
     parts = [f"{progress.count('complete')} done", f"{len(progress.running)} running"]
-    for status in ("stopped", "refused", "duplicate", "failed"):
+    for status in ("infeasible", "stopped", "refused", "duplicate", "failed"):
         if count := progress.count(status):
             parts.append(f"{count} {status}")
     return " · ".join(parts) + (f" · {progress.trials} wanted" if progress.trials else "")
@@ -159,7 +159,7 @@ def _time(progress: Progress, now: float) -> RenderableType:
 
 def _left(progress: Progress, elapsed: float) -> str:
     """Time left by count, going by the pace of this run."""
-    spent = [record.wall_s for record in progress.finished if record.status == "complete"]
+    spent = [record.wall_s for record in progress.finished if record.status in WHOLE]
     if not spent or progress.trials is None:
         return ""
     todo = max(0, progress.trials - progress.trained)

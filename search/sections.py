@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reports.record import ReferencePoint
 from search import durations
+from search.constraints import EXAMPLES, bound
 from search.dials import shown
 from search.errors import nearest
 from search.objectives import OBJECTIVES, Direction
@@ -19,7 +20,6 @@ from snnkit.values import Value
 Sampler = Literal["auto", "ehvi", "ga", "tpe", "gp", "nsga2", "random"]
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
-LIMITED = ("params", "dense_macs")  # known before training, so that a bound on them costs none
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 
 
@@ -52,17 +52,18 @@ def _objectives(given: object) -> object:
 
 
 def _constraints(given: object) -> object:
+    """Names and bounds checked."""
     if not isinstance(given, Mapping):
         return given
+    limits = {}
     for name, limit in given.items():
-        if name not in LIMITED:
-            raise _at(
-                f"cannot be bounded; known before training are {', '.join(LIMITED)}{nearest(name, LIMITED)}", name
-            )
-        most = limit.get("max") if isinstance(limit, Mapping) and len(limit) == 1 else None
-        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-            raise _at(f"given {shown(limit)}; write {name}: {{max: 800_000}}", name)
-    return given
+        if name not in EXAMPLES:
+            raise _at(f"cannot be bounded; allowed are {', '.join(EXAMPLES)}{nearest(name, EXAMPLES)}", name)
+        most = bound(name, limit.get("max")) if isinstance(limit, Mapping) and len(limit) == 1 else None
+        if most is None:
+            raise _at(f"given {shown(limit)}; write {name}: {{max: {EXAMPLES[name]}}}", name)
+        limits[name] = {"max": most}
+    return limits
 
 
 def _at(text: str, *loc: str | int) -> ValidationError:
@@ -109,7 +110,9 @@ class StudySection(Value):
     objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(
         min_length=1, examples=["{accuracy: maximize, params: minimize}"]
     )
-    constraints: Annotated[dict[str, dict[str, int]], BeforeValidator(_constraints)] = Field(default_factory=dict)
+    constraints: Annotated[dict[str, dict[str, int | float]], BeforeValidator(_constraints)] = Field(
+        default_factory=dict
+    )
     supernet: SharedWeights | None = None  # ranks candidates by shared weights before the first trial
     stopping: Stopping | None = None  # early, at train.rungs; None: every trial is trained to its end
 

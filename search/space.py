@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reports.record import Leaf, ReferencePoint
-from search import yaml_source
+from reports.record import Leaf, Measured, ReferencePoint
+from search import constraints, yaml_source
 from search.candidate import Candidate
 from search.checks import Named, built_problems, section_problems, stopping_problems, supernet_problems, tree_models
 from search.dials import Dial, Needs, Trial
@@ -101,24 +101,27 @@ class Space:
         return filled(self.dials, active | {dial.path: dial.other(active[dial.path], rng)}, rng)
 
     def refusals(self, candidate: Candidate) -> list[str]:
-        """Why ``candidate`` is not to be trained: the hard constraints it breaks, or that it does not build."""
+        """Why ``candidate`` is not to be trained: the hard constraints it breaks for certain, or that it does not
+        build."""
         try:
-            plan = candidate.plan()
+            candidate.plan()
         except PlanError as error:
             return [f"does not build: {error}"]
-        figures = {"params": plan.params, "dense_macs": plan.dense_macs}
-        return [
-            f"{name} {figures[name]:,} is above the limit of {limit['max']:,} by {figures[name] - limit['max']:,}"
-            for name, limit in self.study.constraints.items()
-            if figures[name] > limit["max"]
-        ]
+        limits = self.study.constraints
+        return constraints.broken(constraints.known(candidate, limits), limits, trained=False)
 
-    def violations(self, candidate: Candidate) -> dict[str, float]:
-        """Each constrained figure minus its bound: feasible where none is above 0. A candidate that does not build
-        breaks each by the bound itself."""
-        figures = candidate.static()
-        limits = {name: limit["max"] for name, limit in self.study.constraints.items()}
-        return {name: figures.get(name, 2 * bound) - bound for name, bound in limits.items()}
+    def broken(self, measured: Measured) -> list[str]:
+        """The hard constraints that a candidate breaks by what was measured of it."""
+        figures = constraints.measured(measured, self.base.energy.key)
+        return constraints.broken(figures, self.study.constraints, trained=True)
+
+    def violations(self, candidate: Candidate, measured: Measured | None = None) -> dict[str, float]:
+        """Each constrained figure minus its bound, as measured or else as known before training: feasible where none is
+        above 0. A candidate that does not build breaks each by the bound itself."""
+        limits = self.study.constraints
+        if measured is not None:
+            return constraints.excesses(constraints.measured(measured, self.base.energy.key), limits)
+        return constraints.excesses(constraints.known(candidate, limits), limits)
 
     def dump(self) -> str:
         """YAML that loads to an equal space: every leaf written out, profile and ``--set`` applied."""

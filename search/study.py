@@ -5,7 +5,8 @@
 
 A proposal that equals an earlier trial, or breaks a hard constraint, costs a row and no training; the next proposal is
 then an untried neighbour of it. Optuna sees: complete -> COMPLETE; stopped, refused -> PRUNED (a TPE learns from it);
-failed, duplicate -> FAIL (no sampler counts it).
+failed, duplicate -> FAIL (no sampler counts it); infeasible, which was trained and broke a constraint by what was
+measured, -> COMPLETE, with the excess as Optuna's constraint.
 """
 
 import random
@@ -35,6 +36,7 @@ from snnkit.seeds import derived_seed
 
 STATES: Mapping[str, TrialState] = {
     "complete": TrialState.COMPLETE,
+    "infeasible": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "refused": TrialState.PRUNED,
     "failed": TrialState.FAIL,
@@ -144,8 +146,8 @@ class Study:
         trial = self._live[record.number]
         record = record.model_copy(update={"shared": self._shared.get(trial.user_attrs.get("key", ""))})
         if record.status == "complete" and record.metrics is not None:
-            record = record.model_copy(update={"values": self._values(record.metrics)})
-        told = list(record.values.values()) if record.status == "complete" else None
+            record = self._weighed(record, record.metrics)
+        told = list(record.values.values()) or None
         with storage_errors(f"the record of trial {record.number}"):
             trial.set_user_attr("record", record.model_dump(mode="json"))
             self._set_constraints(trial, record)
@@ -160,8 +162,8 @@ class Study:
         A named candidate is never stopped: a report compares with it.
         """
         self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, though a retry brings it again
-        if self._rungs is None or epoch.measured is None:
-            return None
+        if self._rungs is None or epoch.measured is None or self._space.broken(epoch.measured):
+            return None  # what is above a bound is no reason to stop another
         values = list(self._values(epoch.measured).values())
         trial = self._live[number]
         with storage_errors(f"a rung of trial {number}"):
@@ -171,6 +173,12 @@ class Study:
         if reason is None or "name" in trial.user_attrs:
             return None
         return self.finish(self._stopped(number, reason))
+
+    def _weighed(self, record: TrialRecord, measured: Measured) -> TrialRecord:
+        """A trained trial's record with the objectives' values; infeasible where it is above a bound."""
+        broken = self._space.broken(measured)
+        update = {"status": "infeasible", "reason": "; ".join(broken)} if broken else {}
+        return record.model_copy(update={**update, "values": self._values(measured)})
 
     def _values(self, measured: Measured) -> dict[str, float]:
         """Of each objective, in the study's order."""
@@ -252,9 +260,12 @@ class Study:
         return None
 
     def _set_constraints(self, trial: Trial, record: TrialRecord) -> None:
+        """By what was measured last; of what was not trained, or not so far, by what is known of it."""
         if record.status in ("failed", "duplicate"):
             return
-        for name, excess in self._space.violations(self._space.candidate(record.params)).items():
+        at_rungs = [epoch.measured for epoch in record.history if epoch.measured is not None]
+        measured = record.metrics or (at_rungs[-1] if at_rungs else None)
+        for name, excess in self._space.violations(self._space.candidate(record.params), measured).items():
             if name not in trial.constraints:
                 trial.set_constraint(name, excess)
 

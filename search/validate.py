@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -12,9 +12,12 @@ from rich.text import Text
 
 from reports.record import Leaf
 from search.candidate import Candidate
+from search.constraints import ENERGY
 from search.dials import Dial
 from search.space import Space
 from search.views import legend, strip
+
+N = TypeVar("N", int, float)
 
 SHOWN = 3  # samples that are listed
 
@@ -42,8 +45,8 @@ class CandidateRow:
 
 @dataclass(frozen=True)
 class Survey:
-    """``feasible`` is the share of ``samples`` uniform samples that meet the constraints and build; ``refused`` counts
-    the reasons of the others; ``params`` and ``dense_macs`` are their smallest and largest figures."""
+    """``feasible`` is the share of ``samples`` uniform samples that would be trained: they build and, as far as known,
+    meet the constraints. ``refused`` counts the reasons of the others; then come smallest and largest figures."""
 
     name: str
     size: int | None  # None: a dial is continuous
@@ -53,6 +56,7 @@ class Survey:
     refused: dict[str, int]
     params: tuple[int, int] | None
     dense_macs: tuple[int, int] | None
+    least_energy_mj: tuple[float, float] | None  # of each candidate the energy if no neuron fires
     dials: tuple[DialRow, ...]
     examples: tuple[CandidateRow, ...]
     candidates: tuple[CandidateRow, ...]
@@ -68,7 +72,8 @@ def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
     drawn = [space.sample(rng) for _ in range(samples)]
     made = [space.candidate(params) for params in drawn]
     refusals = [space.refusals(candidate) for candidate in made]
-    figures = [found for candidate in made if (found := candidate.static())]
+    built = [candidate for candidate in made if candidate.static()]
+    figures = [candidate.static() for candidate in built]
     return Survey(
         name=space.study.name,
         size=space.size,
@@ -78,6 +83,7 @@ def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
         refused=dict(Counter(reason.split(" ")[0] for reasons in refusals for reason in reasons)),
         params=_range(found["params"] for found in figures),
         dense_macs=_range(found["dense_macs"] for found in figures),
+        least_energy_mj=_range(candidate.least_energy_mj() for candidate in built),
         dials=tuple(DialRow(d.path, d.values.kind, str(d.values), d.default, _needs(d)) for d in space.dials),
         examples=tuple(
             _row(f"sample {at + 1}", space, params, candidate)
@@ -105,7 +111,7 @@ def _row(name: str, space: Space, params: Mapping[str, Leaf], candidate: Candida
     )
 
 
-def _range(figures: Iterable[int]) -> tuple[int, int] | None:
+def _range(figures: Iterable[N]) -> tuple[N, N] | None:
     values = list(figures)
     return (min(values), max(values)) if values else None
 
@@ -134,13 +140,17 @@ def _dial_table(found: Survey) -> Table:
 
 
 def _shares(found: Survey) -> str:
-    lines = [f"\n{found.feasible:.1%} of {found.samples:,} random candidates meet the constraints and build"]
+    lines = [f"\n{found.feasible:.1%} of {found.samples:,} random candidates build and can meet the constraints"]
     for reason, count in found.refused.items():
         what = "do not build" if reason == "does" else f"exceed the limit on {reason}"
+        what += ", whatever fires" if reason == ENERGY else ""
         lines.append(f"  {count / found.samples:.1%} {what}")
     for name, figures in (("parameters", found.params), ("dense MACs", found.dense_macs)):
         if figures is not None:
             lines.append(f"{name} from {figures[0]:,} to {figures[1]:,}")
+    if found.least_energy_mj is not None:
+        low, high = found.least_energy_mj
+        lines.append(f"energy if no neuron fires from {low:.3g} to {high:.3g} mJ")
     return "\n".join(lines) + "\n"
 
 

@@ -103,7 +103,9 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
             Text(),
         ]
     else:
-        parts.append(Text("no candidate was trained to the end yet", style="bold red"))
+        above = sum(trial.status == "infeasible" for trial in study.trials)
+        what = f"{above} trained, each above a bound: no candidate meets the constraints yet"
+        parts.append(Text(what if above else "no candidate was trained to the end yet", style="bold red"))
     if running := [trial.number for trial in study.trials if trial.status == "running"]:
         numbers = ", ".join(map(str, running))
         parts.append(Text(f"stopped with trials {numbers} unfinished: `resume` goes on from their checkpoints\n"))

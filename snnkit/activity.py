@@ -16,6 +16,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snnkit.plan import Conv, Neurons, Plan, Sum
+from snnkit.values import Encoding, Neuron
 
 if TYPE_CHECKING:  # the values and the twin's counts are had without torch
     from torch import Tensor
@@ -132,6 +133,17 @@ def dense_twin(plan: Plan) -> Activity:
     return Activity(plan, False, 1, 0, tuple(_twin_layer(op, None) for op in plan.ops if isinstance(op, Conv | Sum)))
 
 
+def silent(plan: Plan, neuron: Neuron, encoding: Encoding) -> Activity:
+    """The least that the spiking network of this plan can do, without running it: no neuron fires, no event comes in.
+
+    Every count of `measure` is this one and what spikes add to it, so whatever is priced by counts and weights that are
+    not negative costs at least as much as this does.
+    """
+    costly = (op for op in plan.ops if isinstance(op, Conv | Sum | Neurons))
+    layers = tuple(_silent_layer(op, neuron, encoding) for op in costly if not isinstance(op, Sum) or op.currents)
+    return Activity(plan, True, encoding.timesteps, 0, layers)
+
+
 def measure(network: "Network", batches: "Iterable[Tensor]") -> Activity:
     """Runs ``network`` on batches of normalised images (B, C, H, W) in eval mode and counts; the mode is restored.
 
@@ -188,15 +200,12 @@ class Counter:
         """The means over the images seen so far; raises ``ValueError`` if there was none."""
         if not self._images:
             raise ValueError("no image to count on: give measure() at least one batch of at least one image")
-        network = self._network
-        spiking = network.neuron is not None
-        costly = [op for op in network.plan.ops if isinstance(op, Conv | Sum | Neurons)]
-        if spiking:
-            layers = [self._spiking(op) for op in costly if not isinstance(op, Sum) or op.currents]
-        else:
-            layers = [self._twin(op) for op in costly if not isinstance(op, Neurons)]
-        timesteps = network.encoding.timesteps if spiking else 1
-        return Activity(network.plan, spiking, timesteps, self._images, tuple(layers))
+        network, neuron = self._network, self._network.neuron
+        if neuron is not None:
+            quiet = silent(network.plan, neuron, network.encoding)
+            return replace(quiet, images=self._images, layers=tuple(map(self._spiking, quiet.layers)))
+        layers = tuple(self._twin(op) for op in network.plan.ops if isinstance(op, Conv | Sum))
+        return Activity(network.plan, False, 1, self._images, layers)
 
     def _is_dense(self, conv: Conv) -> bool:
         """Whether it multiplies at every tap: what it reads is the picture, as against spikes or frames of events."""
@@ -208,35 +217,20 @@ class Counter:
             return _twin_layer(op, 0.0)
         return _twin_layer(op, float(taps(op)) if op.reads == "input" else self._met(op, self._nonzero))
 
-    def _spiking(self, op: Conv | Sum | Neurons) -> LayerActivity:
-        neuron, timesteps = self._network.neuron, self._network.encoding.timesteps
-        assert neuron is not None
-        if isinstance(op, Sum):
-            return LayerActivity(op, timesteps, timesteps, additions=float(timesteps * op.additions))
-        neurons = op.outputs if isinstance(op, Neurons) or op.fires else 0
-        firing = LayerActivity(
-            op, timesteps, timesteps, neurons=neurons,
-            spikes_out=float(self._fired[op.name]) / self._images if neurons else 0.0,
-            neuron_ops=timesteps * neurons if 0 < neuron.leak < 1 else 0,
-        )  # fmt: skip
-        return firing if isinstance(op, Neurons) else self._reading(firing, op)
-
-    def _reading(self, layer: LayerActivity, conv: Conv) -> LayerActivity:
-        """``layer`` with what ``conv`` reads, and what that costs."""
-        encoding = self._network.encoding
-        if self._is_dense(conv):
-            evaluations = 1 if encoding.stem == "once" else encoding.timesteps
-            macs = evaluations * taps(conv)
-            return replace(layer, dense=True, evaluations=evaluations, macs=macs, nonzero_macs=float(macs))
+    def _spiking(self, layer: LayerActivity) -> LayerActivity:
+        """``layer``, silent, with the spikes that it gave and those that it read."""
+        if layer.neurons:
+            layer = replace(layer, spikes_out=float(self._fired[layer.name]) / self._images)
+        conv = layer.op
+        if not isinstance(conv, Conv) or self._is_dense(conv):
+            return layer
         if conv.reads == "gated":
             met = self._met(conv, self._nonzero)
             return replace(layer, macs=met, nonzero_macs=met, spikes_in=self._arrived(conv, self._nonzero))
         spikes_in = self._arrived(conv, self._spikes)
         if conv.reads == "means":
-            macs, nonzero = encoding.timesteps * taps(conv), self._met(conv, self._nonzero)
-            return replace(
-                layer, dense=True, macs=macs, nonzero_macs=nonzero, additions=spikes_in, spikes_in=spikes_in
-            )  # fmt: skip
+            nonzero = self._met(conv, self._nonzero)
+            return replace(layer, nonzero_macs=nonzero, additions=spikes_in, spikes_in=spikes_in)
         return replace(layer, synapses=self._met(conv, self._spikes), spikes_in=spikes_in)
 
     def _arrived(self, conv: Conv, arrivals: "dict[str, Tensor]") -> float:
@@ -248,6 +242,22 @@ class Counter:
         rows = arrived.new_tensor(reach(conv.in_shape[1], conv.out_shape[1], conv))
         columns = arrived.new_tensor(reach(conv.in_shape[2], conv.out_shape[2], conv))
         return float(rows @ arrived @ columns) * (conv.out_shape[0] // conv.groups) / self._images
+
+
+def _silent_layer(op: Conv | Sum | Neurons, neuron: Neuron, encoding: Encoding) -> LayerActivity:
+    timesteps = encoding.timesteps
+    if isinstance(op, Sum):
+        return LayerActivity(op, timesteps, timesteps, additions=float(timesteps * op.additions))
+    neurons = op.outputs if isinstance(op, Neurons) or op.fires else 0
+    neuron_ops = timesteps * neurons if 0 < neuron.leak < 1 else 0
+    layer = LayerActivity(op, timesteps, timesteps, neurons=neurons, neuron_ops=neuron_ops)
+    if isinstance(op, Neurons):
+        return layer
+    if op.reads == "input" and encoding.kind == "direct":
+        evaluations = 1 if encoding.stem == "once" else timesteps
+        macs = evaluations * taps(op)
+        return replace(layer, dense=True, evaluations=evaluations, macs=macs, nonzero_macs=float(macs))
+    return replace(layer, dense=True, macs=timesteps * taps(op)) if op.reads == "means" else layer
 
 
 def _twin_layer(op: Conv | Sum, nonzero_macs: float | None) -> LayerActivity:

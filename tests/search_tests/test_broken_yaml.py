@@ -92,6 +92,10 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "budget without unit": ("{trials: 4}", "{time: 20}", "4: study.budget.time: ", ("20m",)),
     "constraint on accuracy": ("{params: {max", "{accuracy: {max", "6: study.constraints.accuracy: ", ("dense_macs",)),
     "constraint without max": ("{max: 9_000}", "9_000", "6: study.constraints.params: ", ("params: {max:",)),
+    "bound on energy of nothing": ("{params: {max: 9_000}}", "{energy_mj: {max: 0}}", "6: study.constraints.energy_mj: ", ("given {max: 0}", "{max: 0.02}")),
+    "bound on energy with its unit": ("{params: {max: 9_000}}", "{energy_mj: {max: 0.02 mJ}}", "6: study.constraints.energy_mj: ", ("{max: 0.02}",)),
+    "bound on params with a fraction": ("max: 9_000", "max: 9e3", "6: study.constraints.params: ", ("{max: 800_000}",)),
+    "bound on energy by a short name": ("{params: {max", "{energy: {max", "6: study.constraints.energy: ", ("did you mean energy_mj?",)),
     "validation takes all": ("validation: 0.2", "validation: 9999", "17: data: ", ("leave some to train on",)),
     "energy out of step": ("data:", "energy: {model: lemaire2022, preset: paper2602}\ndata:", "17: energy: ", ("exact",)),
     "reference without accuracy": (
