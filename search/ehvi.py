@@ -27,6 +27,7 @@ from reports.hypervolume import SCALES
 from reports.pareto import front
 from reports.record import Leaf
 from search.candidate import Candidate
+from search.constraints import ENERGY
 from search.dials import Choices, Dial
 from search.genetic import distributions
 from search.moves import crossed, mutated
@@ -50,7 +51,7 @@ class Past:
     params: Mapping[str, Leaf]
     key: str
     losses: tuple[float, ...] | None  # None where nothing was measured
-    complete: bool = False
+    complete: bool = False  # and within the constraints, as a front wants it
     running: bool = False
 
 
@@ -88,7 +89,7 @@ def past(space: Space, study: optuna.Study) -> list[Past]:
             params=trial.params,
             key=trial.user_attrs["key"],
             losses=_outcome(space, trial, gains),
-            complete=trial.state == TrialState.COMPLETE,
+            complete=trial.state == TrialState.COMPLETE and all(over <= 0 for over in trial.constraints.values()),
             running=trial.state == TrialState.RUNNING,
         )
         for trial in trials
@@ -202,7 +203,18 @@ def _gain(space: Space, tried: Sequence[Past], options: Sequence[Option], rng: r
     complete = measured[[trial.complete for trial in known]]
     above = np.concatenate([complete, mean[: len(running)]])
     box = undominated(above, np.concatenate([complete, mean]), np.random.default_rng(rng.randrange(2**31)))
-    return improvement(mean[len(running) :], deviation[len(running) :], box)
+    mean, deviation = mean[len(running) :], deviation[len(running) :]
+    return improvement(mean, deviation, box) * _feasible(space, mean, deviation)
+
+
+def _feasible(space: Space, mean: Array, deviation: Array) -> Array:
+    """How likely an option is to meet the bound on energy; that it meets those known before training is certain."""
+    names = list(space.study.objectives)
+    if ENERGY not in space.study.constraints or ENERGY not in names:
+        return np.ones(len(mean))
+    column, most = names.index(ENERGY), _loss(ENERGY, space.study.constraints[ENERGY]["max"], space)
+    likely: Array = ndtr((most - mean[:, column]) / deviation[:, column])
+    return likely
 
 
 def _instructive(tried: Sequence[Past]) -> list[Past]:
