@@ -17,6 +17,11 @@ class Running:
     training_macs: float = 0.0
 
 
+def _place(epoch: EpochRecord) -> tuple[bool, int]:
+    """In the order of a trial's epochs: those of its CNN twin come first."""
+    return not epoch.twin, epoch.epoch
+
+
 @dataclass(frozen=True)
 class Progress:
     """All finished trials, those of earlier runs included, and those that run now."""
@@ -33,7 +38,9 @@ class Progress:
 
     def epoch(self, number: int, epoch: EpochRecord) -> "Progress":
         before = self.running[number]
-        again = before.last is not None and epoch.epoch <= before.last.epoch  # by a worker that took the place of one
+        again = before.last is not None and _place(epoch) <= _place(
+            before.last
+        )  # by a worker that took another's place
         spent = before.training_macs + (0.0 if again else epoch.macs)
         return self.started(replace(before, last=epoch, training_macs=spent))
 

@@ -23,8 +23,9 @@ from pydantic import ValidationError
 from reports.record import EpochRecord, Leaf, Measured, ModuleState, StudyHeader, TrialRecord
 from reports.results import read_result
 from search.errors import InputError
-from search.job import Job, keep, outline
+from search.job import Job, keep, outline, read_start
 from search.objectives import OBJECTIVES
+from search.parents import Families
 from search.samplers import StatelessSampler, choose
 from search.space import Space
 from search.stopping import Rungs
@@ -53,6 +54,7 @@ class Study:
         self._interrupted: list[FrozenTrial] = []
         self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
         self._rungs = Rungs(space.study.stopping, space.study.objectives) if space.study.stopping else None
+        self._families = Families(space, self.trial_folder, self._complete)
         self._seen: dict[str, int] = {}  # candidate key -> number of the first trial that had it
         self.header = header
         self.folder = folder
@@ -118,7 +120,7 @@ class Study:
                 self._live[job.number] = trial
                 unfit = self._unfit(trial, job)
                 if unfit is None:
-                    return job
+                    return self._families.placed(trial, job)
                 told(self.finish(unfit))
         return None
 
@@ -141,6 +143,8 @@ class Study:
 
         A named candidate is never stopped: a report compares with it.
         """
+        if epoch.twin:
+            return None
         self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, though a retry brings it again
         if self._rungs is None or epoch.measured is None:
             return None
@@ -162,9 +166,11 @@ class Study:
         """The record of a trial that ends at a rung, also in its folder, as its worker would have left it."""
         job = self._job(self._live[number], self._live[number].params)
         history = tuple(self._epochs[number].values())
-        spent = sum(epoch.wall_s for epoch in history)
-        record = outline(job, status="stopped", reason=reason).model_copy(
-            update={"history": history, "wall_s": spent, "finished_at": time.time(), "started_at": time.time() - spent}
+        record = outline(job, status="stopped", reason=reason)
+        record = record.model_copy(update={"history": history, "start": read_start(job.folder)})
+        spent = sum(epoch.wall_s for epoch in record.epochs)
+        record = record.model_copy(
+            update={"wall_s": spent, "finished_at": time.time(), "started_at": time.time() - spent}
         )
         keep(job.folder, record)
         return record
@@ -181,6 +187,9 @@ class Study:
 
     def trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
+
+    def _complete(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
     # -- proposals ----------------------------------------------------------------------------------------------
 
