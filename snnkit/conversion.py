@@ -61,6 +61,7 @@ def convert(network: Network, twin: Network, batches: Iterable[Tensor]) -> dict[
     return found
 
 
+@torch.no_grad()
 def balances(twin: Network, neuron: Neuron, timesteps: int, batches: Iterable[Tensor]) -> dict[str, Balance]:
     """For each layer that drives neurons; one and the same where their currents or spikes are summed."""
     shared = _shared(twin.plan)

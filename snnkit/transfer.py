@@ -37,7 +37,8 @@ def inherit(child: Network, parent: Network) -> tuple[Inherited, ...]:
     as it was drawn. A child with the plan of its parent then puts out the same.
 
     Kernels of another size are aligned at their centres: taps that only the child has are 0, so that it computes what
-    the parent did (Chen et al. 2016, Net2Net, arXiv:1511.05641). Currents are scaled by the ratio of the thresholds.
+    the parent did (Chen et al. 2016, Net2Net, arXiv:1511.05641). Currents are scaled by the ratio of the thresholds
+    (spikes that are added to currents are not).
     Statistics no longer fit where something was left out: see `snnkit.recalibration`. Nor do weights that now read
     other channels: see `snnkit.reconnection`.
     """
