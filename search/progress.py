@@ -38,11 +38,9 @@ class Progress:
 
     def epoch(self, number: int, epoch: EpochRecord) -> "Progress":
         before = self.running[number]
-        again = before.last is not None and _place(epoch) <= _place(
-            before.last
-        )  # by a worker that took another's place
-        spent = before.training_macs + (0.0 if again else epoch.macs)
-        return self.started(replace(before, last=epoch, training_macs=spent))
+        if before.last is not None and _place(epoch) <= _place(before.last):  # from a worker that took another's place
+            return self
+        return self.started(replace(before, last=epoch, training_macs=before.training_macs + epoch.macs))
 
     def ended(self, record: TrialRecord) -> "Progress":
         running = {number: trial for number, trial in self.running.items() if number != record.number}

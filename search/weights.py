@@ -6,6 +6,7 @@ again before its first own checkpoint comes to the same weights, and later takes
 
 import itertools
 import pickle
+import zipfile
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import asdict
@@ -69,7 +70,7 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
     number = job.parent.number
     try:
         parent = _parent_network(job.parent)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
         return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
     found = inherit(network.to("cpu"), parent)
@@ -89,6 +90,8 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
 
 
 def _parent_network(parent: Parent) -> Network:
+    if not zipfile.is_zipfile(parent.weights):
+        raise OSError("there is no such file, or it was cut short")
     candidate = parent.candidate
     network = Network(candidate.plan(), candidate.neuron, candidate.encoding)
     network.load_state_dict(torch.load(parent.weights, map_location="cpu", weights_only=True))
