@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs. 4: status infeasible
+# 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs. 4: status infeasible,
+# epochs of a twin, where weights came from, what shared weights said
 RECORD_VERSION = 4
 
 Leaf = bool | int | float | str
@@ -88,6 +89,24 @@ class EpochRecord(Record):
     images: int = 0  # trained on; 0 in records before version 3
     macs: float = 0.0  # dense multiply-accumulates of training on them, forward and backward
     measured: Measured | None = None  # at rungs
+    twin: bool = False  # of the CNN twin, which is trained first where a trial starts from it
+
+
+class StartRecord(Record):
+    """Where a trial's first weights came from, in a space that lets them come from elsewhere than a draw."""
+
+    kind: Literal["scratch", "inherit", "cnn"]  # what came of it, which may be less than was asked for
+    reason: str | None = None  # why it was scratch all the same, in one sentence
+    parent: int | None = None  # number of the trial that it inherited from, or should have
+    layers: dict[str, int] = Field(default_factory=dict)  # copied, cut, padded, rewired, drawn: how many layers
+    refitted: int = 0  # layers that were fitted to the parent's outputs
+    inherited_images: int = 0  # that its parent was trained on, and its parent's parents; in their ledgers, not in its
+    inherited_macs: float = 0.0
+    history: tuple[EpochRecord, ...] = ()  # of the CNN twin
+
+    @property
+    def wall_s(self) -> float:
+        return sum(epoch.wall_s for epoch in self.history)
 
 
 class SharedRecord(Record):
@@ -121,6 +140,7 @@ class TrialRecord(Record):
     layers: tuple[LayerRecord, ...] = ()
     history: tuple[EpochRecord, ...] = ()
     shared: SharedRecord | None = None  # where the study ranked its candidates by shared weights
+    start: StartRecord | None = None  # None: all weights were drawn, as they were to be
     reason: str | None = None  # why it is not complete, in one sentence
     traceback: str | None = None
     duplicate_of: int | None = None
@@ -133,13 +153,19 @@ class TrialRecord(Record):
 
     @property
     def training_images(self) -> int:
-        """Trained on in all finished epochs; what an interruption made it do again is left out."""
-        return sum(epoch.images for epoch in self.history)
+        """Trained on in all finished epochs, those of its CNN twin included; what an interruption made it do again is
+        left out, and what a parent was trained on."""
+        return sum(epoch.images for epoch in self.epochs)
 
     @property
     def training_macs(self) -> float:
         """Dense multiply-accumulates of the same."""
-        return sum(epoch.macs for epoch in self.history)
+        return sum(epoch.macs for epoch in self.epochs)
+
+    @property
+    def epochs(self) -> tuple[EpochRecord, ...]:
+        """All that were trained for it, its CNN twin's first."""
+        return (*(self.start.history if self.start else ()), *self.history)
 
 
 class ObjectiveRecord(Record):

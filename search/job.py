@@ -4,15 +4,31 @@ import logging
 import time
 from pathlib import Path
 
-from reports.record import Leaf, ModuleState, Status, TrialRecord
+from pydantic import ValidationError
+
+from reports.files import replace_text
+from reports.record import Leaf, ModuleState, StartRecord, Status, TrialRecord
 from reports.results import RESULT, write_result
 from search.candidate import Candidate
 from snnkit.values import Value
 
 CHECKPOINT = "checkpoint.pt"  # of a trial that trains
+TWIN_CHECKPOINT = "twin.pt"  # of its CNN twin, where that is trained first
+WEIGHTS = "weights.pt"  # of a trial that is complete
+START = "start.json"  # where the weights of a trial that trains came from
 STARTS = "starts.json"  # how often a trial was started, beside its result
 
 logger = logging.getLogger(__name__)
+
+
+class Parent(Value):
+    """A finished trial that another one takes its weights from."""
+
+    number: int
+    candidate: Candidate
+    weights: Path
+    images: int  # that it was trained on, by itself and by those that it inherited from
+    macs: float
 
 
 class Job(Value):
@@ -27,6 +43,7 @@ class Job(Value):
     folder: Path  # runs/<study>/trials/<number>
     seed: int
     twin: bool = False  # trained as the CNN twin: ReLU in place of neurons, one pass in place of time steps
+    parent: Parent | None = None  # where it starts with the weights of one
 
 
 class Placement(Value):
@@ -52,10 +69,25 @@ def keep(folder: Path, record: TrialRecord) -> None:
     """Leave the record of a trial that is over, where the disk takes it; its driver has it in any case."""
     try:
         write_result(folder, record)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        for name in (CHECKPOINT, TWIN_CHECKPOINT):
+            (folder / name).unlink(missing_ok=True)
         log(folder, f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
     except OSError as error:
         logger.warning("result or its log line not written folder=%s error=%s", folder, error)
+
+
+def write_start(folder: Path, start: StartRecord) -> None:
+    """Kept until the trial is over: when it is taken up again, its weights are those of its checkpoint. Raises
+    OSError."""
+    replace_text(folder / START, start.model_dump_json())
+
+
+def read_start(folder: Path) -> StartRecord | None:
+    """None where the trial drew its weights, or has not come to having any."""
+    try:
+        return StartRecord.model_validate_json((folder / START).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def log(folder: Path, line: str) -> None:

@@ -247,16 +247,26 @@ def _training(space: Space) -> str:
     """How a candidate is trained; what is a dial is said to be one."""
     open_leaves = {dial.path for dial in space.dials}
     steps = f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in open_leaves else "T a dial"
+    train, start = space.base.train, ""
+    if "train.start" in open_leaves:
+        train, start = train.model_copy(update={"start": "scratch"}), ", start a dial"
     rule = space.study.stopping
     stopped = "" if rule is None else f", stopped early by rank (1 in {rule.reduction:g}, margin {rule.margin:g})"
-    return f"{steps}, {recipe_text(space.base.train)}{stopped}"
+    return f"{steps}, {recipe_text(train)}{start}{stopped}"
 
 
 def recipe_text(train: Recipe) -> str:
-    """``3 epochs, batch 64, adamw with lr 0.002, onecycle, augmentation none``."""
+    """``3 epochs, batch 64, adamw with lr 0.002, onecycle, augmentation none``, and where weights come from."""
     optimizer = f"{train.optimizer} with lr {train.lr:g}, {train.schedule}"
     rungs = f" anew after epochs {', '.join(map(str, train.rungs))}" if train.rungs else ""
-    return f"{train.epochs} epochs, batch {train.batch}, {optimizer}{rungs}, augmentation {train.augment}"
+    text = f"{train.epochs} epochs, batch {train.batch}, {optimizer}{rungs}, augmentation {train.augment}"
+    match train.start:
+        case "scratch":
+            return text
+        case "inherit":
+            return f"{text}, from the weights of the nearest finished trial"
+        case "cnn":
+            return f"{text}, from the weights of the CNN twin after {train.of_twin.epochs} epochs"
 
 
 def announce_fetching(name: str, options: Options, console: Console) -> None:

@@ -18,6 +18,11 @@ class Running:
     training_macs: float = 0.0
 
 
+def _place(epoch: EpochRecord) -> tuple[bool, int]:
+    """In the order of a trial's epochs: those of its CNN twin come first."""
+    return not epoch.twin, epoch.epoch
+
+
 @dataclass(frozen=True)
 class Progress:
     """All finished trials, those of earlier runs included, and those that run now."""
@@ -34,9 +39,9 @@ class Progress:
 
     def epoch(self, number: int, epoch: EpochRecord) -> "Progress":
         before = self.running[number]
-        again = before.last is not None and epoch.epoch <= before.last.epoch  # by a worker that took the place of one
-        spent = before.training_macs + (0.0 if again else epoch.macs)
-        return self.started(replace(before, last=epoch, training_macs=spent))
+        if before.last is not None and _place(epoch) <= _place(before.last):  # from a worker that took another's place
+            return self
+        return self.started(replace(before, last=epoch, training_macs=before.training_macs + epoch.macs))
 
     def ended(self, record: TrialRecord) -> "Progress":
         running = {number: trial for number, trial in self.running.items() if number != record.number}

@@ -133,7 +133,9 @@ def _counts(progress: Progress) -> str:
 
 def _running(trial: Running, now: float) -> str:
     label = f"trial {trial.number}" + (f" {trial.name}" if trial.name else "")
-    where = f"epoch {trial.last.epoch} of {trial.epochs}" if trial.last else f"epoch 1 of {trial.epochs}"
+    where = f"epoch {trial.last.epoch if trial.last else 1} of {trial.epochs}"
+    if trial.last and trial.last.twin:
+        where = f"epoch {trial.last.epoch} of its CNN twin"
     accuracy = f", accuracy {trial.last.val_accuracy:.3f}" if trial.last else ""
     return f"{label}: {where}{accuracy}, {duration(now - trial.since)}"
 

@@ -25,8 +25,9 @@ from reports.record import EpochRecord, Leaf, Measured, ModuleState, SharedRecor
 from reports.results import read_result
 from search.corners import corners
 from search.errors import InputError
-from search.job import Job, keep, outline
+from search.job import Job, keep, outline, read_start
 from search.objectives import OBJECTIVES
+from search.parents import Families
 from search.samplers import StatelessSampler, choose
 from search.shared import Ranking
 from search.space import Space
@@ -59,6 +60,7 @@ class Study:
         self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
         self._rungs = Rungs(space.study.stopping, space.study.objectives) if space.study.stopping else None
         self._shared: Mapping[str, SharedRecord] = {}  # by candidate key
+        self._families = Families(space, self.trial_folder, self._complete)
         self._seen: dict[str, int] = {}  # candidate key -> number of the first trial that had it
         self.header = header
         self.folder = folder
@@ -124,7 +126,7 @@ class Study:
                 self._live[job.number] = trial
                 unfit = self._unfit(trial, job)
                 if unfit is None:
-                    return job
+                    return self._families.placed(trial, job)
                 told(self.finish(unfit))
         return None
 
@@ -161,6 +163,8 @@ class Study:
 
         A named candidate is never stopped: a report compares with it.
         """
+        if epoch.twin:
+            return None
         self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, though a retry brings it again
         if self._rungs is None or epoch.measured is None or self._space.broken(epoch.measured):
             return None  # what is above a bound is no reason to stop another
@@ -188,9 +192,11 @@ class Study:
         """The record of a trial that ends at a rung, also in its folder, as its worker would have left it."""
         job = self._job(self._live[number], self._live[number].params)
         history = tuple(self._epochs[number].values())
-        spent = sum(epoch.wall_s for epoch in history)
-        record = outline(job, status="stopped", reason=reason).model_copy(
-            update={"history": history, "wall_s": spent, "finished_at": time.time(), "started_at": time.time() - spent}
+        record = outline(job, status="stopped", reason=reason)
+        record = record.model_copy(update={"history": history, "start": read_start(job.folder)})
+        spent = sum(epoch.wall_s for epoch in record.epochs)
+        record = record.model_copy(
+            update={"wall_s": spent, "finished_at": time.time(), "started_at": time.time() - spent}
         )
         keep(job.folder, record)
         return record
@@ -207,6 +213,9 @@ class Study:
 
     def trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
+
+    def _complete(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
     # -- proposals ----------------------------------------------------------------------------------------------
 

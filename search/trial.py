@@ -1,8 +1,8 @@
 """One candidate, from its job to its record: load, build, train, count, price. Runs in a worker; imports torch.
 
 Everything of it lies in the job's folder: ``checkpoint.pt`` while it trains, ``weights.pt`` once it has, ``log.txt``,
-``rung-<epoch>.json`` where it was measured on the way, ``result.json``. The record is written before it is handed back,
-so that a driver that dies loses nothing.
+``rung-<epoch>.json`` where it was measured on the way, what `search.weights` keeps, ``result.json``. The record is
+written before it is handed back, so that a driver that dies loses nothing.
 """
 
 import json
@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -20,7 +20,20 @@ from pydantic import ValidationError
 from reports.files import replace_text
 from reports.record import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
 from reports.results import read_result
-from search.job import CHECKPOINT, STARTS, Job, Placement, keep, log, outline
+from search.job import (
+    CHECKPOINT,
+    START,
+    STARTS,
+    TWIN_CHECKPOINT,
+    WEIGHTS,
+    Job,
+    Placement,
+    keep,
+    log,
+    outline,
+    read_start,
+)
+from search.weights import earlier_epochs, first_weights, origin
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -32,7 +45,6 @@ from snnkit.network import Network
 from snnkit.training import Epoch, TrainingStopped, train
 from snnkit.values import Value
 
-WEIGHTS = "weights.pt"
 RUNG = "rung-{}.json"  # of an epoch
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
 
@@ -62,6 +74,7 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
         # without the folder, so that one cause reads the same in every trial: a driver stops after equal ones in a row
         reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
         record = record.model_copy(update={"status": "failed", "reason": reason, "traceback": traceback.format_exc()})
+    record = record.model_copy(update={"start": read_start(job.folder)})
     record = record.model_copy(update={"finished_at": time.time(), "wall_s": _spent(record)})
     keep(job.folder, record)
     yield record
@@ -73,9 +86,20 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     neuron = None if job.twin else candidate.neuron
     network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
-    begin = partial(train, network, parts, candidate.train, seed=job.seed, device=device, checkpoint=checkpoint)
+
+    def begin() -> Iterator[EpochRecord | Epoch]:
+        goes_on = checkpoint.exists()
+        yield from earlier_epochs(job) if goes_on else first_weights(job, network, parts, device)
+        yield from train(
+            network, parts, candidate.train,
+            seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job),
+        )  # fmt: skip
+
     history: list[EpochRecord] = []
     for epoch in _from_checkpoint(begin, checkpoint):
+        if isinstance(epoch, EpochRecord):  # of the CNN twin
+            yield epoch
+            continue
         measured = None
         if epoch.epoch in candidate.train.rungs:
             measured = _at_rung(job, epoch, lambda: measure(network, batches(parts.validation, parts, device)))
@@ -175,12 +199,12 @@ class _Starts(Value):
 
 def _count_start(folder: Path) -> int:
     """The number of earlier starts. Raises RuntimeError where too many of them in a row led nowhere."""
-    path, checkpoint = folder / STARTS, folder / CHECKPOINT
+    path, checkpoints = folder / STARTS, (folder / CHECKPOINT, folder / TWIN_CHECKPOINT)
     try:
         before = _Starts.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         before = _Starts()
-    now_ns = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    now_ns = max((checkpoint.stat().st_mtime_ns for checkpoint in checkpoints if checkpoint.exists()), default=0)
     idle = before.idle + 1 if before.starts and now_ns == before.checkpoint_ns else 0
     path.write_text(_Starts(starts=before.starts + 1, idle=idle, checkpoint_ns=now_ns).model_dump_json())
     if idle >= IDLE_STARTS:
@@ -190,22 +214,24 @@ def _count_start(folder: Path) -> int:
     return before.starts
 
 
-def _from_checkpoint(begin: Callable[[], Iterator[Epoch]], checkpoint: Path) -> Iterator[Epoch]:
+def _from_checkpoint(
+    begin: Callable[[], Iterator[EpochRecord | Epoch]], checkpoint: Path
+) -> Iterator[EpochRecord | Epoch]:  # fmt: skip
     """The epochs of a training; a checkpoint that is corrupt or of another training, which it refuses before its first
     step, is kept under another name, and the training starts from the beginning."""
     if not checkpoint.exists():
-        _forget_rungs(checkpoint.parent)
+        _forget(checkpoint.parent)
     try:
         yield from begin()
     except CheckpointError as error:
         log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
-        _forget_rungs(checkpoint.parent)
+        _forget(checkpoint.parent)
         yield from begin()
 
 
-def _forget_rungs(folder: Path) -> None:
-    """What was measured in a training that is not continued."""
-    for path in folder.glob(RUNG.format("*")):
+def _forget(folder: Path) -> None:
+    """What is known of a training that is not continued."""
+    for path in (*folder.glob(RUNG.format("*")), *folder.glob(START)):
         path.unlink()
 
 
@@ -223,5 +249,5 @@ def _save_weights(network: Network, folder: Path) -> None:
 
 def _spent(record: TrialRecord) -> float:
     """Seconds of work: all epochs, and in a trial that was never interrupted what came around them too."""
-    epochs = sum(epoch.wall_s for epoch in record.history)
+    epochs = sum(epoch.wall_s for epoch in record.epochs)
     return epochs if record.restarts or record.started_at is None else max(epochs, time.time() - record.started_at)

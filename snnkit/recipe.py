@@ -29,7 +29,8 @@ class Recipe(Value):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     rungs: tuple[int, ...] = ()  # epochs after which the rate has come down, and a trial may be judged
     chance_patience: int = Field(2, ge=0)  # epochs within which accuracy must leave chance; 0: never looked at
-    start: Literal["scratch"] = "scratch"
+    start: Literal["scratch", "inherit", "cnn"] = "scratch"  # drawn; a finished relative's weights; those of its twin
+    cnn_epochs: int | None = Field(None, ge=1)  # of the CNN twin where start is cnn; null: as many as epochs
 
     @model_validator(mode="after")
     def _rungs_in_order(self) -> Self:
@@ -40,6 +41,11 @@ class Recipe(Value):
                 + (f": such as [{below}]" if below else "; a training of one epoch has none: write rungs: []")
             )
         return self
+
+    @property
+    def of_twin(self) -> "Recipe":
+        """How the CNN twin is trained that a spiking network starts from."""
+        return self.model_copy(update={"epochs": self.cnn_epochs or self.epochs, "rungs": (), "start": "scratch"})
 
     def learning_rate(self, progress: float) -> float:
         """At ``progress`` 0..1 through all steps: a straight rise over ``warmup``, then half a cosine (cosine) or a

@@ -28,6 +28,7 @@ class Inherited:
 
     name: str
     outcome: Outcome
+    match: Match | None  # None: drawn
 
 
 @torch.no_grad()
@@ -36,8 +37,10 @@ def inherit(child: Network, parent: Network) -> tuple[Inherited, ...]:
     as it was drawn. A child with the plan of its parent then puts out the same.
 
     Kernels of another size are aligned at their centres: taps that only the child has are 0, so that it computes what
-    the parent did (Chen et al. 2016, Net2Net, arXiv:1511.05641). Currents are scaled by the ratio of the thresholds.
-    Statistics no longer fit where something was left out: see `snnkit.recalibration`.
+    the parent did (Chen et al. 2016, Net2Net, arXiv:1511.05641). Currents are scaled by the ratio of the thresholds
+    (spikes that are added to currents are not).
+    Statistics no longer fit where something was left out: see `snnkit.recalibration`. Nor do weights that now read
+    other channels: see `snnkit.reconnection`.
     """
     theirs = {conv.name: conv for conv in parent.plan.convs}
     importance = {name: _importance(parent.layer(conv)) for name, conv in theirs.items()}
@@ -45,7 +48,9 @@ def inherit(child: Network, parent: Network) -> tuple[Inherited, ...]:
     for conv in child.plan.convs:
         if conv.name in matches:
             _copy(child, conv, parent, theirs[conv.name], matches[conv.name])
-    return tuple(Inherited(conv.name, _outcome(conv, theirs, matches)) for conv in child.plan.convs)
+    return tuple(
+        Inherited(conv.name, _outcome(conv, theirs, matches), matches.get(conv.name)) for conv in child.plan.convs
+    )
 
 
 def scale_current(layer: ConvLayer, factor: float, shift: float = 0.0) -> None:

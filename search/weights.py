@@ -1,0 +1,136 @@
+"""The first weights of a trial that does not draw them: a parent's, or those of its own CNN twin. In a worker.
+
+``twin.pt`` in the trial's folder is the twin's checkpoint, ``start.json`` what came of it: a trial that is taken up
+again before its first own checkpoint comes to the same weights, and later takes them from that.
+"""
+
+import itertools
+import pickle
+import zipfile
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+
+from reports.record import EpochRecord, StartRecord
+from search.job import TWIN_CHECKPOINT, Job, Parent, log, read_start, write_start
+from snnkit.checkpoint import CheckpointError, set_aside
+from snnkit.conversion import convert
+from snnkit.data import Splits
+from snnkit.evaluation import batches
+from snnkit.network import Network
+from snnkit.recalibration import recalibrate
+from snnkit.reconnection import reconnect
+from snnkit.seeds import derived_seed
+from snnkit.training import Epoch, TrainingStopped, train
+from snnkit.transfer import inherit
+
+CALIBRATION = 1024  # training images that BatchNorm's statistics are estimated on
+BALANCE = 512  # of them those that thresholds are balanced and layers fitted on
+BATCH = 64
+
+Epochs = Generator[EpochRecord, None, None]
+
+
+def origin(job: Job) -> str:
+    """Where the first weights come from, for a checkpoint to be known by."""
+    if job.twin or job.candidate.train.start == "scratch":
+        return ""
+    parent = None if job.parent is None else (job.parent.number, job.parent.candidate.key)
+    return f"{job.candidate.train.start} {parent}"
+
+
+def first_weights(job: Job, network: Network, parts: Splits, device: str) -> Epochs:
+    """Give ``network``, as it was drawn, the weights that its recipe's ``start`` asks for; the epochs are its twin's.
+
+    Raises TrainingStopped where the twin's training ends early, OSError where nothing can be written.
+    """
+    if not origin(job):
+        return
+    if job.candidate.train.start == "inherit":
+        start = _inherited(job, network, parts, device)
+    else:
+        start = yield from _converted(job, network, parts, device)
+    write_start(job.folder, start)
+    log(job.folder, f"event=weights start={start.kind} parent={start.parent} layers={start.layers}")
+
+
+def earlier_epochs(job: Job) -> Epochs:
+    """The twin's epochs again, of a trial that goes on from a checkpoint of its own."""
+    start = read_start(job.folder)
+    yield from start.history if start else ()
+
+
+def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartRecord:
+    if job.parent is None:
+        return StartRecord(kind="scratch", reason="no relative was finished yet")
+    number = job.parent.number
+    try:
+        parent = _parent_network(job.parent)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
+        return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
+    found = inherit(network.to("cpu"), parent)
+    images = _calibration(parts, job.seed, device)
+    network.to(device)
+    comparable = network.encoding.frames == parent.encoding.frames  # the same images go through both
+    fitted = reconnect(network, parent.to(device), found, images[: BALANCE // BATCH]) if comparable else ()
+    recalibrate(network, images)
+    return StartRecord(
+        kind="inherit",
+        parent=number,
+        layers=dict(Counter(each.outcome for each in found)),
+        refitted=len(fitted),
+        inherited_images=job.parent.images,
+        inherited_macs=job.parent.macs,
+    )
+
+
+def _parent_network(parent: Parent) -> Network:
+    if not zipfile.is_zipfile(parent.weights):
+        raise OSError("there is no such file, or it was cut short")
+    candidate = parent.candidate
+    network = Network(candidate.plan(), candidate.neuron, candidate.encoding)
+    network.load_state_dict(torch.load(parent.weights, map_location="cpu", weights_only=True))
+    return network
+
+
+def _converted(
+    job: Job, network: Network, parts: Splits, device: str
+) -> Generator[EpochRecord, None, StartRecord]:  # fmt: skip
+    twin = Network(network.plan, None, network.encoding, seed=job.seed)
+    history: list[EpochRecord] = []
+    try:
+        for epoch in _twin_epochs(job, twin, parts, device):
+            history.append(EpochRecord(**asdict(epoch), twin=True))
+            log(job.folder, " ".join(["twin=1", *(f"{name}={value:.6g}" for name, value in asdict(epoch).items())]))
+            yield history[-1]
+    except TrainingStopped as stop:
+        write_start(job.folder, StartRecord(kind="cnn", history=tuple(history)))
+        raise TrainingStopped(f"the CNN twin: {stop.reason}", ()) from stop
+    images = _calibration(parts, job.seed, device)
+    convert(network.to(device), twin, images[: BALANCE // BATCH])
+    recalibrate(network, images)
+    return StartRecord(kind="cnn", layers={"copied": len(network.plan.convs)}, history=tuple(history))
+
+
+def _twin_epochs(job: Job, twin: Network, parts: Splits, device: str) -> Generator[Epoch, None, None]:
+    """From its checkpoint; from the beginning where that cannot be used, which is said before the first step."""
+    checkpoint, recipe = job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
+    for _ in range(2):
+        try:
+            yield from train(twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint)
+            return
+        except CheckpointError as error:
+            log(job.folder, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+
+
+def _calibration(parts: Splits, seed: int, device: str) -> list[Tensor]:
+    """Training images, drawn by ``seed``, in whole batches but for a data set that is smaller than one."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, "calibration"))
+    order = torch.randperm(len(parts.train), generator=generator)[:CALIBRATION]
+    whole = max(1, len(order) // BATCH)
+    picked = parts.train.take(order.numpy())
+    return list(itertools.islice(batches(picked, parts, device, batch=BATCH), whole))
