@@ -1,9 +1,11 @@
 """A bound on energy: what cannot meet it is never trained, what was trained and does not is on no front."""
 
+from io import StringIO
 from pathlib import Path
 
 import optuna
 import pytest
+from rich.console import Console
 from untrained import SPACES, header_for, trained
 
 from reports.front import front_trials
@@ -15,6 +17,7 @@ from search import study
 from search.space import Space, load_space
 from search.study import Study
 from search.validate import survey
+from search.views import ending
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 EXACT = "horowitz45/exact"
@@ -107,6 +110,14 @@ def test_report_says_what_was_infeasible_and_why(tmp_path: Path) -> None:
         assert "1 complete, 1 infeasible" in text
         assert "energy_mj 0.03 is above the limit of 0.02 by 0.01" in text
         assert "Trials left out" in text
+
+
+def test_a_run_that_found_nothing_within_the_bound_says_so(tmp_path: Path) -> None:
+    opened = opened_in(tmp_path / "s", bounded(0.02))
+    opened.finish(at_energy(trained(opened.next(ignore)), 0.03))
+    out = StringIO()
+    Console(file=out, width=200).print(ending(read(opened), opened.folder))
+    assert "1 trained, each above a bound: no candidate meets the constraints yet" in out.getvalue()
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2"])
