@@ -1,5 +1,7 @@
-"""A genetic algorithm that knows the modules of a space: NSGA-II's selection (Deb et al. 2002), one child at a time.
+"""A genetic algorithm that knows the modules of a space: NSGA-II's order (Deb et al. 2002), one child at a time.
 
+The constants were chosen on the stand-in objective of `benchmarks.standin` and the table of masks: among 8 to 16 first
+trials, 6 to 40 parents, rounds of 2 to 5 and half a mutation to two, these were best or not to be told from the best.
 Trials that were stopped early are parents only where few are complete; no trial, however it ended, is proposed again.
 """
 
@@ -22,6 +24,7 @@ from search.stopping import RUNG
 
 FIRST = 8  # complete trials before the first child
 PARENTS = 20  # so many may have children, the best
+ROUND = 5  # a parent is the best of so many that are drawn: studies are short, and two explored for too long
 TRIES = 50  # children that equal an earlier trial, until one is proposed all the same
 
 Params = Mapping[str, Leaf]
@@ -61,8 +64,7 @@ class GeneticSampler(BaseSampler):
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
     def _child(self, parents: Sequence[Params]) -> dict[str, Leaf]:
-        """Of two parents, each the better one of two that are drawn."""
-        mother, father = (parents[min(self._rng.choices(range(len(parents)), k=2))] for _ in range(2))
+        mother, father = (parents[min(self._rng.choices(range(len(parents)), k=ROUND))] for _ in range(2))
         return mutated(self._dials, crossed(self._dials, mother, father, self._rng), self._rng)
 
 
@@ -83,8 +85,9 @@ def best_first(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -
     found: list[Params] = []
     for _, reached in sorted(stages.items(), reverse=True):
         points = [point for point, _ in reached]
-        order = zip(ranks(points), crowding(points), range(len(points)), strict=True)
-        found += [reached[at][1] for _, _, at in sorted((rank, -gap, at) for rank, gap, at in order)]
+        of = ranks(points)
+        gaps = crowding(points, of)
+        found += [reached[at][1] for at in sorted(range(len(points)), key=lambda at: (of[at], -gaps[at]))]
     return found
 
 
@@ -98,17 +101,16 @@ def _measured(trial: FrozenTrial) -> dict[float, Sequence[float]]:
     return {max(rungs): rungs[max(rungs)]} if rungs else {}
 
 
-def crowding(points: Sequence[Point]) -> list[float]:
-    """How far the neighbours of each point on its front are apart, as a share of its width; infinity at an end."""
+def crowding(points: Sequence[Point], of: Sequence[int]) -> list[float]:
+    """How far the neighbours of each point on its front, the points of its rank, are apart: the shares of the front's
+    width along each axis added up, infinity at an end. Amounts, all above 0, are compared by their ratios."""
     found = [0.0] * len(points)
-    of = ranks(points)
-    for rank in set(of):
-        front = [at for at in range(len(points)) if of[at] == rank]
-        for axis in range(len(points[0])):
-            front.sort(key=lambda at: (points[at][axis], at))
-            width = points[front[-1]][axis] - points[front[0]][axis]
+    for axis in zip(*points, strict=True):
+        scaled = [math.log(x) for x in axis] if min(axis) > 0 else list(axis)
+        for rank in set(of):
+            front = sorted((at for at in range(len(points)) if of[at] == rank), key=lambda at: scaled[at])
+            width = scaled[front[-1]] - scaled[front[0]]
             for before, at, after in zip(front, front[1:], front[2:], strict=False):
-                found[at] += (points[after][axis] - points[before][axis]) / width if width else 0.0
-            for end in (front[0], front[-1]):
-                found[end] = math.inf
+                found[at] += (scaled[after] - scaled[before]) / width if width else 0.0
+            found[front[0]] = found[front[-1]] = math.inf
     return found

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from reports.record import Leaf
 from search.dials import Choices, Dial, Range
 
+MUTATIONS = 0.5  # a child, on average; a copy of an earlier trial is drawn anew in any case
 FURTHER = 0.3  # of the steps go one value further, 0.3 of those another one
 REACH = 0.1  # standard deviation of a step on a range without a grid, as a share of the range
 
@@ -44,7 +45,9 @@ def crossed(
 
 
 def mutated(dials: Sequence[Dial], genes: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
-    """The candidate of ``genes``, all dials of both parents, with one dial moved in about one of its modules."""
+    """The candidate of ``genes``, with one dial moved in some of its modules: kept or removed, or resized.
+
+    A dial that comes to count with it is as in ``genes`` too, else drawn at random."""
     child = filled(dials, genes, rng)
     modules: dict[str, list[Dial]] = {}
     for dial in dials:
@@ -52,7 +55,7 @@ def mutated(dials: Sequence[Dial], genes: Mapping[str, Leaf], rng: random.Random
             modules.setdefault(module(dial.path), []).append(dial)
     changed = dict(child)
     for inside in modules.values():
-        if rng.random() < 1 / len(modules):
+        if rng.random() < MUTATIONS / len(modules):
             dial = rng.choice(inside)
             changed[dial.path] = moved(dial, child[dial.path], rng)
     return filled(dials, {**genes, **changed}, rng)

@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search.ehvi import ExpectedImprovement
@@ -35,11 +35,6 @@ def gp(space: Space, seed: int) -> BaseSampler:
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=10, deterministic_objective=False)
 
 
-def nsga2(space: Space, seed: int) -> BaseSampler:
-    """NSGA-II (Deb et al. 2002) with generations of 20."""
-    return NSGAIISampler(seed=seed, population_size=20)
-
-
 def ga(space: Space, seed: int) -> BaseSampler:
     """A genetic algorithm that crosses and mutates candidates module by module."""
     return GeneticSampler(space.dials, seed)
@@ -54,7 +49,6 @@ SAMPLERS: Mapping[str, Callable[[Space, int], BaseSampler]] = {
     "ga": ga,
     "tpe": tpe,
     "gp": gp,
-    "nsga2": nsga2,
     "random": random,
 }
 

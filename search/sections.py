@@ -17,7 +17,7 @@ from search.stopping import Stopping
 from snnkit.energy import PRICES
 from snnkit.values import Value
 
-Sampler = Literal["auto", "ehvi", "ga", "tpe", "gp", "nsga2", "random"]
+Sampler = Literal["auto", "ehvi", "ga", "tpe", "gp", "random"]
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
@@ -118,10 +118,10 @@ class StudySection(Value):
 
     @model_validator(mode="after")
     def _learns_from_stopped(self) -> Self:
-        if self.stopping is not None and self.sampler in ("gp", "nsga2"):
+        if self.stopping is not None and self.sampler == "gp":
             raise ValueError(
-                f"sampler {self.sampler} does not learn from trials that are stopped early, and proposes them again; "
-                "write sampler: ehvi, or leave stopping out"
+                "sampler gp does not learn from trials that are stopped early, and proposes them again; write sampler: "
+                "ehvi, or leave stopping out"
             )
         return self
 

@@ -305,10 +305,9 @@ def _stored(trial: FrozenTrial) -> TrialRecord | None:
 
 
 def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
-    """A new study with its named candidates first in the queue, then the corners of the space. Safe to repeat after a
-    crash half-way.
+    """A new study with its named candidates first in the queue, then the corners of the space.
 
-    Raises InputError where a study of that name exists.
+    Safe to repeat after a crash half-way. Raises InputError where a study of that name exists.
     """
     with storage_errors("a new study"):
         storage = connect(url)

@@ -53,7 +53,7 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read(tmp_path / "table.csv") == [row, row]
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
+@pytest.mark.parametrize("name", ["random", "tpe", "ga"])
 def test_a_search_without_stopping_finds_all_at_the_whole_cost(small: Table, name: str) -> None:
     finished = list(replay(small, SEARCHES[name](small, 3), None))
     assert sorted(mask for _, mask in finished) == sorted(small.trainings)

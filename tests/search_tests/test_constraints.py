@@ -14,6 +14,7 @@ from reports.ledger import read_study, sqlite_url
 from reports.markdown import markdown
 from reports.record import EpochRecord, StudyRecord, TrialRecord
 from search import study
+from search.samplers import SAMPLERS
 from search.space import Space, load_space
 from search.study import Study
 from search.validate import survey
@@ -120,7 +121,7 @@ def test_a_run_that_found_nothing_within_the_bound_says_so(tmp_path: Path) -> No
     assert "1 trained, each above a bound: no candidate meets the constraints yet" in out.getvalue()
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2"])
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
 def test_samplers_go_on_with_infeasible_stopped_and_refused_trials(sampler: str, tmp_path: Path) -> None:
     opened = opened_in(tmp_path / "s", bounded(0.5, **{"study.sampler": sampler}))
     for _ in range(14):  # energies are drawn from 0.01 to 1.01

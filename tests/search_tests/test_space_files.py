@@ -83,13 +83,14 @@ def test_named_candidates_of_shipped_spaces_meet_their_constraints(file: Path) -
     assert refused == []
 
 
+@pytest.mark.parametrize("name", ["tpe", "ga"])  # a Gaussian process takes its time
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_sampler_proposes_candidates_of_shipped_spaces(file: Path) -> None:
+def test_sampler_proposes_candidates_of_shipped_spaces(file: Path, name: str) -> None:
     space = load_space(file)
-    sampler = StatelessSampler(choose("tpe", len(space.dials)), seed=0)  # a Gaussian process takes its time
+    sampler = StatelessSampler(choose(name, space.dials), seed=0)
     study = optuna.create_study(directions=list(space.study.objectives.values()), sampler=sampler)
     keys = set()
-    for _ in range(12):  # 10 at random, then by the model
+    for _ in range(12):  # the first at random, then by the model
         trial = study.ask()
         candidate = space.candidate(space.suggest(trial))
         figures = candidate.static()

@@ -198,10 +198,9 @@ def test_a_study_stops_trials_at_rungs(executor, space, tmp_path):
 # -- what is refused ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", ["gp", "nsga2"])
-def test_samplers_that_learn_nothing_from_stopped_trials_are_refused(sampler):
-    with pytest.raises(SpaceError, match=f"sampler {sampler} does not learn .* write sampler: ehvi"):
-        load_space(early("sampler: tpe", f"sampler: {sampler}"))
+def test_a_sampler_that_learns_nothing_from_stopped_trials_is_refused():
+    with pytest.raises(SpaceError, match=r"sampler gp does not learn .* write sampler: ehvi"):
+        load_space(early("sampler: tpe", "sampler: gp"))
 
 
 def test_stopping_without_rungs_is_refused():

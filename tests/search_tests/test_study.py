@@ -16,6 +16,7 @@ from reports.results import write_result
 from search import study
 from search.errors import InputError
 from search.job import outline
+from search.samplers import SAMPLERS
 from search.space import load_space
 from search.study import Study
 
@@ -70,7 +71,7 @@ def test_finished_record_comes_back_as_it_was(smoke, tmp_path):
     assert told.values["energy_mj"] == told.metrics.energy_mj["horowitz45/exact"]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_interrupted_study_asks_what_an_uninterrupted_one_asks(sampler, tmp_path):
     space = load_space(SPACES / "smoke.yaml", overrides={"study.sampler": sampler})
     drive(create(space, tmp_path / "whole"), 13)
