@@ -173,7 +173,8 @@ def _ranking(space: Space, cost: SupernetRecord, judged: Mapping[str, Judged]) -
         key: {name: OBJECTIVES[name].value(each.measured, price) for name in objectives} for key, each in judged.items()
     }
     points = [as_losses(list(each.values()), list(objectives.values())) for each in values.values()]
-    gaps, found = crowding(points), ranks(points)
+    found = ranks(points)
+    gaps = crowding(points, found)
     order = sorted(range(len(points)), key=lambda at: (found[at], -gaps[at], at))
     keys = list(judged)
     places = {
