@@ -75,7 +75,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "unknown objective": ("accuracy: m", "acc: m", "5: study.objectives.acc: ", ("energy_mj", "did you mean accuracy?")),
     "wrong direction": ("accuracy: maximize", "accuracy: minimize", "5: study.objectives.accuracy: ", ("maximize",)),
     "no objective": ("{accuracy: maximize, params: minimize}", "{}", "5: study.objectives: ", ("at least 1", "write {accuracy")),
-    "unknown sampler": ("sampler: tpe", "sampler: nsga", "3: study.sampler: ", ("allowed are auto, tpe, gp, ga",)),
+    "unknown sampler": ("sampler: tpe", "sampler: nsga", "3: study.sampler: ", ("allowed are auto, ehvi, ga, tpe",)),
     "study name": ("name: base", "name: My Study", "2: study.name: ", ("'My Study'", "write my-study")),
     "no network": (BASE, "study: {}\ndata: {name: digits}\n", "1: network: ", ("missing", "write network: {family")),
     "unknown position": ("[stem, fire4]", "[stem, fire44]", "12: network.pool.after[1]: ", ("did you mean fire4?",)),
