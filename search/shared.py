@@ -73,8 +73,12 @@ def pool(space: Space) -> list[Entrant]:
     most = space.study.supernet.candidates
     rng = random.Random(derived_seed(space.study.seed, "supernet"))
     found: dict[str, Entrant] = {}
+    seen: set[frozenset[tuple[str, Leaf]]] = set()
     draws = (space.sample(rng) for _ in range(DRAWS * most))
     for params in itertools.chain(corners(space), space.candidates.values(), draws):
+        if (one := frozenset(params.items())) in seen:
+            continue
+        seen.add(one)
         candidate = space.candidate(params)
         if not space.refusals(candidate):
             found.setdefault(candidate.key, Entrant(dict(params), candidate))
@@ -110,7 +114,7 @@ def _trained(
     torch.set_num_threads(placement.threads)
     plans = [entrant.candidate.plan() for entrant in entrants]
     supernet = Supernet(plans, base.neuron, base.encoding, seed=space.study.seed)
-    recipe = base.train.model_copy(update={"epochs": rule.epochs, "rungs": (), "chance_patience": 0})
+    recipe = base.train.model_copy(update={"epochs": rule.epochs, "rungs": ()})
     step_by = partial(SandwichStepper, plans=plans, paths=rule.paths)
     cost = SupernetRecord(ranked=len(entrants))
     for epoch in train(

@@ -23,6 +23,8 @@ class SandwichStepper(Stepper):
     """``plans`` are what the supernet was made for, the largest first and the smallest last; ``paths`` of them are
     trained at each step. What a step trains follows from its number alone."""
 
+    gives_up = False  # on the largest network, whose running statistics are of weights that others have changed since
+
     def __init__(
         self,
         network: nn.Module,

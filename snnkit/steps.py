@@ -22,6 +22,8 @@ UPLOAD = 4096  # images copied to a GPU at once
 class Stepper:
     """The network, its optimizer, and on a GPU the training images as uint8; on a CPU they stay where they are."""
 
+    gives_up = True  # on a network that is dead or does no better than chance
+
     def __init__(
         self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str
     ) -> None:

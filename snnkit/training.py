@@ -169,6 +169,8 @@ def _why_stop(history: list[Epoch], stepper: Stepper) -> str | None:
     last, splits, recipe = history[-1], stepper.splits, stepper.recipe
     if not math.isfinite(last.val_loss):
         return f"validation loss is {last.val_loss} after epoch {last.epoch}; try a lower lr, or clip_norm: 1"
+    if not stepper.gives_up:
+        return None
     chance = chance_accuracy(torch.tensor(splits.validation.labels))
     if last.val_accuracy <= chance and (silent := _silent(stepper)):
         where = f"{', '.join(silent)} over {len(splits.validation):,} validation images"
