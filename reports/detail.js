@@ -38,6 +38,7 @@ function measures(trial) {
     ["time steps", `${trial.timesteps}`],
     ["trained", `${duration(trial.wall)} on ${trial.device ?? "an unnamed device"}`],
   ];
+  if (trial.start) rows.push(["started", trial.start]);
   if (trial.restarts) rows.push(["interrupted", `${trial.restarts} times`]);
   return el("dl", { class: "measures" }, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }

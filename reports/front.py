@@ -16,6 +16,11 @@ def finished(study: StudyRecord) -> tuple[TrialRecord, ...]:
     return tuple(t for t in study.trials if t.status == "complete" and t.metrics and all(n in t.values for n in names))
 
 
+def starts_differ(study: StudyRecord) -> bool:
+    """Whether finished candidates were to start otherwise than from scratch: a report then says how each did."""
+    return any(trial.start is not None for trial in finished(study))
+
+
 def losses(study: StudyRecord, trial: TrialRecord) -> Point:
     """A finished trial's objectives, every one to be minimised."""
     objectives = study.header.objectives

@@ -8,7 +8,7 @@ from .front import finished, front_trials, trial_ranks
 from .hypervolume import hypervolume_over_time
 from .record import EpochRecord, LayerRecord, StudyRecord, TrialRecord
 from .reproduce import circumstances, show, train_again
-from .wording import axis
+from .wording import axis, beginning, started
 
 
 def payload(study: StudyRecord) -> str:
@@ -64,6 +64,8 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int, prices: list[str])
         "wall": _brief(trial.wall_s),
         "device": trial.device,
         "restarts": trial.restarts,
+        "start": beginning(trial),
+        "origin": started(trial),
         "show": show(study, trial),
         "again": train_again(study, trial),
         "circumstances": circumstances(study.header, trial),

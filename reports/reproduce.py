@@ -29,5 +29,7 @@ def circumstances(header: StudyHeader, trial: TrialRecord | None = None) -> str:
     if header.commit:
         parts.append(f"commit {header.commit[:12]}")
     parts += [f"{package} {version}" for package, version in header.versions.items()]
+    if trial and trial.start and trial.start.kind == "inherit":
+        parts.append(f"the weights of trial {trial.start.parent}, without which it starts from scratch")
     place = (trial.device if trial else None) or header.machine
     return ", ".join([*parts, place] if place else parts)

@@ -1,10 +1,17 @@
 """A study and its findings in plain words: the same sentences in every form of the report."""
 
+from collections import Counter
+
 from .findings import Comparison, Flip, compare_references, dominated_names, energy, energy_flips, shared_ranks
-from .front import STATUSES, finished, front_trials, status_summary
+from .front import STATUSES, finished, front_trials, starts_differ, status_summary
 from .record import ObjectiveRecord, StudyHeader, StudyRecord
 from .wording import COUNTS, UNITS, candidate, count, duration, label, listing, moment, number, ratio, subject
 
+STARTS = {
+    "scratch": "started from scratch",
+    "inherit": "from the weights of another trial",
+    "cnn": "from the weights of a CNN twin that was trained first",
+}
 ACCURACY_NOTE = (
     "The search sees validation accuracy only. Test accuracy was measured once for each finished candidate, after its "
     "training; the front is chosen without it. Published accuracies are test accuracies: comparisons with them use it."
@@ -59,7 +66,7 @@ def findings(study: StudyRecord) -> tuple[str, ...]:
     """What the finished candidates show, one statement each; none where no trial is complete."""
     if not finished(study):
         return ()
-    return (*_references(study), *_names(study), *_shared(study), _gap(study), *_flips(study))
+    return (*_references(study), *_names(study), *_shared(study), _gap(study), *_starts(study), *_flips(study))
 
 
 def _shared(study: StudyRecord) -> list[str]:
@@ -126,6 +133,26 @@ def _gap(study: StudyRecord) -> str:
         f"On the front, test accuracy is {amount} validation accuracy on average. Every candidate was trained once, "
         "from one seed: small differences in accuracy may be chance."
     )
+
+
+def _starts(study: StudyRecord) -> list[str]:
+    """What the front's candidates started from, where a study has other starts than scratch."""
+    if not starts_differ(study):
+        return []
+    front = front_trials(study)
+    kinds = Counter[str]("scratch" if t.start is None else t.start.kind for t in front)
+    parts = [f"{kinds[kind]} {text}" for kind, text in STARTS.items() if kinds[kind]]
+    lines = [f"On the front {listing(parts)}."]
+    if len(kinds) > 1:
+        lines[0] += " Their accuracies do not come of equal training, and should not be compared as if they did."
+    behind = [t.start.inherited_images for t in front if t.start and t.start.inherited_images]
+    if behind:
+        span = f"{min(behind):,}" if min(behind) == max(behind) else f"{min(behind):,} to {max(behind):,}"
+        lines.append(
+            f"Behind inherited weights on the front stand {span} images of training in other trials, beside those that "
+            "such a candidate was trained on itself. In the study's total each is counted once."
+        )
+    return lines
 
 
 def _flips(study: StudyRecord) -> list[str]:

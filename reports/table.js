@@ -3,6 +3,7 @@
 function columns() {
   const known = ["accuracy", "energy_mj", "params"];
   const others = study.objectives.filter((o) => !known.includes(o.name));
+  const starts = study.trials.some((t) => t.start);
   return [
     { key: "number", head: "trial", value: (t) => t.number, numeric: true },
     { key: "name", head: "name", value: (t) => t.name ?? "", text: (t) => t.name ?? "" },
@@ -18,6 +19,7 @@ function columns() {
     { key: "twin", head: "twin / SNN", value: twinRatio_, text: (t) => (twinRatio(t) === null ? "" : twinRatio(t).toFixed(1)), numeric: true, ascending: false, title: "energy of the CNN twin (the same network with ReLU) divided by the candidate's" },
     { key: "rate", head: "firing rate", value: (t) => t.rate, text: (t) => ratio(t.rate), numeric: true },
     { key: "rank", head: "rank", value: (t) => t.rank, text: (t) => (isFront(t) ? "front" : `${t.rank}`), numeric: true, title: "how many fronts have to be taken away before this candidate is on one; the front itself is rank 0" },
+    ...(starts ? [{ key: "origin", head: "started from", value: (t) => t.origin, text: (t) => t.origin }] : []),
   ].filter((c, i, all) => all.findIndex((d) => d.key === c.key) === i);
 }
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from .findings import compare_references
-from .front import finished, front_trials, trial_ranks
+from .front import finished, front_trials, starts_differ, trial_ranks
 from .record import StudyRecord, TrialRecord
 from .table import Table, csv_cell
-from .wording import amount, axis, candidate, ratio
+from .wording import amount, axis, candidate, ratio, started
 
 
 def candidates_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Table:
-    """Finished candidates: number, name, objectives, test accuracy, CNN twin's energy, firing rate, rank, modules."""
+    """Finished candidates: number, name, objectives, test accuracy, CNN twin's energy, firing rate, rank, modules; and
+    what they started from, where that is not scratch for all."""
     objectives = [o.name for o in study.header.objectives]
     ranks = trial_ranks(study)
     measures = ("test accuracy", "twin / SNN", "firing rate", "rank", "removed", "resized")
@@ -28,7 +29,10 @@ def candidates_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Table
         resized = ", ".join(f"{m.name} {m.detail}" for m in t.modules if m.state == "resized") or "-"
         rows.append((str(t.number), t.name or "", *values, *measured, str(ranks[t.number]), removed, resized))
     numeric = (True, False, *(True for _ in objectives), True, True, True, True, False, False)
-    return Table(columns, numeric, tuple(rows))
+    if not starts_differ(study):
+        return Table(columns, numeric, tuple(rows))
+    told = tuple((*row, started(t)) for row, t in zip(rows, trials, strict=True))
+    return Table((*columns, "started from"), (*numeric, False), told)
 
 
 def twin_ratio(trial: TrialRecord, price: str) -> str:
@@ -53,11 +57,13 @@ def published_table(study: StudyRecord) -> Table:
 
 
 def front_csv(study: StudyRecord) -> str:
-    """The front: number, name, objectives, test accuracy, firing rate, every energy, then the dials by path."""
+    """The front: number, name, objectives, test accuracy, firing rate, every energy, what it started from where that is
+    not scratch for all, then the dials by path."""
     trials = front_trials(study)
     objectives = [o.name for o in study.header.objectives]
     prices = sorted({price for t in trials if t.metrics for price in t.metrics.energy_mj})
     measures = ["test_accuracy", "test_f1", "firing_rate", *(f"energy_mj {price}" for price in prices)]
+    measures += ["started_from"] * starts_differ(study)
     dials = list(dict.fromkeys([*study.header.dials, *(path for t in trials for path in t.params)]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -67,6 +73,7 @@ def front_csv(study: StudyRecord) -> str:
         measured = [t.metrics.test_accuracy, t.metrics.test_f1, t.metrics.firing_rate]
         energies = [t.metrics.energy_mj.get(price, "") for price in prices]
         row = [t.number, t.name or "", *(t.values[o] for o in objectives), *measured, *energies]
+        row += [started(t)] * starts_differ(study)
         writer.writerow(map(csv_cell, [*row, *(t.params.get(path, "") for path in dials)]))
     return text.getvalue()
 
@@ -95,4 +102,5 @@ def front_json(study: StudyRecord) -> str:
 
 def _candidate(trial: TrialRecord) -> dict[str, Any]:
     kept = {"number", "name", "values", "metrics", "modules", "params", "seed", "device", "wall_s"}
-    return trial.model_dump(mode="json", include=kept)
+    start = {} if trial.start is None else {"start": trial.start.model_dump(mode="json", exclude={"history"})}
+    return trial.model_dump(mode="json", include=kept) | start

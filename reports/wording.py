@@ -65,6 +65,29 @@ def subject(trial: TrialRecord) -> str:
     return candidate(trial) if trial.name else f"candidate {trial.number}"
 
 
+def started(trial: TrialRecord) -> str:
+    """What its first weights are: ``scratch``, ``trial 3``, ``CNN twin``."""
+    start = trial.start
+    if start is None or start.kind == "scratch":
+        return "scratch"
+    return "CNN twin" if start.kind == "cnn" else f"trial {start.parent}"
+
+
+def beginning(trial: TrialRecord) -> str:
+    """The same in a sentence's part, with what was done for it; nothing where no other start was asked for."""
+    start = trial.start
+    if start is None:
+        return ""
+    if start.kind == "scratch":
+        return f"from scratch: {start.reason}" if start.reason else "from scratch"
+    if start.kind == "cnn":
+        return f"from its CNN twin, trained for {count(len(start.history), 'epoch')} in {duration(start.wall_s)}"
+    layers = listing([f"{number} {outcome}" for outcome, number in start.layers.items()])
+    fitted = f", {start.refitted} fitted to its outputs" if start.refitted else ""
+    behind = f"{start.inherited_images:,} images of training stand behind them"
+    return f"from the weights of trial {start.parent}, layers {layers}{fitted}; {behind}"
+
+
 def listing(items: Sequence[str], limit: int = 8) -> str:
     """``a, b and c``; past ``limit`` the rest is counted."""
     if len(items) > limit:

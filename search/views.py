@@ -13,7 +13,7 @@ from rich.text import Text
 from reports.front import StatusSummary, front_trials
 from reports.record import StudyRecord, TrialRecord
 from reports.reproduce import train_again
-from reports.wording import amount, duration
+from reports.wording import amount, beginning, duration
 from search.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # `status` has no use for data sets, and they import numpy
@@ -158,6 +158,8 @@ def _figures(trial: TrialRecord) -> RenderableType:
             price,
             f"{energy:.4g} mJ; its CNN twin {twin:.4g} mJ, {twin / energy:.2f} times as much" if energy else "0 mJ",
         )
+    if start := beginning(trial):
+        grid.add_row("started", start)
     grid.add_row("trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}")
     return grid
 

@@ -72,7 +72,7 @@ def _loaded(
         found += wrong
         return None
     candidates = {} if wrong else _candidates(file)
-    found += wrong or (wrong := [*_built(candidates, laid), *_published(file, laid)])
+    found += wrong or (wrong := [*_starts(file, laid), *_built(candidates, laid), *_published(file, laid)])
     if wrong:
         return None
     return Benchmark(
@@ -186,6 +186,15 @@ def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document
                 continue
             if (other := first.setdefault(candidate.key, label)) != label:
                 yield _problem(document, ("networks", label), f"equal to {other}; remove one of the two")
+
+
+def _starts(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
+    """Weights from relatives, where each training is compared with the others as what it is by itself."""
+    own = [(("data", name, "train"), entry.train) for name, entry in _items(file.data)]
+    for keys, train in [(("train",), file.train), *own]:
+        if train is not None and train.start == "inherit":
+            text = "given 'inherit', but trainings of a benchmark do not depend on each other; allowed are scratch, cnn"
+            yield _problem(document, (*keys, "start"), text)
 
 
 def _published(file: BenchmarkFile, document: Document) -> Iterator[Problem]:

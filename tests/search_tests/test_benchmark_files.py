@@ -29,6 +29,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "dial in a network": ("width: 8", "width: {low: 8, high: 16}", "7: networks.One.stem.width: ", ("no dials",)),
     "images for an event camera": ("timesteps: 2", "timesteps: 2, kind: frames", "15: data.digits.encoding: ", ("holds still images", "kind: direct")),
     "epochs of a data set": ("train: {epochs: 2}", "train: {epochs: 0}", "15: data.digits.train.epochs: ", ("not below 1",)),
+    "weights of another training": ("train: {epochs: 2}", "train: {epochs: 2, start: inherit}", "15: data.digits.train.start: ", ("do not depend on each other", "scratch, cnn")),
     "subset too large": ("subset: 200", "subset: 20_000", "15: data.digits: ", ("1,437",)),
     "network too deep for the images": ("after: [stem, fire2]", "after: [stem, fire2, fire3, fire4, fire5]", "6: networks.One: ", ("does not build on digits", "pool")),
     "equal networks": ("fire3: {keep: false}", "fire3: {squeeze: 4, expand1x1: 8, expand3x3: 8}", "9: networks.Two: ", ("equal to One",)),

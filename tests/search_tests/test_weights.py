@@ -1,22 +1,26 @@
 """Where a trial's first weights come from: a parent that the study chose, its own twin, or a draw that says why."""
 
+import io
 import itertools
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from untrained import SPACES, header_for
 
 from reports.ledger import sqlite_url
-from reports.record import EpochRecord, TrialRecord
+from reports.record import EpochRecord, StudyRecord, TrialRecord
 from reports.results import read_result
+from reports.wording import beginning
 from search import study
 from search.job import Job, Parent, Placement
 from search.parents import distance
 from search.progress import Progress, Running
 from search.space import Space, load_space
 from search.trial import run
+from search.views import trial_view
 from snnkit.plan import PASSES
 from snnkit.recipe import Recipe
 
@@ -74,6 +78,14 @@ def test_child_says_what_it_took_and_how_much_training_stands_behind_it(trained,
     assert start.inherited_images == trained[1].training_images
     assert record.training_images == 2 * 240  # its own alone: a fifth of 300 is for validation
     assert read_result(job.folder) == record
+
+
+def test_show_says_what_a_child_began_with(trained, tmp_path):
+    _, record = events_of(child_of(trained, tmp_path))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(trial_view(StudyRecord(header=header_for(space_for(), tmp_path), trials=(record,)), record))
+    assert beginning(record) in console.export_text()
+    assert "from the weights of trial 0" in beginning(record)
 
 
 def test_child_begins_with_what_its_parent_knows(trained, tmp_path):
