@@ -60,8 +60,9 @@ class Candidate(Value):
         """Equal for candidates that train the same thing up to the draw of their first weights: those with the same
         operations. What a removed module would have had does not count, nor which of two modules that are alike is
         kept, nor a choice that nothing follows, nor the energy's price."""
-        trained = self.model_dump(mode="json", exclude={"energy", "network", "neuron"})
+        trained = self.model_dump(mode="json", exclude={"energy", "network", "neuron", "train"})
         trained["neuron"] = self.neuron.effective(self.encoding.timesteps)
+        trained["train"] = self.train.effective()
         try:
             trained["network"] = repr(self.plan().unnamed)
         except PlanError:  # no operations to know it by

@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,11 @@ class Recipe(Value):
     chance_patience: int = Field(2, ge=0)  # epochs within which accuracy must leave chance; 0: never looked at
     start: Literal["scratch", "inherit", "cnn"] = "scratch"  # drawn; a finished relative's weights; those of its twin
     cnn_epochs: int | None = Field(None, ge=1)  # of the CNN twin where start is cnn; null: as many as epochs
+
+    def effective(self) -> dict[str, Any]:
+        """The fields that make a difference: epochs of a twin where there is one, however they were written."""
+        fields = self.model_dump(mode="json", exclude={"cnn_epochs"})
+        return fields | ({"cnn_epochs": self.cnn_epochs or self.epochs} if self.start == "cnn" else {})
 
     @model_validator(mode="after")
     def _rungs_in_order(self) -> Self:

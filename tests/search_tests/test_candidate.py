@@ -110,6 +110,13 @@ def test_a_slope_counts_where_the_surrogate_has_one() -> None:
     assert candidate(**one, **flat).key == candidate(**other, **flat).key
 
 
+def test_epochs_of_a_twin_count_where_there_is_one() -> None:
+    assert candidate(train__cnn_epochs="7").key == candidate().key
+    twin = {"train__start": "cnn", "train__epochs": "3"}
+    assert candidate(**twin, train__cnn_epochs="7").key != candidate(**twin).key
+    assert candidate(**twin, train__cnn_epochs="3").key == candidate(**twin).key != candidate(train__epochs="3").key
+
+
 def test_key_depends_on_how_it_is_trained_and_not_on_the_price() -> None:
     key = candidate().key
     assert candidate(train__epochs="3").key != key
