@@ -8,51 +8,31 @@ divided by its compute is largest (Snoek et al. 2012, arXiv:1206.2944). A trial 
 what it would have come to, had it gained what others did from there on; one that still runs as what is expected of it.
 """
 
-import math
 import random
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from scipy.special import ndtr
 
-from reports.hypervolume import SCALES
 from reports.pareto import front
 from reports.record import Leaf
-from search.candidate import Candidate
 from search.constraints import ENERGY
-from search.dials import Choices, Dial
 from search.genetic import distributions
 from search.moves import crossed, mutated
 from search.space import Space
-from search.stopping import RUNG
-from snnkit.plan import Plan, training_macs
+from search.surrogate import Option, features, option, predict
+from search.tried import Array, Past, loss, past
 
 STATIC = ("params", "dense_macs")  # objectives that are known before training
 FIRST = 4  # trained trials before the first model
 POOL = 400  # candidates that are compared: half of them drawn anywhere, half children of two on the front
 MOST = 250  # trials that the model learns from: its cost grows with the cube of them
 POINTS = 4096  # of the box of losses that the improvement is summed over
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Past:
-    """A trial as the model sees it; ``losses`` are its objectives, or what they would have become."""
-
-    params: Mapping[str, Leaf]
-    key: str
-    losses: tuple[float, ...] | None  # None where nothing was measured
-    complete: bool = False  # and within the constraints, as a front wants it
-    running: bool = False
 
 
 class ExpectedImprovement(BaseSampler):
@@ -77,93 +57,12 @@ class ExpectedImprovement(BaseSampler):
         return RandomSampler(self._seed).sample_independent(study, trial, param_name, param_distribution)
 
 
-# -- what was tried -------------------------------------------------------------------------------------------------
-
-
-def past(space: Space, study: optuna.Study) -> list[Past]:
-    """All trials that were asked for; refused ones and such that failed have no losses."""
-    trials = study._get_trials(deepcopy=False, use_cache=True)
-    gains = _gains(space, trials)
-    return [
-        Past(
-            params=trial.params,
-            key=trial.user_attrs["key"],
-            losses=_outcome(space, trial, gains),
-            complete=trial.state == TrialState.COMPLETE and all(over <= 0 for over in trial.constraints.values()),
-            running=trial.state == TrialState.RUNNING,
-        )
-        for trial in trials
-        if "key" in trial.user_attrs
-    ]
-
-
-def _outcome(space: Space, trial: FrozenTrial, gains: Mapping[int, Array]) -> tuple[float, ...] | None:
-    if trial.state == TrialState.COMPLETE:
-        return losses(space, trial.values)
-    rungs = _rungs(space, trial) if trial.state == TrialState.PRUNED else {}
-    if not rungs:
-        return None
-    last = max(rungs)
-    return tuple(np.array(rungs[last]) + gains.get(last, 0.0))
-
-
-def _rungs(space: Space, trial: FrozenTrial) -> dict[int, tuple[float, ...]]:
-    return {
-        int(name.removeprefix(RUNG)): losses(space, values)
-        for name, values in trial.user_attrs.items()
-        if name.startswith(RUNG)
-    }
-
-
-def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
-    """By how much the losses of trials that went on from a rung changed in the end, on average."""
-    found: dict[int, list[Array]] = {}
-    for trial in trials:
-        if trial.state == TrialState.COMPLETE:
-            final = np.array(losses(space, trial.values))
-            for epoch, then in _rungs(space, trial).items():
-                found.setdefault(epoch, []).append(final - np.array(then))
-    return {epoch: np.mean(changes, axis=0) for epoch, changes in found.items()}
-
-
-def losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
-    """The objectives' values, to be minimised; amounts that differ by factors as logarithms, as in a report's
-    hypervolume."""
-    return tuple(_loss(name, value, space) for name, value in zip(space.study.objectives, values, strict=True))
-
-
-def _loss(name: str, value: float, space: Space) -> float:
-    scale = SCALES[name]
-    amount = math.log(max(value, scale.low)) if scale.log else value
-    return -amount if space.study.objectives[name] == "maximize" else amount
-
-
-# -- what to try ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Option:
-    """A candidate of the pool."""
-
-    params: dict[str, Leaf]
-    candidate: Candidate
-    plan: Plan
-
-    @property
-    def compute(self) -> float:
-        """Dense multiply-accumulates of training on an image, times epochs."""
-        encoding = self.candidate.encoding
-        return self.candidate.train.epochs * training_macs(
-            self.plan, timesteps=encoding.timesteps, input_steps=encoding.frames or 1
-        )
-
-
 def propose(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
     """The dials of the next candidate: at random until there is something to learn from."""
     if sum(trial.complete for trial in tried) < FIRST or not (options := _pool(space, tried, rng)):
         return space.sample(rng)
     gain = _gain(space, tried, options, rng)
-    return options[int(np.argmax(gain / [option.compute for option in options]))].params
+    return options[int(np.argmax(gain / [each.compute for each in options]))].params
 
 
 def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Option]:
@@ -190,13 +89,13 @@ def _gain(space: Space, tried: Sequence[Past], options: Sequence[Option], rng: r
     """Of each option the expected gain of hypervolume, as a share of the box."""
     known = _instructive(tried)
     running = [trial for trial in tried if trial.running]
-    asked = [*(_option(space, trial.params) for trial in running), *options]
-    x = _standard([_features(space, each) for each in (*(_option(space, trial.params) for trial in known), *asked)])
+    asked = [*(option(space, trial.params) for trial in running), *options]
+    x = _standard([features(space, each) for each in (*(option(space, trial.params) for trial in known), *asked)])
     measured = np.array([trial.losses for trial in known])
     predicted = [
         _exact(space, name, asked)
         if name in STATIC
-        else _predicted(x[: len(known)], measured[:, column], x[len(known) :], seed=rng.randrange(2**31))
+        else predict(x[: len(known)], measured[:, column], x[len(known) :], seed=rng.randrange(2**31))
         for column, name in enumerate(space.study.objectives)
     ]
     mean, deviation = (np.stack(each, axis=1) for each in zip(*predicted, strict=True))  # (asked, objectives)
@@ -212,7 +111,7 @@ def _feasible(space: Space, mean: Array, deviation: Array) -> Array:
     names = list(space.study.objectives)
     if ENERGY not in space.study.constraints or ENERGY not in names:
         return np.ones(len(mean))
-    column, most = names.index(ENERGY), _loss(ENERGY, space.study.constraints[ENERGY]["max"], space)
+    column, most = names.index(ENERGY), loss(ENERGY, space.study.constraints[ENERGY]["max"], space)
     likely: Array = ndtr((most - mean[:, column]) / deviation[:, column])
     return likely
 
@@ -236,7 +135,7 @@ def _standard(features: Sequence[Sequence[float]]) -> Array:
 
 
 def _exact(space: Space, name: str, options: Sequence[Option]) -> tuple[Array, Array]:
-    found = np.array([_loss(name, getattr(option.plan, name), space) for option in options])
+    found = np.array([loss(name, getattr(each.plan, name), space) for each in options])
     return found, np.full(len(found), 1e-9)
 
 
@@ -255,47 +154,3 @@ def undominated(above: Array, all_of: Array, rng: np.random.Generator) -> Array:
     points = low + (high - low) * rng.random((POINTS, above.shape[1]))
     free: Array = points[~(above[None] <= points[:, None]).all(axis=2).any(axis=1)]
     return free
-
-
-def _predicted(x: Array, y: Array, at: Array, *, seed: int) -> tuple[Array, Array]:
-    """Mean and deviation, noise left out, of a Gaussian process: a linear trend, and what is smooth around it."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
-
-    smooth = Matern(length_scale=math.sqrt(x.shape[1]), length_scale_bounds=(0.3, 100), nu=2.5)
-    kernel = ConstantKernel(0.1) * DotProduct() + ConstantKernel(1.0) * smooth + WhiteKernel(0.1, (1e-4, 1.0))
-    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        process.fit(x, y)
-    mean, deviation = process.predict(at, return_std=True)
-    noise = process.kernel_.k2.noise_level * max(y.std(), 1e-12) ** 2
-    return mean, np.sqrt(np.maximum(deviation**2 - noise, 1e-12))
-
-
-def _option(space: Space, params: Mapping[str, Leaf]) -> Option:
-    candidate = space.candidate(params)
-    return Option(dict(params), candidate, candidate.plan())
-
-
-def _features(space: Space, option: Option) -> list[float]:
-    """Dials between 0 and 1, one for each word of a choice, and the size of the network; 0 where a dial does not
-    count."""
-    found = [math.log(option.plan.params), math.log(option.plan.dense_macs), len(option.plan.convs)]
-    for dial in space.dials:
-        found += _dial_features(dial, option.params.get(dial.path))
-    return found
-
-
-def _dial_features(dial: Dial, value: Leaf | None) -> list[float]:
-    values = dial.values
-    if isinstance(values, Choices) and not values.numeric:
-        return [float(value == choice) for choice in values.values[1:]]
-    ends = [float(end) for end in values.ends]
-    low, high = min(ends), max(ends)
-    if value is None:
-        return [0.5]
-    if low > 0:
-        return [math.log(float(value) / low) / math.log(high / low)]
-    return [(float(value) - low) / (high - low)]

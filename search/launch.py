@@ -14,6 +14,7 @@ from reports.record import ObjectiveRecord, StudyHeader, StudyRecord, TrialRecor
 from reports.wording import duration
 from reports.write import write_report
 from search import executors, machine, samplers, shared, study
+from search.corners import corners
 from search.errors import InputError, SpaceError
 from search.executors import Crew
 from search.job import Placement
@@ -104,7 +105,8 @@ def preview(space: Space, options: Options) -> str:
     header = _header(space, options, f"{used}{data.name}, {data.outputs} classes")
     folder = options.runs / space.study.name
     text = announcement(header, _budget(space, options), crew_of(options, folder), folder)
-    return "\n".join([text, *(f"first     {name}" for name in space.candidates)])
+    begins = [*space.candidates, *("a corner of the space" for _ in corners(space))]
+    return "\n".join([text, *(f"first     {name}" for name in begins)])
 
 
 def header_of(space: Space, options: Options) -> StudyHeader:

@@ -9,9 +9,10 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.pareto import as_losses, exclusive_volume, front, hypervolume
-from search.ehvi import FIRST, POINTS, ExpectedImprovement, Past, improvement, losses, past, propose, undominated
+from search.ehvi import FIRST, POINTS, ExpectedImprovement, improvement, propose, undominated
 from search.samplers import StatelessSampler
 from search.space import Space, load_space
+from search.tried import Past, losses, past
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
