@@ -1,8 +1,9 @@
 """A genetic algorithm that knows the modules of a space: NSGA-II's order (Deb et al. 2002), one child at a time.
 
-The constants were chosen on the stand-in objective of `benchmarks.standin` and the table of masks: among 8 to 16 first
-trials, 6 to 40 parents, rounds of 2 to 5 and half a mutation to two, these were best or not to be told from the best.
-Trials that were stopped early are parents only where few are complete; no trial, however it ended, is proposed again.
+Trials that were stopped early are parents only where few are complete; what was tried, however it ended, is not asked
+again while new children can be found. The constants were chosen on a draft of `benchmarks.standin` and on the table of
+masks: among 6 to 16 first trials, 6 to 40 parents, rounds of 2 to 5 and half a mutation to two, these were best or not
+to be told from the best.
 """
 
 import math
