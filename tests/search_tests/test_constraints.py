@@ -90,12 +90,13 @@ def test_what_was_trained_and_lies_above_the_bound_is_infeasible_and_on_no_front
         better = record.metrics.model_copy(update={"accuracy": 0.9 if energy_mj == 0.03 else 0.5})
         opened.finish(record.model_copy(update={"metrics": better}))
     found = read(opened)
-    assert [trial.status for trial in found.trials] == ["complete", "infeasible", "complete"]
+    asked = [trial for trial in found.trials if trial.status != "waiting"]  # the smallest network still waits
+    assert [trial.status for trial in asked] == ["complete", "infeasible", "complete"]
     above = found.trials[1]
     assert above.reason == "energy_mj 0.03 is above the limit of 0.02 by 0.01"
     assert above.values["energy_mj"] == 0.03  # what a sampler learns from
     assert above.number not in [trial.number for trial in front_trials(found)]
-    told = stored(opened).trials
+    told = stored(opened).trials[:3]
     assert [trial.state.name for trial in told] == ["COMPLETE"] * 3
     assert [trial.constraints["energy_mj"] for trial in told] == pytest.approx([-0.005, 0.01, 0.0])
     assert above.number not in [trial.number for trial in stored(opened).best_trials]

@@ -1,6 +1,7 @@
 """The genetic algorithm: modules go whole, numbers go small steps, and nothing is proposed twice."""
 
 import random
+from functools import partial
 
 import optuna
 import pytest
@@ -9,7 +10,7 @@ from untrained import SPACES
 from search.dials import Choices, Dial, Range
 from search.genetic import FIRST, best_first, crowding
 from search.moves import crossed, filled, module, moved, mutated
-from search.samplers import StatelessSampler, choose
+from search.samplers import SAMPLERS, StatelessSampler
 from search.space import Space, load_space
 from search.stopping import RUNG
 
@@ -138,7 +139,8 @@ def test_ends_of_a_front_and_what_stands_alone_go_first():
 
 def grown(space: Space, trials: int, stopping: bool) -> list[dict]:
     """Maximised are kept modules; half of the trials are stopped where ``stopping``."""
-    study = optuna.create_study(direction="maximize", sampler=StatelessSampler(choose("ga", space.dials), 3))
+    make = partial(SAMPLERS["ga"], space)
+    study = optuna.create_study(direction="maximize", sampler=StatelessSampler(make, 3))
     found = []
     for number in range(trials):
         trial = study.ask()
