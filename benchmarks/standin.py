@@ -23,7 +23,8 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from reports.pareto import Direction, Point, hypervolume
+from benchmarks.outcomes import losses, scaled
+from reports.pareto import Direction, hypervolume
 from reports.record import Leaf
 from search.candidate import Candidate
 from search.corners import corners
@@ -97,21 +98,13 @@ def _untried(space: Space, params: Mapping[str, Leaf], seen: set[str], rng: rand
 
 def shares(runs: Mapping[str, Sequence[Values]], marks: Sequence[int]) -> dict[str, list[float]]:
     """What each sampler's run through one world has found after so many trials."""
-    losses = {name: [_losses(values) for values in run] for name, run in runs.items()}
-    together = [point for points in losses.values() for point in points]
-    ends = [(min(axis), max(axis)) for axis in zip(*together, strict=True)]
-
-    def volume(points: Sequence[Point]) -> float:
-        scaled = [tuple((x - low) / (high - low) for x, (low, high) in zip(p, ends, strict=True)) for p in points]
-        return hypervolume(scaled, (1.0, 1.0, 1.0))
-
-    best = volume(together)
-    return {name: [volume(points[:mark]) / best for mark in marks] for name, points in losses.items()}
-
-
-def _losses(values: Values) -> Point:
-    accuracy, energy_mj, params = values
-    return (-accuracy, math.log(energy_mj), math.log(params))
+    together = scaled({(name, at): losses(*values) for name, run in runs.items() for at, values in enumerate(run)})
+    box = (1.0, 1.0, 1.0)
+    best = hypervolume(list(together.values()), box)
+    return {
+        name: [hypervolume([together[name, at] for at in range(min(mark, len(run)))], box) / best for mark in marks]
+        for name, run in runs.items()
+    }
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from reports.pareto import Direction, Point, as_losses, ranks
 from reports.record import Leaf
 from search.dials import Dial
 from search.moves import crossed, mutated
-from search.stopping import RUNG
+from search.stopping import at_rungs
 
 FIRST = 8  # complete trials before the first child
 PARENTS = 20  # so many may have children, the best
@@ -98,7 +98,7 @@ def _measured(trial: FrozenTrial) -> dict[float, Sequence[float]]:
         return {math.inf: trial.values}
     if trial.state != TrialState.PRUNED:
         return {}
-    rungs = {int(name.removeprefix(RUNG)): each for name, each in trial.user_attrs.items() if name.startswith(RUNG)}
+    rungs = at_rungs(trial.user_attrs)
     return {max(rungs): rungs[max(rungs)]} if rungs else {}
 
 

@@ -31,7 +31,7 @@ from search.parents import Families
 from search.samplers import StatelessSampler, choose
 from search.shared import Ranking
 from search.space import Space
-from search.stopping import RUNG, Rungs
+from search.stopping import RUNG, Rungs, at_rungs
 from search.storage import connect, storage_errors
 from snnkit.seeds import derived_seed
 
@@ -96,10 +96,11 @@ class Study:
 
     def _remember_rungs(self, trials: list[FrozenTrial]) -> None:
         """What earlier drivers have seen at rungs, that of trials still under way included."""
+        if self._rungs is None:
+            return
         for trial in trials:
-            for name, values in trial.user_attrs.items():
-                if self._rungs is not None and name.startswith(RUNG):
-                    self._rungs.add(int(name.removeprefix(RUNG)), trial.number, values)
+            for epoch, values in at_rungs(trial.user_attrs).items():
+                self._rungs.add(epoch, trial.number, values)
 
     def _requeue_failed(self, trials: list[FrozenTrial]) -> None:
         """Named candidates that failed once get a second trial: the cause may have been a full disk."""

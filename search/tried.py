@@ -1,6 +1,5 @@
 """What a study has tried, as a model of it sees that: losses, also of trials that were stopped early or still run."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from reports.hypervolume import SCALES
 from reports.record import Leaf
 from search.space import Space
-from search.stopping import RUNG
+from search.stopping import at_rungs
 
 Array = NDArray[np.float64]
 
@@ -48,19 +47,11 @@ def past(space: Space, study: optuna.Study) -> list[Past]:
 def _outcome(space: Space, trial: FrozenTrial, gains: Mapping[int, Array]) -> tuple[float, ...] | None:
     if trial.state == TrialState.COMPLETE:
         return losses(space, trial.values)
-    rungs = _rungs(space, trial) if trial.state == TrialState.PRUNED else {}
+    rungs = at_rungs(trial.user_attrs) if trial.state == TrialState.PRUNED else {}
     if not rungs:
         return None
     last = max(rungs)
-    return tuple(np.array(rungs[last]) + gains.get(last, 0.0))
-
-
-def _rungs(space: Space, trial: FrozenTrial) -> dict[int, tuple[float, ...]]:
-    return {
-        int(name.removeprefix(RUNG)): losses(space, values)
-        for name, values in trial.user_attrs.items()
-        if name.startswith(RUNG)
-    }
+    return tuple(np.array(losses(space, rungs[last])) + gains.get(last, 0.0))
 
 
 def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
@@ -69,19 +60,16 @@ def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
             final = np.array(losses(space, trial.values))
-            for epoch, then in _rungs(space, trial).items():
-                found.setdefault(epoch, []).append(final - np.array(then))
+            for epoch, then in at_rungs(trial.user_attrs).items():
+                found.setdefault(epoch, []).append(final - np.array(losses(space, then)))
     return {epoch: np.mean(changes, axis=0) for epoch, changes in found.items()}
 
 
 def losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
-    """The objectives' values, to be minimised; amounts that differ by factors as logarithms, as in a report's
-    hypervolume."""
+    """The objectives' values, to be minimised, on the scales of a report's hypervolume."""
     return tuple(loss(name, value, space) for name, value in zip(space.study.objectives, values, strict=True))
 
 
 def loss(name: str, value: float, space: Space) -> float:
     """Of one objective."""
-    scale = SCALES[name]
-    amount = math.log(max(value, scale.low)) if scale.log else value
-    return -amount if space.study.objectives[name] == "maximize" else amount
+    return SCALES[name].loss(value, space.study.objectives[name])

@@ -10,13 +10,13 @@ baseline network; what that alone has is taken off.
 """
 
 import argparse
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.live.run import METHODS, SPACE, study
-from reports.front import losses
+from benchmarks.outcomes import losses, scaled
+from reports.front import losses as losses_in
 from reports.ledger import load_study_folder
 from reports.pareto import Point, front, hypervolume
 from reports.record import Leaf, StudyRecord, TrialRecord
@@ -36,7 +36,7 @@ def candidates(record: StudyRecord, share: float) -> list[Params]:
     began = min(trial.started_at for trial in record.trials if trial.started_at is not None)
     spent = max(trial.finished_at for trial in trials if trial.finished_at is not None) - began
     there = [t for t in trials if t.finished_at is not None and t.finished_at - began <= share * spent]
-    points = [losses(record, trial) for trial in there]
+    points = [losses_in(record, trial) for trial in there]
     return [tuple(there[at].params.items()) for at in front(points)]
 
 
@@ -70,16 +70,7 @@ def job(space: Space, key: str, params: Params, out: Path) -> Job:
 def point(record: TrialRecord) -> Point:
     assert record.metrics is not None
     metrics = record.metrics
-    return (-metrics.accuracy, math.log(metrics.energy_mj["horowitz45/exact"]), math.log(metrics.params))
-
-
-def scaled(points: dict[str, Point]) -> dict[str, Point]:
-    columns = list(zip(*points.values(), strict=True))
-    ends = [(min(column), max(column)) for column in columns]
-    return {
-        key: tuple((x - low) / (high - low) for x, (low, high) in zip(each, ends, strict=True))
-        for key, each in points.items()
-    }
+    return losses(metrics.accuracy, metrics.energy_mj["horowitz45/exact"], metrics.params)
 
 
 def table(out: Path, space: Space) -> Iterator[str]:

@@ -10,7 +10,6 @@ study.
 
 import argparse
 import json
-import math
 import random
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from optuna.trial import TrialState
 from scipy.stats import spearmanr
 
 from benchmarks.masks.train import DATA, ENCODING, NEURON, RECIPE, Row, read
+from benchmarks.outcomes import losses, scaled
 from reports.pareto import Direction, Point, front, hypervolume
 from reports.record import Leaf
 from search.corners import corners as find_corners
@@ -49,16 +49,7 @@ class Table:
     @cached_property
     def losses(self) -> dict[str, Point]:
         """Every mask's final objectives, 0 at the table's best and 1 at its worst."""
-        scaled = {}
-        for mask, rows in self.trainings.items():
-            accuracy, energy, params = objectives(rows[-1])
-            scaled[mask] = (-accuracy, math.log(energy), math.log(params))
-        columns = list(zip(*scaled.values(), strict=True))
-        ends = [(min(column), max(column)) for column in columns]
-        return {
-            mask: tuple((x - low) / (high - low) for x, (low, high) in zip(point, ends, strict=True))
-            for mask, point in scaled.items()
-        }
+        return scaled({mask: losses(*objectives(rows[-1])) for mask, rows in self.trainings.items()})
 
 
 def table_of(rows: Sequence[Row], seed: int = 0) -> Table:
