@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import SerializeAsAny, field_validator
@@ -11,7 +11,7 @@ from snnkit.activity import silent
 from snnkit.data.choice import DataChoice
 from snnkit.energy import Pricing, price
 from snnkit.families import FAMILIES, Family
-from snnkit.plan import ModuleView, Plan, PlanError
+from snnkit.plan import ModuleView, Plan, PlanError, Shape
 from snnkit.recipe import Recipe
 from snnkit.values import Encoding, Neuron, Value
 
@@ -34,11 +34,11 @@ class Candidate(Value):
 
     @property
     def family(self) -> Family[Any]:
-        return next(family for family in FAMILIES.values() if type(self.network) is family.design)
+        return _family(self.network)
 
     def plan(self) -> Plan:
         """The network's operations on the data set's images; raises PlanError where the shapes do not work out."""
-        return self.family.plan(self.network, self.data.outputs, self.data.shape)
+        return _planned(self.network, self.data.outputs, self.data.shape)
 
     def static(self) -> dict[str, int]:
         """``params`` and ``dense_macs``, known without training; empty where the network does not build."""
@@ -68,3 +68,12 @@ class Candidate(Value):
         except PlanError:  # no operations to know it by
             trained["network"] = self.network.model_dump(mode="json")
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _family(network: Value) -> Family[Any]:
+    return next(family for family in FAMILIES.values() if type(network) is family.design)
+
+
+@lru_cache(64)  # a proposal's size, key and constraints are asked for one after the other
+def _planned(network: Value, outputs: int, shape: Shape) -> Plan:
+    return _family(network).plan(network, outputs, shape)

@@ -152,17 +152,13 @@ def measure(network: "Network", batches: "Iterable[Tensor]") -> Activity:
     """
     import torch
 
+    from snnkit.evaluation import eval_mode
+
     counter = Counter(network)
     device = next(network.parameters()).device
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        with torch.no_grad():
-            for images in batches:
-                network(images.to(device), observe=counter)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with eval_mode(network), torch.no_grad():
+        for images in batches:
+            network(images.to(device), observe=counter)
     return counter.activity()
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from snnkit import kernels
 from snnkit.channels import channels
+from snnkit.evaluation import eval_mode
 from snnkit.network import Fired, Network
 from snnkit.plan import Conv, Neurons, Plan
 from snnkit.transfer import drives, scale_current
@@ -129,13 +130,12 @@ def _activations(twin: Network, batches: Iterable[Tensor]) -> dict[str, Tensor]:
         for conv in twin.plan.convs
         if conv.fires and not _gates(conv)
     ]
-    training, device = twin.training, next(twin.parameters()).device
-    twin.eval()
+    device = next(twin.parameters()).device
     try:
-        for images in batches:
-            twin(images.to(device), observe=observe)
+        with eval_mode(twin):
+            for images in batches:
+                twin(images.to(device), observe=observe)
     finally:
-        twin.train(training)
         for hook in hooks:
             hook.remove()
     return {name: torch.cat(values) for name, values in samples.items()}

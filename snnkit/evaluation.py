@@ -47,7 +47,7 @@ def evaluate(
 ) -> Evaluation:
     """Classify ``images`` in eval mode and in fp32, as the spikes are counted; the mode is restored."""
     logits = []
-    with _eval_mode(network), torch.no_grad():
+    with eval_mode(network), torch.no_grad():
         for part in batches(images, splits, device, batch=batch):
             logits.append(network(part, observe=observe).cpu())
     scores, labels = torch.cat(logits), torch.tensor(images.labels)
@@ -72,10 +72,12 @@ def macro_f1(labels: Tensor, predicted: Tensor) -> float:
 
 
 @contextlib.contextmanager
-def _eval_mode(network: nn.Module) -> Iterator[None]:
-    training = network.training
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Eval mode within the block; then each module is in the mode that it had."""
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         yield
     finally:
-        network.train(training)
+        for module, training in modes:
+            module.training = training

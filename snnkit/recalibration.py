@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from snnkit.evaluation import eval_mode
 from snnkit.network import Network
 
 
@@ -19,21 +20,17 @@ def recalibrate(network: Network, batches: Iterable[Tensor]) -> None:
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
-    modes = [(module, module.training) for module in network.modules()]
     momenta = [norm.momentum for norm in norms]
     device = next(network.parameters()).device
-    network.eval()
-    try:
-        with torch.no_grad():
+    with eval_mode(network), torch.no_grad():
+        try:
             for at, images in enumerate(batches):
                 if at == 0:
                     _begin(norms)
                 network(images.to(device))
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for module, training in modes:
-            module.training = training
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
 
 
 def _begin(norms: list[nn.BatchNorm2d]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnkit.evaluation import eval_mode
 from snnkit.network import Network
 from snnkit.plan import Conv
 from snnkit.transfer import Inherited
@@ -71,14 +72,11 @@ def _seen(network: Network, conv: Conv, images: Tensor, *, out: bool) -> Tensor:
     hook = network.layer(conv).conv.register_forward_hook(
         lambda module, given, result: kept.append(result if out else given[0])
     )
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
     try:
-        network(images.to(next(network.parameters()).device))
+        with eval_mode(network):
+            network(images.to(next(network.parameters()).device))
     finally:
         hook.remove()
-        for module, training in modes:
-            module.training = training
     (found,) = kept
     return found.view(-1, len(images), *found.shape[1:]).mean(0)
 
