@@ -44,9 +44,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--time", default="6m")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     options = parser.parse_args()
     for seed in range(options.seeds):
-        for method in METHODS:
+        for method in options.methods:
             if not (options.out / study(method, seed)).exists():
                 subprocess.run(command(method, seed, options.out, options.time), check=True)
 
