@@ -76,6 +76,8 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         space = load_space(header.space_yaml)
         _check_unedited(folder / SPACE, header.space_yaml, space)
         opened = study.resume(header, space, folder, url)
+        if header.supernet is not None:  # before what was trained is told, so that its record says its place too
+            opened.take_up(shared.recalled(space, folder / shared.FOLDER, header.supernet))
         told, interrupted = opened.recover()
         if told:
             console.print(f"trials {_numbers(told)} were trained but not stored yet: stored now")
@@ -184,7 +186,7 @@ def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Co
     try:
         ranking = shared.rank(
             space,
-            opened.folder / "supernet",
+            opened.folder / shared.FOLDER,
             placement,
             lambda text: console.print(f"supernet  {text}", highlight=False, soft_wrap=True),
         )

@@ -33,7 +33,7 @@ from snnkit.seeds import derived_seed
 if TYPE_CHECKING:
     from snnkit.supernet import Supernet
 
-CHECKPOINT, RANKING = "checkpoint.pt", "ranking.jsonl"
+FOLDER, CHECKPOINT, RANKING = "supernet", "checkpoint.pt", "ranking.jsonl"
 DRAWS = 20  # for each candidate that is to be ranked, until a space counts as exhausted
 
 Say = Callable[[str], None]
@@ -98,6 +98,11 @@ def rank(space: Space, folder: Path, placement: Placement, say: Say) -> Ranking:
     cost, supernet = _trained(space, entrants, parts, folder / CHECKPOINT, placement, say)
     judged = _judged(supernet, entrants, parts, folder / RANKING, placement, say)
     return _ranking(space, cost, judged)
+
+
+def recalled(space: Space, folder: Path, cost: SupernetRecord) -> Ranking:
+    """The ranking that an earlier run has ended with, from its lines alone."""
+    return _ranking(space, SupernetRecord(ranked=cost.ranked), {judged.key: judged for judged in _lines(folder / RANKING)})
 
 
 def _trained(

@@ -13,7 +13,7 @@ from search import study
 from search.errors import SpaceError
 from search.job import Placement
 from search.runner import Budget
-from search.shared import Ranking, pool, rank
+from search.shared import Ranking, pool, rank, recalled
 from search.space import load_space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -98,6 +98,15 @@ def test_what_was_judged_is_not_judged_again(space, tmp_path, monkeypatch):
     assert again.places == first.places
     monkeypatch.setattr("snnkit.judging.judge", None)
     assert ranked(space, tmp_path)[0].places == first.places
+
+
+def test_a_ranking_is_recalled_without_its_supernet(space, tmp_path):
+    found, _ = ranked(space, tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+    again = recalled(space, tmp_path, found.cost)
+    assert (again.places, again.first) == (found.places, found.first)
+    (tmp_path / "ranking.jsonl").unlink()
+    assert recalled(space, tmp_path, found.cost).places == {}
 
 
 def ranking_of(space):
