@@ -119,7 +119,8 @@ def _trained(
     torch.set_num_threads(placement.threads)
     plans = [entrant.candidate.plan() for entrant in entrants]
     supernet = Supernet(plans, base.neuron, base.encoding, seed=space.study.seed)
-    recipe = base.train.model_copy(update={"epochs": rule.epochs, "rungs": ()})
+    apart = {"distill": 0.0, "ema": None, "short_epochs": 0}  # for a network that is trained by itself
+    recipe = base.train.model_copy(update={"epochs": rule.epochs, "rungs": (), **apart})
     step_by = partial(SandwichStepper, plans=plans, paths=rule.paths)
     cost = SupernetRecord(ranked=len(entrants))
     for epoch in train(

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ from search.job import (
     outline,
     read_start,
 )
-from search.weights import earlier_epochs, first_weights, origin
+from search.weights import earlier_epochs, first_weights, origin, teacher
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -42,6 +42,7 @@ from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.evaluation import batches, evaluate
 from snnkit.kernels import prepare
 from snnkit.network import Network
+from snnkit.steps import Stepper
 from snnkit.training import Epoch, TrainingStopped, train
 from snnkit.values import Value
 
@@ -86,13 +87,15 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     neuron = None if job.twin else candidate.neuron
     network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
+    recipe = candidate.train.unspiking if job.twin else candidate.train
 
     def begin() -> Iterator[EpochRecord | Epoch]:
         goes_on = checkpoint.exists()
         yield from earlier_epochs(job) if goes_on else first_weights(job, network, parts, device)
         yield from train(
-            network, parts, candidate.train,
+            network, parts, recipe,
             seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job),
+            step_by=partial(Stepper, teacher=teacher(job, parts, device) if recipe.distill else None),
         )  # fmt: skip
 
     history: list[EpochRecord] = []

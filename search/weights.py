@@ -63,6 +63,14 @@ def earlier_epochs(job: Job) -> Epochs:
     yield from start.history if start else ()
 
 
+def teacher(job: Job, parts: Splits, device: str) -> Network:
+    """The trained CNN twin, from its checkpoint. Raises TrainingStopped as `first_weights` does."""
+    twin = _twin(job)
+    for _ in _twin_epochs(job, twin, parts, device):
+        pass
+    return twin
+
+
 def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartRecord:
     if job.parent is None:
         return StartRecord(kind="scratch", reason="no relative was finished yet")
@@ -100,7 +108,7 @@ def _parent_network(parent: Parent) -> Network:
 def _converted(
     job: Job, network: Network, parts: Splits, device: str
 ) -> Generator[EpochRecord, None, StartRecord]:  # fmt: skip
-    twin = Network(network.plan, None, network.encoding, seed=job.seed)
+    twin = _twin(job)
     history: list[EpochRecord] = []
     try:
         for epoch in _twin_epochs(job, twin, parts, device):
@@ -114,6 +122,12 @@ def _converted(
     convert(network.to(device), twin, images[: BALANCE // BATCH])
     recalibrate(network, images)
     return StartRecord(kind="cnn", layers={"copied": len(network.plan.convs)}, history=tuple(history))
+
+
+def _twin(job: Job) -> Network:
+    """As it was drawn."""
+    candidate = job.candidate
+    return Network(candidate.plan(), None, candidate.encoding, seed=job.seed)
 
 
 def _twin_epochs(job: Job, twin: Network, parts: Splits, device: str) -> Generator[Epoch, None, None]:

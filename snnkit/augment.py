@@ -37,6 +37,31 @@ def flip_crop(images: Tensor, generator: torch.Generator) -> Tensor:
     return pixels.movedim((1, 2), (-2, -1))
 
 
+def trivial(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each of (B, C, H, W) of uint8 changed by one operation of a random strength: TrivialAugment (Mueller and Hutter
+    2021, arXiv:2103.10158), torchvision's. On a CPU, whichever device the images are on."""
+    from torchvision.transforms.v2 import TrivialAugmentWide  # type: ignore[import-untyped]  # it ships no types
+
+    change = TrivialAugmentWide()
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
+        torch.manual_seed(seed)
+        return torch.stack([change(image) for image in images.cpu()]).to(images.device)
+
+
+def erased(inputs: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Normalised images (B, C, H, W), or frames (B, T, C, H, W), with a square of ``share`` of their side set to 0, the
+    mean: Cutout (DeVries and Taylor 2017, arXiv:1708.04552). Its centre is anywhere, so it may reach over an edge."""
+    count, *_, height, width = inputs.shape
+    half = share * min(height, width) / 2
+    inside = [
+        (torch.arange(side) + 0.5 - side * torch.rand(count, 1, generator=generator)).abs() < half
+        for side in (height, width)
+    ]
+    hidden = (inside[0][:, :, None] & inside[1][:, None, :]).to(inputs.device)  # (B, H, W)
+    return inputs.masked_fill(hidden.view(count, *[1] * (inputs.dim() - 3), height, width), 0.0)
+
+
 def _shifted(side: int, count: int, generator: torch.Generator) -> Tensor:
     """(count, side): positions 0 .. side-1, each row shifted at random, those beyond an edge reflected."""
     pad = max(1, round(side * PAD_SHARE))

@@ -134,6 +134,11 @@ class Network(nn.Module):
 
         In channels_last where images and weights are; under autocast spikes are in autocast's dtype.
         """
+        return self.each_step(images, observe).mean(0)
+
+    def each_step(self, images: Tensor, observe: Observer | None = None) -> Tensor:
+        """Logits (T, B, classes) in float32: those of each time step, whose mean are the network's; T is 1 in the twin.
+        """
         values = {"input": self._over_time(images)}
         for step, unread in zip(self._steps, self._unread, strict=True):
             read = tuple(values[name] for name in reads(step))
@@ -236,7 +241,7 @@ class Network(nn.Module):
             case Dropout():
                 return _dropout(step, reads[0], training=self.training)
             case GlobalAverage():
-                return reads[0].mean(dim=(0, 3, 4), dtype=torch.promote_types(reads[0].dtype, torch.float32))
+                return reads[0].mean(dim=(3, 4), dtype=torch.promote_types(reads[0].dtype, torch.float32))
 
 
 def _draw(layer: ConvLayer, conv: Conv, neuron: Neuron | None, generator: torch.Generator) -> None:

@@ -8,6 +8,16 @@ from pydantic import Field, model_validator
 
 from snnkit.values import Value
 
+OFF: dict[str, Any] = {  # what a recipe without them has
+    "erase": 0.0,
+    "mixup": 0.0,
+    "loss": "mean",
+    "distill": 0.0,
+    "rate_penalty": 0.0,
+    "ema": None,
+    "short_epochs": 0,
+}
+
 
 class Recipe(Value):
     """Surrogate-gradient training with cross-entropy.
@@ -24,7 +34,16 @@ class Recipe(Value):
     schedule: Literal["cosine", "onecycle", "constant"] = "onecycle"
     warmup: float = Field(0.2, ge=0, lt=1)  # share of all steps over which the rate rises to its peak
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    augment: Literal["none", "flip_crop"] = "flip_crop"
+    augment: Literal["none", "flip_crop", "trivial"] = "flip_crop"  # trivial: TrivialAugment after it (2103.10158)
+    erase: float = Field(0.0, ge=0, lt=1)  # side of a square that is cut out, of the image's (DeVries 2017, 1708.04552)
+    mixup: float = Field(0.0, ge=0)  # alpha of the shares in which two images are mixed (Zhang et al. 2018, 1710.09412)
+    loss: Literal["mean", "each_step"] = "mean"  # of the logits' mean; mean of each step's (TET, Deng 2022, 2202.11946)
+    distill: float = Field(0.0, ge=0, le=1)  # share of the loss that compares with the CNN twin (Hinton 2015, 1503.02531)
+    temperature: float = Field(2.0, gt=0)  # at which it compares
+    rate_penalty: float = Field(0.0, ge=0)  # on the loss, times accumulates per synapse and step (`snnkit.traffic`)
+    ema: float | None = Field(None, gt=0, lt=1)  # decay a step of averaged weights, which are judged and kept
+    short_epochs: int = Field(0, ge=0)  # the first ones, with fewer time steps
+    short_timesteps: int = Field(1, ge=1)  # in those
     clip_norm: float | None = Field(None, gt=0)  # of all gradients together
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     rungs: tuple[int, ...] = ()  # epochs after which the rate has come down, and a trial may be judged
@@ -33,8 +52,15 @@ class Recipe(Value):
     cnn_epochs: int | None = Field(None, ge=1)  # of the CNN twin where start is cnn; null: as many as epochs
 
     def effective(self) -> dict[str, Any]:
-        """The fields that make a difference: epochs of a twin where there is one, however they were written."""
+        """The fields that make a difference: without what is off, with a twin's epochs where there is one, however they
+        were written."""
         fields = self.model_dump(mode="json", exclude={"cnn_epochs"})
+        for name, off in OFF.items():
+            if fields[name] == off:
+                del fields[name]
+        for name, needed in (("temperature", "distill"), ("short_timesteps", "short_epochs")):
+            if needed not in fields:
+                del fields[name]
         return fields | ({"cnn_epochs": self.cnn_epochs or self.epochs} if self.start == "cnn" else {})
 
     @model_validator(mode="after")
@@ -47,10 +73,30 @@ class Recipe(Value):
             )
         return self
 
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.distill and self.start != "cnn":
+            raise ValueError(
+                f"given distill {self.distill:g} with start {self.start}; the CNN twin that it compares with is trained "
+                "where start is cnn: write start: cnn, or leave distill out"
+            )
+        if self.short_epochs >= self.epochs and self.short_epochs:
+            raise ValueError(
+                f"given short_epochs {self.short_epochs} of {self.epochs} epochs; the last one has all time steps: write "
+                f"{self.epochs - 1} or less"
+            )
+        return self
+
+    @property
+    def unspiking(self) -> "Recipe":
+        """The same without what is about spikes and time: for a CNN twin."""
+        return self.model_copy(update={name: OFF[name] for name in ("loss", "distill", "rate_penalty", "short_epochs")})
+
     @property
     def of_twin(self) -> "Recipe":
         """How the CNN twin is trained that a spiking network starts from."""
-        return self.model_copy(update={"epochs": self.cnn_epochs or self.epochs, "rungs": (), "start": "scratch"})
+        fields = {"epochs": self.cnn_epochs or self.epochs, "rungs": (), "start": "scratch"}
+        return self.unspiking.model_copy(update=fields)
 
     def learning_rate(self, progress: float) -> float:
         """At ``progress`` 0..1 through all steps: a straight rise over ``warmup``, then half a cosine (cosine) or a

@@ -9,13 +9,13 @@ import random
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snnkit.data import Splits
 from snnkit.plan import Plan, training_macs
 from snnkit.recipe import Recipe
 from snnkit.seeds import derived_seed
-from snnkit.steps import Stepper
+from snnkit.steps import Batch, Stepper
 from snnkit.supernet import Supernet
 
 
@@ -64,12 +64,12 @@ class SandwichStepper(Stepper):
         )
         return float(an_image) * self.batch
 
-    def _gradients(self, images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[float, int]:
+    def _gradients(self, batch: Batch, epoch: int, step: int) -> tuple[float, int]:
         """Of all paths together; the mean of their losses, and of how many were right."""
         plans = self.drawn(epoch, step)
         losses, correct = [], 0
         for plan in plans:
-            loss, right = self._backward(self.supernet.take(plan).train(), images, labels)
+            loss, right = self._backward(self.supernet.take(plan).train(), batch)
             self.supernet.collect(plan)
             losses.append(loss)
             correct += right

@@ -4,30 +4,56 @@ Batch order, augmentation and dropout are drawn from generators seeded by (seed,
 before: a step that is done again after an interruption is the same step.
 """
 
+import contextlib
 import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from snnkit.augment import flip_crop, normalise
+from snnkit.augment import erased, flip_crop, normalise, trivial
 from snnkit.data import Images, Splits
+from snnkit.evaluation import eval_mode
 from snnkit.network import Network
+from snnkit.plan import PASSES
 from snnkit.recipe import Recipe
 from snnkit.seeds import derived_seed
+from snnkit.traffic import Traffic
 
 UPLOAD = 4096  # images copied to a GPU at once
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a step trains on. Of mixed images ``labels`` counts for ``share`` and ``others`` for the rest."""
+
+    images: Tensor
+    labels: Tensor
+    others: Tensor | None = None
+    share: float = 1.0
+
+
 class Stepper:
-    """The network, its optimizer, and on a GPU the training images as uint8; on a CPU they stay where they are."""
+    """The network, its optimizer, and on a GPU the training images as uint8; on a CPU they stay where they are.
+
+    ``teacher``: a trained network on the same device, for a recipe that distils.
+    """
 
     gives_up = True  # on a network that is dead or does no better than chance
 
     def __init__(
-        self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str
-    ) -> None:
+        self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str,
+        teacher: Network | None = None,
+    ) -> None:  # fmt: skip
         self.network, self.splits, self.recipe, self.seed = network, splits, recipe, seed
+        self.teacher = teacher if recipe.distill else None
+        assert bool(recipe.distill) == (self.teacher is not None), "a recipe that distils has a teacher"
         self.device = torch.device(device)
         self.resident = None if self.device.type == "cpu" else _on_device(splits.train, self.device)
         self.labels = torch.tensor(splits.train.labels, device=self.device)
@@ -35,6 +61,7 @@ class Stepper:
         self.steps = len(self.labels) // self.batch  # per epoch
         self.bf16 = uses_bf16(recipe, self.device)
         self.optimizer = make_optimizer(network, recipe)
+        self.average = None if recipe.ema is None else Average(network, recipe.ema)
 
     def step(self, epoch: int, step: int) -> tuple[float, int]:
         """Do one step, both counted from 0: its loss and how many of its batch were right.
@@ -43,7 +70,8 @@ class Stepper:
         """
         self.optimizer.zero_grad(set_to_none=True)
         torch.manual_seed(derived_seed(self.seed, "network", epoch, step))  # for dropout
-        loss, correct = self._gradients(*self._batch(epoch, step), epoch, step)
+        with self._timesteps(epoch):
+            loss, correct = self._gradients(self._batch(epoch, step), epoch, step)
         if math.isfinite(loss):
             self._descend(self.learning_rate(epoch, step))
         return loss, correct
@@ -54,39 +82,95 @@ class Stepper:
         return self.steps * self.batch
 
     def macs(self, epoch: int) -> float:
-        """Dense multiply-accumulates of an epoch, forward and backward."""
-        return float(self.network.training_macs) * self.images if isinstance(self.network, Network) else 0.0
+        """Dense multiply-accumulates of an epoch, forward and backward; of a teacher forward alone."""
+        if not isinstance(self.network, Network):
+            return 0.0
+        with self._timesteps(epoch):
+            an_image = float(self.network.training_macs)
+        if self.teacher is not None:
+            an_image += self.teacher.training_macs / PASSES
+        return an_image * self.images
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Of the step's middle, so that neither the first step nor the last has none."""
         return self.recipe.learning_rate((epoch * self.steps + step + 0.5) / (self.recipe.epochs * self.steps))
 
-    def _batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        order = torch.randperm(len(self.labels), generator=_generator(self.seed, "order", epoch))
+    @contextlib.contextmanager
+    def _timesteps(self, epoch: int) -> Iterator[None]:
+        """Within the block the network has as many as the recipe gives it in that epoch."""
+        network, recipe = self.network, self.recipe
+        if epoch >= recipe.short_epochs or not isinstance(network, Network):
+            yield
+            return
+        whole, network.timesteps = network.timesteps, min(recipe.short_timesteps, network.timesteps)
+        try:
+            yield
+        finally:
+            network.timesteps = whole
+
+    def _batch(self, epoch: int, step: int) -> Batch:
+        recipe, drawn = self.recipe, partial(_generator, self.seed)
+        order = torch.randperm(len(self.labels), generator=drawn("order", epoch))
         picked = order[step * self.batch : (step + 1) * self.batch]
         images = self._rows(picked)
-        if self.recipe.augment == "flip_crop":
-            images = flip_crop(images, _generator(self.seed, "augment", epoch, step))
+        if recipe.augment != "none":
+            images = flip_crop(images, drawn("augment", epoch, step))
+        if recipe.augment == "trivial":
+            images = trivial(images, drawn("trivial", epoch, step))
         inputs = normalise(images, self.splits)
+        if recipe.erase:
+            inputs = erased(inputs, recipe.erase, drawn("erase", epoch, step))
+        batch = Batch(inputs, self.labels[picked.to(self.device)])
+        if recipe.mixup:
+            batch = mixed(batch, recipe.mixup, derived_seed(self.seed, "mixup", epoch, step))
         if inputs.dim() == 4:  # channels_last is not defined for frames
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return inputs, self.labels[picked.to(self.device)]
+            batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
+        return batch
 
     def _rows(self, picked: Tensor) -> Tensor:
         if self.resident is None:
             return torch.from_numpy(self.splits.train.rows(picked.numpy()))
         return self.resident[picked.to(self.device)]
 
-    def _gradients(self, images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[float, int]:
+    def _gradients(self, batch: Batch, epoch: int, step: int) -> tuple[float, int]:
         """Leaves gradients at the weights; the loss and how many were right."""
-        return self._backward(self.network, images, labels)
+        return self._backward(self.network, batch)
 
-    def _backward(self, network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, int]:
+    def _backward(self, network: nn.Module, batch: Batch) -> tuple[float, int]:
+        traffic = Traffic() if self.recipe.rate_penalty else None
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            logits = network(images)
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+            steps = _each_step(network, batch.images, traffic)
+        loss = self._loss(steps if self.recipe.loss == "each_step" else steps.mean(0, keepdim=True), batch)
+        if traffic is not None:
+            loss = loss + self.recipe.rate_penalty * traffic.share
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return loss.item(), int((logits.argmax(dim=1) == labels).sum())
+        return loss.item(), int((steps.mean(0).argmax(dim=1) == batch.labels).sum())
+
+    def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Of logits (steps, B, classes) in float32, the mean of the steps' own."""
+        count, recipe = len(logits), self.recipe
+        flat = logits.flatten(0, 1)
+
+        def entropy(labels: Tensor) -> Tensor:
+            return functional.cross_entropy(flat, labels.repeat(count), label_smoothing=recipe.label_smoothing)
+
+        loss = entropy(batch.labels)
+        if batch.others is not None:
+            loss = batch.share * loss + (1 - batch.share) * entropy(batch.others)
+        if self.teacher is None:
+            return loss
+        wanted = self._taught(self.teacher, batch.images).repeat(count, 1)
+        found = functional.log_softmax(flat / recipe.temperature, dim=1)
+        # times its square, so that gradients are of one size whatever the temperature
+        distance = functional.kl_div(found, wanted, reduction="batchmean") * recipe.temperature**2
+        return (1 - recipe.distill) * loss + recipe.distill * distance
+
+    @torch.no_grad()
+    def _taught(self, teacher: Network, images: Tensor) -> Tensor:
+        """The teacher's probabilities (B, classes)."""
+        with eval_mode(teacher), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            logits = teacher(images)
+        return functional.softmax(logits.float() / self.recipe.temperature, dim=1)
 
     def _descend(self, rate: float) -> None:
         if self.recipe.clip_norm is not None:
@@ -94,6 +178,57 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+
+
+class Average:
+    """The exponential moving average of a network's weights and of its BatchNorm's statistics (Polyak and Juditsky 1992;
+    as Tarvainen and Valpola 2017, arXiv:1703.01780, have it)."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self._network = network
+        self._model = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+    def update(self) -> None:
+        """After a step."""
+        self._model.update_parameters(self._network)
+
+    def swap(self) -> None:
+        """Exchange the network's weights with the averaged ones."""
+        with torch.no_grad():
+            for own, averaged in zip(*(each.state_dict().values() for each in self._both), strict=True):
+                kept = own.clone()
+                own.copy_(averaged)
+                averaged.copy_(kept)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return self._model.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self._model.load_state_dict(state)
+
+    @property
+    def _both(self) -> tuple[nn.Module, nn.Module]:
+        return self._network, self._model.module
+
+
+def mixed(batch: Batch, alpha: float, seed: int) -> Batch:
+    """Each image with another one of the batch, all in the same share, drawn from Beta(alpha, alpha): mixup (Zhang et
+    al. 2018, arXiv:1710.09412). The larger share comes first, so that its label is the one that may be right."""
+    share = random.Random(seed).betavariate(alpha, alpha)
+    share = max(share, 1 - share)
+    order = torch.randperm(len(batch.labels), generator=torch.Generator().manual_seed(seed)).to(batch.labels.device)
+    images = torch.lerp(batch.images[order], batch.images, share)
+    return Batch(images, batch.labels, batch.labels[order], share)
+
+
+def _each_step(network: nn.Module, images: Tensor, traffic: Traffic | None) -> Tensor:
+    """(T, B, classes) in float32; of a module that knows no steps (1, B, classes)."""
+    steps: Tensor = network.each_step(images, traffic) if isinstance(network, Network) else network(images)[None]
+    return steps.float()
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

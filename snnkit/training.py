@@ -4,6 +4,7 @@ A training that was interrupted after any step ends with the weights of one that
 kernels, number of threads and version of torch).
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -79,7 +80,8 @@ def train(
     origin: str = "",
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Epoch]:
-    """Train ``network`` in place, yielding after each epoch.
+    """Train ``network`` in place, yielding after each epoch; where the recipe averages weights, it has the averaged ones
+    then, and when all is done.
 
     Where there is a file ``checkpoint``, training continues from it, and its finished epochs are yielded again first: a
     caller sees the same epochs whether or not there was an interruption. It is written at the end of each epoch, and
@@ -108,14 +110,31 @@ def train(
                 progress.wall_s = clock() - began
                 save_checkpoint(checkpoint, _state(stepper, progress, identity))
                 saved = clock()
-        validation = evaluate(network, splits.validation, splits, device=device)
-        epoch = _finished(progress, stepper, validation, clock() - began)
-        progress = Progress([*progress.history, epoch])
-        if reason := _why_stop(progress.history, stepper):
+        with _averaged(stepper):
+            validation = evaluate(network, splits.validation, splits, device=device)
+            epoch = _finished(progress, stepper, validation, clock() - began)
+            progress = Progress([*progress.history, epoch])
+            reason = _why_stop(progress.history, stepper)
+        if reason:
             raise TrainingStopped(reason, tuple(progress.history))
         if checkpoint is not None:
             save_checkpoint(checkpoint, _state(stepper, progress, identity))
-        yield epoch
+        with _averaged(stepper):
+            yield epoch
+    if stepper.average is not None:
+        stepper.average.swap()
+
+
+@contextlib.contextmanager
+def _averaged(stepper: Stepper) -> Iterator[None]:
+    """Within the block the network has its averaged weights, where the recipe wants them."""
+    if stepper.average is not None:
+        stepper.average.swap()
+    try:
+        yield
+    finally:
+        if stepper.average is not None:
+            stepper.average.swap()
 
 
 class SpikeWatch:
@@ -196,6 +215,8 @@ def _resumed(checkpoint: Path | None, stepper: Stepper, identity: str) -> Progre
         raise CheckpointError(f"{checkpoint}: of another network, recipe, data or seed; move it away to start anew")
     stepper.network.load_state_dict(state["network"])
     stepper.optimizer.load_state_dict(state["optimizer"])
+    if stepper.average is not None:
+        stepper.average.load_state_dict(state["average"])
     progress = state["progress"]
     return Progress(**progress | {"history": [Epoch(**epoch) for epoch in progress["history"]]})
 
@@ -205,6 +226,7 @@ def _state(stepper: Stepper, progress: Progress, identity: str) -> dict[str, Any
         "training": identity,
         "network": stepper.network.state_dict(),
         "optimizer": stepper.optimizer.state_dict(),
+        "average": None if stepper.average is None else stepper.average.state_dict(),
         "progress": asdict(progress),
     }
 
@@ -213,6 +235,6 @@ def _identity(stepper: Stepper, origin: str) -> str:
     """A digest of what must be the same for a checkpoint to be continued."""
     splits = stepper.splits
     shapes = {name: list(tensor.shape) for name, tensor in stepper.network.state_dict().items()}
-    parts = [repr(stepper.network), shapes, stepper.recipe.model_dump(), stepper.seed]
+    parts = [repr(stepper.network), shapes, stepper.recipe.effective(), stepper.seed]
     parts += [splits.describe(), splits.mean, splits.std, origin]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -11,14 +11,18 @@ import pytest
 import torch
 from counting import fired
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from snnkit.activity import measure
 from snnkit.checkpoint import CheckpointError, load_checkpoint
 from snnkit.data import Images, Splits
+from snnkit.evaluation import batches, evaluate
 from snnkit.families.squeezenet import SqueezeNet, plan
-from snnkit.network import Network, Observer
-from snnkit.plan import Conv
+from snnkit.network import Fired, Network, Observer
+from snnkit.plan import Conv, Neurons
 from snnkit.recipe import Recipe
-from snnkit.steps import make_optimizer
+from snnkit.steps import Stepper, make_optimizer
+from snnkit.traffic import Traffic
 from snnkit.training import Epoch, TrainingStopped, chance_accuracy, train
 from snnkit.values import Encoding, Neuron
 
@@ -99,6 +103,99 @@ def test_spiking_network_learns() -> None:
     assert history[-1].val_accuracy > 0.8
 
 
+@pytest.mark.parametrize(
+    "section",
+    [{"loss": "each_step"}, {"rate_penalty": 0.5}, {"ema": 0.9}, {"short_epochs": 1}, {"mixup": 0.2}, {"erase": 0.3}],
+)  # fmt: skip
+def test_spiking_network_learns_with(section: dict[str, object]) -> None:
+    recipe = RECIPE.model_copy(update={"lr": 0.01} | section)
+    assert run(spiking_squeezenet(), recipe, splits=LONGER)[-1].val_accuracy > 0.8
+
+
+def test_a_penalty_on_the_rate_lowers_what_spikes_cost() -> None:
+    def accumulates(penalty: float) -> float:
+        network = spiking_squeezenet()
+        run(network, RECIPE.model_copy(update={"lr": 0.01, "rate_penalty": penalty}), splits=LONGER)
+        return measure(network, batches(LONGER.validation, LONGER, "cpu")).acs
+
+    assert accumulates(3.0) < 0.7 * accumulates(0.0)
+
+
+def test_traffic_is_accumulates_per_synapse_and_step() -> None:
+    """Counted by hand from the spikes that an observer sees."""
+    network, traffic = spiking_squeezenet().eval(), Traffic()
+    images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    seen: list[tuple[float, int]] = []
+
+    def observe(op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
+        traffic(op, incoming, fired)
+        if isinstance(op, Conv) and op.reads == "spikes":
+            per_spike = op.dense_macs / math.prod(op.in_shape)  # synapses, taps in the padding counted
+            spikes = float(incoming.double().sum()) * op.input_scale / (len(incoming) * incoming.shape[1])
+            seen.append((spikes * per_spike, op.dense_macs))
+
+    with torch.no_grad():
+        network(images, observe)
+    accumulates, synapses = (sum(each) for each in zip(*seen, strict=True))
+    assert float(traffic.share) == pytest.approx(accumulates / synapses, rel=1e-5)
+    assert 0.01 < float(traffic.share) < 1
+
+
+def test_logits_are_the_mean_of_those_of_each_step() -> None:
+    network = spiking_squeezenet().eval()
+    images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        steps = network.each_step(images)
+        assert steps.shape == (2, 4, 3)
+        assert torch.equal(steps.mean(0), network(images))
+    assert not torch.equal(steps[0], steps[1])
+
+
+def test_short_epochs_have_fewer_time_steps_and_cost_less() -> None:
+    network = spiking_squeezenet()
+    trained: list[list[int]] = [[]]
+    network.layer(network.plan.convs[0]).register_forward_pre_hook(
+        lambda module, given: trained[-1].append(network.timesteps) if module.training else None
+    )
+    recipe = RECIPE.model_copy(update={"epochs": 2, "short_epochs": 1, "chance_patience": 0})
+    costs = []
+    for epoch in train(network, SPLITS, recipe, seed=0, device="cpu"):
+        costs.append(epoch.macs)
+        trained.append([])
+    assert trained[:2] == [[1] * STEPS, [2] * STEPS]
+    assert network.timesteps == 2  # as it is judged
+    assert costs[0] < costs[1]
+
+
+def test_averaged_weights_are_those_that_are_judged_and_kept() -> None:
+    """Against torch's own average, updated by hand after every step."""
+    network, recipe = Small(), RECIPE.model_copy(update={"ema": 0.8})
+    plain = Small()
+    stepper = Stepper(plain, SPLITS, RECIPE, seed=0, device="cpu")
+    by_hand = AveragedModel(plain, multi_avg_fn=get_ema_multi_avg_fn(0.8), use_buffers=True)
+    for epoch, found in enumerate(train(network, SPLITS, recipe, seed=0, device="cpu")):
+        plain.train()
+        for step in range(STEPS):
+            stepper.step(epoch, step)
+            by_hand.update_parameters(plain)
+        assert equal(weights(network), weights(by_hand.module))
+        judged = evaluate(by_hand.module, SPLITS.validation, SPLITS, device="cpu")
+        assert (found.val_accuracy, found.val_loss) == (judged.accuracy, judged.loss)
+    assert equal(weights(network), weights(by_hand.module))
+    assert not equal(weights(network), weights(plain))
+
+
+@pytest.mark.parametrize("at", [2, STEPS, STEPS + 1])
+def test_interrupted_training_with_averaged_weights_ends_bit_equal(tmp_path: Path, at: int) -> None:
+    recipe = RECIPE.model_copy(update={"ema": 0.8})
+    straight = Small()
+    history = run(straight, recipe)
+    resumed = interrupted(Small, tmp_path / "c.pt", at, 0.0, recipe=recipe)
+    epochs = list(train(resumed, SPLITS, recipe, seed=0, device="cpu", checkpoint=tmp_path / "c.pt"))
+    assert without_time(epochs) == without_time(history)
+    assert equal(weights(resumed), weights(straight))
+
+
 def test_bf16_learns_and_keeps_fp32_weights() -> None:
     network = Small()
     assert run(network, RECIPE.model_copy(update={"precision": "bf16"}), splits=LONGER)[-1].val_accuracy > 0.8
@@ -141,13 +238,15 @@ def test_batch_larger_than_the_data_is_one_step() -> None:
     assert len(history) == 3
 
 
-def interrupted(make: type[Small], checkpoint: Path, at: int, every_s: float, seed: int = 0) -> Small:
+def interrupted(
+    make: type[Small], checkpoint: Path, at: int, every_s: float, seed: int = 0, recipe: Recipe = RECIPE
+) -> Small:
     """Train until the forward pass ``at`` raises, then resume with a new network until the end."""
     network = make(fails_at=at)
     seconds = itertools.count()  # a clock that advances a second each time it is read
     with pytest.raises(KeyboardInterrupt):
         for _ in train(
-            network, SPLITS, RECIPE, seed=seed, device="cpu",
+            network, SPLITS, recipe, seed=seed, device="cpu",
             checkpoint=checkpoint, checkpoint_every_s=every_s, clock=lambda: next(seconds),
         ):  # fmt: skip
             pass

@@ -14,12 +14,15 @@ from pydantic import ValidationError
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from snnkit.augment import flip_crop, normalise
+from snnkit.augment import erased, flip_crop, normalise, trivial
 from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, set_aside
 from snnkit.data import Images, Splits
 from snnkit.evaluation import batches, evaluate, macro_f1
+from snnkit.families.squeezenet import SqueezeNet, plan
+from snnkit.network import Network
 from snnkit.recipe import Recipe
-from snnkit.steps import Stepper, _on_device
+from snnkit.steps import Batch, Stepper, _on_device, mixed
+from snnkit.values import Encoding
 
 # Recipe
 
@@ -58,11 +61,28 @@ def test_cosine_stays_above_the_line_in_its_first_half() -> None:
 @pytest.mark.parametrize(
     "section",
     [{"epochs": 0}, {"batch": 0}, {"lr": 0}, {"lr": float("nan")}, {"warmup": 1}, {"optimizer": "adam"},
-     {"clip_norm": 0}, {"start": "imagenet"}, {"learning_rate": 0.1}],
+     {"clip_norm": 0}, {"start": "imagenet"}, {"learning_rate": 0.1}, {"ema": 1}, {"erase": 1}, {"mixup": -1},
+     {"distill": 0.5}, {"epochs": 3, "short_epochs": 3}, {"loss": "last_step"}, {"rate_penalty": -1}],
 )  # fmt: skip
 def test_impossible_recipe_is_refused(section: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Recipe.model_validate(section)
+
+
+def test_what_is_off_makes_no_difference() -> None:
+    plain = Recipe().effective()
+    assert Recipe(temperature=5, short_timesteps=3).effective() == plain
+    assert plain.keys().isdisjoint({"ema", "loss", "mixup", "erase", "distill", "rate_penalty", "cnn_epochs"})
+    for section in ({"ema": 0.9}, {"loss": "each_step"}, {"mixup": 0.2}, {"erase": 0.5}, {"rate_penalty": 0.1}):
+        assert Recipe.model_validate(section).effective() == plain | section
+    distilling = Recipe(start="cnn", distill=0.5, temperature=5).effective()
+    assert (distilling["distill"], distilling["temperature"], distilling["cnn_epochs"]) == (0.5, 5, 10)
+
+
+def test_a_twin_has_no_part_of_the_recipe_that_is_about_spikes() -> None:
+    recipe = Recipe(start="cnn", cnn_epochs=7, distill=0.5, rate_penalty=1, loss="each_step", short_epochs=2, ema=0.9)
+    assert recipe.of_twin == Recipe(epochs=7, ema=0.9)
+    assert recipe.unspiking == Recipe(start="cnn", cnn_epochs=7, ema=0.9)
 
 
 def test_recipe_loads_no_torch() -> None:
@@ -104,6 +124,97 @@ def test_same_generator_same_crop() -> None:
     images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
     assert torch.equal(flip_crop(images, generator(1)), flip_crop(images, generator(1)))
     assert not torch.equal(flip_crop(images, generator(1)), flip_crop(images, generator(2)))
+
+
+def test_trivial_augment_is_torchvision_s_and_leaves_the_global_generator_alone() -> None:
+    from torchvision.transforms.v2 import TrivialAugmentWide
+
+    images = torch.randint(0, 256, (40, 3, 16, 16), dtype=torch.uint8, generator=generator())
+    state = torch.get_rng_state()
+    found = trivial(images, generator(1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(found, trivial(images, generator(1)))
+    assert not torch.equal(found, trivial(images, generator(2)))
+    torch.manual_seed(int(torch.randint(2**62, (), generator=generator(1))))
+    assert torch.equal(found, torch.stack([TrivialAugmentWide()(image) for image in images]))
+    changed = (found != images).flatten(1).any(1).float().mean()
+    assert 0.5 < changed < 1  # one of its operations is none at all
+
+
+def test_erased_squares_are_of_the_share_that_was_asked_for() -> None:
+    found = erased(torch.ones(500, 2, 16, 16), 0.5, generator())
+    hidden = found == 0
+    assert torch.equal(hidden[:, 0], hidden[:, 1])
+    rows, columns = hidden[:, 0].any(2).sum(1), hidden[:, 0].any(1).sum(1)
+    assert torch.equal(hidden[:, 0].sum((1, 2)), rows * columns)  # one rectangle
+    assert (int(rows.max()), int(columns.max())) == (8, 8)
+    assert 3 < int(rows.min()) < 8  # over an edge at times
+    frames = erased(torch.ones(5, 4, 2, 16, 16), 0.5, generator())
+    assert torch.equal(frames[:, 0], frames[:, 3])
+
+
+def test_mixed_images_and_labels_are_mixed_alike() -> None:
+    images, labels = torch.eye(6)[:, :, None, None].contiguous(), torch.arange(6)
+    shares = []
+    for seed in range(200):
+        found = mixed(Batch(images, labels), 0.3, seed)
+        assert found.others is not None
+        expected = found.share * torch.eye(6) + (1 - found.share) * torch.eye(6)[found.others]
+        assert torch.allclose(found.images[:, :, 0, 0], expected)
+        assert torch.equal(found.labels, labels)
+        assert sorted(found.others.tolist()) == labels.tolist()
+        shares.append(found.share)
+    assert min(shares) >= 0.5
+    assert 0.8 < sum(shares) / len(shares) < 0.97  # a small alpha: mostly the one or the other
+
+
+# Loss
+
+
+def loss_of(recipe: Recipe, logits: Tensor, batch: Batch, teacher: Network | None = None) -> float:
+    stepper = Stepper(nn.Conv2d(2, 3, 1), SPLITS, recipe, seed=0, device="cpu", teacher=teacher)
+    return float(stepper._loss(logits, batch))
+
+
+def test_each_step_s_loss_is_the_mean_of_the_steps_losses() -> None:
+    logits, labels = torch.randn(3, 5, 4, generator=generator()), torch.tensor([0, 1, 2, 3, 0])
+    batch = Batch(torch.empty(5, 2, 4, 4), labels)
+    expected = sum(nn.functional.cross_entropy(step, labels, label_smoothing=0.1) for step in logits) / 3
+    assert loss_of(Recipe(label_smoothing=0.1), logits, batch) == pytest.approx(float(expected))
+
+
+def test_mixed_labels_count_by_their_share() -> None:
+    logits, one, other = torch.randn(2, 5, 4, generator=generator()), torch.tensor([0, 1, 2, 3, 0]), torch.arange(5) % 4
+    batch = Batch(torch.empty(5, 2, 4, 4), one, other, 0.7)
+    plain = [loss_of(Recipe(), logits, Batch(batch.images, labels)) for labels in (one, other)]
+    assert loss_of(Recipe(), logits, batch) == pytest.approx(0.7 * plain[0] + 0.3 * plain[1])
+
+
+def twin_and_images() -> tuple[Network, Tensor]:
+    design = SqueezeNet.model_validate(
+        {"stem": {"width": 4}} | {f"fire{number}": {"keep": False} for number in range(2, 10)}
+    )
+    twin = Network(plan(design, 3, (2, 8, 8)), None, Encoding())
+    return twin, torch.randn(5, 2, 8, 8, generator=generator())
+
+
+def test_distillation_compares_with_the_teacher_and_leaves_it_as_it_is() -> None:
+    twin, images = twin_and_images()
+    labels, recipe = torch.tensor([0, 1, 2, 0, 1]), Recipe(start="cnn", distill=0.4, temperature=3, precision="fp32")
+    before = {name: tensor.clone() for name, tensor in twin.state_dict().items()}
+    logits = torch.randn(2, 5, 3, generator=generator())
+    found = loss_of(recipe, logits, Batch(images, labels), twin)
+    wanted = (twin.eval()(images) / 3).softmax(1)
+    distance = sum(
+        (wanted * (wanted.log() - (step / 3).log_softmax(1))).sum(1).mean() * 9 for step in logits
+    ) / len(logits)  # fmt: skip
+    entropy = loss_of(Recipe(), logits, Batch(images, labels))
+    assert found == pytest.approx(float(0.6 * entropy + 0.4 * distance), rel=1e-5)
+    assert all(torch.equal(before[name], tensor) for name, tensor in twin.state_dict().items())
+    with torch.no_grad():
+        same = twin(images)[None]
+    perfect = recipe.model_copy(update={"distill": 1.0})
+    assert loss_of(perfect, same, Batch(images, labels), twin) == pytest.approx(0, abs=1e-6)
 
 
 # Evaluation
@@ -170,11 +281,11 @@ def test_images_are_copied_to_a_device_part_by_part(monkeypatch: pytest.MonkeyPa
 
 def test_batch_is_the_same_from_a_device_and_from_the_mapped_array() -> None:
     stepper = Stepper(nn.Conv2d(2, 3, 1), SPLITS, Recipe(batch=7, augment="flip_crop"), seed=0, device="cpu")
-    images, labels = stepper._batch(1, 2)
+    batch = stepper._batch(1, 2)
     stepper.resident = _on_device(SPLITS.train, torch.device("cpu"))
-    again, same = stepper._batch(1, 2)
-    assert torch.equal(images, again)
-    assert torch.equal(labels, same)
+    again = stepper._batch(1, 2)
+    assert torch.equal(batch.images, again.images)
+    assert torch.equal(batch.labels, again.labels)
 
 
 # Checkpoint
