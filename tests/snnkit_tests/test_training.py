@@ -154,7 +154,7 @@ def test_logits_are_the_mean_of_those_of_each_step() -> None:
 def test_short_epochs_have_fewer_time_steps_and_cost_less() -> None:
     network = spiking_squeezenet()
     trained: list[list[int]] = [[]]
-    network.layer(network.plan.convs[0]).register_forward_pre_hook(
+    network.layer(network.plan.convs[0]).conv.register_forward_pre_hook(
         lambda module, given: trained[-1].append(network.timesteps) if module.training else None
     )
     recipe = RECIPE.model_copy(update={"epochs": 2, "short_epochs": 1, "chance_patience": 0})
