@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..record import RECORD_VERSION, Record, TrialRecord
+from ..record import RECORD_VERSION, Record, ReferencePoint, TrialRecord
 
 Kind = Literal["snn", "cnn"]
 KINDS: dict[Kind, str] = {"snn": "SNN", "cnn": "CNN twin"}
@@ -56,6 +56,7 @@ class Setup(Record):
     epochs: int
     timesteps: int  # of the SNNs
     training: str  # "3 epochs, batch 64, adamw with lr 0.002 ..."
+    own: dict[str, str] = Field(default_factory=dict)  # network -> what of its neurons, encoding, training is different
 
 
 class Sitting(Record):
@@ -78,6 +79,7 @@ class BenchmarkHeader(Record):
     setups: tuple[Setup, ...]
     price: str  # the one of the ``energy`` section; reports show the others beside it
     published: tuple[Published, ...] = ()
+    references: tuple[ReferencePoint, ...] = ()  # published results of other networks, for all of ours to compare with
     benchmark_yaml: str  # resolved, which `snnsearch bench` takes as it is
     benchmark_hash: str
     sittings: tuple[Sitting, ...] = ()

@@ -5,7 +5,8 @@ from itertools import combinations
 
 from ..wording import count, duration, listing, moment, number, ratio, times
 from .agreement import agreement
-from .groups import Group, Measure, Pair, accuracy, energy, groups, pairs, prices_of
+from .dominance import comparisons
+from .groups import Group, Measure, Pair, accuracy, energy, groups, pairs, params, prices_of
 from .ledger import benchmark_status
 from .record import KINDS, BenchmarkRecord, Setup
 
@@ -56,7 +57,8 @@ def _setup(setup: Setup) -> str:
         f"validation, tested on {setup.test:,} of {setup.test_of:,}, {setup.side} pixels a side, {setup.classes} of "
         f"{count(setup.classes_of, 'class', 'classes')}"
     )
-    return f"{used}; SNNs with T = {setup.timesteps}; {setup.training}"
+    own = "".join(f"; but {network}: {told}" for network, told in setup.own.items())
+    return f"{used}; SNNs with T = {setup.timesteps}; {setup.training}{own}"
 
 
 def findings(record: BenchmarkRecord) -> dict[str, list[str]]:
@@ -68,9 +70,28 @@ def findings(record: BenchmarkRecord) -> dict[str, list[str]]:
         snns, twins = [group for group in members if group.kind == "snn"], pairs(members)
         lines = [*agreement(members, setup, record.header.price), *_order_of_accuracy(snns)]
         lines += [*_order_of_energy(snns, prices), *_gap(twins), *_ratios(twins, prices), *_zeros(twins, prices)]
+        lines += _dominance(record, setup.data)
         if lines:
             found[setup.data] = lines
     return found
+
+
+def _dominance(record: BenchmarkRecord, data: str) -> list[str]:
+    """Which published points are dominated, and by which of our networks."""
+    told = []
+    for comparison in comparisons(record, data):
+        point = comparison.reference
+        figures = f"{ratio(point.accuracy)}, {number(point.energy_mj)} mJ by {point.price}, {point.params:,} parameters"
+        if not comparison.dominated_by:
+            told.append(f"{point.label} ({figures}) is not dominated.")
+            continue
+        by = [f"{g.network} ({_against(g, point.price)})" for g in comparison.dominated_by]
+        told.append(f"{point.label} ({figures}) is dominated by {listing(by)}.")
+    return told
+
+
+def _against(group: Group, price: str) -> str:
+    return f"{ratio(_mean(group, accuracy))}, {_mj(group, price)} mJ, {_mean(group, params):,.0f}, n = {group.n}"
 
 
 def _order_of_accuracy(found: Sequence[Group]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reports.benchmark.ledger import trial_folder
 from reports.benchmark.record import Cell, Kind, Published
-from reports.record import ModuleState
+from reports.record import ModuleState, ReferencePoint
 from search import yaml_source
 from search.benchmark.sections import BenchmarkSection, DataEntry
 from search.candidate import Candidate
@@ -18,7 +18,7 @@ from search.job import Job
 from snnkit.energy.pricing import Pricing
 from snnkit.values import Value
 
-UNTRAINED = ("published",)  # sections that change no training: they may be edited between two runs
+UNTRAINED = ("published", "reference")  # sections that change no training: they may be edited between two runs
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Benchmark:
     candidates: Mapping[str, Mapping[str, Candidate]]
     energy: Pricing
     published: tuple[Published, ...]
+    references: tuple[ReferencePoint, ...]
     tree: Mapping[str, Any]  # resolved: every leaf, profile and --set applied
 
     @cached_property

@@ -1,11 +1,12 @@
 """The types that a benchmark file is checked against; those of networks and data sets follow from what it names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
 from reports.benchmark.record import Published
+from reports.record import ReferencePoint
 from search import durations
 from search.schema import Model
 from search.sections import folder_name, span
@@ -53,8 +54,16 @@ class DataEntry(DataChoice):
         return DataChoice.model_validate(self.model_dump(include=set(DataChoice.model_fields)))
 
 
+class Own(Value):
+    """What of neurons, encoding and training is different for one network, on all data sets."""
+
+    neuron: Neuron | None = None
+    encoding: Encoding | None = None
+    train: Recipe | None = None
+
+
 class BenchmarkFile(Value):
-    """The sections; ``networks`` and ``data`` get their types from `file_model`."""
+    """The sections; ``networks``, ``own`` and ``data`` get their types from `file_model`."""
 
     benchmark: BenchmarkSection = Field(examples=["{name: my-benchmark, seeds: [0, 1, 2]}"])
     networks: Any = Field(examples=["{SqueezeNet: {family: squeezenet}}"])
@@ -63,7 +72,9 @@ class BenchmarkFile(Value):
     train: Recipe = Recipe()
     energy: Pricing = Pricing()
     data: Any = Field(examples=["{cifar10: {}}"])
+    own: Any = None  # {SqueezeNet-P: {neuron: {threshold: 0.5}}}
     published: tuple[Published, ...] = ()
+    reference: tuple[ReferencePoint, ...] = ()
 
 
 def entry_model(name: str) -> Model:
@@ -78,10 +89,17 @@ def group_model(models: Mapping[str, Model | None]) -> Model:
     return cast(Model, create_model("Group", __base__=Value, **fields))
 
 
-def file_model(networks: Model, data: Model) -> type[BenchmarkFile]:
+def own_model(labels: Iterable[str]) -> Model:
+    """The type of ``own``: a key for each network, which may be left out."""
+    fields: dict[str, Any] = {label: (Own | None, None) for label in labels}
+    return create_model("Own", __base__=Value, **fields)
+
+
+def file_model(networks: Model, data: Model, own: Model) -> type[BenchmarkFile]:
     """The type of the whole file."""
     fields: dict[str, Any] = {
         "networks": (networks, BenchmarkFile.model_fields["networks"]),
         "data": (data, BenchmarkFile.model_fields["data"]),
+        "own": (own, own()),
     }
     return create_model("BenchmarkFile", __base__=BenchmarkFile, **fields)

@@ -10,8 +10,16 @@ from pydantic import BaseModel, ValidationError
 from reports.benchmark.record import Published
 from reports.record import Leaf
 from search import yaml_source
-from search.benchmark.grid import Benchmark
-from search.benchmark.sections import BenchmarkFile, DataEntry, entry_model, file_model, group_model
+from search.benchmark.grid import UNTRAINED, Benchmark
+from search.benchmark.sections import (
+    BenchmarkFile,
+    DataEntry,
+    Own,
+    entry_model,
+    file_model,
+    group_model,
+    own_model,
+)
 from search.candidate import Candidate
 from search.checks import unfit
 from search.dials import shown
@@ -57,8 +65,8 @@ def _loaded(
 ) -> Benchmark | None:
     """The benchmark as ``device`` has it; None where something is wrong, which is then added to ``found``."""
     models = _sections(_file_model(document, []))
-    laid, profile_problems = with_profile(document, device, models, ("published",))
-    laid, override_problems = with_overrides(laid, overrides, models, ("published",))
+    laid, profile_problems = with_profile(document, device, models, UNTRAINED)
+    laid, override_problems = with_overrides(laid, overrides, models, UNTRAINED)
     found += [*profile_problems, *override_problems]
     wrong: list[Problem] = []
     model = _file_model(laid, wrong)
@@ -82,6 +90,7 @@ def _loaded(
         candidates=candidates,
         energy=file.energy,
         published=file.published,
+        references=file.reference,
         tree=_tree(file),
     )
 
@@ -96,7 +105,7 @@ def _file_model(document: Document, found: list[Problem]) -> type[BenchmarkFile]
     """The type of this file, by the families and data sets that it names; those unknown are added to ``found``."""
     networks = {label: _network(label, tree, document, found) for label, tree in _group(document, "networks", found)}
     data = {name: _data(name, document, found) for name, _ in _group(document, "data", found)}
-    return file_model(group_model(networks), group_model(data))
+    return file_model(group_model(networks), group_model(data), own_model(networks))
 
 
 def _group(document: Document, section: str, found: list[Problem]) -> list[tuple[str, Tree]]:
@@ -149,35 +158,41 @@ def _dials(tree: Tree, keys: Keys, document: Document) -> Iterator[Problem]:
 
 
 def _candidates(file: BenchmarkFile) -> dict[str, dict[str, Candidate]]:
+    own = dict(_items(file.own))
     return {
-        name: {label: _candidate(file, network, entry) for label, network in _items(file.networks)}
+        name: {label: _candidate(file, network, own[label] or Own(), entry) for label, network in _items(file.networks)}
         for name, entry in _items(file.data)
     }
 
 
-def _candidate(file: BenchmarkFile, network: Any, entry: DataEntry) -> Candidate:
+def _candidate(file: BenchmarkFile, network: Any, own: Own, entry: DataEntry) -> Candidate:
     return Candidate(
         network=network,
-        neuron=file.neuron,
-        encoding=_overlaid(file.encoding, entry.encoding),
-        train=_overlaid(file.train, entry.train),
+        neuron=_overlaid(file.neuron, own.neuron),
+        encoding=_overlaid(file.encoding, entry.encoding, own.encoding),
+        train=_overlaid(file.train, entry.train, own.train),
         data=entry.choice,
         energy=file.energy,
     )
 
 
-def _overlaid(general: Any, own: Any) -> Any:
-    """``general`` with what ``own`` names in its place."""
-    return general if own is None else type(general)(**(general.model_dump() | own.model_dump(exclude_unset=True)))
+def _overlaid(general: Any, *parts: Any) -> Any:
+    """``general`` with what each of ``parts`` names in its place, the last one's word being final."""
+    fields = general.model_dump()
+    for part in filter(None, parts):
+        fields |= part.model_dump(exclude_unset=True)
+    return type(general)(**fields)
 
 
 def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document) -> Iterator[Problem]:
     """Encodings that are not for their data set, networks that do not build on one, and networks that are equal."""
     for data, row in candidates.items():
         first: dict[str, str] = {}
-        shared = next(iter(row.values()))
-        if text := unfit(shared.encoding, shared.data):
-            yield _problem(document, ("data", data, "encoding"), text)
+        misfits = {label: text for label, each in row.items() if (text := unfit(each.encoding, each.data))}
+        if len(misfits) == len(row):
+            yield _problem(document, ("data", data, "encoding"), next(iter(misfits.values())))
+        else:
+            yield from (_problem(document, ("own", label, "encoding"), text) for label, text in misfits.items())
         for label, candidate in row.items():
             try:
                 candidate.plan()
@@ -190,7 +205,8 @@ def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document
 
 def _starts(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
     """Weights from relatives, where each training is compared with the others as what it is by itself."""
-    own = [(("data", name, "train"), entry.train) for name, entry in _items(file.data)]
+    sections = (("data", file.data), ("own", file.own))
+    own = [((name, key, "train"), each.train) for name, group in sections for key, each in _items(group) if each]
     for keys, train in [(("train",), file.train), *own]:
         if train is not None and train.start == "inherit":
             text = "given 'inherit', but trainings of a benchmark do not depend on each other; allowed are scratch, cnn"
@@ -206,20 +222,31 @@ def _published(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
             if given not in allowed:
                 text = f"given {given!r}; this benchmark has {listed(allowed)}{nearest(given, allowed)}"
                 yield _problem(document, ("published", at, key), text)
-        if point.price not in PRICES:
-            text = f"given {point.price!r}; allowed are {listed(PRICES)}{nearest(point.price, PRICES)}"
-            yield _problem(document, ("published", at, "price"), text)
         before = seen.setdefault((point.data, point.network, point.kind), at)
         if before != at:
             yield _problem(document, ("published", at), f"the same as published[{before}]; remove one of the two")
+    for name, points in (("published", file.published), ("reference", file.reference)):
+        for at, price in enumerate(point.price for point in points):
+            if price not in PRICES:
+                text = f"given {price!r}; allowed are {listed(PRICES)}{nearest(price, PRICES)}"
+                yield _problem(document, (name, at, "price"), text)
 
 
 def _tree(file: BenchmarkFile) -> dict[str, Any]:
     """The file with every leaf written out; an entry of ``data`` has its own leaves of other sections alone."""
     tree = file.model_dump(mode="json")
     tree["data"] = {name: _entry_tree(entry) for name, entry in _items(file.data)}
-    tree["published"] = [_brief(point) for point in file.published]
+    if own := {label: _set(own) for label, own in _items(file.own) if own}:
+        tree["own"] = own
+    else:
+        del tree["own"]
+    tree |= {name: [_brief(point) for point in getattr(file, name)] for name in ("published", "reference")}
     return tree
+
+
+def _set(own: Own) -> dict[str, Any]:
+    """The leaves that are named."""
+    return own.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 
 def _entry_tree(entry: DataEntry) -> dict[str, Any]:
@@ -228,7 +255,7 @@ def _entry_tree(entry: DataEntry) -> dict[str, Any]:
     return tree | {key: part.model_dump(mode="json", exclude_unset=True) for key, part in own.items() if part}
 
 
-def _brief(point: Published) -> dict[str, Any]:
+def _brief(point: BaseModel) -> dict[str, Any]:
     return {key: value for key, value in point.model_dump(mode="json").items() if value not in (None, "")}
 
 

@@ -14,6 +14,7 @@ from search import machine, yaml_source
 from search.benchmark.grid import Benchmark, trained_leaves
 from search.benchmark.show import BenchmarkShow
 from search.benchmark.trainings import Trainings
+from search.candidate import Candidate
 from search.dials import shown
 from search.errors import InputError
 from search.executors import Crew
@@ -48,8 +49,8 @@ def start(benchmark: Benchmark, options: Options, console: Console, command: str
             )  # fmt: skip
         else:
             console.print(f"all {len(work.over)} trainings of {name} are done; nothing is trained again")
-            published = {"published": benchmark.published, "benchmark_yaml": benchmark.dump()}
-            _store(folder, read_header(folder).model_copy(update=published))
+            told = {"published": benchmark.published, "references": benchmark.references}
+            _store(folder, read_header(folder).model_copy(update=told | {"benchmark_yaml": benchmark.dump()}))
         record = read_benchmark(folder)
         write_benchmark(record, folder)
     return record
@@ -117,6 +118,7 @@ def _header(benchmark: Benchmark, options: Options, console: Console, folder: Pa
         setups=tuple(_setup(data, benchmark, options, console) for data in benchmark.entries),
         price=benchmark.energy.key,
         published=benchmark.published,
+        references=benchmark.references,
         benchmark_yaml=benchmark.dump(),
         benchmark_hash=benchmark.hash,
         sittings=(*before, sitting),
@@ -138,7 +140,8 @@ def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) 
     """Loads the data set, so that no worker has to fetch it. Raises DataError."""
     announce_fetching(data, options, console)
     entry, whole = benchmark.entries[data], DATASETS[data]
-    candidate = next(iter(benchmark.candidates[data].values()))
+    candidates = benchmark.candidates[data]
+    candidate = next(iter(candidates.values()))
     there = load(data, options.data_root, side=entry.resolution)
     parts = splits(there, candidate.data, benchmark.section.seeds[0], frames=candidate.encoding.frames)
     return Setup(
@@ -155,7 +158,17 @@ def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) 
         epochs=candidate.train.epochs,
         timesteps=candidate.encoding.timesteps,
         training=recipe_text(candidate.train),
+        own={label: told for label, each in candidates.items() if (told := _differences(each, candidate))},
     )
+
+
+def _differences(candidate: Candidate, other: Candidate) -> str:
+    """``neuron.threshold 0.5, encoding.timesteps 4``: what is not as in ``other``, but for the network."""
+    found = []
+    for section in ("neuron", "encoding", "train"):
+        here, there = (getattr(each, section).model_dump(mode="json") for each in (candidate, other))
+        found += [f"{section}.{name} {shown(value)}" for name, value in here.items() if value != there[name]]
+    return ", ".join(found)
 
 
 def _budget(benchmark: Benchmark, options: Options) -> Budget:
