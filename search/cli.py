@@ -23,6 +23,7 @@ from search.cli_options import (
     Json,
     RunName,
     Runs,
+    Seeds,
     Sets,
     SpaceFile,
     Storage,
@@ -151,23 +152,84 @@ def bench(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
 ) -> None:
     """Train networks on data sets, as SNN and as CNN twin, with several seeds; go on with it where it was left."""
-    from search.benchmark import show, source
-    from search.benchmark import start as starting
+    options = _options(runs, None, None, time, workers, executor, address, _device(device), data)
+    _bench(file, ["bench", str(file)], name, sets, options, dry_run=dry_run)
+
+
+@app.command()
+def retrain(
+    study: StudyName,
+    trials: Annotated[
+        str | None, typer.Option(help="Numbers of trials: 3,17. Default: the front.", metavar="N,N…")
+    ] = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option("--candidate", help="A candidate that the space names. May be repeated.", metavar="NAME"),
+    ] = None,
+    seeds: Seeds = 3,
+    name: Annotated[str | None, typer.Option(help="Name of the benchmark. Default: STUDY-finals.")] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+) -> None:
+    """Train the finalists of a study in full, on several seeds, with their CNN twins; go on with it where it was
+    left."""
+    from search import finalists
+    from search.space import load_space
+
+    record = _read(study, runs, storage)
+    space = load_space(record.header.space_yaml)
+    chosen = finalists.of_study(record, space, _numbers(trials), candidates or [])
+    first = record.header.seed + 1  # none that the search had: a front is of those that were lucky, too
+    text = finalists.benchmark_text(
+        name or f"{study}-finals", chosen, space, range(first, first + seeds), finalists.LONG
+    )  # fmt: skip
+    words = ["retrain", study, *(("--trials", trials) if trials else ())]
+    words += [word for each in candidates or [] for word in ("--candidate", each)]
+    words += ["--seeds", str(seeds)]
+    options = _options(runs, None, None, time, workers, executor, address, _device(device), data)
+    _bench(text, words, name, sets, options, dry_run=dry_run)
+
+
+@app.command()
+def train(
+    space: SpaceFile,
+    candidate: Annotated[str, typer.Option(help="The candidate, as the space names it.", metavar="NAME")],
+    seeds: Seeds = 1,
+    name: Annotated[str | None, typer.Option(help="Name of the benchmark. Default: SPACE-CANDIDATE.")] = None,
+    runs: Runs = Path("runs"),
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+) -> None:
+    """Train one network that a space names, with the space's own recipe, and its CNN twin; without a study."""
+    from search import finalists
+    from search.sections import as_folder_name
+    from search.space import load_space
 
     chosen = _device(device)
-    overrides = _overrides(sets)
-    if name is not None:
-        overrides["benchmark.name"] = name
-    benchmark = source.load_benchmark(file, overrides=overrides, device=chosen)
-    if dry_run:
-        out.print(starting.preview(benchmark), highlight=False)
-        return
-    options = _options(runs, None, None, time, workers, executor, address, chosen, data)
-    command = _typed(file, name, chosen, sets)
-    record = starting.start(benchmark, options, out, command)
-    out.print(show.ending(record, runs / record.header.name, command))
-    if not any(trial.status == "complete" for trial in record.trials):
-        raise typer.Exit(1)
+    loaded = load_space(space, device=chosen)
+    found = finalists.named(loaded, candidate)
+    own = name or as_folder_name(f"{loaded.study.name}-{candidate}")
+    first = loaded.study.seed
+    text = finalists.benchmark_text(own, [found], loaded, range(first, first + seeds), {})
+    words = ["train", str(space), "--candidate", candidate, "--seeds", str(seeds)]
+    _bench(
+        text, words, name, sets, _options(runs, None, None, time, workers, executor, address, chosen, data),
+        dry_run=dry_run,
+    )  # fmt: skip
 
 
 @app.command()
@@ -286,7 +348,7 @@ def data_list(data: DataRoot = None, as_json: Json = False) -> None:
 
 def _options(
     runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
-    executor: str, address: str | None, device: str, data: Path | None,
+    executor: str, address: str | None, device: Literal["cpu", "cuda"], data: Path | None,
 ) -> "Options":  # fmt: skip
     import optuna
 
@@ -314,10 +376,33 @@ def _device(asked: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
     return found
 
 
-def _typed(file: Path, name: str | None, device: str, sets: list[str] | None) -> str:
-    """The command that does the same again: what decides about the trainings, without folders and budgets."""
-    words = ["snnsearch", "bench", str(file), *(("--name", name) if name else ()), "--device", device]
-    return shlex.join([*words, *(word for item in sets or [] for word in ("--set", item))])
+def _bench(
+    source: Path | str, words: list[str], name: str | None, sets: list[str] | None, options: "Options", *, dry_run: bool
+) -> None:
+    """Run a benchmark, or go on with it. ``words`` are the command that was typed, as far as they decide about the
+    trainings: without folders and budgets."""
+    from search.benchmark import show
+    from search.benchmark import start as starting
+    from search.benchmark.source import load_benchmark
+
+    overrides = _overrides(sets) | ({"benchmark.name": name} if name else {})
+    benchmark = load_benchmark(source, overrides=overrides, device=options.device)
+    if dry_run:
+        out.print(starting.preview(benchmark), highlight=False)
+        return
+    words = ["snnsearch", *words, *(("--name", name) if name else ()), "--device", options.device]
+    command = shlex.join([*words, *(word for item in sets or [] for word in ("--set", item))])
+    record = starting.start(benchmark, options, out, command)
+    out.print(show.ending(record, options.runs / record.header.name, command))
+    if not any(trial.status == "complete" for trial in record.trials):
+        raise typer.Exit(1)
+
+
+def _numbers(trials: str | None) -> list[int]:
+    try:
+        return [int(word) for word in trials.split(",")] if trials else []
+    except ValueError:
+        raise InputError(f"--trials {trials!r}: write numbers of trials with commas: --trials 3,17") from None
 
 
 def _overrides(sets: list[str] | None) -> dict[str, str]:

@@ -50,4 +50,5 @@ Sets = Annotated[
         "--set", help="Replace a leaf of the space: --set train.epochs=5. May be repeated.", metavar="PATH=VALUE"
     ),
 ]
+Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each network.", metavar="N")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -22,6 +22,7 @@ from search.lease import Lease
 from search.progress import TRAINED
 from search.runner import Budget, Driver, RunError, Work
 from search.screen import Show, StudyShow, watching
+from search.sections import Device
 from search.space import Space, load_space
 from search.storage import checked
 from search.study import Study
@@ -42,7 +43,7 @@ class Options:
     workers: int | None
     executor: str
     address: str | None
-    device: str  # cpu or cuda
+    device: Device
     data_root: Path | None
 
 

@@ -26,9 +26,14 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 def folder_name(name: str) -> str:
     """``name`` where it can be that of a folder below runs/; ValueError says what to write."""
     if not _NAME.fullmatch(name):
-        fixed = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
+        fixed = as_folder_name(name)
         raise ValueError(f"given {name!r}; a name has a-z, 0-9 and '-', 64 at most; write {fixed or 'my-study'}")
     return name
+
+
+def as_folder_name(text: str) -> str:
+    """``text`` with what a folder's name may have; empty where that is nothing."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].strip("-")
 
 
 def span(given: object) -> object:

@@ -33,7 +33,7 @@ from snnkit.energy import PRICES
 from snnkit.families import FAMILIES
 from snnkit.plan import PlanError
 
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ()+_-]{0,39}")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ()+_-]{0,39}")
 DIAL_KEYS = ({"choices"}, {"low", "high"})
 Group = dict[str, Model | None]
 
@@ -120,7 +120,7 @@ def _group(document: Document, section: str, found: list[Problem]) -> list[tuple
 
 def _labelled(section: str, key: str, document: Document, found: list[Problem]) -> bool:
     """Whether ``key`` can be a label: a path of ``--set`` and a cell of a table."""
-    if section == "data" or (_LABEL.fullmatch(key) and not hasattr(BaseModel, key)):
+    if section == "data" or (LABEL.fullmatch(key) and not hasattr(BaseModel, key)):
         return True
     text = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no word of Python's"
     found.append(_problem(document, (section, key), text))
@@ -225,6 +225,9 @@ def _published(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
         before = seen.setdefault((point.data, point.network, point.kind), at)
         if before != at:
             yield _problem(document, ("published", at), f"the same as published[{before}]; remove one of the two")
+    if file.reference and len(data) > 1:
+        text = f"a point is of one data set, but this benchmark has {listed(data)}; use published instead"
+        yield _problem(document, ("reference",), text)
     for name, points in (("published", file.published), ("reference", file.reference)):
         for at, price in enumerate(point.price for point in points):
             if price not in PRICES:

@@ -1,0 +1,119 @@
+"""Candidates that are trained in full: the front of a study, or what a space calls by name.
+
+There is no second loop for them. What is to be trained becomes a benchmark, each finalist one of its networks, with its
+CNN twin beside it: resumable, several seeds, the test images looked at when a training is over.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reports.front import front_trials
+from reports.record import StudyRecord, TrialRecord
+from search import yaml_source
+from search.benchmark.source import LABEL
+from search.candidate import Candidate
+from search.errors import InputError, listed, nearest
+from search.space import Space
+
+# What a search has no time for. Each has its source at its field in `snnkit.recipe`; what it is worth here is measured
+# in benchmarks/README.md.
+LONG: Mapping[str, Any] = {
+    "epochs": 60,
+    "rungs": [],
+    "schedule": "cosine",
+    "augment": "flip_crop",
+    "label_smoothing": 0.1,
+    "start": "cnn",
+    "ema": 0.999,
+}
+WHOLE: Mapping[str, Any] = {"subset": None, "test": None}  # of the data set
+SECTIONS = ("neuron", "encoding", "train")
+
+
+@dataclass(frozen=True)
+class Finalist:
+    label: str
+    candidate: Candidate
+
+
+def of_study(record: StudyRecord, space: Space, numbers: Sequence[int], names: Sequence[str]) -> list[Finalist]:
+    """The trials and named candidates that are asked for; the front where none is. Raises InputError."""
+    if not numbers and not names:
+        trials = front_trials(record)
+        if not trials:
+            raise InputError(
+                f"study {record.header.name!r} has no finished trial yet; go on with it: snnsearch resume "
+                f"{record.header.name}"
+            )
+        return [_finalist(trial, space) for trial in trials]
+    for number in numbers:
+        if not 0 <= number < len(record.trials) or not record.trials[number].params:
+            raise InputError(
+                f"study {record.header.name!r} has no candidate of trial {number}; its front is "
+                f"{listed([str(trial.number) for trial in front_trials(record)])}, and it has {len(record.trials)} trials"
+            )
+    return [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, name) for name in names)]
+
+
+def named(space: Space, name: str) -> Finalist:
+    """A candidate that the space names. Raises InputError."""
+    if name not in space.candidates:
+        allowed = f"{listed(space.candidates)}{nearest(name, space.candidates)}" if space.candidates else "none"
+        raise InputError(f"space {space.study.name} names no candidate {name!r}; it has {allowed}")
+    return Finalist(_label(name, name), space.candidate(space.candidates[name]))
+
+
+def benchmark_text(
+    name: str, finalists: Sequence[Finalist], space: Space, seeds: Sequence[int], train: Mapping[str, Any]
+) -> str:
+    """The benchmark of the finalists, as YAML; ``train`` is what their recipe has in place of the space's.
+
+    Of finalists that are equal when they are trained so, such as two that differ in epochs alone, the first stands.
+    """
+    base = space.base
+    general = {section: getattr(base, section).model_dump(mode="json") for section in SECTIONS}
+    general["train"] |= train
+    networks, own = {}, {}
+    seen: set[str] = set()
+    for finalist in finalists:
+        candidate = finalist.candidate
+        candidate = candidate.model_copy(update={"train": candidate.train.model_copy(update=dict(train))})
+        if candidate.key in seen:
+            continue
+        seen.add(candidate.key)
+        networks[finalist.label] = candidate.network.model_dump(mode="json")
+        if different := _different(candidate, general):
+            own[finalist.label] = different
+    data = base.data.model_dump(mode="json", exclude={"name"}) | (WHOLE if train else {})
+    tree = {
+        "benchmark": {"name": name, "seeds": list(seeds), "twins": True},
+        "networks": networks,
+        **general,
+        "energy": base.energy.model_dump(mode="json"),
+        "data": {base.data.name: data},
+        **({"own": own} if own else {}),
+        "reference": [point.model_dump(mode="json") for point in space.reference],
+    }
+    return yaml_source.dump(tree)
+
+
+def _different(candidate: Candidate, general: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The leaves of a candidate that are not the general ones, by section."""
+    found = {}
+    for section in SECTIONS:
+        leaves = getattr(candidate, section).model_dump(mode="json")
+        if leaves := {key: value for key, value in leaves.items() if value != general[section][key]}:
+            found[section] = leaves
+    return found
+
+
+def _finalist(trial: TrialRecord, space: Space) -> Finalist:
+    return Finalist(_label(trial.name, f"trial {trial.number}"), space.candidate(trial.params))
+
+
+def _label(wanted: str | None, other: str) -> str:
+    """``wanted`` where it can be a network's label in a benchmark."""
+    if wanted is not None and LABEL.fullmatch(wanted):
+        return wanted
+    return "".join(letter if LABEL.fullmatch(f"a{letter}") else "-" for letter in other)[:40]
