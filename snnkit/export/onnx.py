@@ -1,0 +1,240 @@
+"""A network as an ONNX graph of plain operators, its time steps unrolled, BatchNorm folded.
+
+Written from the plan, operation by operation, with the neuron as `snnkit.kernels.reference` defines it: nothing is
+traced. An image goes in, normalised (N, C, H, W), or frames (N, T, C, H, W); logits (N, classes) come out.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snnkit.export.folding import folded
+from snnkit.network import Network
+from snnkit.plan import (
+    Concat,
+    Conv,
+    Dropout,
+    Gate,
+    GlobalAverage,
+    Neurons,
+    Op,
+    Pool,
+    Shuffle,
+    Slice,
+    Sum,
+    sources,
+)
+from snnkit.values import Neuron
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 17  # of 2022: old enough for the runtimes of edge devices
+IR_VERSION = 8  # that goes with it
+SPIKES = "spikes."  # an output of a graph with counts: how many each image gave, by layer
+
+
+def onnx_model(network: Network, *, counts: bool = False, metadata: dict[str, str] | None = None) -> "onnx.ModelProto":
+    """The trained ``network`` as a model of opset 17; with ``counts`` each layer's spikes (N,) are outputs too."""
+    from onnx import checker, helper
+
+    graph = _Graph(network, counts=counts)
+    graph.build()
+    model = helper.make_model(
+        graph.proto(), opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="snnsearch"
+    )
+    helper.set_model_props(model, metadata or {})
+    checker.check_model(model, full_check=True)
+    return model
+
+
+class _Graph:
+    """Collects nodes. A value that is the same at every step stands once and is read by all of them."""
+
+    def __init__(self, network: Network, *, counts: bool) -> None:
+        self._network, self._counts = network, counts
+        self._steps = network.timesteps
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+        self._values: dict[str, list[str]] = {}  # operation -> its value at each step, or the one of all steps
+        self._spikes: list[str] = []
+
+    def build(self) -> None:
+        self._values["input"] = self._inputs()
+        for op in self._network.plan.ops:
+            self._values[op.name] = self._op(op)
+
+    def proto(self) -> Any:
+        from onnx import TensorProto, helper
+
+        plan, kind = self._network.plan, TensorProto.FLOAT
+        frames = [self._steps] if self._framed else []
+        outputs = [helper.make_tensor_value_info("logits", kind, ["N", plan.classes])]
+        outputs += [helper.make_tensor_value_info(name, kind, ["N"]) for name in self._spikes]
+        image = helper.make_tensor_value_info("input", kind, ["N", *frames, *plan.in_shape])
+        return helper.make_graph(self._nodes, "network", [image], outputs, list(self._constants.values()))
+
+    # -- operations ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _framed(self) -> bool:
+        return self._network.encoding.kind == "frames" and self._network.neuron is not None
+
+    def _inputs(self) -> list[str]:
+        if not self._framed:
+            return ["input"]
+        return [
+            self._node("Gather", ["input", self._constant(f"step{t}", np.array(t))], f"input.{t}", axis=1)
+            for t in range(self._steps)
+        ]
+
+    def _op(self, op: Op) -> list[str]:
+        read = [self._values[name] for name in sources(op)]
+        match op:
+            case Conv():
+                return self._conv(op, read[0])
+            case Neurons():
+                return read[0] if self._network.neuron is None else self._fire(op.name, read[0], self._network.neuron)
+            case Pool():
+                return self._each(op.name, read, lambda name, x: self._pool(op, name, x[0]))
+            case Slice():
+                ends = [self._constant(f"{op.name}.{at}", np.array([at])) for at in (op.start, op.stop, 1)]
+                given = [ends[0], ends[1], ends[2]]
+                return self._each(op.name, read, lambda name, x: self._node("Slice", [x[0], *given], name))
+            case Concat():
+                return self._each(op.name, read, lambda name, x: self._node("Concat", x, name, axis=1))
+            case Shuffle():
+                channels = op.out_shape[0]
+                order = np.arange(channels).reshape(op.groups, -1).T.flatten()
+                index = self._constant(f"{op.name}.order", order)
+                return self._each(op.name, read, lambda name, x: self._node("Gather", [x[0], index], name, axis=1))
+            case Sum():
+                return self._each(op.name, read, lambda name, x: self._node("Sum", x, name))
+            case Gate():
+                return self._each(op.name, read, lambda name, x: self._node("Mul", x, name))
+            case Dropout():
+                return read[0]
+            case GlobalAverage():
+                return [self._logits(op, read[0])]
+
+    def _conv(self, op: Conv, read: list[str]) -> list[str]:
+        layer = self._network.layer(op)
+        weight, bias = folded(layer)
+        given = [self._constant(f"{op.name}.weight", weight.numpy()), self._constant(f"{op.name}.bias", bias.numpy())]
+        attributes: dict[str, Any] = {
+            "kernel_shape": [op.kernel] * 2, "strides": [op.stride] * 2, "pads": [op.padding] * 4, "group": op.groups,
+        }  # fmt: skip
+        fires = op.fires and self._network.neuron is not None
+        acts = op.activation is not None and not fires and op.activation != "identity"
+        name = f"{op.name}.current" if fires or acts else op.name
+        currents = self._each(name, [read], lambda name, x: self._node("Conv", [*x, *given], name, **attributes))
+        if fires:
+            assert self._network.neuron is not None
+            return self._fire(op.name, currents, self._network.neuron)
+        if acts:
+            return self._each(op.name, [currents], lambda name, x: self._activation(op, name, x[0]))
+        return currents
+
+    def _activation(self, op: Conv, name: str, x: str) -> str:
+        match op.activation:
+            case "relu6":
+                return self._node("Clip", [x, self._number(0.0), self._number(6.0)], name)
+            case "silu":
+                return self._node("Mul", [x, self._node("Sigmoid", [x], f"{name}.sigmoid")], name)
+            case "sigmoid":
+                return self._node("Sigmoid", [x], name)
+            case _:
+                return self._node("Relu", [x], name)
+
+    def _pool(self, op: Pool, name: str, x: str) -> str:
+        """A ragged last window is filled up: with nothing for a maximum, with zeros for an average over kernel**2."""
+        ragged = [
+            max(0, (out - 1) * op.stride + op.kernel - size - 2 * op.padding)
+            for out, size in zip(op.out_shape[1:], op.in_shape[1:], strict=True)
+        ]
+        pads = [op.padding, op.padding, op.padding + ragged[0], op.padding + ragged[1]]
+        window: dict[str, Any] = {"kernel_shape": [op.kernel] * 2, "strides": [op.stride] * 2}
+        if op.kind == "max":
+            return self._node("MaxPool", [x], name, pads=pads, **window)
+        if any(ragged):
+            edges = self._constant(f"{op.name}.pads", np.array([0] * 6 + ragged))
+            x = self._node("Pad", [x, edges], f"{name}.padded")
+        return self._node("AveragePool", [x], name, **window)
+
+    def _logits(self, op: GlobalAverage, read: list[str]) -> str:
+        pooled = [self._node("ReduceMean", [x], f"{op.name}.{t}", axes=[2, 3], keepdims=0) for t, x in enumerate(read)]
+        return self._node("Mean", pooled, "logits")
+
+    # -- neurons ------------------------------------------------------------------------------------------------------
+
+    def _fire(self, layer: str, currents: list[str], neuron: Neuron) -> list[str]:
+        """As `snnkit.kernels.reference` defines it, from a membrane of 0."""
+        threshold, found = self._number(neuron.threshold), []
+        membrane: str | None = None
+        for t in range(self._steps):
+            at = f"{layer}.{t}"
+            current = currents[t if len(currents) > 1 else 0]
+            reset = None if membrane is None else self._above(membrane, threshold, f"{at}.reset")
+            potential = self._charged(at, current, membrane, reset, neuron)
+            spikes = self._above(potential, threshold, at)
+            found.append(spikes)
+            if t + 1 < self._steps:
+                membrane = self._left(at, potential, spikes, reset, neuron)
+        if self._counts:
+            total = self._node("Sum", found, f"{layer}.total") if len(found) > 1 else found[0]
+            self._spikes.append(self._node("ReduceSum", [total, self._axes()], f"{SPIKES}{layer}", keepdims=0))
+        return found
+
+    def _charged(self, at: str, current: str, membrane: str | None, reset: str | None, neuron: Neuron) -> str:
+        if membrane is None or reset is None:
+            return current
+        kept = self._node("Mul", [membrane, self._number(neuron.leak)], f"{at}.kept")
+        if neuron.reset == "subtract":
+            charged = self._node("Add", [kept, current], f"{at}.charged")
+            taken = self._node("Mul", [reset, self._number(neuron.threshold)], f"{at}.taken")
+            return self._node("Sub", [charged, taken], f"{at}.potential")
+        held = self._node("Sub", [self._number(1.0), reset], f"{at}.held")
+        return self._node("Add", [self._node("Mul", [kept, held], f"{at}.rest"), current], f"{at}.potential")
+
+    def _left(self, at: str, potential: str, spikes: str, reset: str | None, neuron: Neuron) -> str:
+        if neuron.reset_delay:
+            return potential
+        if neuron.reset == "zero":
+            return self._node("Sub", [potential, self._node("Mul", [spikes, potential], f"{at}.lost")], f"{at}.left")
+        new = spikes if reset is None else self._node("Sub", [spikes, reset], f"{at}.new")
+        lost = self._node("Mul", [new, self._number(neuron.threshold)], f"{at}.lost")
+        return self._node("Sub", [potential, lost], f"{at}.left")
+
+    def _above(self, x: str, threshold: str, name: str) -> str:
+        from onnx import TensorProto
+
+        return self._node("Cast", [self._node("Greater", [x, threshold], f"{name}.fires")], name, to=TensorProto.FLOAT)
+
+    # -- nodes --------------------------------------------------------------------------------------------------------
+
+    def _each(self, name: str, read: list[list[str]], make: Callable[[str, list[str]], str]) -> list[str]:
+        """At each step; once where all that is read is the same at every step."""
+        steps = max(map(len, read))
+        if steps == 1:
+            return [make(name, [values[0] for values in read])]
+        return [make(f"{name}.{t}", [values[t if len(values) > 1 else 0] for values in read]) for t in range(steps)]
+
+    def _node(self, kind: str, inputs: Iterable[str], output: str, **attributes: Any) -> str:
+        from onnx import helper
+
+        self._nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def _constant(self, name: str, values: "np.ndarray[Any, Any]") -> str:
+        from onnx import numpy_helper
+
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(values, name)
+        return name
+
+    def _number(self, value: float) -> str:
+        return self._constant(f"number {value!r}", np.array(value, np.float32))
+
+    def _axes(self) -> str:
+        return self._constant("channels, rows, columns", np.array([1, 2, 3]))
