@@ -7,6 +7,8 @@ output over time. NIR's LIF is a differential equation; with ``DT``, the step th
 are read together become one convolution, maxima are refused.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnkit.export.errors import ExportError
 from snnkit.export.folding import folded
+from snnkit.export.parity import Outcome
 from snnkit.network import Network
 from snnkit.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Shape, Sum, sources
 from snnkit.values import Neuron
@@ -25,17 +29,94 @@ if TYPE_CHECKING:
 DT = 1e-4  # s, the step that snnTorch's importer takes an LIF node in
 
 
-class ExportError(ValueError):
-    """A network that a format cannot express; the message names the module and the dial that would change it."""
-
-
-def nir_graph(network: Network, metadata: dict[str, str] | None = None) -> "nir.NIRGraph":
-    """The trained spiking ``network`` as a NIR graph. Raises ExportError."""
-    import nir
+def nir_graph(network: Network, metadata: Mapping[str, str] | None = None) -> "nir.NIRGraph":
+    """The trained spiking ``network`` as a NIR graph. Raises ExportError, which names the module and the dial that would
+    make it legal."""
+    nir = _library()
 
     graph = _Graph(network)
     graph.build()
-    return nir.NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=metadata or {})
+    return nir.NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=dict(metadata or {}))
+
+
+def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
+    """Raises ExportError, OSError."""
+    graph = nir_graph(network, metadata)
+    with path.open("wb") as file:
+        _library().write(file, graph)
+
+
+def run(path: Path, network: Network, images: Tensor) -> Outcome:
+    """The file's nodes run one after the other, each as NIR defines it and in steps of ``DT``; for as many steps as the
+    network has, still images the same at each."""
+    graph = _library().read(path)
+    frames = images.transpose(0, 1) if images.dim() == 5 else images.expand(network.timesteps, *images.shape)
+    state: dict[str, Tensor] = {}
+    spikes: dict[str, Tensor] = {}  # by channel
+    total = torch.zeros(())
+    for frame in frames:
+        values = {"input": frame}
+        for name in _order(graph):
+            read = sum((values[source] for source, target in graph.edges if target == name), torch.zeros(()))
+            values[name] = _node(graph.nodes[name], read, name, state)
+            if name in state:
+                spikes[name] = spikes.get(name, torch.zeros(())) + values[name].double().sum((0, 2, 3))
+        total = total + values["output"]
+    return Outcome(total / len(frames), _layers(network, spikes))
+
+
+def _order(graph: "nir.NIRGraph") -> list[str]:
+    """Every node after those that it reads, the input left out."""
+    done, order = {"input"}, []
+    while len(done) < len(graph.nodes):
+        for name in graph.nodes:
+            if name not in done and all(source in done for source, target in graph.edges if target == name):
+                done.add(name)
+                order.append(name)
+    return order
+
+
+def _node(node: Any, x: Tensor, name: str, state: dict[str, Tensor]) -> Tensor:
+    match type(node).__name__:
+        case "Conv2d":
+            weight, bias = (torch.as_tensor(np.asarray(each)).float() for each in (node.weight, node.bias))
+            stride, padding = (tuple(np.broadcast_to(each, 2).tolist()) for each in (node.stride, node.padding))
+            return functional.conv2d(x, weight, bias, stride, padding, groups=int(node.groups))
+        case "AvgPool2d":
+            kernel, stride = (tuple(np.broadcast_to(each, 2).tolist()) for each in (node.kernel_size, node.stride))
+            return functional.avg_pool2d(x, kernel, stride)
+        case "Flatten":
+            return x.flatten(1)
+        case "LIF":
+            tau, resistance, threshold = (torch.as_tensor(each) for each in (node.tau, node.r, node.v_threshold))
+            before = state.get(name, torch.zeros(()))
+            potential = before + DT / tau * (resistance * x - before)
+            fires = potential > threshold
+            state[name] = potential.masked_fill(fires, 0.0)
+            return fires.float()
+        case _:
+            return x
+
+
+def _layers(network: Network, spikes: dict[str, Tensor]) -> dict[str, float]:
+    """By the names of the plan's layers, those that became one node told apart by their channels."""
+    merged = _merged(network.plan.ops)
+    found, start = {}, dict.fromkeys(spikes, 0)
+    for op in network.plan.ops:
+        label = merged.get(op.name, op.name).replace(".", "_")
+        if isinstance(op, Conv | Neurons) and label in spikes:
+            stop = start[label] + op.out_shape[0]
+            found[op.name] = float(spikes[label][start[label] : stop].sum())
+            start[label] = stop
+    return found
+
+
+def _library() -> Any:
+    try:
+        import nir
+    except ImportError as error:
+        raise ExportError("nir is not installed: pip install 'snnsearch[nir]'") from error
+    return nir
 
 
 class _Graph:
@@ -49,8 +130,7 @@ class _Graph:
         self._merged = _merged(network.plan.ops)
 
     def build(self) -> None:
-        import nir
-
+        nir = _library()
         plan = self.network.plan
         self.nodes["input"] = nir.Input(input_type={"input": np.array(plan.in_shape)})
         for op in plan.ops:
@@ -58,8 +138,7 @@ class _Graph:
         self._put("output", nir.Output(output_type={"output": np.array([plan.classes])}), self._last[plan.ops[-1].name])
 
     def _op(self, op: Op) -> tuple[str, ...]:
-        import nir
-
+        nir = _library()
         read = tuple(name for source in sources(op) for name in self._last[source])
         match op:
             case Conv() if op.name in self._merged:
@@ -91,8 +170,7 @@ class _Graph:
 
     def _layer(self, name: str, convs: tuple[Conv, ...], read: tuple[str, ...]) -> tuple[str, ...]:
         """One convolution for all of ``convs``, and its neurons."""
-        import nir
-
+        nir = _library()
         if convs[0].activation is not None and not convs[0].fires:
             raise ExportError(f"{convs[0].name}: NIR has no {convs[0].activation}; leave the module out")
         kernel = max(conv.kernel for conv in convs)
@@ -108,8 +186,7 @@ class _Graph:
         return self._lif(name, shape, current) if first.fires else current
 
     def _lif(self, name: str, shape: Shape, read: tuple[str, ...]) -> tuple[str, ...]:
-        import nir
-
+        nir = _library()
         tau = DT / (1 - self.neuron.leak)
         values = [tau, tau / DT, 0.0, self.neuron.threshold, 0.0]
         tau_s, resistance, leak, threshold, reset = (np.full(shape, value, np.float32) for value in values)

@@ -4,12 +4,17 @@ Written from the plan, operation by operation, with the neuron as `snnkit.kernel
 traced. An image goes in, normalised (N, C, H, W), or frames (N, T, C, H, W); logits (N, classes) come out.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from snnkit.export.errors import ExportError
 from snnkit.export.folding import folded
+from snnkit.export.parity import Outcome
 from snnkit.network import Network
 from snnkit.plan import (
     Concat,
@@ -35,16 +40,20 @@ IR_VERSION = 8  # that goes with it
 SPIKES = "spikes."  # an output of a graph with counts: how many each image gave, by layer
 
 
-def onnx_model(network: Network, *, counts: bool = False, metadata: dict[str, str] | None = None) -> "onnx.ModelProto":
-    """The trained ``network`` as a model of opset 17; with ``counts`` each layer's spikes (N,) are outputs too."""
-    from onnx import checker, helper
+def onnx_model(network: Network, *, counts: bool = False, metadata: Mapping[str, str] | None = None) -> "onnx.ModelProto":
+    """The trained ``network`` as a model of opset 17; with ``counts`` each layer's spikes (N,) are outputs too. Raises
+    ExportError where onnx is not installed."""
+    try:
+        from onnx import checker, helper
+    except ImportError as error:
+        raise ExportError("onnx is not installed: pip install 'snnsearch[onnx]'") from error
 
     graph = _Graph(network, counts=counts)
     graph.build()
     model = helper.make_model(
         graph.proto(), opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="snnsearch"
     )
-    helper.set_model_props(model, metadata or {})
+    helper.set_model_props(model, dict(metadata or {}))
     checker.check_model(model, full_check=True)
     return model
 
@@ -238,3 +247,27 @@ class _Graph:
 
     def _axes(self) -> str:
         return self._constant("channels, rows, columns", np.array([1, 2, 3]))
+
+
+def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
+    """BatchNorm folded, all time steps in the graph. Raises ExportError, OSError."""
+    path.write_bytes(onnx_model(network, metadata=metadata).SerializeToString())
+
+
+def run(path: Path, network: Network, images: Tensor) -> Outcome:
+    """By onnxruntime; the spikes by a graph that puts them out and is the same otherwise. Raises ExportError."""
+    logits = _session(path.read_bytes()).run(["logits"], {"input": images.numpy()})[0]
+    session = _session(onnx_model(network, counts=True).SerializeToString())
+    names = [output.name for output in session.get_outputs() if output.name != "logits"]
+    spikes = zip(names, session.run(names, {"input": images.numpy()}), strict=True) if names else ()
+    return Outcome(torch.from_numpy(logits), {name.removeprefix(SPIKES): float(each.sum()) for name, each in spikes})
+
+
+def _session(model: bytes) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ExportError("onnxruntime is not installed: pip install 'snnsearch[onnx]'") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,30 @@
+"""A network with what it takes to build it again, in one file that ``torch.load(..., weights_only=True)`` reads."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from snnkit.export.parity import Outcome, observed
+from snnkit.network import Network
+
+
+def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
+    """The state dict as it is, BatchNorm not folded, T as it is; ``metadata`` beside it. Raises OSError."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    torch.save({"weights": weights, "metadata": json.dumps(dict(metadata))}, path)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Weights and metadata. No code in the file is run."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return content["weights"], json.loads(content["metadata"])
+
+
+def run(path: Path, network: Network, images: Tensor) -> Outcome:
+    """Through a network of the same plan that was built anew."""
+    again = Network(network.plan, network.neuron, network.encoding)
+    again.load_state_dict(read(path)[0])
+    return observed(again.eval(), images.cpu())
