@@ -303,6 +303,29 @@ def show(
 
 
 @app.command()
+def export(
+    study: RunName,
+    trial: Annotated[int, typer.Argument(help="Number of the trial.", metavar="TRIAL")],
+    kind: Annotated[
+        Literal["pytorch", "onnx", "nir"],
+        typer.Option(
+            "--format", help="pytorch: weights and all that builds the network. onnx, nir: a graph, BatchNorm folded."
+        ),
+    ] = "pytorch",
+    to: Annotated[Path | None, typer.Option("--out", help="The file. Default: NAME-TRIAL here.", metavar="FILE")] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    data: DataRoot = None,
+) -> None:
+    """Write a trained network to a file for other programs, checked against it on real images."""
+    from search import exporting
+
+    found = exporting.trained(study, trial, runs, storage)
+    path = to or Path(f"{study}-{trial}{exporting.suffix(kind)}")
+    out.print(exporting.export(found, kind, path, data), highlight=False, soft_wrap=True)
+
+
+@app.command()
 def validate(
     space: SpaceFile,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Whose profile of the space to check.")] = "cpu",
