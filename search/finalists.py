@@ -16,13 +16,12 @@ from search.candidate import Candidate
 from search.errors import InputError, listed, nearest
 from search.space import Space
 
-# What a search has no time for. Each has its source at its field in `snnkit.recipe`; what it is worth here is measured
-# in benchmarks/README.md.
+# What a search has no time for; augmentation stays as the space has it, for a mirrored digit is no digit. Each has its
+# source at its field in `snnkit.recipe`.
 LONG: Mapping[str, Any] = {
     "epochs": 60,
     "rungs": [],
     "schedule": "cosine",
-    "augment": "flip_crop",
     "label_smoothing": 0.1,
     "start": "cnn",
     "ema": 0.999,

@@ -1,0 +1,185 @@
+"""Finalists of a study become a benchmark that trains what the study found; `train` and `export` too."""
+
+import contextlib
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from untrained import SPACES, header_for, trained
+
+from reports.benchmark.ledger import read_benchmark
+from reports.front import front_trials
+from reports.ledger import load_study_folder, read_study, sqlite_url
+from search import cli, finalists, study
+from search.benchmark.source import load_benchmark
+from search.errors import InputError
+from search.space import load_space
+from snnkit.recipe import Recipe
+
+SMOKE = str(SPACES / "smoke.yaml")
+QUICK = ["--set", "train.epochs=1", "--set", "train.chance_patience=0", "--set", "data.subset=500"]
+SHORT = ["--set", "train.epochs=2", "--set", "train.cnn_epochs=1", "--set", "data.digits.subset=500"]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A study of six trials, made up; its record and its space."""
+    folder = tmp_path_factory.mktemp("made") / "smoke"
+    folder.mkdir()
+    space = load_space(Path(SMOKE), overrides={"train.rungs": "[1]"})
+    url = sqlite_url(folder / "study.db")
+    opened = study.create(header_for(space, folder.parent), space, folder, url)
+    for _ in range(6):
+        opened.finish(trained(opened.next(lambda record: None)))
+    return read_study(url, space.study.name), space
+
+
+def benchmark(record, space, numbers=(), names=(), train=finalists.LONG, seeds=(5, 6)):
+    chosen = finalists.of_study(record, space, numbers, names)
+    return load_benchmark(finalists.benchmark_text("smoke-finals", chosen, space, seeds, train))
+
+
+def test_the_front_is_trained_as_it_was_found_with_the_long_recipe(stored):
+    record, space = stored
+    found = benchmark(record, space)
+    front = front_trials(record)
+    row = found.candidates["digits"]
+    assert len(row) == len(front)
+    for trial, (label, candidate) in zip(front, row.items(), strict=True):
+        assert label == (trial.name or f"trial {trial.number}")
+        wanted = space.candidate(trial.params)
+        assert (candidate.network, candidate.neuron, candidate.encoding) == (
+            wanted.network, wanted.neuron, wanted.encoding,
+        )  # fmt: skip
+        expected = wanted.train.model_dump(mode="json") | finalists.LONG
+        assert candidate.train == Recipe.model_validate(expected | {"rungs": ()})
+        assert (candidate.data.subset, candidate.data.test) == (None, None)
+    assert {cell.kind for cell in found.cells} == {"snn", "cnn"}
+    assert {cell.seed for cell in found.cells} == {5, 6}
+    assert found.references == space.reference
+
+
+def test_trials_and_names_can_be_asked_for(stored):
+    record, space = stored
+    found = benchmark(record, space, numbers=(3, 4), names=("smallest",))
+    assert list(found.networks) == ["trial 3", "trial 4", "smallest"]
+    steps = {label: candidate.encoding.timesteps for label, candidate in found.candidates["digits"].items()}
+    assert steps["smallest"] == 1
+    assert steps["trial 3"] == space.candidate(record.trials[3].params).encoding.timesteps
+
+
+def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
+    record, space = stored
+    twice = finalists.of_study(record, space, (3, 3), ())
+    assert list(load_benchmark(finalists.benchmark_text("f", twice, space, (0,), {})).networks) == ["trial 3"]
+
+
+def test_what_is_not_there_is_said_with_what_is(stored):
+    record, space = stored
+    with pytest.raises(InputError, match=r"no candidate of trial 99; its front is .*, and it has 6 trials"):
+        finalists.of_study(record, space, (99,), ())
+    with pytest.raises(InputError, match=r"names no candidate 'smalest'; it has .*; did you mean smallest\?"):
+        finalists.of_study(record, space, (), ("smalest",))
+
+
+# -- the commands, on real trainings ----------------------------------------------------------------------------------
+
+
+def call(monkeypatch, *words: str) -> tuple[int, str]:
+    printed = io.StringIO()
+    monkeypatch.setattr(sys, "argv", ["snnsearch", *words])
+    monkeypatch.setattr("search.machine.cores", lambda: 1)
+    monkeypatch.setattr(cli, "out", Console(file=printed, width=160))
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as end:
+        code = end.code or 0
+    return code, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A study of two trained candidates, and the first of them retrained."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        call(patch, "launch", SMOKE, "--executor", "inline", "--trials", "2", *QUICK)
+        code, out = call(patch, "retrain", "smoke", "--trials", "0", "--seeds", "1", "--executor", "inline", *SHORT)
+    assert code == 0, out
+    return folder / "runs", out
+
+
+@pytest.fixture
+def here(runs, tmp_path, monkeypatch):
+    shutil.copytree(runs[0], tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_retrain_trains_the_network_and_its_twin_and_goes_on_where_it_was(runs, here, monkeypatch):
+    out = runs[1]
+    assert "benchmark smoke-finals: 2 trainings" in out
+    assert "snnsearch retrain smoke --trials 0 --seeds 1" in out or "report" in out
+    record = read_benchmark(here / "runs" / "smoke-finals")
+    assert [trial.status for trial in record.trials] == ["complete", "complete"]
+    snn, twin = record.trials
+    assert (len(snn.history), len(snn.start.history)) == (2, 1)
+    assert snn.metrics.energy_mj["horowitz45/exact"] < twin.metrics.energy_mj["horowitz45/exact"]
+    words = ["retrain", "smoke", "--trials", "0", "--seeds", "1", "--executor", "inline", *SHORT]
+    code, again = call(monkeypatch, *words)
+    assert code == 0
+    assert "all 2 trainings of smoke-finals are done; nothing is trained again" in again
+
+
+def test_train_needs_no_study(here, monkeypatch):
+    words = ["train", SMOKE, "--candidate", "smallest", "--executor", "inline"]
+    code, out = call(monkeypatch, *words, "--set", "train.epochs=1", "--set", "data.digits.subset=300")
+    assert code == 0, out
+    record = read_benchmark(here / "runs" / "smoke-smallest")
+    assert [(trial.status, trial.seed) for trial in record.trials] == [("complete", 0), ("complete", 0)]
+    assert record.trials[0].metrics.timesteps == 1
+
+
+def test_dry_run_of_retrain_touches_nothing(here, monkeypatch):
+    code, out = call(monkeypatch, "retrain", "smoke", "--name", "other", "--dry-run")
+    assert code == 0
+    assert "benchmark other: " in out
+    assert not (here / "runs" / "other").exists()
+
+
+@pytest.mark.parametrize(("name", "trial", "kind"), [("smoke", 0, "snn"), ("smoke-finals", 1, "cnn")])
+def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, kind):
+    code, out = call(monkeypatch, "export", name, str(trial))
+    assert code == 0, out
+    assert "64 of 64 in the same class" in out
+    content = torch.load(here / f"{name}-{trial}.pt", weights_only=True)
+    metadata = json.loads(content["metadata"])
+    assert metadata["kind"] == kind
+    assert json.loads(metadata["parity"])["same_class"] == 64
+    weights = torch.load(here / "runs" / name / "trials" / str(trial) / "weights.pt", weights_only=True)
+    assert all(torch.equal(weights[key], tensor) for key, tensor in content["weights"].items())
+    study_record = load_study_folder(here / "runs" / "smoke")
+    if kind == "snn":
+        assert json.loads(metadata["metrics"])["params"] == study_record.trials[0].metrics.params
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["export", "smoke", "7"], "has no trial 7; it has 3"),
+        (["export", "smoke", "2"], "is waiting: only what was trained to its end has weights"),
+        (["export", "smoke", "0", "--format", "nir"], "as nir: "),
+        (["retrain", "smoke", "--trials", "first"], "write numbers of trials with commas"),
+        (["train", SMOKE, "--candidate", "baselin"], "did you mean baseline?"),
+    ],
+)
+def test_bad_input_gets_one_message_and_exit_2(here, monkeypatch, capsys, words, says):
+    monkeypatch.setattr(cli, "err", Console(stderr=True, width=200))
+    code, _ = call(monkeypatch, *words)
+    assert code == 2
+    assert says in " ".join(capsys.readouterr().err.split())
