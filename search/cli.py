@@ -312,7 +312,7 @@ def export(
             "--format", help="pytorch: weights and all that builds the network. onnx, nir: a graph, BatchNorm folded."
         ),
     ] = "pytorch",
-    to: Annotated[Path | None, typer.Option("--out", help="The file. Default: NAME-TRIAL here.", metavar="FILE")] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Default: NAME-TRIAL here.", metavar="FILE")] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     data: DataRoot = None,

@@ -48,9 +48,10 @@ def of_study(record: StudyRecord, space: Space, numbers: Sequence[int], names: S
         return [_finalist(trial, space) for trial in trials]
     for number in numbers:
         if not 0 <= number < len(record.trials) or not record.trials[number].params:
+            front = listed([trial.number for trial in front_trials(record)])
             raise InputError(
-                f"study {record.header.name!r} has no candidate of trial {number}; its front is "
-                f"{listed([str(trial.number) for trial in front_trials(record)])}, and it has {len(record.trials)} trials"
+                f"study {record.header.name!r} has no candidate of trial {number}; its front is {front}, and it has "
+                f"{len(record.trials)} trials"
             )
     return [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, name) for name in names)]
 

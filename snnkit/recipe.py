@@ -38,7 +38,7 @@ class Recipe(Value):
     erase: float = Field(0.0, ge=0, lt=1)  # side of a square that is cut out, of the image's (DeVries 2017, 1708.04552)
     mixup: float = Field(0.0, ge=0)  # alpha of the shares in which two images are mixed (Zhang et al. 2018, 1710.09412)
     loss: Literal["mean", "each_step"] = "mean"  # of the logits' mean; mean of each step's (TET, Deng 2022, 2202.11946)
-    distill: float = Field(0.0, ge=0, le=1)  # share of the loss that compares with the CNN twin (Hinton 2015, 1503.02531)
+    distill: float = Field(0.0, ge=0, le=1)  # share of the loss that is the CNN twin's (Hinton 2015, 1503.02531)
     temperature: float = Field(2.0, gt=0)  # at which it compares
     rate_penalty: float = Field(0.0, ge=0)  # on the loss, times accumulates per synapse and step (`snnkit.traffic`)
     ema: float | None = Field(None, gt=0, lt=1)  # decay a step of averaged weights, which are judged and kept
@@ -77,13 +77,13 @@ class Recipe(Value):
     def _goes_together(self) -> Self:
         if self.distill and self.start != "cnn":
             raise ValueError(
-                f"given distill {self.distill:g} with start {self.start}; the CNN twin that it compares with is trained "
-                "where start is cnn: write start: cnn, or leave distill out"
+                f"given distill {self.distill:g} with start {self.start}; the CNN twin that teaches is trained where "
+                "start is cnn: write start: cnn, or leave distill out"
             )
         if self.short_epochs >= self.epochs and self.short_epochs:
             raise ValueError(
-                f"given short_epochs {self.short_epochs} of {self.epochs} epochs; the last one has all time steps: write "
-                f"{self.epochs - 1} or less"
+                f"given short_epochs {self.short_epochs} of {self.epochs} epochs; the last one has all time steps: "
+                f"write {self.epochs - 1} or less"
             )
         return self
 

@@ -183,8 +183,8 @@ class Stepper:
 
 
 class Average:
-    """The exponential moving average of a network's weights and of its BatchNorm's statistics (Polyak and Juditsky 1992;
-    as Tarvainen and Valpola 2017, arXiv:1703.01780, have it)."""
+    """The exponential moving average of a network's weights and of its BatchNorm's statistics (Tarvainen and Valpola
+    2017, arXiv:1703.01780)."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._network = network

@@ -80,8 +80,8 @@ def train(
     origin: str = "",
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Epoch]:
-    """Train ``network`` in place, yielding after each epoch; where the recipe averages weights, it has the averaged ones
-    then, and when all is done.
+    """Train ``network`` in place, yielding after each epoch; where the recipe averages weights, it has the averaged
+    ones then, and when all is done.
 
     Where there is a file ``checkpoint``, training continues from it, and its finished epochs are yielded again first: a
     caller sees the same epochs whether or not there was an interruption. It is written at the end of each epoch, and

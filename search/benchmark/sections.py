@@ -91,7 +91,7 @@ def group_model(models: Mapping[str, Model | None]) -> Model:
 
 def own_model(labels: Iterable[str]) -> Model:
     """The type of ``own``: a key for each network, which may be left out."""
-    fields: dict[str, Any] = {label: (Own | None, None) for label in labels}
+    fields: dict[str, Any] = dict.fromkeys(labels, (Own | None, None))
     return create_model("Own", __base__=Value, **fields)
 
 

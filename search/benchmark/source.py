@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from reports.benchmark.record import Published
 from reports.record import Leaf
 from search import yaml_source
 from search.benchmark.grid import UNTRAINED, Benchmark

@@ -30,8 +30,8 @@ DT = 1e-4  # s, the step that snnTorch's importer takes an LIF node in
 
 
 def nir_graph(network: Network, metadata: Mapping[str, str] | None = None) -> "nir.NIRGraph":
-    """The trained spiking ``network`` as a NIR graph. Raises ExportError, which names the module and the dial that would
-    make it legal."""
+    """The trained spiking ``network`` as a NIR graph. Raises ExportError, which names the module and the dial that
+    would make it legal."""
     nir = _library()
 
     graph = _Graph(network)

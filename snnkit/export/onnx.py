@@ -40,7 +40,9 @@ IR_VERSION = 8  # that goes with it
 SPIKES = "spikes."  # an output of a graph with counts: how many each image gave, by layer
 
 
-def onnx_model(network: Network, *, counts: bool = False, metadata: Mapping[str, str] | None = None) -> "onnx.ModelProto":
+def onnx_model(
+    network: Network, *, counts: bool = False, metadata: Mapping[str, str] | None = None
+) -> "onnx.ModelProto":
     """The trained ``network`` as a model of opset 17; with ``counts`` each layer's spikes (N,) are outputs too. Raises
     ExportError where onnx is not installed."""
     try:
