@@ -137,7 +137,7 @@ class Network(nn.Module):
         return self.each_step(images, observe).mean(0)
 
     def each_step(self, images: Tensor, observe: Observer | None = None) -> Tensor:
-        """Logits (T, B, classes) in float32: those of each time step, whose mean are the network's; T is 1 in the twin."""
+        """Logits (T, B, classes) in float32, of each time step; their mean is the network's. T is 1 in the twin."""
         values = {"input": self._over_time(images)}
         for step, unread in zip(self._steps, self._unread, strict=True):
             read = tuple(values[name] for name in reads(step))
