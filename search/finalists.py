@@ -85,7 +85,7 @@ def benchmark_text(
         networks[finalist.label] = candidate.network.model_dump(mode="json")
         if different := _different(candidate, general):
             own[finalist.label] = different
-    data = base.data.model_dump(mode="json", exclude={"name"}) | (WHOLE if train else {})
+    data = base.data.model_dump(mode="json", exclude={"name"}) | (dict(WHOLE) if train else {})
     tree = {
         "benchmark": {"name": name, "seeds": list(seeds), "twins": True},
         "networks": networks,

@@ -188,7 +188,8 @@ class Average:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._network = network
-        self._model = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
     def update(self) -> None:
         """After a step."""

@@ -224,7 +224,7 @@ def _merged(ops: tuple[Op, ...]) -> dict[str, str]:
     for op in ops:
         for source in sources(op):
             readers[source] = readers.get(source, 0) + 1
-    found = {}
+    found: dict[str, str] = {}
     for op in ops:
         if isinstance(op, Concat) and all(name in convs and readers[name] == 1 for name in op.sources):
             members = [convs[name] for name in op.sources]
