@@ -102,7 +102,8 @@ def rank(space: Space, folder: Path, placement: Placement, say: Say) -> Ranking:
 
 def recalled(space: Space, folder: Path, cost: SupernetRecord) -> Ranking:
     """The ranking that an earlier run has ended with, from its lines alone."""
-    return _ranking(space, SupernetRecord(ranked=cost.ranked), {judged.key: judged for judged in _lines(folder / RANKING)})
+    judged = {each.key: each for each in _lines(folder / RANKING)}
+    return _ranking(space, SupernetRecord(ranked=cost.ranked), judged)
 
 
 def _trained(
