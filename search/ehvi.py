@@ -30,6 +30,7 @@ from search.tried import Array, Past, loss, past
 
 STATIC = ("params", "dense_macs")  # objectives that are known before training
 FIRST = 4  # trained trials before the first model
+DRAWN = 8  # of so many drawn at random the one that takes the least compute is trained, until then
 POOL = 400  # candidates that are compared: half of them drawn anywhere, half children of two on the front
 MOST = 250  # trials that the model learns from: its cost grows with the cube of them
 POINTS = 4096  # of the box of losses that the improvement is summed over
@@ -58,11 +59,19 @@ class ExpectedImprovement(BaseSampler):
 
 
 def propose(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
-    """The dials of the next candidate: at random until there is something to learn from."""
-    if sum(trial.complete for trial in tried) < FIRST or not (options := _pool(space, tried, rng)):
+    """The dials of the next candidate: at random, and cheap, until there is something to learn from."""
+    if sum(trial.complete for trial in tried) < FIRST:
+        return _cheap(space, rng)
+    if not (options := _pool(space, tried, rng)):
         return space.sample(rng)
     gain = _gain(space, tried, options, rng)
     return options[int(np.argmax(gain / [each.compute for each in options]))].params
+
+
+def _cheap(space: Space, rng: random.Random) -> dict[str, Leaf]:
+    drawn = [space.sample(rng) for _ in range(DRAWN)]
+    fit = [params for params in drawn if not space.refusals(space.candidate(params))]
+    return min(fit, key=lambda params: option(space, params).compute, default=drawn[0])
 
 
 def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Option]:

@@ -13,7 +13,7 @@ from search.errors import InputError
 from search.space import load_space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-FREE = {"study.constraints": "{}"}
+FREE = {"study.constraints": "{}", "candidates": "{}"}
 FILES = [path for path in SPACES.glob("*.yaml") if not path.stem.startswith("benchmark")]
 
 
@@ -49,10 +49,16 @@ def test_corner_above_a_limit_is_left_out():
     assert [space.candidate(params).static()["params"] < 800_000 for params in corners(space)] == [True]
 
 
-def test_named_candidate_is_not_asked_for_again():
-    space = load_space(SPACES / "smoke.yaml", overrides=FREE)  # its `smallest` is one, and named
-    (largest,) = corners(space)
-    assert largest["network.fire3.expand3x3"] == 16
+@pytest.mark.parametrize(
+    ("candidates", "left"),
+    [("{}", ["small", "large"]), ("{baseline: {}}", ["small"]),
+     ("{smallest: {network.stem.width: 8, network.fire3.keep: false, network.fire4.keep: false, "
+      "network.fire5.keep: false, encoding.timesteps: 1}}", ["large"])],
+)  # fmt: skip
+def test_a_named_candidate_of_about_its_work_stands_for_a_corner(candidates, left):
+    overrides = FREE | {"candidates": candidates}
+    found = corners(load_space(SPACES / "smoke.yaml", overrides=overrides))
+    assert ["large" if params["network.fire3.keep"] else "small" for params in found] == left
 
 
 def opened(space, folder: Path) -> study.Study:
@@ -61,13 +67,13 @@ def opened(space, folder: Path) -> study.Study:
 
 
 def test_study_asks_for_them_after_the_named_candidates(tmp_path):
-    space = load_space(SPACES / "smoke.yaml", overrides=FREE)
+    space = load_space(SPACES / "smoke.yaml", overrides=FREE | {"candidates": "{baseline: {}}"})
     begun, jobs = opened(space, tmp_path / "s"), []
-    for _ in range(4):
+    for _ in range(2):
         jobs.append(begun.next(lambda record: None))
         begun.finish(trained(jobs[-1]))
-    assert [job.name for job in jobs] == [*space.candidates, None]
-    assert [jobs[3].params] == corners(space)
+    assert [job.name for job in jobs] == ["baseline", None]
+    assert [jobs[1].params] == corners(space)
 
 
 def test_half_a_launch_with_corners_can_be_repeated_and_a_whole_one_not(tmp_path, monkeypatch):

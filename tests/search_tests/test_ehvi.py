@@ -9,9 +9,10 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.pareto import as_losses, exclusive_volume, front, hypervolume
-from search.ehvi import FIRST, POINTS, ExpectedImprovement, improvement, propose, undominated
+from search.ehvi import DRAWN, FIRST, POINTS, ExpectedImprovement, improvement, propose, undominated
 from search.samplers import StatelessSampler
 from search.space import Space, load_space
+from search.surrogate import option
 from search.tried import Past, losses, past
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -119,6 +120,9 @@ def test_it_finds_more_than_chance(space: Space):
         assert ours > found(optuna.samplers.RandomSampler(seed), 48)
 
 
-def test_it_begins_at_random(space: Space):
-    few = tried(space, FIRST - 1)
-    assert propose(space, few, random.Random(3)) == space.sample(random.Random(3))
+def test_it_begins_at_random_and_cheaply(space: Space):
+    few, rng = tried(space, FIRST - 1), random.Random(3)
+    drawn = [space.sample(rng) for _ in range(DRAWN)]
+    assert propose(space, few, random.Random(3)) in drawn
+    proposed = option(space, propose(space, few, random.Random(3)))
+    assert proposed.compute == min(option(space, params).compute for params in drawn)
