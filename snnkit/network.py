@@ -128,16 +128,13 @@ class Network(nn.Module):
         self._unread = last_readers(self._steps)
         self.initialise(seed)
 
-    def forward(self, images: Tensor, observe: Observer | None = None) -> Tensor:
+    def forward(self, images: Tensor, observe: Observer | None = None, *, each_step: bool = False) -> Tensor:
         """Images (B, C, H, W), or frames (B, T, C, H, W), to logits (B, classes) in float32: the mean over time and
-        space of the head's current. The twin reads the mean of the frames.
+        space of the head's current; with ``each_step`` those of each time step (T, B, classes), T being 1 in the twin.
+        The twin reads the mean of the frames.
 
         In channels_last where images and weights are; under autocast spikes are in autocast's dtype.
         """
-        return self.each_step(images, observe).mean(0)
-
-    def each_step(self, images: Tensor, observe: Observer | None = None) -> Tensor:
-        """Logits (T, B, classes) in float32, of each time step; their mean is the network's. T is 1 in the twin."""
         values = {"input": self._over_time(images)}
         for step, unread in zip(self._steps, self._unread, strict=True):
             read = tuple(values[name] for name in reads(step))
@@ -149,7 +146,7 @@ class Network(nn.Module):
             else:
                 values[step.name] = self._run(step, read, observe)
         (logits,) = values.values()
-        return logits
+        return logits if each_step else logits.mean(0)
 
     def initialise(self, seed: int) -> None:
         """Draws all weights anew, such that neurons fire at first: BatchNorm's scale is the threshold, its bias follows

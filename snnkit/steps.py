@@ -228,7 +228,8 @@ def mixed(batch: Batch, alpha: float, seed: int) -> Batch:
 
 def _each_step(network: nn.Module, images: Tensor, traffic: Traffic | None) -> Tensor:
     """(T, B, classes) in float32; of a module that knows no steps (1, B, classes)."""
-    steps: Tensor = network.each_step(images, traffic) if isinstance(network, Network) else network(images)[None]
+    known = isinstance(network, Network)
+    steps: Tensor = network(images, traffic, each_step=True) if known else network(images)[None]
     return steps.float()
 
 

@@ -1,7 +1,7 @@
 """A network in the Neuromorphic Intermediate Representation (Pedersen et al. 2024, 10.1038/s41467-024-52259-9).
 
 One time step of it, with the state in the neurons: a reader shows the image at every step and takes the mean of the
-output over time. NIR's LIF is a differential equation; with ``DT``, the step that importers take it in, its membrane is
+output, (classes, 1, 1), over time. NIR's LIF is a differential equation; with ``DT``, the step that importers take it in, its membrane is
 ``u[t] = leak * u[t-1] + x[t]``, set to 0 by a spike, which is this project's neuron with ``reset: zero`` and
 ``reset_delay: false`` and no other. There is no concatenation and no max pooling in NIR: layers that read the same and
 are read together become one convolution, maxima are refused.
@@ -42,7 +42,7 @@ def nir_graph(network: Network, metadata: Mapping[str, str] | None = None) -> "n
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
     """Raises ExportError, OSError."""
     graph = nir_graph(network, metadata)
-    with path.open("wb") as file:
+    with path.open("w+b") as file:
         _library().write(file, graph)
 
 
@@ -61,7 +61,7 @@ def run(path: Path, network: Network, images: Tensor) -> Outcome:
             values[name] = _node(graph.nodes[name], read, name, state)
             if name in state:
                 spikes[name] = spikes.get(name, torch.zeros(())) + values[name].double().sum((0, 2, 3))
-        total = total + values["output"]
+        total = total + values["output"].flatten(1)
     return Outcome(total / len(frames), _layers(network, spikes))
 
 
@@ -85,8 +85,6 @@ def _node(node: Any, x: Tensor, name: str, state: dict[str, Tensor]) -> Tensor:
         case "AvgPool2d":
             kernel, stride = (tuple(np.broadcast_to(each, 2).tolist()) for each in (node.kernel_size, node.stride))
             return functional.avg_pool2d(x, kernel, stride)
-        case "Flatten":
-            return x.flatten(1)
         case "LIF":
             tau, resistance, threshold = (torch.as_tensor(each) for each in (node.tau, node.r, node.v_threshold))
             before = state.get(name, torch.zeros(()))
@@ -135,7 +133,8 @@ class _Graph:
         self.nodes["input"] = nir.Input(input_type={"input": np.array(plan.in_shape)})
         for op in plan.ops:
             self._last[op.name] = self._op(op)
-        self._put("output", nir.Output(output_type={"output": np.array([plan.classes])}), self._last[plan.ops[-1].name])
+        shape = np.array([plan.classes, 1, 1])
+        self._put("output", nir.Output(output_type={"output": shape}), self._last[plan.ops[-1].name])
 
     def _op(self, op: Op) -> tuple[str, ...]:
         nir = _library()
@@ -158,9 +157,7 @@ class _Graph:
                 return read
             case GlobalAverage():
                 side = np.array(op.in_shape[1:])
-                pooled = self._put(f"{op.name}.mean", nir.AvgPool2d(side, side, np.array([0, 0])), read)
-                shape = {"input": np.array([op.in_shape[0], 1, 1])}
-                return self._put(op.name, nir.Flatten(shape, start_dim=0, end_dim=-1), pooled)
+                return self._put(op.name, nir.AvgPool2d(side, side, np.array([0, 0])), read)
             case _:
                 raise ExportError(_unknown(op))
 

@@ -110,8 +110,7 @@ class _Graph:
             case Pool():
                 return self._each(op.name, read, lambda name, x: self._pool(op, name, x[0]))
             case Slice():
-                ends = [self._constant(f"{op.name}.{at}", np.array([at])) for at in (op.start, op.stop, 1)]
-                given = [ends[0], ends[1], ends[2]]
+                given = [self._constant(f"place {at}", np.array([at])) for at in (op.start, op.stop, 1)]
                 return self._each(op.name, read, lambda name, x: self._node("Slice", [x[0], *given], name))
             case Concat():
                 return self._each(op.name, read, lambda name, x: self._node("Concat", x, name, axis=1))

@@ -145,7 +145,7 @@ def test_logits_are_the_mean_of_those_of_each_step() -> None:
     network = spiking_squeezenet().eval()
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        steps = network.each_step(images)
+        steps = network(images, each_step=True)
         assert steps.shape == (2, 4, 3)
         assert torch.equal(steps.mean(0), network(images))
     assert not torch.equal(steps[0], steps[1])
