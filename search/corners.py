@@ -14,7 +14,8 @@ def corners(space: Space) -> list[dict[str, Leaf]]:
     """The smallest and the largest candidate, where they may be trained and no named candidate is near.
 
     Modules are removed or kept, numbers of the network and its encoding at one end; everything else is at its anchor.
-    The largest costs the most: beside a baseline of nearly its size it was a fifth of what two cores did in a search's first two minutes.
+    The largest costs the most: beside a baseline of nearly its size it was a fifth of what two cores did in a search's
+    first two minutes.
     """
     seen = set()
     named = [_work(space.candidate(params)) for params in space.candidates.values()]

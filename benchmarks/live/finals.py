@@ -4,7 +4,8 @@
     python -m benchmarks.live.finals runs-live --csv finals.csv              what came out
     python -m benchmarks.live.finals benchmarks/live/finals.csv              the table
 
-Finalists are the front of each study when its time was up and when a third of it was. Each is trained from scratch with
+Finalists are the front of each study when its time was up, when a third of it was, and when it had begun trainings that
+take a third of the multiply-accumulates that `optuna` spent in all (its mean over the seeds). Each is trained from scratch with
 a seed that no search had, so that none gains by a lucky draw, then measured on the validation images. Hypervolume:
 accuracy linear, energy and parameters logarithmic, from the best to the worst of all finalists and the
 baseline network; what that alone has is taken off.
@@ -16,6 +17,7 @@ import json
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 from benchmarks.live.run import METHODS, SPACE, study
@@ -29,35 +31,64 @@ from search.job import Job, Placement
 from search.space import Space, load_space
 
 SEED = 1000
-SHARES = {"a third": 1 / 3, "all": 1.0}
+SHARES = ("a third of the time", "a third of optuna's MACs", "all of the time")
 
 Params = tuple[tuple[str, Leaf], ...]
 
 
-def candidates(record: StudyRecord, share: float) -> list[Params]:
-    """The front of a study when ``share`` of its time was spent."""
-    trials = [trial for trial in record.trials if trial.status == "complete"]
-    began = min(trial.started_at for trial in record.trials if trial.started_at is not None)
-    spent = max(trial.finished_at for trial in trials if trial.finished_at is not None) - began
-    there = [t for t in trials if t.finished_at is not None and t.finished_at - began <= share * spent]
-    points = [losses_in(record, trial) for trial in there]
-    return [tuple(there[at].params.items()) for at in front(points)]
+@dataclass(frozen=True)
+class Study:
+    method: str
+    seed: int
+    record: StudyRecord
+
+    @cached_property
+    def trained(self) -> list[TrialRecord]:
+        return [trial for trial in self.record.trials if trial.history]
+
+    @property
+    def macs(self) -> float:
+        return sum(trial.training_macs for trial in self.trained)
+
+    def fronts(self, macs: float) -> dict[str, list[Params]]:
+        """By share of the time, and when ``macs`` were spent."""
+        ends = sorted(trial.finished_at for trial in self.trained if trial.finished_at is not None)
+        began = min(trial.started_at for trial in self.trained if trial.started_at is not None)
+        spent = [at for at in ends if self._begun(at) <= macs]
+        moments = (began + (ends[-1] - began) / 3, spent[-1] if spent else began, ends[-1])
+        return {share: self._front(at) for share, at in zip(SHARES, moments, strict=True)}
+
+    def _begun(self, moment: float) -> float:
+        """What the trials that had begun took, in the end."""
+        return sum(t.training_macs for t in self.trained if t.started_at is not None and t.started_at < moment)
+
+    def _front(self, moment: float) -> list[Params]:
+        complete = [trial for trial in self.trained if trial.status == "complete"]
+        there = [trial for trial in complete if trial.finished_at is not None and trial.finished_at <= moment]
+        return [tuple(there[at].params.items()) for at in front([losses_in(self.record, trial) for trial in there])]
 
 
-def studies(out: Path) -> Iterator[tuple[str, int, StudyRecord]]:
+def studies(out: Path) -> list[Study]:
+    found = []
     for method in METHODS:
         seed = 0
         while (folder := out / study(method, seed)).exists():
-            yield method, seed, load_study_folder(folder)
+            found.append(Study(method, seed, load_study_folder(folder)))
             seed += 1
+    return found
+
+
+def allowance(found: Sequence[Study]) -> float:
+    """A third of the multiply-accumulates of `optuna`."""
+    return statistics.mean(each.macs for each in found if each.method == "optuna") / 3
 
 
 def finalists(out: Path, space: Space) -> dict[str, Params]:
     """By candidate key, so that what several searches have found is trained once; the baseline network first."""
     found: dict[str, Params] = {}
-    every = [
-        params for _, _, record in studies(out) for share in SHARES.values() for params in candidates(record, share)
-    ]
+    there = studies(out)
+    macs = allowance(there)
+    every = [params for each in there for members in each.fronts(macs).values() for params in members]
     for params in (tuple(space.candidates["baseline"].items()), *every):
         found.setdefault(space.candidate(dict(params)).key, params)
     return found
@@ -77,7 +108,7 @@ class Row:
 
     method: str
     seed: int
-    share: str  # of the study's time
+    share: str  # one of SHARES
     trained: int  # networks, images and dense multiply-accumulates of the whole study
     images: int
     macs: float
@@ -96,13 +127,14 @@ def rows(out: Path, space: Space) -> Iterator[Row]:
         raise SystemExit(f"{missing} of {len(keys)} finalists are not trained yet: --train 0/2 and --train 1/2")
     first = next(iter(keys))
     yield _row(("baseline", 0, "", 0, 0, 0.0), first, results[first], keys[first])
-    for method, seed, record in studies(out):
-        trained = [trial for trial in record.trials if trial.history]
-        spent = len(trained), sum(t.training_images for t in trained), sum(t.training_macs for t in trained)
-        for name, share in SHARES.items():
-            for params in candidates(record, share):
+    there = studies(out)
+    macs = allowance(there)
+    for each in there:
+        spent = len(each.trained), sum(trial.training_images for trial in each.trained), each.macs
+        for share, members in each.fronts(macs).items():
+            for params in members:
                 key = space.candidate(dict(params)).key
-                yield _row((method, seed, name, *spent), key, results[key], params)
+                yield _row((each.method, each.seed, share, *spent), key, results[key], params)
 
 
 def _row(of: tuple[str, int, str, int, int, float], key: str, record: TrialRecord | None, params: Params) -> Row:
@@ -136,7 +168,7 @@ def table(found: Sequence[Row]) -> Iterator[str]:
     fronts: dict[tuple[str, int], dict[str, list[Row]]] = {}
     for row in found[1:]:
         fronts.setdefault((row.method, row.seed), {}).setdefault(row.share, []).append(row)
-    yield "| method | seed | trained | images | MACs | " + " | ".join(f"gain at {s} of the time" for s in SHARES) + " |"
+    yield "| method | seed | trained | images | MACs | " + " | ".join(f"gain at {share}" for share in SHARES) + " |"
     yield "|---" * (5 + len(SHARES)) + "|"
     gains: dict[str, list[list[float]]] = {}
     for (method, seed), shares in fronts.items():
@@ -144,9 +176,9 @@ def table(found: Sequence[Row]) -> Iterator[str]:
             hypervolume([*(by_key[row.key] for row in shares.get(name, [])), baseline], box) - worth for name in SHARES
         ]
         gains.setdefault(method, []).append(own)
-        study = shares["all"][0]
+        whole = shares[SHARES[-1]][0]
         cells = " | ".join(f"{gain:.3f}" for gain in own)
-        yield f"| {method} | {seed} | {study.trained} | {study.images:,} | {study.macs:.3g} | {cells} |"
+        yield f"| {method} | {seed} | {whole.trained} | {whole.images:,} | {whole.macs:.3g} | {cells} |"
     for method, of_seeds in gains.items():
         columns = zip(*of_seeds, strict=True)
         cells = " | ".join(f"{statistics.mean(at):.3f} ({min(at):.3f} to {max(at):.3f})" for at in columns)
