@@ -251,7 +251,7 @@ def _uncounted(path: str, value: Leaf) -> str:
     return f"lies in a module that {path} removes"
 
 
-ALL_SECTIONS = ("study", *SECTIONS, "candidates", "reference", "profiles")
+ALL_SECTIONS = ("study", *SECTIONS, "candidates", "retrain", "reference", "profiles")
 
 
 def section_problems(document: Document) -> Iterator[Problem]:

@@ -188,9 +188,8 @@ def retrain(
     space = load_space(record.header.space_yaml)
     chosen = finalists.of_study(record, space, _numbers(trials), candidates or [])
     first = record.header.seed + 1  # none that the search had: a front is of those that were lucky, too
-    text = finalists.benchmark_text(
-        name or f"{study}-finals", chosen, space, range(first, first + seeds), finalists.LONG
-    )  # fmt: skip
+    base, wanted = finalists.longer(space.base, space), range(first, first + seeds)
+    text = finalists.benchmark_text(name or f"{study}-finals", chosen, space, wanted, base=base)
     words = ["retrain", study, *(("--trials", trials) if trials else ())]
     words += [word for each in candidates or [] for word in ("--candidate", each)]
     words += ["--seeds", str(seeds)]
@@ -224,7 +223,7 @@ def train(
     found = finalists.named(loaded, candidate)
     own = name or as_folder_name(f"{loaded.study.name}-{candidate}")
     first = loaded.study.seed
-    text = finalists.benchmark_text(own, [found], loaded, range(first, first + seeds), {})
+    text = finalists.benchmark_text(own, [found], loaded, range(first, first + seeds), base=loaded.base)
     words = ["train", str(space), "--candidate", candidate, "--seeds", str(seeds)]
     _bench(
         text, words, name, sets, _options(runs, None, None, time, workers, executor, address, chosen, data),

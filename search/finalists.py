@@ -14,19 +14,9 @@ from search import yaml_source
 from search.benchmark.source import LABEL
 from search.candidate import Candidate
 from search.errors import InputError, listed, nearest
+from search.longer import data_of, train_of
 from search.space import Space
 
-# What a search has no time for; augmentation stays as the space has it, for a mirrored digit is no digit. Each has its
-# source at its field in `snnkit.recipe`.
-LONG: Mapping[str, Any] = {
-    "epochs": 60,
-    "rungs": [],
-    "schedule": "cosine",
-    "label_smoothing": 0.1,
-    "start": "cnn",
-    "ema": 0.999,
-}
-WHOLE: Mapping[str, Any] = {"subset": None, "test": None}  # of the data set
 SECTIONS = ("neuron", "encoding", "train")
 
 
@@ -37,7 +27,8 @@ class Finalist:
 
 
 def of_study(record: StudyRecord, space: Space, numbers: Sequence[int], names: Sequence[str]) -> list[Finalist]:
-    """The trials and named candidates that are asked for; the front where none is. Raises InputError."""
+    """The trials and named candidates that are asked for, the front where none is, as they are to be trained. Raises
+    InputError."""
     if not numbers and not names:
         trials = front_trials(record)
         if not trials:
@@ -45,7 +36,7 @@ def of_study(record: StudyRecord, space: Space, numbers: Sequence[int], names: S
                 f"study {record.header.name!r} has no finished trial yet; go on with it: snnsearch resume "
                 f"{record.header.name}"
             )
-        return [_finalist(trial, space) for trial in trials]
+        return [_longer(_finalist(trial, space), space) for trial in trials]
     for number in numbers:
         if not 0 <= number < len(record.trials) or not record.trials[number].params:
             front = listed([trial.number for trial in front_trials(record)])
@@ -53,7 +44,8 @@ def of_study(record: StudyRecord, space: Space, numbers: Sequence[int], names: S
                 f"study {record.header.name!r} has no candidate of trial {number}; its front is {front}, and it has "
                 f"{len(record.trials)} trials"
             )
-    return [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, name) for name in names)]
+    found = [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, each) for each in names)]
+    return [_longer(each, space) for each in found]
 
 
 def named(space: Space, name: str) -> Finalist:
@@ -64,34 +56,36 @@ def named(space: Space, name: str) -> Finalist:
     return Finalist(_label(name, name), space.candidate(space.candidates[name]))
 
 
+def longer(candidate: Candidate, space: Space) -> Candidate:
+    """The candidate with the recipe and the data that the space has for finalists."""
+    train, data = train_of(candidate.train, space.retrain), data_of(candidate.data, space.retrain)
+    return candidate.model_copy(update={"train": train, "data": data})
+
+
 def benchmark_text(
-    name: str, finalists: Sequence[Finalist], space: Space, seeds: Sequence[int], train: Mapping[str, Any]
+    name: str, finalists: Sequence[Finalist], space: Space, seeds: Sequence[int], *, base: Candidate
 ) -> str:
-    """The benchmark of the finalists, as YAML; ``train`` is what their recipe has in place of the space's.
+    """The benchmark of the finalists, as YAML; ``base`` is what they are described against.
 
     Of finalists that are equal when they are trained so, such as two that differ in epochs alone, the first stands.
     """
-    base = space.base
     general = {section: getattr(base, section).model_dump(mode="json") for section in SECTIONS}
-    general["train"] |= train
     networks, own = {}, {}
     seen: set[str] = set()
     for finalist in finalists:
         candidate = finalist.candidate
-        candidate = candidate.model_copy(update={"train": candidate.train.model_copy(update=dict(train))})
         if candidate.key in seen:
             continue
         seen.add(candidate.key)
         networks[finalist.label] = candidate.network.model_dump(mode="json")
         if different := _different(candidate, general):
             own[finalist.label] = different
-    data = base.data.model_dump(mode="json", exclude={"name"}) | (dict(WHOLE) if train else {})
     tree = {
         "benchmark": {"name": name, "seeds": list(seeds), "twins": True},
         "networks": networks,
         **general,
         "energy": base.energy.model_dump(mode="json"),
-        "data": {base.data.name: data},
+        "data": {base.data.name: base.data.model_dump(mode="json", exclude={"name"})},
         **({"own": own} if own else {}),
         "reference": [point.model_dump(mode="json") for point in space.reference],
     }
@@ -106,6 +100,10 @@ def _different(candidate: Candidate, general: Mapping[str, Mapping[str, Any]]) -
         if leaves := {key: value for key, value in leaves.items() if value != general[section][key]}:
             found[section] = leaves
     return found
+
+
+def _longer(finalist: Finalist, space: Space) -> Finalist:
+    return Finalist(finalist.label, longer(finalist.candidate, space))
 
 
 def _finalist(trial: TrialRecord, space: Space) -> Finalist:

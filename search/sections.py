@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -131,10 +131,18 @@ class StudySection(Value):
         return self
 
 
+def _paths(given: object) -> object:
+    """What finalists have otherwise, as paths and values; the values are checked with what they replace."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"given {shown(given)}; write {{train.epochs: 60, train.augment: flip_crop}}")
+    return given
+
+
 class SearchSections(Value):
     """What a space says beside its tree; ``candidates`` are checked against the dials instead."""
 
     study: StudySection
+    retrain: Annotated[dict[str, Any], BeforeValidator(_paths)] = Field(default_factory=dict)
     reference: tuple[ReferencePoint, ...] = ()
 
     @field_validator("reference")

@@ -17,6 +17,7 @@ from search.checks import Named, built_problems, section_problems, stopping_prob
 from search.dials import Dial, Needs, Trial
 from search.errors import InputError, Problem, SpaceError, nearest
 from search.layers import placed, with_overrides, with_profile
+from search.longer import retrain_problems
 from search.moves import filled
 from search.schema import Model, as_fixed, problems, said
 from search.sections import DEVICES, Device, SearchSections, StudySection
@@ -24,7 +25,7 @@ from search.template import SECTIONS, Params, Template, opened, settled
 from search.yaml_source import Document
 from snnkit.plan import PlanError
 
-WHOLE = ("candidates", "reference")  # sections that a profile or --set replaces as a whole
+WHOLE = ("candidates", "retrain", "reference")  # sections that a profile or --set replaces as a whole
 
 
 class ParamsError(InputError):
@@ -39,6 +40,7 @@ class Space:
     dials: tuple[Dial, ...]  # canonical order: a module's ``keep`` before what is in the module
     base: Candidate  # every dial at its default, or else its first value
     candidates: Mapping[str, Params]  # name -> all its active dials
+    retrain: Mapping[str, Any]  # path -> value, of what finalists have otherwise
     reference: tuple[ReferencePoint, ...]
     template: Template = field(compare=False, repr=False)
 
@@ -49,8 +51,8 @@ class Space:
 
     @property
     def hash(self) -> str:
-        """Of everything but the study's name and budget: equal where the same search is described."""
-        tree = self._resolved()
+        """Of all that the search depends on: without the study's name and budget, and what comes after it."""
+        tree = {key: value for key, value in self._resolved().items() if key != "retrain"}
         study = {key: value for key, value in tree["study"].items() if key not in ("name", "budget")}
         return hashlib.sha256(json.dumps({**tree, "study": study}).encode()).hexdigest()[:16]
 
@@ -143,7 +145,8 @@ class Space:
         }
         study = self.study.model_dump(mode="json", exclude_none=True)
         reference = [point.model_dump(mode="json") for point in self.reference]
-        return {"study": study, **{s: sections[s] for s in SECTIONS}, "candidates": named, "reference": reference}
+        after = {"candidates": named, "retrain": dict(self.retrain), "reference": reference}
+        return {"study": study, **{s: sections[s] for s in SECTIONS}, **after}
 
 
 def _size(dials: tuple[Dial, ...], needs: Needs) -> int | None:
@@ -201,12 +204,12 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
     base = template.build(template.anchors())
     named = Named(template, laid)
     named.read()
-    found.extend(named.problems)
-    return Space(search.study, template.dials, base, named.candidates, search.reference, template)
+    found.extend([*named.problems, *retrain_problems(search.retrain, base.train, base.data, laid)])
+    return Space(search.study, template.dials, base, named.candidates, search.retrain, search.reference, template)
 
 
 def _search(document: Document, models: Mapping[str, Model]) -> tuple[SearchSections | None, list[Problem]]:
-    tree = {key: as_fixed(document.tree[key]) for key in ("study", "reference") if key in document.tree}
+    tree = {key: as_fixed(document.tree[key]) for key in ("study", "retrain", "reference") if key in document.tree}
     try:
         return SearchSections.model_validate(tree, strict=True), []
     except ValidationError as error:

@@ -3,7 +3,7 @@
 One time step of it, with the state in the neurons: a reader shows the image at every step and takes the mean of the
 output, (classes, 1, 1), over time. NIR's LIF is a differential equation; with ``DT``, the step that importers take it
 in, its membrane is ``u[t] = leak * u[t-1] + x[t]``, set to 0 by a spike, which is this project's neuron with
-``reset: zero`` and ``reset_delay: false`` and no other. There is no concatenation and no max pooling in NIR: layers that
+``reset: zero`` and ``reset_delay: false`` and no other. NIR has no concatenation and no max pooling: layers that
 read the same and are read together become one convolution, maxima are refused.
 """
 

@@ -17,7 +17,8 @@ from reports.front import front_trials
 from reports.ledger import load_study_folder, read_study, sqlite_url
 from search import cli, finalists, study
 from search.benchmark.source import load_benchmark
-from search.errors import InputError
+from search.errors import InputError, SpaceError
+from search.longer import LONG
 from search.space import load_space
 from snnkit.recipe import Recipe
 
@@ -31,7 +32,8 @@ def stored(tmp_path_factory):
     """A study of six trials, made up; its record and its space."""
     folder = tmp_path_factory.mktemp("made") / "smoke"
     folder.mkdir()
-    space = load_space(Path(SMOKE), overrides={"train.rungs": "[1]"})
+    retrain = "{train.epochs: 9, train.erase: 0.25, data.test: 100}"
+    space = load_space(Path(SMOKE), overrides={"train.rungs": "[1]", "data.subset": "600", "retrain": retrain})
     url = sqlite_url(folder / "study.db")
     opened = study.create(header_for(space, folder.parent), space, folder, url)
     for _ in range(6):
@@ -39,9 +41,10 @@ def stored(tmp_path_factory):
     return read_study(url, space.study.name), space
 
 
-def benchmark(record, space, numbers=(), names=(), train=finalists.LONG, seeds=(5, 6)):
+def benchmark(record, space, numbers=(), names=()):
     chosen = finalists.of_study(record, space, numbers, names)
-    return load_benchmark(finalists.benchmark_text("smoke-finals", chosen, space, seeds, train))
+    base = finalists.longer(space.base, space)
+    return load_benchmark(finalists.benchmark_text("smoke-finals", chosen, space, (5, 6), base=base))
 
 
 def test_the_front_is_trained_as_it_was_found_with_the_long_recipe(stored):
@@ -56,9 +59,9 @@ def test_the_front_is_trained_as_it_was_found_with_the_long_recipe(stored):
         assert (candidate.network, candidate.neuron, candidate.encoding) == (
             wanted.network, wanted.neuron, wanted.encoding,
         )  # fmt: skip
-        expected = wanted.train.model_dump(mode="json") | finalists.LONG
-        assert candidate.train == Recipe.model_validate(expected | {"rungs": ()})
-        assert (candidate.data.subset, candidate.data.test) == (None, None)
+        expected = wanted.train.model_dump() | LONG | {"epochs": 9, "erase": 0.25}
+        assert candidate.train == Recipe.model_validate(expected)
+        assert (candidate.data.subset, candidate.data.test) == (None, 100)
     assert {cell.kind for cell in found.cells} == {"snn", "cnn"}
     assert {cell.seed for cell in found.cells} == {5, 6}
     assert found.references == space.reference
@@ -76,7 +79,8 @@ def test_trials_and_names_can_be_asked_for(stored):
 def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
     record, space = stored
     twice = finalists.of_study(record, space, (3, 3), ())
-    assert list(load_benchmark(finalists.benchmark_text("f", twice, space, (0,), {})).networks) == ["trial 3"]
+    text = finalists.benchmark_text("f", twice, space, (0,), base=space.base)
+    assert list(load_benchmark(text).networks) == ["trial 3"]
 
 
 def test_what_is_not_there_is_said_with_what_is(stored):
@@ -85,6 +89,29 @@ def test_what_is_not_there_is_said_with_what_is(stored):
         finalists.of_study(record, space, (99,), ())
     with pytest.raises(InputError, match=r"names no candidate 'smalest'; it has .*; did you mean smallest\?"):
         finalists.of_study(record, space, (), ("smalest",))
+
+
+@pytest.mark.parametrize(
+    ("retrain", "says"),
+    [
+        ("{train.epoch: 9}", r"retrain.train.epoch: no leaf that retrain may replace.*did you mean train.epochs\?"),
+        ("{network.stem.width: 9}", r"retrain.network.stem.width: no leaf"),
+        ("{data.name: cifar10}", r"retrain.data.name: no leaf"),
+        ("{train.epochs: 0}", r"retrain.train.epochs: given 0; write a number not below 1"),
+        ("{train.start: scratch, train.distill: 0.5}", r"retrain.train: given distill 0.5 with start scratch"),
+        ("{data.subset: 100000}", r"retrain.data: "),
+        ("60", r"retrain: given 60; write \{train.epochs: 60"),
+    ],
+)
+def test_a_broken_retrain_section_is_refused_with_its_path(retrain, says):
+    with pytest.raises(SpaceError, match=says):
+        load_space(Path(SMOKE), overrides={"retrain": retrain})
+
+
+def test_a_study_goes_on_where_its_retrain_section_was_edited():
+    plain, edited = (load_space(Path(SMOKE), overrides={"retrain": text}) for text in ("{}", "{train.epochs: 9}"))
+    assert plain.hash == edited.hash
+    assert load_space(edited.dump()).retrain == {"train.epochs": 9}
 
 
 # -- the commands, on real trainings ----------------------------------------------------------------------------------
