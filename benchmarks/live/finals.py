@@ -5,9 +5,9 @@
     python -m benchmarks.live.finals benchmarks/live/finals.csv              the table
 
 Finalists are the front of each study when its time was up, when a third of it was, and when it had begun trainings that
-take a third of the multiply-accumulates that `optuna` spent in all (its mean over the seeds). Each is trained from scratch with
-a seed that no search had, so that none gains by a lucky draw, then measured on the validation images. Hypervolume:
-accuracy linear, energy and parameters logarithmic, from the best to the worst of all finalists and the
+take a third of the multiply-accumulates that `optuna` spent in all (its mean over the seeds). Each is trained from
+scratch with a seed that no search had, so that none gains by a lucky draw, then measured on the validation images.
+Hypervolume: accuracy linear, energy and parameters logarithmic, from the best to the worst of all finalists and the
 baseline network; what that alone has is taken off.
 """
 
