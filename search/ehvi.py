@@ -61,17 +61,19 @@ class ExpectedImprovement(BaseSampler):
 def propose(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
     """The dials of the next candidate: at random, and cheap, until there is something to learn from."""
     if sum(trial.complete for trial in tried) < FIRST:
-        return _cheap(space, rng)
+        return _cheap(space, tried, rng)
     if not (options := _pool(space, tried, rng)):
         return space.sample(rng)
     gain = _gain(space, tried, options, rng)
     return options[int(np.argmax(gain / [each.compute for each in options]))].params
 
 
-def _cheap(space: Space, rng: random.Random) -> dict[str, Leaf]:
-    drawn = [space.sample(rng) for _ in range(DRAWN)]
-    fit = [params for params in drawn if not space.refusals(space.candidate(params))]
-    return min(fit, key=lambda params: option(space, params).compute, default=drawn[0])
+def _cheap(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
+    """Of some draws the untried one that takes the least compute."""
+    seen = {trial.key for trial in tried}
+    drawn = [(params, space.candidate(params)) for params in (space.sample(rng) for _ in range(DRAWN))]
+    fit = [params for params, each in drawn if each.key not in seen and not space.refusals(each)]
+    return min(fit, key=lambda params: option(space, params).compute, default=drawn[0][0])
 
 
 def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Option]:
