@@ -15,10 +15,6 @@ from snnkit.families import FAMILIES
 from snnkit.network import Network
 from snnkit.values import Encoding, Neuron
 
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("nir")
-
 NEURONS = {
     "subtract, later": Neuron(leak=0.5),
     "subtract, at once": Neuron(leak=0.5, reset_delay=False),
