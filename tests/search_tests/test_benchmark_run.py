@@ -247,7 +247,7 @@ class Shell:
 @pytest.fixture
 def shell(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("search.cli.out", Console(width=160))
+    monkeypatch.setattr("search.cli_common.out", Console(width=160))
     return Shell(monkeypatch, capsys)
 
 

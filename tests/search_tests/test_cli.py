@@ -44,7 +44,7 @@ class Shell:
 def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("search.machine.cores", lambda: 1)  # threads of several tests would wait for each other
-    monkeypatch.setattr(cli, "out", Console(width=160))
+    monkeypatch.setattr("search.cli_common.out", Console(width=160))
     return Shell(monkeypatch, capsys)
 
 
@@ -57,7 +57,7 @@ def study_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", words)
         patch.setattr("search.machine.cores", lambda: 1)
-        patch.setattr(cli, "out", Console(file=printed, width=160))
+        patch.setattr("search.cli_common.out", Console(file=printed, width=160))
         with contextlib.suppress(SystemExit):
             cli.main()
     return folder, printed.getvalue()

@@ -121,7 +121,7 @@ def call(monkeypatch, *words: str) -> tuple[int, str]:
     printed = io.StringIO()
     monkeypatch.setattr(sys, "argv", ["snnsearch", *words])
     monkeypatch.setattr("search.machine.cores", lambda: 1)
-    monkeypatch.setattr(cli, "out", Console(file=printed, width=160))
+    monkeypatch.setattr("search.cli_common.out", Console(file=printed, width=160))
     code = 0
     try:
         cli.main()
@@ -206,7 +206,7 @@ def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, 
     ],
 )
 def test_bad_input_gets_one_message_and_exit_2(here, monkeypatch, capsys, words, says):
-    monkeypatch.setattr(cli, "err", Console(stderr=True, width=200))
+    monkeypatch.setattr("search.cli_common.err", Console(stderr=True, width=200))
     code, _ = call(monkeypatch, *words)
     assert code == 2
     assert says in " ".join(capsys.readouterr().err.split())

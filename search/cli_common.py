@@ -1,0 +1,72 @@
+"""What the commands share: their consoles, and options as values."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+
+from search import durations
+from search.errors import InputError
+
+if TYPE_CHECKING:
+    from reports.record import StudyRecord
+    from search.launch import Options
+
+out = Console()
+err = Console(stderr=True)
+
+
+def options(
+    runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
+    executor: str, address: str | None, device: Literal["cpu", "cuda"], data: Path | None,
+) -> "Options":  # fmt: skip
+    import optuna
+
+    from search.launch import Options
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        seconds = None if time is None else durations.parse(time)
+    except ValueError as error:
+        raise InputError(f"--time: {error}") from error
+    return Options(
+        runs=runs, storage=storage, trials=trials, seconds=seconds, workers=workers, executor=executor,
+        address=address, device=device, data_root=data,
+    )  # fmt: skip
+
+
+def device(asked: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
+    from search import machine
+
+    if asked == "cpu":
+        return "cpu"
+    found = machine.detect_device()
+    if asked == "cuda" and found != "cuda":
+        raise InputError("--device cuda: torch finds no GPU here. Use --device cpu, or install a CUDA build of torch")
+    return found
+
+
+def overrides(sets: list[str] | None) -> dict[str, str]:
+    found = {}
+    for item in sets or []:
+        path, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r}: write --set PATH=VALUE, such as --set train.epochs=5")
+        found[path.strip()] = value
+    return found
+
+
+def read(name: str, runs: Path, storage: str | None) -> "StudyRecord":
+    from reports.benchmark.ledger import is_benchmark
+    from search import status as states
+
+    if storage is None and is_benchmark(runs / name):
+        raise InputError(f"{name!r} is a benchmark, not a study; what it holds is told by: snnsearch report {name}")
+    return states.study(name, runs, storage)
+
+
+def print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + os.linesep)

@@ -1,0 +1,171 @@
+"""The commands that train and hand over single networks: benchmarks, finalists, files for other programs."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from search import cli_common as common
+from search.cli_options import (
+    Address,
+    BenchmarkFile,
+    DataRoot,
+    Device,
+    ExecutorName,
+    RunName,
+    Runs,
+    Seeds,
+    Sets,
+    SpaceFile,
+    Storage,
+    StudyName,
+    Time,
+    Workers,
+)
+from search.errors import InputError
+
+if TYPE_CHECKING:  # each command imports what it needs, when it runs
+    from search.launch import Options
+
+
+def bench(
+    file: BenchmarkFile,
+    name: Annotated[str | None, typer.Option(help="Name of the benchmark, if not the file's.")] = None,
+    runs: Runs = Path("runs"),
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+) -> None:
+    """Train networks on data sets, as SNN and as CNN twin, with several seeds; go on with it where it was left."""
+    options = common.options(runs, None, None, time, workers, executor, address, common.device(device), data)
+    _bench(file, ["bench", str(file)], name, sets, options, dry_run=dry_run)
+
+
+def retrain(
+    study: StudyName,
+    trials: Annotated[
+        str | None, typer.Option(help="Numbers of trials: 3,17. Default: the front.", metavar="N,N…")
+    ] = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option("--candidate", help="A candidate that the space names. May be repeated.", metavar="NAME"),
+    ] = None,
+    seeds: Seeds = 3,
+    name: Annotated[str | None, typer.Option(help="Name of the benchmark. Default: STUDY-finals.")] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+) -> None:
+    """Train the finalists of a study in full, on several seeds, with their CNN twins; go on with it where it was
+    left."""
+    from search import finalists
+    from search.space import load_space
+
+    record = common.read(study, runs, storage)
+    space = load_space(record.header.space_yaml)
+    chosen = finalists.of_study(record, space, _numbers(trials), candidates or [])
+    first = record.header.seed + 1  # none that the search had: a front is of those that were lucky, too
+    base, wanted = finalists.longer(space.base, space), range(first, first + seeds)
+    text = finalists.benchmark_text(name or f"{study}-finals", chosen, space, wanted, base=base)
+    words = ["retrain", study, *(("--trials", trials) if trials else ())]
+    words += [word for each in candidates or [] for word in ("--candidate", each)]
+    words += ["--seeds", str(seeds)]
+    options = common.options(runs, None, None, time, workers, executor, address, common.device(device), data)
+    _bench(text, words, name, sets, options, dry_run=dry_run)
+
+
+def train(
+    space: SpaceFile,
+    candidate: Annotated[str, typer.Option(help="The candidate, as the space names it.", metavar="NAME")],
+    seeds: Seeds = 1,
+    name: Annotated[str | None, typer.Option(help="Name of the benchmark. Default: SPACE-CANDIDATE.")] = None,
+    runs: Runs = Path("runs"),
+    time: Time = None,
+    workers: Workers = None,
+    executor: ExecutorName = "ray",
+    address: Address = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+) -> None:
+    """Train one network that a space names, with the space's own recipe, and its CNN twin; without a study."""
+    from search import finalists
+    from search.sections import as_folder_name
+    from search.space import load_space
+
+    chosen = common.device(device)
+    loaded = load_space(space, device=chosen)
+    found = finalists.named(loaded, candidate)
+    own = name or as_folder_name(f"{loaded.study.name}-{candidate}")
+    first = loaded.study.seed
+    text = finalists.benchmark_text(own, [found], loaded, range(first, first + seeds), base=loaded.base)
+    words = ["train", str(space), "--candidate", candidate, "--seeds", str(seeds)]
+    _bench(
+        text, words, name, sets, common.options(runs, None, None, time, workers, executor, address, chosen, data),
+        dry_run=dry_run,
+    )  # fmt: skip
+
+
+def export(
+    study: RunName,
+    trial: Annotated[int, typer.Argument(help="Number of the trial.", metavar="TRIAL")],
+    kind: Annotated[
+        Literal["pytorch", "onnx", "nir"],
+        typer.Option(
+            "--format", help="pytorch: weights and all that builds the network. onnx, nir: a graph, BatchNorm folded."
+        ),
+    ] = "pytorch",
+    to: Annotated[Path | None, typer.Option("--out", help="Default: NAME-TRIAL here.", metavar="FILE")] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    data: DataRoot = None,
+) -> None:
+    """Write a trained network to a file for other programs, checked against it on real images."""
+    from search import exporting
+
+    found = exporting.trained(study, trial, runs, storage)
+    path = to or Path(f"{study}-{trial}{exporting.suffix(kind)}")
+    common.out.print(exporting.export(found, kind, path, data), highlight=False, soft_wrap=True)
+
+
+def _bench(
+    source: Path | str, words: list[str], name: str | None, sets: list[str] | None, options: "Options", *, dry_run: bool
+) -> None:
+    """Run a benchmark, or go on with it. ``words`` are the command that was typed, as far as they decide about the
+    trainings: without folders and budgets."""
+    from search.benchmark import show
+    from search.benchmark import start as starting
+    from search.benchmark.source import load_benchmark
+
+    overrides = common.overrides(sets) | ({"benchmark.name": name} if name else {})
+    benchmark = load_benchmark(source, overrides=overrides, device=options.device)
+    if dry_run:
+        common.out.print(starting.preview(benchmark), highlight=False)
+        return
+    words = ["snnsearch", *words, *(("--name", name) if name else ()), "--device", options.device]
+    command = shlex.join([*words, *(word for item in sets or [] for word in ("--set", item))])
+    record = starting.start(benchmark, options, common.out, command)
+    common.out.print(show.ending(record, options.runs / record.header.name, command))
+    if not any(trial.status == "complete" for trial in record.trials):
+        raise typer.Exit(1)
+
+
+def _numbers(trials: str | None) -> list[int]:
+    try:
+        return [int(word) for word in trials.split(",")] if trials else []
+    except ValueError:
+        raise InputError(f"--trials {trials!r}: write numbers of trials with commas: --trials 3,17") from None
