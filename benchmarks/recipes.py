@@ -3,9 +3,9 @@
     python -m benchmarks.recipes --out recipes.csv --seeds 2      half an hour on a core; goes on where it stopped
     python -m benchmarks.recipes --out recipes.csv --seeds 0      the table
 
-SqueezeNet-P in the setting of `benchmarks.masks`: 16x16 pixels, 4,096 images, T = 2. The twin is trained for four epochs,
-converted to the neurons that a variant has, and trained as a spiking network for four more. So short a training shows what
-helps to learn; what keeps from learning by heart (mixup, augmentation) costs at first and pays in long ones.
+SqueezeNet-P in the setting of `benchmarks.masks`: 16x16 pixels, 4,096 images, T = 2. The twin is trained for four
+epochs, converted to the neurons that a variant has, and trained as a spiking network for four more. So short a training
+shows what helps to learn; what keeps from learning by heart (mixup, augmentation) costs at first and pays in long ones.
 """
 
 import argparse
