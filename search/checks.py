@@ -29,10 +29,13 @@ def built_problems(template: Template, document: Document) -> list[Problem]:
 
 
 def input_problems(template: Template, document: Document) -> Iterator[Problem]:
-    """An encoding that is not for what the data set holds."""
-    encoding, data = (template.base(name) for name in ("encoding", "data"))
+    """An encoding that is not for what the data set holds, a recipe that is not for recordings."""
+    encoding, data, train = (template.base(name) for name in ("encoding", "data", "train"))
     assert isinstance(encoding, Encoding)
     assert isinstance(data, DataChoice)
+    assert isinstance(train, Recipe)
+    if text := unfit_recipe(encoding, train):
+        yield Problem(document.place(("train",)), "train", text)
     if text := unfit(encoding, data):
         place = document.place(("encoding", "kind") if "encoding" in document.tree else ("data", "name"))
         yield Problem(place, "encoding.kind", text)
@@ -64,6 +67,15 @@ def unfit(encoding: Encoding, data: DataChoice) -> str:
     if encoding.kind == kind:
         return ""
     return f"given {encoding.kind}, but {data.name} holds {holds}; write encoding: {{kind: {kind}}}"
+
+
+def unfit_recipe(encoding: Encoding, train: Recipe) -> str:
+    """What of ``train`` recordings of events cannot have; nothing where that is none of it."""
+    if encoding.kind == "frames" and train.augment == "trivial":
+        return "augment trivial changes colours, which events have none of; write augment: flip_crop"
+    if encoding.kind == "frames" and train.short_epochs:
+        return "short_epochs shows fewer of a recording's frames than it has; leave it out"
+    return ""
 
 
 def dial_problems(template: Template, document: Document) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from search.benchmark.sections import (
     own_model,
 )
 from search.candidate import Candidate
-from search.checks import unfit
+from search.checks import unfit, unfit_recipe
 from search.dials import shown
 from search.errors import Problem, SpaceError, listed, nearest
 from search.layers import with_overrides, with_profile
@@ -193,6 +193,8 @@ def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document
         else:
             yield from (_problem(document, ("own", label, "encoding"), text) for label, text in misfits.items())
         for label, candidate in row.items():
+            if text := unfit_recipe(candidate.encoding, candidate.train):
+                yield _problem(document, ("networks", label), f"as it is trained on {data}: {text}")
             try:
                 candidate.plan()
             except PlanError as error:

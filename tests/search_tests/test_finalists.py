@@ -108,6 +108,13 @@ def test_a_broken_retrain_section_is_refused_with_its_path(retrain, says):
         load_space(Path(SMOKE), overrides={"retrain": retrain})
 
 
+@pytest.mark.parametrize(("leaf", "says"), [("augment=trivial", "colours"), ("short_epochs=2", "frames")])
+def test_what_recordings_cannot_have_is_refused(leaf, says):
+    path, _, value = leaf.partition("=")
+    with pytest.raises(SpaceError, match=rf"train: .*{says}"):
+        load_space(SPACES / "nmnist_prune.yaml", overrides={f"train.{path}": value})
+
+
 def test_a_study_goes_on_where_its_retrain_section_was_edited():
     plain, edited = (load_space(Path(SMOKE), overrides={"retrain": text}) for text in ("{}", "{train.epochs: 9}"))
     assert plain.hash == edited.hash
