@@ -182,13 +182,23 @@ class Stepper:
             self.average.update()
 
 
+def decay_after(steps: int, decay: float) -> float:
+    """Of an average that has seen so many steps: less at first, as TensorFlow's has it, or the weights that were drawn
+    would stay in it for 1 / (1 - ``decay``) steps, which a short training has not."""
+    return min(decay, (1 + steps) / (10 + steps))
+
+
 class Average:
     """The exponential moving average of a network's weights and of its BatchNorm's statistics (Tarvainen and Valpola
     2017, arXiv:1703.01780)."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._network = network
-        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+        def average(averaged: Any, current: Any, steps: Any) -> None:
+            fold = get_ema_multi_avg_fn(decay_after(int(steps), decay))  # type: ignore[no-untyped-call]  # torch's
+            fold(averaged, current, steps)
+
         self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
     def update(self) -> None:

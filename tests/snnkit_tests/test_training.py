@@ -11,7 +11,6 @@ import pytest
 import torch
 from counting import fired
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from snnkit.activity import measure
 from snnkit.checkpoint import CheckpointError, load_checkpoint
@@ -21,7 +20,7 @@ from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.network import Fired, Network, Observer
 from snnkit.plan import Conv, Neurons
 from snnkit.recipe import Recipe
-from snnkit.steps import Stepper, make_optimizer
+from snnkit.steps import Stepper, decay_after, make_optimizer
 from snnkit.traffic import Traffic
 from snnkit.training import Epoch, TrainingStopped, chance_accuracy, train
 from snnkit.values import Encoding, Neuron
@@ -168,21 +167,32 @@ def test_short_epochs_have_fewer_time_steps_and_cost_less() -> None:
 
 
 def test_averaged_weights_are_those_that_are_judged_and_kept() -> None:
-    """Against torch's own average, updated by hand after every step."""
-    network, recipe = Small(), RECIPE.model_copy(update={"ema": 0.8})
-    plain = Small()
+    """Against an average that is updated by hand after every step."""
+    network, plain = Small(), Small()
+    recipe = RECIPE.model_copy(update={"ema": 0.5})
     stepper = Stepper(plain, SPLITS, RECIPE, seed=0, device="cpu")
-    by_hand = AveragedModel(plain, multi_avg_fn=get_ema_multi_avg_fn(0.8), use_buffers=True)
+    by_hand = Small()
     for epoch, found in enumerate(train(network, SPLITS, recipe, seed=0, device="cpu")):
         plain.train()
         for step in range(STEPS):
             stepper.step(epoch, step)
-            by_hand.update_parameters(plain)
-        assert equal(weights(network), weights(by_hand.module))
-        judged = evaluate(by_hand.module, SPLITS.validation, SPLITS, device="cpu")
-        assert (found.val_accuracy, found.val_loss) == (judged.accuracy, judged.loss)
-    assert equal(weights(network), weights(by_hand.module))
+            seen = epoch * STEPS + step  # steps before this one
+            decay = min(0.5, (1 + seen) / (10 + seen)) if seen else 0.0
+            with torch.no_grad():
+                for averaged, current in zip(by_hand.state_dict().values(), plain.state_dict().values(), strict=True):
+                    averaged.copy_(averaged * decay + current * (1 - decay))
+        expected = weights(by_hand)
+        assert all(torch.allclose(tensor.double(), expected[name].double(), atol=1.01 if "tracked" in name else 1e-6)
+                   for name, tensor in weights(network).items())  # fmt: skip
+        judged = evaluate(by_hand, SPLITS.validation, SPLITS, device="cpu")
+        assert found.val_loss == pytest.approx(judged.loss, rel=1e-4)
     assert not equal(weights(network), weights(plain))
+
+
+def test_a_short_training_is_not_judged_by_the_weights_that_were_drawn() -> None:
+    recipe = RECIPE.model_copy(update={"ema": 0.9999})
+    assert run(Small(), recipe, splits=LONGER)[-1].val_accuracy > 0.8
+    assert [decay_after(steps, 0.99) for steps in (1, 90, 10_000)] == [pytest.approx(2 / 11), 0.91, 0.99]
 
 
 @pytest.mark.parametrize("at", [2, STEPS, STEPS + 1])
