@@ -10,7 +10,6 @@ shows what helps to learn; what keeps from learning by heart (mixup, augmentatio
 
 import argparse
 import csv
-import itertools
 import statistics
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -20,12 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.masks.train import COUNTED, DATA, ENCODING, NEURON, PRICE, RECIPE, design
+from benchmarks.masks.train import COUNTED, DATA, ENCODING, NEURON, PRICE, RECIPE, design, first
 from snnkit.activity import measure
 from snnkit.conversion import convert
 from snnkit.data import Splits, load, splits
 from snnkit.energy import all_prices
-from snnkit.evaluation import batches
 from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import SqueezeNet
 from snnkit.network import Network
@@ -102,8 +100,8 @@ class Ablation:
         convert(network, twin, self._images(512))
         recalibrate(network, self._images(1024))
         accuracy = self._train(network, recipe, twin)
-        counted = itertools.islice(batches(self._parts.validation, self._parts, "cpu", batch=50), COUNTED // 50)
-        return accuracy, all_prices(measure(network, counted))[PRICE].total_mj
+        activity = measure(network, first(self._parts.validation, self._parts, COUNTED, 50))
+        return accuracy, all_prices(activity)[PRICE].total_mj
 
     def _train(self, network: Network, recipe: Recipe, teacher: Network | None = None) -> float:
         step_by = partial(Stepper, teacher=teacher)
@@ -111,7 +109,7 @@ class Ablation:
         return last.val_accuracy
 
     def _images(self, count: int) -> list[Tensor]:
-        return list(itertools.islice(batches(self._parts.train, self._parts, "cpu", batch=64), count // 64))
+        return first(self._parts.train, self._parts, count, 64)
 
 
 def read(path: Path) -> dict[tuple[str, int], tuple[float, float]]:

@@ -1,12 +1,16 @@
 """What a study shows: which published and named candidates are dominated, and whether the energy model decides it."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import correlation
+from typing import TypeVar
 
 from .front import dominators, finished, front_trials
 from .pareto import Point, dominates
 from .record import Metrics, ReferencePoint, StudyRecord, TrialRecord
+
+Member = TypeVar("Member")
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,17 @@ def compare_references(study: StudyRecord) -> tuple[Comparison, ...]:
     return tuple(_compare(reference, finished(study)) for reference in study.header.references)
 
 
-def _compare(reference: ReferencePoint, trials: tuple[TrialRecord, ...]) -> Comparison:
+def on_its_terms(
+    reference: ReferencePoint, members: Sequence[Member], terms: Callable[[Member], Point | None]
+) -> tuple[Point, list[tuple[Point, Member]]]:
+    """A published point, and those of ``members`` that have its ``terms``, the most accurate first: losses."""
+    points = [(point, member) for member in members if (point := terms(member)) is not None]
     own = (-reference.accuracy, reference.energy_mj, float(reference.params))
-    points = [(point, t) for t in trials if (point := _published_terms(t.metrics, reference.price)) is not None]
-    points.sort(key=lambda pair: (pair[0], pair[1].number))
+    return own, sorted(points, key=lambda pair: pair[0])
+
+
+def _compare(reference: ReferencePoint, trials: tuple[TrialRecord, ...]) -> Comparison:
+    own, points = on_its_terms(reference, trials, lambda trial: _published_terms(trial.metrics, reference.price))
     within = [t for point, t in points if point[1] <= own[1] and point[2] <= own[2]]
     return Comparison(
         reference=reference,

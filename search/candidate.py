@@ -55,6 +55,15 @@ class Candidate(Value):
     def modules(self) -> tuple[ModuleView, ...]:
         return self.family.modules(self.network)
 
+    def different(self, other: "Candidate") -> dict[str, dict[str, Any]]:
+        """Its leaves of neuron, encoding and training that ``other`` has not, by section."""
+        found = {}
+        for section in ("neuron", "encoding", "train"):
+            here, there = (getattr(each, section).model_dump(mode="json") for each in (self, other))
+            if leaves := {name: value for name, value in here.items() if value != there[name]}:
+                found[section] = leaves
+        return found
+
     @cached_property
     def key(self) -> str:
         """Equal for candidates that train the same thing up to the draw of their first weights: those with the same

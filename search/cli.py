@@ -192,15 +192,15 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One candidate: its modules, figures, layers, and how to train it again."""
+    from search import status as states
     from search import views
 
     record = common.read(study, runs, storage)
-    if not 0 <= trial < len(record.trials):
-        raise InputError(f"study {study!r} has no trial {trial}; it has {len(record.trials)}, numbered from 0")
+    found = states.trial(study, trial, record.trials)
     if as_json:
-        common.print_json(record.trials[trial].model_dump(mode="json"))
+        common.print_json(found.model_dump(mode="json"))
     else:
-        common.out.print(views.trial_view(record, record.trials[trial]))
+        common.out.print(views.trial_view(record, found))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-import zipfile
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from search.benchmark.source import load_benchmark
 from search.candidate import Candidate
 from search.errors import InputError
 from search.job import WEIGHTS
+from search.progress import WHOLE
 from search.space import load_space
 
 if TYPE_CHECKING:
@@ -43,15 +44,14 @@ def trained(name: str, trial: int, runs: Path, storage: str | None) -> Trained:
     folder = runs / name
     if storage is None and is_benchmark(folder):
         found = read_benchmark(folder)
-        _check(name, trial, found.trials)
+        record = _complete(name, trial, found.trials)
         cell = found.header.cells[trial]
         candidate = load_benchmark(found.header.benchmark_yaml).candidates[cell.data][cell.network]
         commit = found.header.sittings[-1].commit if found.header.sittings else None
         twin = cell.kind == "cnn"
-        return Trained(name, found.trials[trial], candidate, twin, trial_folder(folder, trial) / WEIGHTS, commit)
+        return Trained(name, record, candidate, twin, trial_folder(folder, trial) / WEIGHTS, commit)
     study = status.study(name, runs, storage)
-    _check(name, trial, study.trials)
-    record = study.trials[trial]
+    record = _complete(name, trial, study.trials)
     candidate = load_space(study.header.space_yaml).candidate(record.params)
     return Trained(name, record, candidate, False, trial_folder(folder, trial) / WEIGHTS, study.header.commit)
 
@@ -60,16 +60,18 @@ def export(found: Trained, kind: str, path: Path, data_root: Path | None) -> Ren
     """Write the file, and say how it compares. Raises InputError, DataError."""
     import torch
 
+    from search.weights import trained_network
     from snnkit import export as exports
     from snnkit.data import load, splits
     from snnkit.evaluation import batches
-    from snnkit.network import Network
 
     candidate = found.candidate
-    network = Network(candidate.plan(), None if found.twin else candidate.neuron, candidate.encoding)
-    if not zipfile.is_zipfile(found.weights):
-        raise InputError(f"{found.weights} is not there, or was cut short: train the network again, then export it")
-    network.load_state_dict(torch.load(found.weights, map_location="cpu", weights_only=True))
+    try:
+        network = trained_network(candidate, found.weights, twin=found.twin)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{found.weights} cannot be read ({error}): train the network again, then export it"
+        ) from error
     choice, frames = candidate.data, candidate.encoding.frames
     parts = splits(load(choice.name, data_root, side=choice.resolution), choice, found.record.seed, frames=frames)
     images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=IMAGES), 1)))
@@ -116,10 +118,8 @@ def _told(parity: "Parity", path: Path) -> RenderableType:
     return text
 
 
-def _check(name: str, trial: int, trials: tuple[TrialRecord, ...]) -> None:
-    if not 0 <= trial < len(trials):
-        raise InputError(f"{name!r} has no trial {trial}; it has {len(trials)}, numbered from 0")
-    if trials[trial].status not in ("complete", "infeasible"):
-        raise InputError(
-            f"trial {trial} of {name!r} is {trials[trial].status}: only what was trained to its end has weights"
-        )
+def _complete(name: str, trial: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:
+    record = status.trial(name, trial, trials)
+    if record.status not in WHOLE:
+        raise InputError(f"trial {trial} of {name!r} is {record.status}: only what was trained to its end has weights")
+    return record

@@ -4,9 +4,8 @@ There is no second loop for them. What is to be trained becomes a benchmark, eac
 CNN twin beside it: resumable, several seeds, the test images looked at when a training is over.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reports.front import front_trials
 from reports.record import StudyRecord, TrialRecord
@@ -16,8 +15,6 @@ from search.candidate import Candidate
 from search.errors import InputError, listed, nearest
 from search.longer import data_of, train_of
 from search.space import Space
-
-SECTIONS = ("neuron", "encoding", "train")
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,6 @@ def benchmark_text(
 
     Of finalists that are equal when they are trained so, such as two that differ in epochs alone, the first stands.
     """
-    general = {section: getattr(base, section).model_dump(mode="json") for section in SECTIONS}
     networks, own = {}, {}
     seen: set[str] = set()
     for finalist in finalists:
@@ -78,28 +74,17 @@ def benchmark_text(
             continue
         seen.add(candidate.key)
         networks[finalist.label] = candidate.network.model_dump(mode="json")
-        if different := _different(candidate, general):
+        if different := candidate.different(base):
             own[finalist.label] = different
     tree = {
         "benchmark": {"name": name, "seeds": list(seeds), "twins": True},
         "networks": networks,
-        **general,
-        "energy": base.energy.model_dump(mode="json"),
+        **{name: getattr(base, name).model_dump(mode="json") for name in ("neuron", "encoding", "train", "energy")},
         "data": {base.data.name: base.data.model_dump(mode="json", exclude={"name"})},
         **({"own": own} if own else {}),
         "reference": [point.model_dump(mode="json") for point in space.reference],
     }
     return yaml_source.dump(tree)
-
-
-def _different(candidate: Candidate, general: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The leaves of a candidate that are not the general ones, by section."""
-    found = {}
-    for section in SECTIONS:
-        leaves = getattr(candidate, section).model_dump(mode="json")
-        if leaves := {key: value for key, value in leaves.items() if value != general[section][key]}:
-            found[section] = leaves
-    return found
 
 
 def _longer(finalist: Finalist, space: Space) -> Finalist:

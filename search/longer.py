@@ -29,12 +29,7 @@ SAME = ("data.name", "data.classes")  # else it is another task
 
 def train_of(base: Recipe, retrain: Mapping[str, Any]) -> Recipe:
     """The recipe of a finalist whose own is ``base``. Raises ValidationError."""
-    return Recipe.model_validate({**base.model_dump(), **train_leaves(retrain)})
-
-
-def train_leaves(retrain: Mapping[str, Any]) -> dict[str, Any]:
-    """What it has in place of its own."""
-    return {**LONG, **_below("train", retrain)}
+    return Recipe.model_validate({**base.model_dump(), **LONG, **_below("train", retrain)})
 
 
 def data_of(base: DataChoice, retrain: Mapping[str, Any]) -> DataChoice:

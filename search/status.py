@@ -16,9 +16,10 @@ from reports.benchmark.ledger import (
 from reports.errors import LedgerError
 from reports.front import StatusSummary, status_summary
 from reports.ledger import list_studies, load_study_folder, read_study
-from reports.record import StudyRecord
+from reports.record import StudyRecord, TrialRecord
 from search import views
 from search.benchmark.show import status_table
+from search.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ def every(runs: Path, storage: str | None) -> Found:
         else:
             found = Found(found.studies + each.studies, found.benchmarks + each.benchmarks)
     return Found(found.studies, found.benchmarks, tuple(unread))
+
+
+def trial(name: str, number: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:
+    """Of the study or benchmark ``name``. Raises InputError."""
+    if not 0 <= number < len(trials):
+        raise InputError(f"{name!r} has no trial {number}; it has {len(trials)}, numbered from 0")
+    return trials[number]
 
 
 def study(name: str, runs: Path, storage: str | None) -> StudyRecord:

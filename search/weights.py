@@ -10,12 +10,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from reports.record import EpochRecord, StartRecord
-from search.job import TWIN_CHECKPOINT, Job, Parent, log, read_start, write_start
+from search.candidate import Candidate
+from search.job import TWIN_CHECKPOINT, Job, log, read_start, write_start
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.conversion import convert
 from snnkit.data import Splits
@@ -76,7 +78,7 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
         return StartRecord(kind="scratch", reason="no relative was finished yet")
     number = job.parent.number
     try:
-        parent = _parent_network(job.parent)
+        parent = trained_network(job.parent.candidate, job.parent.weights)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
         return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
@@ -96,12 +98,12 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
     )
 
 
-def _parent_network(parent: Parent) -> Network:
-    if not zipfile.is_zipfile(parent.weights):
+def trained_network(candidate: Candidate, weights: Path, *, twin: bool = False) -> Network:
+    """The candidate with the weights of a file that a trial has left. Raises OSError, RuntimeError, UnpicklingError."""
+    if not zipfile.is_zipfile(weights):
         raise OSError("there is no such file, or it was cut short")
-    candidate = parent.candidate
-    network = Network(candidate.plan(), candidate.neuron, candidate.encoding)
-    network.load_state_dict(torch.load(parent.weights, map_location="cpu", weights_only=True))
+    network = Network(candidate.plan(), None if twin else candidate.neuron, candidate.encoding)
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return network
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.masks.train import DATA, ENCODING, NEURON, RECIPE, plan
+from benchmarks.masks.train import DATA, ENCODING, NEURON, RECIPE, first, plan
 from snnkit.conversion import convert
 from snnkit.data import Splits, load, splits
-from snnkit.evaluation import batches, evaluate
+from snnkit.evaluation import evaluate
 from snnkit.network import Network
 from snnkit.recalibration import recalibrate
 from snnkit.reconnection import reconnect
@@ -74,7 +74,7 @@ class Starts:
         return evaluate(network, self._parts.validation, self._parts, device="cpu").accuracy
 
     def _images(self, count: int) -> list[Tensor]:
-        return list(itertools.islice(batches(self._parts.train, self._parts, "cpu", batch=64), count // 64))
+        return first(self._parts.train, self._parts, count, 64)
 
 
 def main() -> None:

@@ -16,9 +16,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from snnkit.activity import measure
-from snnkit.data import DataChoice, Splits, load, splits
+from snnkit.data import DataChoice, Images, Splits, load, splits
 from snnkit.energy import all_prices
 from snnkit.evaluation import batches
 from snnkit.families import FAMILIES
@@ -66,12 +67,16 @@ def masks() -> list[str]:
     return random.Random(0).sample([f"{number:08b}" for number in range(256)], 256)
 
 
+def first(images: Images, parts: Splits, count: int, batch: int) -> list[Tensor]:
+    """The first ``count`` of ``images`` in whole batches, normalised."""
+    return list(itertools.islice(batches(images, parts, "cpu", batch=batch), count // batch))
+
+
 def trained(parts: Splits, mask: str, seed: int) -> Iterator[Row]:
     """Rows of one training, an epoch each. Energy is measured after every epoch, as a scheduler would see it."""
     network = Network(plan(mask), NEURON, ENCODING, seed=seed)
     for epoch in train(network, parts, RECIPE, seed=seed, device="cpu"):
-        counted = itertools.islice(batches(parts.validation, parts, "cpu", batch=50), COUNTED // 50)
-        activity = measure(network, counted)
+        activity = measure(network, first(parts.validation, parts, COUNTED, 50))
         yield Row(
             mask=mask,
             seed=seed,

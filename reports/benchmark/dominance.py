@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..findings import on_its_terms
 from ..pareto import Point, dominates
 from ..record import ReferencePoint
 from .groups import Group, accuracy, energy, groups, params
@@ -23,9 +24,7 @@ def comparisons(record: BenchmarkRecord, data: str) -> tuple[Comparison, ...]:
 
 
 def _compared(reference: ReferencePoint, snns: list[Group]) -> Comparison:
-    own = (-reference.accuracy, reference.energy_mj, float(reference.params))
-    points = [(point, group) for group in snns if (point := _point(group, reference.price)) is not None]
-    points.sort(key=lambda pair: pair[0])
+    own, points = on_its_terms(reference, snns, lambda group: _point(group, reference.price))
     return Comparison(reference, tuple(group for point, group in points if dominates(point, own)))
 
 

@@ -164,11 +164,10 @@ def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) 
 
 def _differences(candidate: Candidate, other: Candidate) -> str:
     """``neuron.threshold 0.5, encoding.timesteps 4``: what is not as in ``other``, but for the network."""
-    found = []
-    for section in ("neuron", "encoding", "train"):
-        here, there = (getattr(each, section).model_dump(mode="json") for each in (candidate, other))
-        found += [f"{section}.{name} {shown(value)}" for name, value in here.items() if value != there[name]]
-    return ", ".join(found)
+    different = candidate.different(other)
+    return ", ".join(
+        f"{section}.{name} {shown(value)}" for section, leaves in different.items() for name, value in leaves.items()
+    )
 
 
 def _budget(benchmark: Benchmark, options: Options) -> Budget:
