@@ -97,7 +97,7 @@ class StartRecord(Record):
 
     kind: Literal["scratch", "inherit", "cnn"]  # what came of it, which may be less than was asked for
     reason: str | None = None  # why it was scratch all the same, in one sentence
-    parent: int | None = None  # number of the trial that it inherited from, or should have
+    parent: int | None = None  # number of the trial that it inherited from, or should have; that trained its twin
     layers: dict[str, int] = Field(default_factory=dict)  # copied, cut, padded, rewired, drawn: how many layers
     refitted: int = 0  # layers that were fitted to the parent's outputs
     inherited_images: int = 0  # that its parent was trained on, and its parent's parents; in their ledgers, not in its

@@ -80,11 +80,13 @@ def beginning(trial: TrialRecord) -> str:
         return ""
     if start.kind == "scratch":
         return f"from scratch: {start.reason}" if start.reason else "from scratch"
+    behind = f"{start.inherited_images:,} images of training stand behind them"
+    if start.kind == "cnn" and start.parent is not None:
+        return f"from its CNN twin, which trial {start.parent} had trained; {behind}"
     if start.kind == "cnn":
         return f"from its CNN twin, trained for {count(len(start.history), 'epoch')} in {duration(start.wall_s)}"
     layers = listing([f"{number} {outcome}" for outcome, number in start.layers.items()])
     fitted = f", {start.refitted} fitted to its outputs" if start.refitted else ""
-    behind = f"{start.inherited_images:,} images of training stand behind them"
     return f"from the weights of trial {start.parent}, layers {layers}{fitted}; {behind}"
 
 

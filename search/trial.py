@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from reports.files import replace_text
 from reports.record import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
 from reports.results import read_result
+from search import twins
 from search.job import (
     CHECKPOINT,
     START,
@@ -33,7 +34,7 @@ from search.job import (
     outline,
     read_start,
 )
-from search.weights import earlier_epochs, first_weights, origin, teacher
+from search.weights import earlier_epochs, first_weights, origin
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -87,24 +88,27 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     neuron = None if job.twin else candidate.neuron
     network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
-    recipe = candidate.train.unspiking if job.twin else candidate.train
+    recipe = candidate.train
 
     def begin() -> Iterator[EpochRecord | Epoch]:
+        if job.twin:
+            yield from twins.epochs(job, network, parts, device)
+            return
         goes_on = checkpoint.exists()
         yield from earlier_epochs(job) if goes_on else first_weights(job, network, parts, device)
         yield from train(
             network, parts, recipe,
             seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job),
-            step_by=partial(Stepper, teacher=teacher(job, parts, device) if recipe.distill else None),
+            step_by=partial(Stepper, teacher=twins.teacher(job, parts, device) if recipe.distill else None),
         )  # fmt: skip
 
     history: list[EpochRecord] = []
     for epoch in _from_checkpoint(begin, checkpoint):
-        if isinstance(epoch, EpochRecord):  # of the CNN twin
+        if isinstance(epoch, EpochRecord):  # of the twin that it starts from
             yield epoch
             continue
         measured = None
-        if epoch.epoch in candidate.train.rungs:
+        if not job.twin and epoch.epoch in recipe.rungs:
             measured = _at_rung(job, epoch, lambda: measure(network, batches(parts.validation, parts, device)))
         history.append(EpochRecord(**asdict(epoch), measured=measured))
         log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))

@@ -1,7 +1,7 @@
-"""The first weights of a trial that does not draw them: a parent's, or those of its own CNN twin. In a worker.
+"""The first weights of a trial that does not draw them: a parent's, or those of its CNN twin. In a worker.
 
-``twin.pt`` in the trial's folder is the twin's checkpoint, ``start.json`` what came of it: a trial that is taken up
-again before its first own checkpoint comes to the same weights, and later takes them from that.
+``start.json`` in the trial's folder says what came of it: a trial that is taken up again before its first own
+checkpoint comes to the same weights, and later takes them from that.
 """
 
 import itertools
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from reports.record import EpochRecord, StartRecord
+from search import twins
 from search.candidate import Candidate
-from search.job import TWIN_CHECKPOINT, Job, log, read_start, write_start
-from snnkit.checkpoint import CheckpointError, set_aside
+from search.job import Job, log, read_start, write_start
 from snnkit.conversion import convert
 from snnkit.data import Splits
 from snnkit.evaluation import batches
@@ -26,7 +26,7 @@ from snnkit.network import Network
 from snnkit.recalibration import recalibrate
 from snnkit.reconnection import reconnect
 from snnkit.seeds import derived_seed
-from snnkit.training import Epoch, TrainingStopped, train
+from snnkit.training import TrainingStopped
 from snnkit.transfer import inherit
 
 CALIBRATION = 1024  # training images that BatchNorm's statistics are estimated on
@@ -63,14 +63,6 @@ def earlier_epochs(job: Job) -> Epochs:
     """The twin's epochs again, of a trial that goes on from a checkpoint of its own."""
     start = read_start(job.folder)
     yield from start.history if start else ()
-
-
-def teacher(job: Job, parts: Splits, device: str) -> Network:
-    """The trained CNN twin, from its checkpoint. Raises TrainingStopped as `first_weights` does."""
-    twin = _twin(job)
-    for _ in _twin_epochs(job, twin, parts, device):
-        pass
-    return twin
 
 
 def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartRecord:
@@ -110,37 +102,34 @@ def trained_network(candidate: Candidate, weights: Path, *, twin: bool = False) 
 def _converted(
     job: Job, network: Network, parts: Splits, device: str
 ) -> Generator[EpochRecord, None, StartRecord]:  # fmt: skip
-    twin = _twin(job)
+    twin = twins.drawn(job)
+    start = StartRecord(kind="cnn", layers={"copied": len(network.plan.convs)})
+    before = twins.trained(job, twin, parts, device)
+    if before is not None and before.trial != job.number:
+        behind = {"parent": before.trial, "inherited_images": before.images, "inherited_macs": before.macs}
+        start = start.model_copy(update=behind)
+    else:
+        history = yield from _twin_epochs(job, twin, parts, device)
+        start = start.model_copy(update={"history": history})
+    images = _calibration(parts, job.seed, device)
+    convert(network.to(device), twin, images[: BALANCE // BATCH])
+    recalibrate(network, images)
+    return start
+
+
+def _twin_epochs(
+    job: Job, twin: Network, parts: Splits, device: str
+) -> Generator[EpochRecord, None, tuple[EpochRecord, ...]]:  # fmt: skip
     history: list[EpochRecord] = []
     try:
-        for epoch in _twin_epochs(job, twin, parts, device):
+        for epoch in twins.epochs(job, twin, parts, device):
             history.append(EpochRecord(**asdict(epoch), twin=True))
             log(job.folder, " ".join(["twin=1", *(f"{name}={value:.6g}" for name, value in asdict(epoch).items())]))
             yield history[-1]
     except TrainingStopped as stop:
         write_start(job.folder, StartRecord(kind="cnn", history=tuple(history)))
         raise TrainingStopped(f"the CNN twin: {stop.reason}", ()) from stop
-    images = _calibration(parts, job.seed, device)
-    convert(network.to(device), twin, images[: BALANCE // BATCH])
-    recalibrate(network, images)
-    return StartRecord(kind="cnn", layers={"copied": len(network.plan.convs)}, history=tuple(history))
-
-
-def _twin(job: Job) -> Network:
-    """As it was drawn."""
-    candidate = job.candidate
-    return Network(candidate.plan(), None, candidate.encoding, seed=job.seed)
-
-
-def _twin_epochs(job: Job, twin: Network, parts: Splits, device: str) -> Generator[Epoch, None, None]:
-    """From its checkpoint; from the beginning where that cannot be used, which is said before the first step."""
-    checkpoint, recipe = job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
-    for _ in range(2):
-        try:
-            yield from train(twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint)
-            return
-        except CheckpointError as error:
-            log(job.folder, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+    return tuple(history)
 
 
 def _calibration(parts: Splits, seed: int, device: str) -> list[Tensor]:

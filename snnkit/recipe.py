@@ -88,15 +88,12 @@ class Recipe(Value):
         return self
 
     @property
-    def unspiking(self) -> "Recipe":
-        """The same without what is about spikes and time: for a CNN twin."""
-        return self.model_copy(update={name: OFF[name] for name in ("loss", "distill", "rate_penalty", "short_epochs")})
-
-    @property
     def of_twin(self) -> "Recipe":
-        """How the CNN twin is trained that a spiking network starts from."""
-        fields = {"epochs": self.cnn_epochs or self.epochs, "rungs": (), "start": "scratch"}
-        return self.unspiking.model_copy(update=fields)
+        """How the CNN twin is trained: from weights that are drawn, in one go, without what is about spikes and time.
+        Where the spiking network starts from it, for ``cnn_epochs``."""
+        epochs = self.cnn_epochs if self.start == "cnn" and self.cnn_epochs else self.epochs
+        off = {name: OFF[name] for name in ("loss", "distill", "rate_penalty", "short_epochs")}
+        return self.model_copy(update={**off, "epochs": epochs, "rungs": (), "start": "scratch"})
 
     def learning_rate(self, progress: float) -> float:
         """At ``progress`` 0..1 through all steps: a straight rise over ``warmup``, then half a cosine (cosine) or a

@@ -98,8 +98,8 @@ def train(
     # mypy knows no overload with both; channels_last is 1.2 to 1.4 times faster on a CPU, in fp32 and in bf16
     network.to(device).to(memory_format=torch.channels_last)
     stepper = step_by(network, splits, recipe, seed=seed, device=device)
-    identity = _identity(stepper, origin)
-    progress = _resumed(checkpoint, stepper, identity)
+    training = identity(network, splits, recipe, seed=seed, origin=origin)
+    progress = _resumed(checkpoint, stepper, training)
     yield from tuple(progress.history)
     while len(progress.history) < recipe.epochs:
         began, saved = clock() - progress.wall_s, clock()
@@ -108,7 +108,7 @@ def train(
             _advance(progress, stepper)
             if checkpoint is not None and clock() - saved >= checkpoint_every_s:
                 progress.wall_s = clock() - began
-                save_checkpoint(checkpoint, _state(stepper, progress, identity))
+                save_checkpoint(checkpoint, _state(stepper, progress, training))
                 saved = clock()
         with _averaged(stepper):
             validation = evaluate(network, splits.validation, splits, device=device)
@@ -118,7 +118,7 @@ def train(
         if reason:
             raise TrainingStopped(reason, tuple(progress.history))
         if checkpoint is not None:
-            save_checkpoint(checkpoint, _state(stepper, progress, identity))
+            save_checkpoint(checkpoint, _state(stepper, progress, training))
         with _averaged(stepper):
             yield epoch
     if stepper.average is not None:
@@ -150,6 +150,13 @@ class SpikeWatch:
 
     def silent(self) -> tuple[str, ...]:
         return tuple(name for name, active in self._active.items() if not active)
+
+
+def identity(network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, origin: str = "") -> str:
+    """A digest of all that a training depends on, but for its network's first weights, of which ``origin`` tells."""
+    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    parts = [repr(network), shapes, recipe.effective(), seed, splits.describe(), splits.mean, splits.std, origin]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def chance_accuracy(labels: Tensor) -> float:
@@ -207,11 +214,11 @@ def _silent(stepper: Stepper) -> tuple[str, ...]:
     return watch.silent()
 
 
-def _resumed(checkpoint: Path | None, stepper: Stepper, identity: str) -> Progress:
+def _resumed(checkpoint: Path | None, stepper: Stepper, training: str) -> Progress:
     if checkpoint is None or not checkpoint.exists():
         return Progress()
     state = load_checkpoint(checkpoint)
-    if state.get("training") != identity:
+    if state.get("training") != training:
         raise CheckpointError(f"{checkpoint}: of another network, recipe, data or seed; move it away to start anew")
     stepper.network.load_state_dict(state["network"])
     stepper.optimizer.load_state_dict(state["optimizer"])
@@ -221,20 +228,11 @@ def _resumed(checkpoint: Path | None, stepper: Stepper, identity: str) -> Progre
     return Progress(**progress | {"history": [Epoch(**epoch) for epoch in progress["history"]]})
 
 
-def _state(stepper: Stepper, progress: Progress, identity: str) -> dict[str, Any]:
+def _state(stepper: Stepper, progress: Progress, training: str) -> dict[str, Any]:
     return {
-        "training": identity,
+        "training": training,
         "network": stepper.network.state_dict(),
         "optimizer": stepper.optimizer.state_dict(),
         "average": None if stepper.average is None else stepper.average.state_dict(),
         "progress": asdict(progress),
     }
-
-
-def _identity(stepper: Stepper, origin: str) -> str:
-    """A digest of what must be the same for a checkpoint to be continued."""
-    splits = stepper.splits
-    shapes = {name: list(tensor.shape) for name, tensor in stepper.network.state_dict().items()}
-    parts = [repr(stepper.network), shapes, stepper.recipe.effective(), stepper.seed]
-    parts += [splits.describe(), splits.mean, splits.std, origin]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -9,7 +9,8 @@ from search.storage import StorageError
 
 
 class Trainings:
-    """Those that were interrupted go first, then those that were never begun or failed, in the order of the jobs.
+    """Those that were interrupted go first, then those that were never begun or failed, in the order of the jobs; but
+    of a seed the twins that networks start from go before these, or two workers would train the same one.
 
     ``over`` are the records of those that are done: complete, or stopped for a reason of their own. ``again`` is the
     command that goes on with the benchmark. Hold its Lease while you draw jobs.
@@ -20,7 +21,7 @@ class Trainings:
         self.over = tuple(r for r in results.values() if r is not None and r.status != "failed")
         left = [job for job in jobs if job.number not in {record.number for record in self.over}]
         self._begun = [job for job in left if results[job.number] is None and job.folder.is_dir()]
-        self._waiting = [job for job in left if job not in self._begun]
+        self._waiting = _twins_first([job for job in left if job not in self._begun])
         self._jobs = {job.number: job for job in left}
         self._again = again
 
@@ -72,3 +73,8 @@ class Trainings:
             f"cannot write to {job.folder}: {error.strerror or error}. What is trained is kept; make the folder "
             f"writable or free some space, then: {self._again}"
         )
+
+
+def _twins_first(jobs: list[Job]) -> list[Job]:
+    seeds = list(dict.fromkeys(job.seed for job in jobs))
+    return sorted(jobs, key=lambda job: (seeds.index(job.seed), not (job.twin and job.candidate.train.start == "cnn")))

@@ -178,6 +178,43 @@ def test_trial_from_a_twin_that_was_interrupted_is_the_same(done, from_twin, tmp
     assert (resumed.training_images, resumed.training_macs) == (record.training_images, record.training_macs)
 
 
+def test_a_twin_is_trained_once_for_all_trials_that_differ_in_neurons(from_twin, tmp_path):
+    settings = CNN | {"neuron.leak": 0.9, "encoding.timesteps": 1}
+    first, second = job_for(tmp_path, "no-fire3", 0, **CNN), job_for(tmp_path, "no-fire3", 1, **settings)
+    _, trainer = events_of(first)
+    epochs, record = events_of(second)
+    assert [epoch.twin for epoch in epochs] == [False] * 2
+    start = record.start
+    assert (start.kind, start.parent, start.history) == ("cnn", 0, ())
+    assert (start.inherited_images, start.inherited_macs) == (3 * 240, sum(e.macs for e in trainer.start.history))
+    assert record.training_images == 2 * 240
+    _, alone = events_of(job_for(tmp_path / "alone", "no-fire3", 1, **settings))
+    assert record.metrics == alone.metrics
+    assert alone.start.parent is None
+
+
+def test_a_benchmarks_twin_is_that_which_its_network_starts_from(from_twin, tmp_path):
+    snn = job_for(tmp_path, "no-fire3", 0, **CNN)
+    cell = snn.model_copy(update={"twin": True, "number": 1, "folder": snn.folder.with_name("1")})
+    _, trained = events_of(cell)
+    epochs, record = events_of(snn)
+    assert [epoch.twin for epoch in epochs] == [False] * 2
+    assert record.metrics == from_twin[1].metrics
+    assert [e.val_accuracy for e in trained.history] == [e.val_accuracy for e in from_twin[1].start.history]
+
+
+@pytest.mark.parametrize("damage", ["torn", "other"])
+def test_a_twin_that_cannot_be_read_is_trained_anew(damage, from_twin, tmp_path):
+    first, second = job_for(tmp_path, "no-fire3", 0, **CNN), job_for(tmp_path, "no-fire3", 1, **CNN)
+    events_of(first)
+    (kept,) = (tmp_path / "twins").iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000] if damage == "torn" else b"another file")
+    epochs, record = events_of(second)
+    assert record.start.history == tuple(epochs[:3])
+    assert record.metrics == from_twin[1].metrics
+    assert "event=twin_unusable" in (second.folder / "log.txt").read_text()
+
+
 def test_twin_that_cannot_learn_stops_the_trial_and_its_work_counts(tmp_path):
     job = job_for(tmp_path, "no-fire3", 0, **CNN | {"train.lr": 1e-12, "train.chance_patience": 2})
     *_, record = run(job, HERE)

@@ -82,7 +82,7 @@ def test_what_is_off_makes_no_difference() -> None:
 def test_a_twin_has_no_part_of_the_recipe_that_is_about_spikes() -> None:
     recipe = Recipe(start="cnn", cnn_epochs=7, distill=0.5, rate_penalty=1, loss="each_step", short_epochs=2, ema=0.9)
     assert recipe.of_twin == Recipe(epochs=7, cnn_epochs=7, ema=0.9)
-    assert recipe.unspiking == Recipe(start="cnn", cnn_epochs=7, ema=0.9)
+    assert Recipe(epochs=3, cnn_epochs=7).of_twin.epochs == 3
 
 
 def test_recipe_loads_no_torch() -> None:

@@ -1,0 +1,101 @@
+"""CNN twins that spiking networks start from: each is trained once in a run, and kept for all trials that need it.
+
+What a twin becomes depends on network, recipe, data and seed alone. Trials that differ in neurons, time steps or what
+follows the twin's training share one, as do a benchmark's SNN and its CNN twin. ``twin.pt`` in a trial's folder is the
+checkpoint while it trains one; what is trained lies in the run's folder ``twins``, by the digest of all it depends on.
+Two workers that need the same one at the same time both train it, to the same weights.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from search.job import TWIN_CHECKPOINT, Job, log
+from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, set_aside
+from snnkit.data import Splits
+from snnkit.network import Network
+from snnkit.training import Epoch, identity, train
+
+
+@dataclass(frozen=True)
+class Trained:
+    trial: int  # that did it
+    history: tuple[Epoch, ...]
+
+    @property
+    def images(self) -> int:
+        return sum(epoch.images for epoch in self.history)
+
+    @property
+    def macs(self) -> float:
+        return sum(epoch.macs for epoch in self.history)
+
+
+def drawn(job: Job) -> Network:
+    """The twin before its training."""
+    candidate = job.candidate
+    return Network(candidate.plan(), None, candidate.encoding, seed=job.seed)
+
+
+def teacher(job: Job, parts: Splits, device: str) -> Network:
+    """The trained twin. Raises TrainingStopped and OSError as `epochs` does."""
+    twin = drawn(job)
+    for _ in epochs(job, twin, parts, device):
+        pass
+    return twin
+
+
+def trained(job: Job, twin: Network, parts: Splits, device: str) -> Trained | None:
+    """Give ``twin``, as it was drawn, the weights that a trial of this run has trained; None where none has, or what it
+    left cannot be read."""
+    path = _path(job, twin, parts)
+    try:
+        found = load_checkpoint(path)
+        twin.load_state_dict(found["network"])
+        twin.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
+        return Trained(found["trial"], tuple(Epoch(**epoch) for epoch in found["history"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, CheckpointError) as error:
+        log(job.folder, f"event=twin_unusable path={path.name} error={error}")
+        return None
+
+
+def epochs(job: Job, twin: Network, parts: Splits, device: str) -> Iterator[Epoch]:
+    """Train ``twin``, as it was drawn, from its checkpoint where there is one, and keep it; the epochs of one that is
+    trained already are yielded as they were.
+
+    Raises TrainingStopped where the training ends early, OSError where the checkpoint cannot be written.
+    """
+    if (before := trained(job, twin, parts, device)) is not None:
+        yield from before.history
+        return
+    path = _path(job, twin, parts)
+    history = []
+    for epoch in _from_checkpoint(job, twin, parts, device):
+        history.append(epoch)
+        yield epoch
+    try:
+        path.parent.mkdir(exist_ok=True)
+        state = {"trial": job.number, "history": [asdict(epoch) for epoch in history], "network": twin.state_dict()}
+        save_checkpoint(path, state)
+    except OSError as error:
+        log(job.folder, f"event=twin_not_kept path={path.name} error={error}")
+
+
+def _from_checkpoint(job: Job, twin: Network, parts: Splits, device: str) -> Iterator[Epoch]:
+    """From the beginning where the checkpoint cannot be used, which is said before the first step."""
+    checkpoint, recipe = job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
+    for _ in range(2):
+        try:
+            yield from train(twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint)
+            return
+        except CheckpointError as error:
+            log(job.folder, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+
+
+def _path(job: Job, twin: Network, parts: Splits) -> Path:
+    digest = identity(twin, parts, job.candidate.train.of_twin, seed=job.seed)
+    return job.folder.parent.parent / "twins" / f"{digest[:16]}.pt"
