@@ -129,7 +129,13 @@ def resume(
     _end(launching.resume(study, options, common.out), options)
 
 
-for command in (cli_networks.bench, cli_networks.retrain, cli_networks.train, cli_networks.export):
+for command in (
+    cli_networks.bench,
+    cli_networks.retrain,
+    cli_networks.train,
+    cli_networks.export,
+    cli_networks.evaluate,
+):
     app.command()(command)
 
 

@@ -137,9 +137,30 @@ def export(
     """Write a trained network to a file for other programs, checked against it on real images."""
     from search import exporting
 
-    found = exporting.trained(study, trial, runs, storage)
+    (found,) = exporting.trained(study, [trial], runs, storage)
     path = to or Path(f"{study}-{trial}{exporting.suffix(kind)}")
     common.out.print(exporting.export(found, kind, path, data), highlight=False, soft_wrap=True)
+
+
+def evaluate(
+    study: RunName,
+    trials: Annotated[
+        str | None,
+        typer.Option(help="Numbers of trials: 3,17. Default: a study's front, all of a benchmark.", metavar="N,N…"),
+    ] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    device: Device = "auto",
+    data: DataRoot = None,
+) -> None:
+    """Measure trained networks anew from their weights, test images included, and compare with what is on record."""
+    from search import exporting, reevaluation
+
+    found = exporting.trained(study, _numbers(trials), runs, storage)
+    evaluated = [reevaluation.evaluate(each, data, common.device(device)) for each in found]
+    common.out.print(reevaluation.view(evaluated))
+    if not all(each.reproduced for each in evaluated):
+        raise typer.Exit(1)
 
 
 def _bench(

@@ -1,8 +1,8 @@
-"""``snnsearch export``: a trained network out of the runs folder, checked on real images, into a file."""
+"""Trained networks out of the runs folder; ``snnsearch export``: into a file, checked on real images."""
 
 import itertools
-import json
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +11,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from reports.benchmark.ledger import is_benchmark, read_benchmark, trial_folder
+from reports.benchmark.record import KINDS
+from reports.front import front_trials
 from reports.record import TrialRecord
+from reports.wording import candidate as candidate_label
 from reports.wording import count, number
-from search import machine, status
+from search import status
 from search.benchmark.source import load_benchmark
 from search.candidate import Candidate
 from search.errors import InputError
@@ -23,69 +26,84 @@ from search.space import load_space
 
 if TYPE_CHECKING:
     from snnkit.export import Parity
+    from snnkit.network import Network
 
 IMAGES = 64  # of the validation images, that the file is checked on
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trial that was trained to its end. ``commit``: of the code that trained it, where that is known."""
+    """A trial that was trained to its end."""
 
-    name: str
+    name: str  # of its study or benchmark
+    label: str  # of what was trained: equal for the seeds of one network
     record: TrialRecord
     candidate: Candidate
     twin: bool
     weights: Path
-    commit: str | None
 
 
-def trained(name: str, trial: int, runs: Path, storage: str | None) -> Trained:
-    """From the study or benchmark ``name``. Raises InputError, LedgerError."""
+def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) -> list[Trained]:
+    """Trials of the study or benchmark ``name``; with no ``numbers`` a study's front, all that a benchmark has. Raises
+    InputError, LedgerError."""
     folder = runs / name
     if storage is None and is_benchmark(folder):
         found = read_benchmark(folder)
-        record = _complete(name, trial, found.trials)
-        cell = found.header.cells[trial]
-        candidate = load_benchmark(found.header.benchmark_yaml).candidates[cell.data][cell.network]
-        commit = found.header.sittings[-1].commit if found.header.sittings else None
-        twin = cell.kind == "cnn"
-        return Trained(name, record, candidate, twin, trial_folder(folder, trial) / WEIGHTS, commit)
-    study = status.study(name, runs, storage)
-    record = _complete(name, trial, study.trials)
-    candidate = load_space(study.header.space_yaml).candidate(record.params)
-    return Trained(name, record, candidate, False, trial_folder(folder, trial) / WEIGHTS, study.header.commit)
+        wanted = numbers or [trial.number for trial in found.trials if trial.status in WHOLE]
+        records = [_complete(name, number, found.trials) for number in wanted]
+        candidates, cells = load_benchmark(found.header.benchmark_yaml).candidates, found.header.cells
+        chosen = [
+            (record, cell, candidates[cell.data][cell.network])
+            for record, cell in ((record, cells[record.number]) for record in records)
+        ]
+        result = [
+            Trained(
+                name,
+                f"{cell.network}, {KINDS[cell.kind]}",
+                record,
+                candidate,
+                cell.kind == "cnn",
+                _file(folder, record),
+            )
+            for record, cell, candidate in chosen
+        ]
+    else:
+        study = status.study(name, runs, storage)
+        space = load_space(study.header.space_yaml)
+        records = [_complete(name, number, study.trials) for number in numbers] or list(front_trials(study))
+        result = [
+            Trained(name, candidate_label(record), record, space.candidate(record.params), False, _file(folder, record))
+            for record in records
+        ]
+    if not result:
+        raise InputError(f"{name!r} has nothing that was trained to its end yet: snnsearch status {name}")
+    return result
+
+
+def network_of(found: Trained) -> "Network":
+    """With its weights. Raises InputError."""
+    from search.weights import trained_network
+
+    try:
+        return trained_network(found.candidate, found.weights, twin=found.twin)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise InputError(f"{found.weights} cannot be read ({error}): train the network again") from error
 
 
 def export(found: Trained, kind: str, path: Path, data_root: Path | None) -> RenderableType:
     """Write the file, and say how it compares. Raises InputError, DataError."""
     import torch
 
-    from search.weights import trained_network
     from snnkit import export as exports
     from snnkit.data import load, splits
     from snnkit.evaluation import batches
+    from snnkit.export import pytorch
 
-    candidate = found.candidate
-    try:
-        network = trained_network(candidate, found.weights, twin=found.twin)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise InputError(
-            f"{found.weights} cannot be read ({error}): train the network again, then export it"
-        ) from error
+    candidate, network = found.candidate, network_of(found)
+    _, metadata = pytorch.read(found.weights)
     choice, frames = candidate.data, candidate.encoding.frames
     parts = splits(load(choice.name, data_root, side=choice.resolution), choice, found.record.seed, frames=frames)
     images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=IMAGES), 1)))
-    metadata = {
-        "producer": "snnsearch " + machine.versions().get("snnsearch", ""),
-        "from": f"{found.name}, trial {found.record.number}",
-        "commit": found.commit or "",
-        "kind": "cnn" if found.twin else "snn",
-        "candidate": candidate.model_dump_json(),
-        "classes": json.dumps(parts.classes),
-        "input": json.dumps({"mean": parts.mean, "std": parts.std, "scale": "pixels / 255"}),
-        "metrics": "" if found.record.metrics is None else found.record.metrics.model_dump_json(),
-        "seed": str(found.record.seed),
-    }
     try:
         parity = exports.export(network, path, kind, images, metadata)
     except exports.ExportError as error:
@@ -123,3 +141,7 @@ def _complete(name: str, trial: int, trials: tuple[TrialRecord, ...]) -> TrialRe
     if record.status not in WHOLE:
         raise InputError(f"trial {trial} of {name!r} is {record.status}: only what was trained to its end has weights")
     return record
+
+
+def _file(folder: Path, record: TrialRecord) -> Path:
+    return trial_folder(folder, record.number) / WEIGHTS

@@ -21,12 +21,12 @@ from reports.files import replace_text
 from reports.record import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
 from reports.results import read_result
 from search import twins
+from search.candidate import Candidate
 from search.job import (
     CHECKPOINT,
     START,
     STARTS,
     TWIN_CHECKPOINT,
-    WEIGHTS,
     Job,
     Placement,
     keep,
@@ -34,7 +34,7 @@ from search.job import (
     outline,
     read_start,
 )
-from search.weights import earlier_epochs, first_weights, origin
+from search.weights import earlier_epochs, first_weights, origin, save_weights
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -113,17 +113,23 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
         history.append(EpochRecord(**asdict(epoch), measured=measured))
         log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
+    metrics, layers = assessed(network, candidate, parts, device, accuracy=history[-1].val_accuracy)
+    save_weights(job, network, parts, metrics)
+    return record.model_copy(
+        update={"status": "complete", "history": tuple(history), "metrics": metrics, "layers": layers}
+    )
+
+
+def assessed(
+    network: Network, candidate: Candidate, parts: Splits, device: str, *, accuracy: float
+) -> tuple[Metrics, tuple[LayerRecord, ...]]:
+    """What is recorded of a trained network: operations and energy on the validation images, whose ``accuracy`` is
+    known, and a look at the test images."""
     activity = measure(network, batches(parts.validation, parts, device))
     test = evaluate(network, parts.test, parts, device=device)
-    prices = all_prices(activity, candidate.energy.sram)
-    measured = figures(activity, history[-1].val_accuracy, candidate.energy)
-    _save_weights(network, job.folder)
-    return record.model_copy(update={
-        "status": "complete",
-        "history": tuple(history),
-        "metrics": Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1),
-        "layers": _layers(activity, prices),
-    })  # fmt: skip
+    measured = figures(activity, accuracy, candidate.energy)
+    metrics = Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1)
+    return metrics, _layers(activity, all_prices(activity, candidate.energy.sram))
 
 
 def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measured:
@@ -246,12 +252,6 @@ def _storable(history: tuple[Epoch, ...]) -> tuple[EpochRecord, ...]:
     """Records of the epochs up to the one whose loss is no number, which no record holds."""
     finite = (epoch for epoch in history if math.isfinite(epoch.train_loss) and math.isfinite(epoch.val_loss))
     return tuple(EpochRecord(**asdict(epoch)) for epoch in finite)
-
-
-def _save_weights(network: Network, folder: Path) -> None:
-    scratch = folder / f"{WEIGHTS}.partial"
-    torch.save(network.state_dict(), scratch)
-    scratch.replace(folder / WEIGHTS)
 
 
 def _spent(record: TrialRecord) -> float:

@@ -5,6 +5,7 @@ checkpoint comes to the same weights, and later takes them from that.
 """
 
 import itertools
+import json
 import pickle
 import zipfile
 from collections import Counter
@@ -15,13 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from reports.record import EpochRecord, StartRecord
-from search import twins
+from reports.record import EpochRecord, Metrics, StartRecord
+from search import machine, twins
 from search.candidate import Candidate
-from search.job import Job, log, read_start, write_start
+from search.job import WEIGHTS, Job, log, read_start, write_start
 from snnkit.conversion import convert
 from snnkit.data import Splits
 from snnkit.evaluation import batches
+from snnkit.export import pytorch
 from snnkit.network import Network
 from snnkit.recalibration import recalibrate
 from snnkit.reconnection import reconnect
@@ -90,12 +92,31 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
     )
 
 
+def save_weights(job: Job, network: Network, parts: Splits, metrics: Metrics) -> None:
+    """Leave the trained network in the trial's folder, with all that it takes to build it, to feed it and to know it
+    again. Raises OSError."""
+    metadata = {
+        "producer": "snnsearch " + machine.versions().get("snnsearch", ""),
+        "from": ", ".join(filter(None, (job.folder.parent.parent.name, f"trial {job.number}", job.name))),
+        "commit": machine.commit() or "",
+        "kind": "cnn" if job.twin else "snn",
+        "candidate": job.candidate.model_dump_json(),
+        "classes": json.dumps(parts.classes),
+        "input": json.dumps({"mean": parts.mean, "std": parts.std, "scale": "pixels / 255"}),
+        "metrics": metrics.model_dump_json(),
+        "seed": str(job.seed),
+    }
+    scratch = job.folder / f"{WEIGHTS}.partial"
+    pytorch.write(network, scratch, metadata)
+    scratch.replace(job.folder / WEIGHTS)
+
+
 def trained_network(candidate: Candidate, weights: Path, *, twin: bool = False) -> Network:
     """The candidate with the weights of a file that a trial has left. Raises OSError, RuntimeError, UnpicklingError."""
     if not zipfile.is_zipfile(weights):
         raise OSError("there is no such file, or it was cut short")
     network = Network(candidate.plan(), None if twin else candidate.neuron, candidate.encoding)
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    network.load_state_dict(pytorch.read(weights)[0])
     return network
 
 

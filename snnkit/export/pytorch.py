@@ -18,9 +18,9 @@ def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Weights and metadata. No code in the file is run."""
+    """Weights and metadata; of a bare state dict none. No code in the file is run."""
     content = torch.load(path, map_location="cpu", weights_only=True)
-    return content["weights"], json.loads(content["metadata"])
+    return (content["weights"], json.loads(content["metadata"])) if "metadata" in content else (content, {})
 
 
 def run(path: Path, network: Network, images: Tensor) -> Outcome:

@@ -162,7 +162,8 @@ def test_retrain_trains_the_network_and_its_twin_and_goes_on_where_it_was(runs, 
     record = read_benchmark(here / "runs" / "smoke-finals")
     assert [trial.status for trial in record.trials] == ["complete", "complete"]
     snn, twin = record.trials
-    assert (len(snn.history), len(snn.start.history)) == (2, 1)
+    assert (len(snn.history), len(twin.history)) == (2, 1)
+    assert (snn.start.kind, snn.start.parent, snn.start.history) == ("cnn", 1, ())  # the twin is trained once
     assert snn.metrics.energy_mj["horowitz45/exact"] < twin.metrics.energy_mj["horowitz45/exact"]
     words = ["retrain", "smoke", "--trials", "0", "--seeds", "1", "--executor", "inline", *SHORT]
     code, again = call(monkeypatch, *words)
@@ -195,16 +196,40 @@ def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, 
     metadata = json.loads(content["metadata"])
     assert metadata["kind"] == kind
     assert json.loads(metadata["parity"])["same_class"] == 64
-    weights = torch.load(here / "runs" / name / "trials" / str(trial) / "weights.pt", weights_only=True)
-    assert all(torch.equal(weights[key], tensor) for key, tensor in content["weights"].items())
+    kept = torch.load(here / "runs" / name / "trials" / str(trial) / "weights.pt", weights_only=True)
+    assert all(torch.equal(kept["weights"][key], tensor) for key, tensor in content["weights"].items())
+    assert json.loads(kept["metadata"]).items() <= metadata.items()
     study_record = load_study_folder(here / "runs" / "smoke")
     if kind == "snn":
         assert json.loads(metadata["metrics"])["params"] == study_record.trials[0].metrics.params
 
 
+@pytest.mark.parametrize("name", ["smoke", "smoke-finals"])
+def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeypatch, name):
+    code, out = call(monkeypatch, "evaluate", name)
+    assert code == 0, out
+    assert "against the record test accuracy differs by 0 at most, energy by 0.00%" in " ".join(out.split())
+    assert [label in out for label in ("baseline, SNN", "baseline, CNN twin")] == [name == "smoke-finals"] * 2
+
+
+def test_other_weights_than_those_on_record_are_told(here, monkeypatch):
+    record = read_benchmark(here / "runs" / "smoke-finals")
+    label = record.header.cells[0].network
+    path = here / "runs" / "smoke-finals" / "trials" / "0" / "weights.pt"
+    content = torch.load(path, weights_only=True)
+    for tensor in content["weights"].values():
+        tensor.zero_()
+    torch.save(content, path)
+    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--trials", "0")
+    assert code == 1
+    assert f"{label}, SNN" in out
+    assert "not as recorded: 0" in out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["evaluate", "smoke", "--trials", "2"], "is waiting: only what was trained to its end has weights"),
         (["export", "smoke", "7"], "has no trial 7; it has 3"),
         (["export", "smoke", "2"], "is waiting: only what was trained to its end has weights"),
         (["export", "smoke", "0", "--format", "nir"], "as nir: "),

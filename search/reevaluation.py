@@ -1,0 +1,96 @@
+"""``snnsearch evaluate``: figures of trained networks measured anew from their weights, beside those on record."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from reports.benchmark.groups import Spread
+from reports.record import Metrics
+from reports.wording import count, number, ratio
+from search.exporting import Trained, network_of
+
+TOLERANCE = {"test accuracy": 0.005, "energy": 0.01}  # rounding of another machine's kernels, in images and spikes
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    trained: Trained
+    before: Metrics  # as recorded
+    now: Metrics
+
+    @property
+    def accuracy_differs(self) -> float:
+        return abs(self.now.test_accuracy - self.before.test_accuracy)
+
+    @property
+    def energy_differs(self) -> float:
+        """As a share of what is on record, by the price that differs most."""
+        pairs = [(self.now.energy_mj[price], mj) for price, mj in self.before.energy_mj.items()]
+        return max((abs(now - mj) / mj for now, mj in pairs if mj), default=0.0)
+
+    @property
+    def reproduced(self) -> bool:
+        close = self.accuracy_differs <= TOLERANCE["test accuracy"] and self.energy_differs <= TOLERANCE["energy"]
+        return close and self.now.params == self.before.params
+
+
+def evaluate(found: Trained, data_root: Path | None, device: str) -> Evaluated:
+    """Raises InputError where its weights cannot be read, DataError."""
+    from search.trial import assessed
+    from snnkit.data import load, splits
+    from snnkit.evaluation import evaluate as judged
+
+    assert found.record.metrics is not None, "a trial that is complete was measured"
+    candidate, network = found.candidate, network_of(found).to(device)
+    choice = candidate.data
+    images = load(choice.name, data_root, side=choice.resolution)
+    parts = splits(images, choice, found.record.seed, frames=candidate.encoding.frames)
+    accuracy = judged(network, parts.validation, parts, device=device).accuracy
+    now, _ = assessed(network, candidate, parts, device, accuracy=accuracy)
+    return Evaluated(found, found.record.metrics, now)
+
+
+def view(evaluated: Sequence[Evaluated]) -> RenderableType:
+    """Each network's figures, its seeds put together, and how far they are from those on record."""
+    prices = list(evaluated[0].now.energy_mj)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("data", "network", "n", "params", "T", "test accuracy", "macro F1", *(f"mJ, {p}" for p in prices)):
+        left = column in ("data", "network")
+        table.add_column(column, justify="left" if left else "right", no_wrap=left)
+    for (data, label), members in _groups(evaluated).items():
+        now = [each.now for each in members]
+        table.add_row(
+            escape(data), escape(label), str(len(members)), f"{now[0].params:,}",
+            str(now[0].timesteps), _spread([m.test_accuracy for m in now], ratio),
+            _spread([m.test_f1 for m in now], ratio),
+            *(_spread([m.energy_mj[price] for m in now], number) for price in prices),
+        )  # fmt: skip
+    return Group(table, Text(), _against_record(evaluated))
+
+
+def _groups(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], list[Evaluated]]:
+    found: dict[tuple[str, str], list[Evaluated]] = {}
+    for each in evaluated:
+        found.setdefault((each.trained.candidate.data.name, each.trained.label), []).append(each)
+    return found
+
+
+def _spread(values: list[float], told: Callable[[float], str]) -> str:
+    return Spread(tuple(values)).text(told)
+
+
+def _against_record(evaluated: Sequence[Evaluated]) -> Text:
+    accuracy = max(each.accuracy_differs for each in evaluated)
+    energy = max(each.energy_differs for each in evaluated)
+    text = Text(
+        f"{count(len(evaluated), 'network')} from their weights; against the record test accuracy differs by "
+        f"{number(accuracy)} at most, energy by {energy:.2%}"
+    )
+    if other := [str(each.trained.record.number) for each in evaluated if not each.reproduced]:
+        text.append(f"\nnot as recorded: {', '.join(other)}", style="bold red")
+    return text
