@@ -7,9 +7,9 @@ added and so redraw the past of the curve; constants do not, and two studies of 
 import math
 from dataclasses import dataclass
 
-from .front import finished
-from .pareto import Direction, Point, dominates, exclusive_volume
-from .record import ObjectiveRecord, StudyRecord
+from .front import finished, front_trials
+from .pareto import Direction, Point, dominates, exclusive_volume, hypervolume
+from .record import ObjectiveRecord, StudyRecord, TrialRecord
 from .wording import axis
 
 MOST_OBJECTIVES = 4  # beyond that the exact computation takes minutes
@@ -81,7 +81,7 @@ def hypervolume_over_time(study: StudyRecord) -> Progress | str:
 def _steps(study: StudyRecord) -> tuple[Step, ...]:
     objectives = study.header.objectives
     complete = {t.number for t in finished(study)}
-    worst: Point = (1.0,) * len(objectives)
+    worst = _worst(objectives)
     steps: list[Step] = []
     front: list[Point] = []
     before = study.header.supernet
@@ -92,12 +92,41 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
         spent += trial.wall_s
         macs += trial.training_macs
         if trial.number in complete:
-            point = tuple(SCALES[o.name].loss(trial.values[o.name], o.direction) for o in objectives)
+            point = _scaled(trial, objectives)
             if not any(q == point or dominates(q, point) for q in front):
                 volume += exclusive_volume(point, front, worst)
                 front = [q for q in front if not dominates(point, q)] + [point]
             steps.append(Step(trial.number, len(steps) + 1, spent, macs, volume))
     return tuple(steps)
+
+
+def spanning(study: StudyRecord, most: int) -> tuple[tuple[TrialRecord, ...], float]:
+    """Of the front up to ``most`` candidates, each that which adds most hypervolume to those before it (Guerreiro and
+    Fonseca 2016), and what share of the front's hypervolume they have; the whole front where none is computed."""
+    front, objectives = front_trials(study), study.header.objectives
+    if len(front) <= most or not _computed(objectives):
+        return front, 1.0
+    worst = _worst(objectives)
+    points = {trial.number: _scaled(trial, objectives) for trial in front}
+    chosen: list[TrialRecord] = []
+    for _ in range(most):
+        have = [points[trial.number] for trial in chosen]
+        left = [trial for trial in front if trial not in chosen]
+        chosen.append(max(left, key=lambda trial: exclusive_volume(points[trial.number], have, worst)))
+    share = hypervolume([points[t.number] for t in chosen], worst) / hypervolume(list(points.values()), worst)
+    return tuple(trial for trial in front if trial in chosen), share
+
+
+def _computed(objectives: tuple[ObjectiveRecord, ...]) -> bool:
+    return len(objectives) <= MOST_OBJECTIVES and all(o.name in SCALES for o in objectives)
+
+
+def _scaled(trial: TrialRecord, objectives: tuple[ObjectiveRecord, ...]) -> Point:
+    return tuple(SCALES[o.name].loss(trial.values[o.name], o.direction) for o in objectives)
+
+
+def _worst(objectives: tuple[ObjectiveRecord, ...]) -> Point:
+    return (1.0,) * len(objectives)
 
 
 def box_text(objectives: tuple[ObjectiveRecord, ...]) -> str:

@@ -26,6 +26,9 @@ from search.cli_options import (
 from search.errors import InputError
 
 if TYPE_CHECKING:  # each command imports what it needs, when it runs
+    from collections.abc import Callable
+
+    from search.benchmark.grid import Benchmark
     from search.launch import Options
 
 
@@ -50,8 +53,11 @@ def bench(
 def retrain(
     study: StudyName,
     trials: Annotated[
-        str | None, typer.Option(help="Numbers of trials: 3,17. Default: the front.", metavar="N,N…")
+        str | None, typer.Option(help="Numbers of trials: 3,17. Default: the best of the front.", metavar="N,N…")
     ] = None,
+    best: Annotated[
+        int, typer.Option(min=1, help="How many of the front: those that have most hypervolume together.", metavar="N")
+    ] = 5,
     candidates: Annotated[
         list[str] | None,
         typer.Option("--candidate", help="A candidate that the space names. May be repeated.", metavar="NAME"),
@@ -72,19 +78,24 @@ def retrain(
     """Train the finalists of a study in full, on several seeds, with their CNN twins; go on with it where it was
     left."""
     from search import finalists
+    from search.launch import crew_of
     from search.space import load_space
 
     record = common.read(study, runs, storage)
     space = load_space(record.header.space_yaml)
-    chosen = finalists.of_study(record, space, _numbers(trials), candidates or [])
+    chosen = finalists.of_study(record, space, _numbers(trials), candidates or [], best=best)
     first = record.header.seed + 1  # none that the search had: a front is of those that were lucky, too
     base, wanted = finalists.longer(space.base, space), range(first, first + seeds)
     text = finalists.benchmark_text(name or f"{study}-finals", chosen, space, wanted, base=base)
     words = ["retrain", study, *(("--trials", trials) if trials else ())]
     words += [word for each in candidates or [] for word in ("--candidate", each)]
-    words += ["--seeds", str(seeds)]
+    words += ["--seeds", str(seeds), *(() if trials or candidates else ("--best", str(best)))]
     options = common.options(runs, None, None, time, workers, executor, address, common.device(device), data)
-    _bench(text, words, name, sets, options, dry_run=dry_run)
+    workers, of_front = crew_of(options, runs).workers, None if trials or candidates else best
+    _bench(
+        text, words, name, sets, options,
+        dry_run=dry_run, foreword=lambda loaded: finalists.foreword(record, loaded, workers, of_front),
+    )  # fmt: skip
 
 
 def train(
@@ -164,16 +175,19 @@ def evaluate(
 
 
 def _bench(
-    source: Path | str, words: list[str], name: str | None, sets: list[str] | None, options: "Options", *, dry_run: bool
-) -> None:
-    """Run a benchmark, or go on with it. ``words`` are the command that was typed, as far as they decide about the
-    trainings: without folders and budgets."""
+    source: Path | str, words: list[str], name: str | None, sets: list[str] | None, options: "Options",
+    *, dry_run: bool, foreword: "Callable[[Benchmark], str]" = lambda benchmark: "",
+) -> None:  # fmt: skip
+    """Run a benchmark, or go on with it, after its ``foreword``. ``words`` are the command that was typed, as far as
+    they decide about the trainings: without folders and budgets."""
     from search.benchmark import show
     from search.benchmark import start as starting
     from search.benchmark.source import load_benchmark
 
     overrides = common.overrides(sets) | ({"benchmark.name": name} if name else {})
     benchmark = load_benchmark(source, overrides=overrides, device=options.device)
+    if said := foreword(benchmark):
+        common.out.print(said, highlight=False, soft_wrap=True)
     if dry_run:
         common.out.print(starting.preview(benchmark), highlight=False)
         return

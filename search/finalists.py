@@ -8,13 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.front import front_trials
+from reports.hypervolume import spanning
 from reports.record import StudyRecord, TrialRecord
+from reports.wording import count, duration, ratio
 from search import yaml_source
+from search.benchmark.grid import Benchmark
 from search.benchmark.source import LABEL
 from search.candidate import Candidate
 from search.errors import InputError, listed, nearest
 from search.longer import data_of, train_of
+from search.progress import WHOLE
 from search.space import Space
+from snnkit.plan import training_macs
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,13 @@ class Finalist:
     candidate: Candidate
 
 
-def of_study(record: StudyRecord, space: Space, numbers: Sequence[int], names: Sequence[str]) -> list[Finalist]:
-    """The trials and named candidates that are asked for, the front where none is, as they are to be trained. Raises
-    InputError."""
+def of_study(
+    record: StudyRecord, space: Space, numbers: Sequence[int], names: Sequence[str], *, best: int
+) -> list[Finalist]:
+    """The trials and named candidates that are asked for, as they are to be trained; where none is, the ``best`` of the
+    front, by the hypervolume that they have together. Raises InputError."""
     if not numbers and not names:
-        trials = front_trials(record)
+        trials, _ = spanning(record, best)
         if not trials:
             raise InputError(
                 f"study {record.header.name!r} has no finished trial yet; go on with it: snnsearch resume "
@@ -85,6 +92,53 @@ def benchmark_text(
         "reference": [point.model_dump(mode="json") for point in space.reference],
     }
     return yaml_source.dump(tree)
+
+
+def foreword(record: StudyRecord, benchmark: Benchmark, workers: int, best: int | None) -> str:
+    """Before it begins: how the finalists were chosen, where they are the ``best`` of the front, and how long it will
+    take."""
+    lines = []
+    if best is not None:
+        front = front_trials(record)
+        chosen, share = spanning(record, best)
+        if len(chosen) < len(front):
+            lines.append(
+                f"front     {len(chosen)} of its {count(len(front), 'candidate')}, with {ratio(share)} of its "
+                f"hypervolume; all of them: --best {len(front)}; or name them: --trials N,N"
+            )
+    if (seconds := expected_s(record, benchmark, workers)) is not None:
+        place = f" on {record.header.machine}" if record.header.machine else ""
+        lines.append(
+            f"expected  {duration(seconds)} in all with {count(workers, 'worker')}, at the study's own speed{place}"
+        )
+    return "\n".join(lines)
+
+
+def expected_s(record: StudyRecord, benchmark: Benchmark, workers: int) -> float | None:
+    """Seconds that the benchmark takes on what the study ran on, with so many workers, by the multiply-accumulates that
+    its finished trials trained a second; None where none has told."""
+    done = [trial for trial in record.trials if trial.status in WHOLE and trial.training_macs and trial.wall_s]
+    if not done:
+        return None
+    speed = sum(trial.training_macs for trial in done) / sum(trial.wall_s for trial in done)
+    twins = benchmark.section.twins
+    row = [candidate for candidates in benchmark.candidates.values() for candidate in candidates.values()]
+    macs = len(benchmark.section.seeds) * sum(_macs(candidate, twin=twins) for candidate in row)
+    return macs / speed / workers
+
+
+def _macs(candidate: Candidate, *, twin: bool) -> float:
+    """Of training it, and its CNN twin where that is trained."""
+    recipe, frames = candidate.train, candidate.encoding.frames
+    images, steps = candidate.data.train_images, candidate.encoding.timesteps
+
+    def epoch(timesteps: int) -> int:
+        return training_macs(candidate.plan(), timesteps=timesteps, input_steps=timesteps if frames else 1)
+
+    short = recipe.short_epochs * epoch(min(recipe.short_timesteps, steps))
+    whole = (recipe.epochs - recipe.short_epochs) * epoch(steps)
+    of_twin = recipe.of_twin.epochs * epoch(1) if twin or recipe.start == "cnn" else 0
+    return float(images * (short + whole + of_twin))
 
 
 def _longer(finalist: Finalist, space: Space) -> Finalist:

@@ -74,6 +74,13 @@ class DataChoice(Value):
         channels, height, width = dataset_entry(self.name).shape
         return (channels, self.resolution or height, self.resolution or width)
 
+    @property
+    def train_images(self) -> int:
+        """How many there are to train on; about as many where classes are chosen and these are not equally frequent."""
+        entry = dataset_entry(self.name)
+        images = self.subset or round(entry.train * self.outputs / entry.classes)
+        return images - self.validation_count(images)
+
     def validation_count(self, images: int) -> int:
         """How many of ``images`` are for validation. Raises ValueError where none would be left to train on."""
         count = self.validation if isinstance(self.validation, int) else max(1, round(self.validation * images))

@@ -1,11 +1,11 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
 from optuna._hypervolume import compute_hypervolume
 
-from reports.front import finished, status_summary
-from reports.hypervolume import SCALES, Progress, Scale, hypervolume_over_time
+from reports.front import finished, front_trials, status_summary
+from reports.hypervolume import SCALES, Progress, Scale, hypervolume_over_time, spanning
 from reports.record import EpochRecord, ObjectiveRecord, StudyRecord
 
 Build = Callable[..., StudyRecord]
@@ -31,6 +31,28 @@ def test_the_last_step_is_the_hypervolume_of_all_finished_trials(make_study: Bui
     ]
     expected = compute_hypervolume(np.array(points), np.ones(3))
     assert curve(study).steps[-1].value == pytest.approx(expected, rel=1e-9)
+
+
+def test_candidates_that_span_a_front_are_those_that_each_add_most(make_study: Build) -> None:
+    study = make_study(40)
+    front = front_trials(study)
+    objectives = study.header.objectives
+    points = {t.number: [SCALES[o.name].loss(t.values[o.name], o.direction) for o in objectives] for t in front}
+
+    def volume(numbers: Iterable[int]) -> float:
+        return float(compute_hypervolume(np.array([points[number] for number in numbers]), np.ones(3)))
+
+    before: set[int] = set()
+    for most in range(1, len(front)):
+        chosen, share = spanning(study, most)
+        numbers = {trial.number for trial in chosen}
+        assert len(numbers) == most
+        assert numbers > before
+        reached = max(volume({*before, number}) for number in points if number not in before)
+        assert volume(numbers) == pytest.approx(reached)
+        assert share == pytest.approx(volume(numbers) / volume(points))
+        before = numbers
+    assert spanning(study, len(front)) == (front, 1.0)
 
 
 def test_the_past_of_the_curve_does_not_change_when_a_trial_is_added(make_study: Build) -> None:

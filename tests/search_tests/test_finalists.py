@@ -14,12 +14,16 @@ from untrained import SPACES, header_for, trained
 
 from reports.benchmark.ledger import read_benchmark
 from reports.front import front_trials
+from reports.hypervolume import spanning
 from reports.ledger import load_study_folder, read_study, sqlite_url
+from reports.record import EpochRecord
+from reports.wording import ratio
 from search import cli, finalists, study
 from search.benchmark.source import load_benchmark
 from search.errors import InputError, SpaceError
 from search.longer import LONG
 from search.space import load_space
+from snnkit.plan import training_macs
 from snnkit.recipe import Recipe
 
 SMOKE = str(SPACES / "smoke.yaml")
@@ -42,7 +46,7 @@ def stored(tmp_path_factory):
 
 
 def benchmark(record, space, numbers=(), names=()):
-    chosen = finalists.of_study(record, space, numbers, names)
+    chosen = finalists.of_study(record, space, numbers, names, best=99)
     base = finalists.longer(space.base, space)
     return load_benchmark(finalists.benchmark_text("smoke-finals", chosen, space, (5, 6), base=base))
 
@@ -76,9 +80,39 @@ def test_trials_and_names_can_be_asked_for(stored):
     assert steps["trial 3"] == space.candidate(record.trials[3].params).encoding.timesteps
 
 
+def test_of_a_front_those_are_trained_that_span_most_of_it(stored):
+    record, space = stored
+    front = front_trials(record)
+    (best,), share = spanning(record, 1)
+    (found,) = finalists.of_study(record, space, (), (), best=1)
+    assert found.candidate.network == space.candidate(best.params).network
+    text = finalists.foreword(record, benchmark(record, space), 2, 1)
+    assert f"front     1 of its {len(front)} candidates, with {ratio(share)} of its hypervolume" in text
+    assert "front" not in finalists.foreword(record, benchmark(record, space), 2, len(front))
+
+
+def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
+    record, space = stored
+    found = benchmark(record, space, numbers=(3,))
+    (candidate,) = found.candidates["digits"].values()
+    images, plan, recipe = candidate.data.train_images, candidate.plan(), candidate.train
+    assert (recipe.epochs, recipe.of_twin.epochs, len(found.section.seeds)) == (9, 9, 2)
+    passes = [training_macs(plan, timesteps=t, input_steps=1) for t in (candidate.encoding.timesteps, 1)]
+    macs = 2 * images * 9 * sum(passes)
+    epoch = EpochRecord(
+        epoch=1, train_loss=1, train_accuracy=0.1, val_loss=1, val_accuracy=0.1, learning_rate=0.1, wall_s=1, macs=3e9
+    )
+    fast = [trial.model_copy(update={"history": (epoch,), "wall_s": 3.0}) for trial in record.trials]
+    timed = record.model_copy(update={"trials": tuple(fast)})
+    assert finalists.expected_s(timed, found, 1) == pytest.approx(macs / 1e9)
+    assert finalists.expected_s(timed, found, 2) == pytest.approx(macs / 2e9)
+    assert "expected  " in finalists.foreword(timed, found, 2, None)
+    assert finalists.expected_s(record.model_copy(update={"trials": ()}), found, 1) is None
+
+
 def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
     record, space = stored
-    twice = finalists.of_study(record, space, (3, 3), ())
+    twice = finalists.of_study(record, space, (3, 3), (), best=5)
     text = finalists.benchmark_text("f", twice, space, (0,), base=space.base)
     assert list(load_benchmark(text).networks) == ["trial 3"]
 
@@ -86,9 +120,9 @@ def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
 def test_what_is_not_there_is_said_with_what_is(stored):
     record, space = stored
     with pytest.raises(InputError, match=r"no candidate of trial 99; its front is .*, and it has 6 trials"):
-        finalists.of_study(record, space, (99,), ())
+        finalists.of_study(record, space, (99,), (), best=5)
     with pytest.raises(InputError, match=r"names no candidate 'smalest'; it has .*; did you mean smallest\?"):
-        finalists.of_study(record, space, (), ("smalest",))
+        finalists.of_study(record, space, (), ("smalest",), best=5)
 
 
 @pytest.mark.parametrize(
