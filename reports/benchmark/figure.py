@@ -1,7 +1,7 @@
 """Accuracy against energy: a drawing for each price, an SNN and its CNN twin joined by a line. Plain SVG, no script."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -12,6 +12,7 @@ from .record import KINDS, Kind
 WIDTH, HEIGHT = 400, 270
 LEFT, RIGHT, TOP, BOTTOM = 42, WIDTH - 10, 10, HEIGHT - 36
 LETTER = 6.2  # pixels, of a label at 11.5
+Places = Mapping[int, tuple[float, float]]  # by the id of a dot
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,21 @@ def figure(members: Sequence[Group], price: str) -> str:
     dots = [dot for group in members for dot in _dots(group, price)]
     if not dots:
         return ""
+    title = f"Test accuracy against energy in mJ by {price}: {len(dots)} points"
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{drawing(dots, _twins)}</svg>'
+
+
+def drawing(dots: Sequence[Dot], lines: Callable[[Sequence[Dot], Places], list[str]]) -> str:
+    """Axes, ``lines`` under the dots, the dots and their names: what stands within an svg element."""
     x = _scale([math.log10(dot.energy_mj) for dot in dots], LEFT + 14, RIGHT - 14)
     y = _scale([value for dot in dots for value in (dot.low, dot.high)], BOTTOM - 10, TOP + 10)
     place = {id(dot): (x(math.log10(dot.energy_mj)), y(dot.accuracy)) for dot in dots}
-    parts = [_axes(dots, x, y), *_lines(dots, place)]
+    parts = [_axes(dots, x, y), *lines(dots, place)]
     parts += [_mark(dot, *place[id(dot)], y) for dot in dots]
     parts += _labels(dots, place)
-    title = f"Test accuracy against energy in mJ by {price}: {len(dots)} points"
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}'
-        f'<text x="{(LEFT + RIGHT) / 2:.0f}" y="{HEIGHT - 4}" text-anchor="middle">energy per inference, mJ</text>'
-        "</svg>"
-    )
+    middle = (LEFT + RIGHT) / 2
+    parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">energy per inference, mJ</text>')
+    return "".join(parts)
 
 
 def _dots(group: Group, price: str) -> list[Dot]:
@@ -96,7 +100,7 @@ def _logarithmic(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low / 1.5 <= tick <= high * 1.5]
 
 
-def _lines(dots: Sequence[Dot], place: dict[int, tuple[float, float]]) -> list[str]:
+def _twins(dots: Sequence[Dot], place: Places) -> list[str]:
     """From each SNN to its twin, ours with ours and published with published."""
     lines = []
     for dot in dots:
@@ -120,7 +124,7 @@ def _mark(dot: Dot, x: float, y: float, scale: Callable[[float], float]) -> str:
     return f'{bar}<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5">{title}</circle>'
 
 
-def _labels(dots: Sequence[Dot], place: dict[int, tuple[float, float]]) -> list[str]:
+def _labels(dots: Sequence[Dot], place: Places) -> list[str]:
     """Each network's name beside its SNN, where it meets no dot and no other name; ours first."""
     taken: list[tuple[float, float, float, float]] = []
     for x, y in place.values():

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..write import write_texts
 from .html import page
 from .markdown import markdown
+from .picture import picture
 from .record import BenchmarkRecord
 from .tables import benchmark_csv
 
@@ -13,6 +14,7 @@ FILES: dict[str, Callable[[BenchmarkRecord], str]] = {
     "benchmark.html": page,
     "benchmark.md": markdown,
     "benchmark.csv": benchmark_csv,
+    "benchmark.svg": picture,
 }
 
 

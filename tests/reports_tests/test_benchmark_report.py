@@ -5,19 +5,22 @@ import io
 import re
 import statistics
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from html_page import Page
 from small_benchmarks import NETWORKS, build_benchmark, metrics, published, setup
 
-from reports.benchmark.groups import Spread, accuracy, groups, pairs
+from reports.benchmark.groups import Spread, accuracy, energy, groups, pairs
 from reports.benchmark.html import page
 from reports.benchmark.markdown import markdown
+from reports.benchmark.picture import picture
 from reports.benchmark.record import BenchmarkRecord, Published
 from reports.benchmark.sentences import circumstances, findings, summary
 from reports.benchmark.tables import benchmark_csv, networks_table, twins_table
 from reports.benchmark.write import FILES, write_benchmark
-from reports.record import TrialRecord
+from reports.record import ReferencePoint, TrialRecord
+from reports.wording import number, ratio
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>|a`b$title"
 
@@ -280,6 +283,41 @@ def test_every_network_is_drawn_for_every_price_and_published_ones_by_theirs() -
     assert [drawing.count("<circle") for drawing in drawings] == [4, 4, 4]  # two networks, two kinds
     assert [drawing.count("<path") for drawing in drawings] == [0, 4, 0]
     assert "nan" not in "".join(drawings)
+
+
+def pictured(record: BenchmarkRecord) -> ElementTree.Element:
+    return ElementTree.fromstring(picture(record))
+
+
+def test_picture_has_ours_by_the_benchmarks_price_and_the_references_and_says_what_they_are() -> None:
+    record = build_benchmark(seeds=(0, 1))
+    point = ReferencePoint(label="SNN-P (paper)", accuracy=0.81, energy_mj=0.03, params=600_000, source="arXiv:1, ref")
+    root = pictured(record.model_copy(update={"header": record.header.model_copy(update={"references": (point,)})}))
+    text = " ".join(root.itertext())
+    snns = [group for group in groups(record) if group.kind == "snn"]
+    assert len(root.findall(".//{*}circle")) == len(snns)
+    for group in snns:
+        assert f"{group.network}, SNN, ours: {ratio(group.mean(accuracy))}" in text
+        assert f"{number(group.mean(energy(record.header.price)))} mJ" in text
+    assert "SNN-P (paper), SNN, published: 0.810, 0.0300 mJ" in text or "0.03 mJ" in text
+    assert "n = 2 seeds each" in text
+    assert record.header.sittings[-1].machine in text
+    assert "arXiv:1" in text
+
+
+@pytest.mark.parametrize("left_out", [range(0), range(99)])
+def test_picture_of_every_stage_is_a_whole_file_that_loads_nothing(left_out: range) -> None:
+    record = build_benchmark(seeds=(0,))
+    svg = picture(without(record, *left_out))
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_markup_stays_text_in_the_picture() -> None:
+    root = pictured(hostile())
+    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {
+        "svg", "title", "style", "rect", "text", "g", "line", "circle", "path",
+    }  # fmt: skip
 
 
 def test_reason_and_traceback_of_a_failed_training_are_told() -> None:
