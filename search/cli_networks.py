@@ -165,11 +165,13 @@ def evaluate(
     data: DataRoot = None,
 ) -> None:
     """Measure trained networks anew from their weights, test images included, and compare with what is on record."""
+    from reports.benchmark.ledger import is_benchmark, read_benchmark
     from search import exporting, reevaluation
 
     found = exporting.trained(study, _numbers(trials), runs, storage)
     evaluated = [reevaluation.evaluate(each, data, common.device(device)) for each in found]
-    common.out.print(reevaluation.view(evaluated))
+    benchmark = read_benchmark(runs / study) if storage is None and is_benchmark(runs / study) else None
+    common.out.print(reevaluation.view(evaluated, benchmark))
     if not all(each.reproduced for each in evaluated):
         raise typer.Exit(1)
 

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.benchmark.groups import Spread
+from reports.benchmark.record import BenchmarkRecord
+from reports.benchmark.sentences import dominance
 from reports.record import Metrics
 from reports.wording import count, number, ratio
 from search.exporting import Trained, network_of
@@ -55,8 +57,9 @@ def evaluate(found: Trained, data_root: Path | None, device: str) -> Evaluated:
     return Evaluated(found, found.record.metrics, now)
 
 
-def view(evaluated: Sequence[Evaluated]) -> RenderableType:
-    """Each network's figures, its seeds put together, and how far they are from those on record."""
+def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> RenderableType:
+    """Each network's figures, its seeds put together; which published points of ``benchmark``, of which they are, they
+    dominate; and how far they are from those on record."""
     prices = list(evaluated[0].now.energy_mj)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("data", "network", "n", "params", "T", "test accuracy", "macro F1", *(f"mJ, {p}" for p in prices)):
@@ -70,7 +73,18 @@ def view(evaluated: Sequence[Evaluated]) -> RenderableType:
             _spread([m.test_f1 for m in now], ratio),
             *(_spread([m.energy_mj[price] for m in now], number) for price in prices),
         )  # fmt: skip
-    return Group(table, Text(), _against_record(evaluated))
+    told = [] if benchmark is None else _dominance(evaluated, benchmark)
+    return Group(table, Text(), *map(Text, told), *([Text()] if told else []), _against_record(evaluated))
+
+
+def _dominance(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord) -> list[str]:
+    """By what was measured now."""
+    now = {
+        each.trained.record.number: each.trained.record.model_copy(update={"metrics": each.now}) for each in evaluated
+    }
+    trials = [now.get(trial.number, trial) for trial in benchmark.trials]
+    measured = benchmark.model_copy(update={"trials": tuple(trials)})
+    return [line for setup in benchmark.header.setups for line in dominance(measured, setup.data)]
 
 
 def _groups(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], list[Evaluated]]:

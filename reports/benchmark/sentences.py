@@ -70,13 +70,13 @@ def findings(record: BenchmarkRecord) -> dict[str, list[str]]:
         snns, twins = [group for group in members if group.kind == "snn"], pairs(members)
         lines = [*agreement(members, setup, record.header.price), *_order_of_accuracy(snns)]
         lines += [*_order_of_energy(snns, prices), *_gap(twins), *_ratios(twins, prices), *_zeros(twins, prices)]
-        lines += _dominance(record, setup.data)
+        lines += dominance(record, setup.data)
         if lines:
             found[setup.data] = lines
     return found
 
 
-def _dominance(record: BenchmarkRecord, data: str) -> list[str]:
+def dominance(record: BenchmarkRecord, data: str) -> list[str]:
     """Which published points are dominated, and by which of our networks."""
     told = []
     for comparison in comparisons(record, data):

@@ -13,10 +13,11 @@ from rich.console import Console
 from untrained import SPACES, header_for, trained
 
 from reports.benchmark.ledger import read_benchmark
+from reports.benchmark.record import BenchmarkHeader
 from reports.front import front_trials
 from reports.hypervolume import spanning
 from reports.ledger import load_study_folder, read_study, sqlite_url
-from reports.record import EpochRecord
+from reports.record import EpochRecord, ReferencePoint
 from reports.wording import ratio
 from search import cli, finalists, study
 from search.benchmark.source import load_benchmark
@@ -240,8 +241,13 @@ def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, 
 
 @pytest.mark.parametrize("name", ["smoke", "smoke-finals"])
 def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeypatch, name):
+    header = here / "runs" / "smoke-finals" / "benchmark.json"
+    point = ReferencePoint(label="worse", accuracy=0.0, energy_mj=9.0, params=10**9)
+    stored = BenchmarkHeader.model_validate_json(header.read_text())
+    header.write_text(stored.model_copy(update={"references": (point,)}).model_dump_json())
     code, out = call(monkeypatch, "evaluate", name)
     assert code == 0, out
+    assert ("worse (0, 9 mJ" in out and "is dominated by baseline" in out) == (name == "smoke-finals")
     assert "against the record test accuracy differs by 0 at most, energy by 0.00%" in " ".join(out.split())
     assert [label in out for label in ("baseline, SNN", "baseline, CNN twin")] == [name == "smoke-finals"] * 2
 
