@@ -247,7 +247,7 @@ def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeyp
     header.write_text(stored.model_copy(update={"references": (point,)}).model_dump_json())
     code, out = call(monkeypatch, "evaluate", name)
     assert code == 0, out
-    assert ("worse (0, 9 mJ" in out and "is dominated by baseline" in out) == (name == "smoke-finals")
+    assert ("worse (" in out and "is dominated by baseline" in out) == (name == "smoke-finals")
     assert "against the record test accuracy differs by 0 at most, energy by 0.00%" in " ".join(out.split())
     assert [label in out for label in ("baseline, SNN", "baseline, CNN twin")] == [name == "smoke-finals"] * 2
 
