@@ -102,10 +102,17 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
 
 def spanning(study: StudyRecord, most: int) -> tuple[tuple[TrialRecord, ...], float]:
     """Of the front up to ``most`` candidates, each that which adds most hypervolume to those before it (Guerreiro and
-    Fonseca 2016), and what share of the front's hypervolume they have; the whole front where none is computed."""
+    Fonseca 2016), and what share they have of that of those asked. Where the front is larger and accuracy is an
+    objective, only its more accurate half is asked: the box reaches down to networks that know nothing, and the
+    smallest of all have a large part of it. Where no hypervolume is computed, the front's first ones.
+    """
     front, objectives = front_trials(study), study.header.objectives
+    if len(front) > most and any(o.name == "accuracy" for o in objectives):
+        ranked = sorted(front, key=lambda trial: -trial.values["accuracy"])
+        half = ranked[: max(most, math.ceil(len(front) / 2))]
+        front = tuple(trial for trial in front if trial in half)
     if len(front) <= most or not _computed(objectives):
-        return front, 1.0
+        return front[:most], 1.0
     worst = _worst(objectives)
     points = {trial.number: _scaled(trial, objectives) for trial in front}
     chosen: list[TrialRecord] = []

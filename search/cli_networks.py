@@ -56,7 +56,12 @@ def retrain(
         str | None, typer.Option(help="Numbers of trials: 3,17. Default: the best of the front.", metavar="N,N…")
     ] = None,
     best: Annotated[
-        int, typer.Option(min=1, help="How many of the front: those that have most hypervolume together.", metavar="N")
+        int,
+        typer.Option(
+            min=1,
+            help="How many of the front: of its more accurate half those that have most hypervolume together.",
+            metavar="N",
+        ),
     ] = 5,
     candidates: Annotated[
         list[str] | None,
@@ -91,10 +96,10 @@ def retrain(
     words += [word for each in candidates or [] for word in ("--candidate", each)]
     words += ["--seeds", str(seeds), *(() if trials or candidates else ("--best", str(best)))]
     options = common.options(runs, None, None, time, workers, executor, address, common.device(device), data)
-    workers, of_front = crew_of(options, runs).workers, None if trials or candidates else best
+    crew, of_front = crew_of(options, runs), None if trials or candidates else best
     _bench(
         text, words, name, sets, options,
-        dry_run=dry_run, foreword=lambda loaded: finalists.foreword(record, loaded, workers, of_front),
+        dry_run=dry_run, foreword=lambda loaded: finalists.foreword(record, loaded, crew, of_front),
     )  # fmt: skip
 
 

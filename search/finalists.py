@@ -4,8 +4,12 @@ There is no second loop for them. What is to be trained becomes a benchmark, eac
 CNN twin beside it: resumable, several seeds, the test images looked at when a training is over.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
 
 from reports.front import front_trials
 from reports.hypervolume import spanning
@@ -16,6 +20,7 @@ from search.benchmark.grid import Benchmark
 from search.benchmark.source import LABEL
 from search.candidate import Candidate
 from search.errors import InputError, listed, nearest
+from search.executors import Crew
 from search.longer import data_of, train_of
 from search.progress import WHOLE
 from search.space import Space
@@ -94,7 +99,7 @@ def benchmark_text(
     return yaml_source.dump(tree)
 
 
-def foreword(record: StudyRecord, benchmark: Benchmark, workers: int, best: int | None) -> str:
+def foreword(record: StudyRecord, benchmark: Benchmark, crew: Crew, best: int | None) -> str:
     """Before it begins: how the finalists were chosen, where they are the ``best`` of the front, and how long it will
     take."""
     lines = []
@@ -103,42 +108,54 @@ def foreword(record: StudyRecord, benchmark: Benchmark, workers: int, best: int 
         chosen, share = spanning(record, best)
         if len(chosen) < len(front):
             lines.append(
-                f"front     {len(chosen)} of its {count(len(front), 'candidate')}, with {ratio(share)} of its "
-                f"hypervolume; all of them: --best {len(front)}; or name them: --trials N,N"
+                f"front     {len(chosen)} of its {count(len(front), 'candidate')}: of the more accurate half those "
+                f"with most of its hypervolume together, {ratio(share)}; others: --best {len(front)}, --trials N,N"
             )
-    if (seconds := expected_s(record, benchmark, workers)) is not None:
+    if (seconds := expected_s(record, benchmark, crew)) is not None:
         place = f" on {record.header.machine}" if record.header.machine else ""
         lines.append(
-            f"expected  {duration(seconds)} in all with {count(workers, 'worker')}, at the study's own speed{place}"
+            f"expected  about {duration(seconds)} in all with {count(crew.workers, 'worker')}, "
+            f"at the study's own speed{place}"
         )
     return "\n".join(lines)
 
 
-def expected_s(record: StudyRecord, benchmark: Benchmark, workers: int) -> float | None:
-    """Seconds that the benchmark takes on what the study ran on, with so many workers, by the multiply-accumulates that
-    its finished trials trained a second; None where none has told."""
+def expected_s(record: StudyRecord, benchmark: Benchmark, crew: Crew) -> float | None:
+    """Seconds that the benchmark takes on what the study ran on, by the time that the study's own trials took for an
+    image and for a multiply-accumulate of training; None where none has told."""
     done = [trial for trial in record.trials if trial.status in WHOLE and trial.training_macs and trial.wall_s]
     if not done:
         return None
-    speed = sum(trial.training_macs for trial in done) / sum(trial.wall_s for trial in done)
-    twins = benchmark.section.twins
-    row = [candidate for candidates in benchmark.candidates.values() for candidate in candidates.values()]
-    macs = len(benchmark.section.seeds) * sum(_macs(candidate, twin=twins) for candidate in row)
-    return macs / speed / workers
+    work = np.array([(trial.training_images, trial.training_macs) for trial in done], dtype=float)
+    spent = np.array([trial.wall_s * _threads(trial) for trial in done])
+    unit = work.mean(axis=0)
+    (per_image, per_mac), _ = nnls(work / unit, spent)
+    twins, row = benchmark.section.twins, [each for found in benchmark.candidates.values() for each in found.values()]
+    images, macs = np.sum([_work(candidate, twin=twins) for candidate in row], axis=0) / unit
+    seconds = len(benchmark.section.seeds) * (per_image * images + per_mac * macs)
+    return float(seconds / (crew.workers * crew.placement.threads))
 
 
-def _macs(candidate: Candidate, *, twin: bool) -> float:
-    """Of training it, and its CNN twin where that is trained."""
+def _threads(trial: TrialRecord) -> int:
+    """Of the CPU that it was trained on; 1 on a GPU."""
+    told = re.search(r"\((\d+) thread", trial.device or "")
+    return int(told[1]) if told else 1
+
+
+def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
+    """Images and multiply-accumulates of training it, and its CNN twin where that is trained."""
     recipe, frames = candidate.train, candidate.encoding.frames
     images, steps = candidate.data.train_images, candidate.encoding.timesteps
-
-    def epoch(timesteps: int) -> int:
-        return training_macs(candidate.plan(), timesteps=timesteps, input_steps=timesteps if frames else 1)
-
-    short = recipe.short_epochs * epoch(min(recipe.short_timesteps, steps))
-    whole = (recipe.epochs - recipe.short_epochs) * epoch(steps)
-    of_twin = recipe.of_twin.epochs * epoch(1) if twin or recipe.start == "cnn" else 0
-    return float(images * (short + whole + of_twin))
+    short = min(recipe.short_timesteps, steps)
+    epochs = {steps: recipe.epochs - recipe.short_epochs}
+    epochs[short] = epochs.get(short, 0) + recipe.short_epochs
+    if twin or recipe.start == "cnn":
+        epochs[1] = epochs.get(1, 0) + recipe.of_twin.epochs
+    macs = sum(
+        count * training_macs(candidate.plan(), timesteps=t, input_steps=t if frames else 1)
+        for t, count in epochs.items()
+    )
+    return float(images * sum(epochs.values())), float(images * macs)
 
 
 def _longer(finalist: Finalist, space: Space) -> Finalist:

@@ -17,11 +17,13 @@ from reports.benchmark.record import BenchmarkHeader
 from reports.front import front_trials
 from reports.hypervolume import spanning
 from reports.ledger import load_study_folder, read_study, sqlite_url
-from reports.record import EpochRecord, ReferencePoint
-from reports.wording import ratio
+from reports.record import EpochRecord, ReferencePoint, TrialRecord
+from reports.wording import duration, ratio
 from search import cli, finalists, study
 from search.benchmark.source import load_benchmark
 from search.errors import InputError, SpaceError
+from search.executors import Crew
+from search.job import Placement
 from search.longer import LONG
 from search.space import load_space
 from snnkit.plan import training_macs
@@ -87,9 +89,11 @@ def test_of_a_front_those_are_trained_that_span_most_of_it(stored):
     (best,), share = spanning(record, 1)
     (found,) = finalists.of_study(record, space, (), (), best=1)
     assert found.candidate.network == space.candidate(best.params).network
-    text = finalists.foreword(record, benchmark(record, space), 2, 1)
-    assert f"front     1 of its {len(front)} candidates, with {ratio(share)} of its hypervolume" in text
-    assert "front" not in finalists.foreword(record, benchmark(record, space), 2, len(front))
+    crew = Crew()
+    text = finalists.foreword(record, benchmark(record, space), crew, 1)
+    assert f"front     1 of its {len(front)} candidates: " in text
+    assert f"hypervolume together, {ratio(share)}; " in text
+    assert "front" not in finalists.foreword(record, benchmark(record, space), crew, len(front))
 
 
 def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
@@ -99,16 +103,26 @@ def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
     images, plan, recipe = candidate.data.train_images, candidate.plan(), candidate.train
     assert (recipe.epochs, recipe.of_twin.epochs, len(found.section.seeds)) == (9, 9, 2)
     passes = [training_macs(plan, timesteps=t, input_steps=1) for t in (candidate.encoding.timesteps, 1)]
-    macs = 2 * images * 9 * sum(passes)
-    epoch = EpochRecord(
-        epoch=1, train_loss=1, train_accuracy=0.1, val_loss=1, val_accuracy=0.1, learning_rate=0.1, wall_s=1, macs=3e9
+    seconds = 2 * (18 * images * 0.002 + 9 * images * sum(passes) * 1e-9)
+
+    def timed(trial: TrialRecord) -> TrialRecord:
+        """A trial of two threads that took 2 ms an image and 1 ns a multiply-accumulate."""
+        macs = (trial.number + 1) * 1e9
+        epoch = EpochRecord(
+            epoch=1, train_loss=1, train_accuracy=0.1, val_loss=1, val_accuracy=0.1, learning_rate=0.1, wall_s=1,
+            images=100, macs=macs,
+        )  # fmt: skip
+        spent = {"history": (epoch,), "wall_s": (0.2 + macs * 1e-9) / 2, "device": "cpu (2 threads)"}
+        return trial.model_copy(update=spent)
+
+    told = record.model_copy(update={"trials": tuple(map(timed, record.trials))})
+    one, four = (Crew(workers=workers, placement=Placement(threads=threads)) for workers, threads in ((1, 1), (2, 2)))
+    assert finalists.expected_s(told, found, one) == pytest.approx(seconds)
+    assert finalists.expected_s(told, found, four) == pytest.approx(seconds / 4)
+    assert f"expected  about {duration(seconds / 4)} in all with 2 workers" in finalists.foreword(
+        told, found, four, None
     )
-    fast = [trial.model_copy(update={"history": (epoch,), "wall_s": 3.0}) for trial in record.trials]
-    timed = record.model_copy(update={"trials": tuple(fast)})
-    assert finalists.expected_s(timed, found, 1) == pytest.approx(macs / 1e9)
-    assert finalists.expected_s(timed, found, 2) == pytest.approx(macs / 2e9)
-    assert "expected  " in finalists.foreword(timed, found, 2, None)
-    assert finalists.expected_s(record.model_copy(update={"trials": ()}), found, 1) is None
+    assert finalists.expected_s(record.model_copy(update={"trials": ()}), found, one) is None
 
 
 def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
