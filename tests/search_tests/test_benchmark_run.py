@@ -272,7 +272,7 @@ def test_status_and_report_of_a_benchmark(shell, untrained_runs: Path) -> None:
     assert [each["benchmark"] for each in json.loads(out)] == ["tiny"]
     code, out, _ = shell("report", "tiny", "--json")
     names = [Path(path).name for path in json.loads(out)]
-    assert (code, names) == (0, ["benchmark.html", "benchmark.md", "benchmark.csv"])
+    assert (code, names) == (0, ["benchmark.html", "benchmark.md", "benchmark.csv", "benchmark.svg"])
 
 
 @pytest.mark.parametrize(

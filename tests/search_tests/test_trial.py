@@ -5,17 +5,18 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 from recordings import bin_file, random_events
 from untrained import SPACES
 
-from reports.record import EpochRecord, TrialRecord
+from reports.record import EpochRecord, Metrics, TrialRecord
 from reports.results import read_result
+from search.candidate import Candidate
 from search.job import Job, Placement
 from search.space import load_space
 from search.trial import IDLE_STARTS, _count_start, _data, run
 from snnkit import checkpoint as checkpoints
 from snnkit.data import DataError
+from snnkit.export import pytorch
 from snnkit.training import Epoch, TrainingStopped
 
 HERE = Placement(threads=1)
@@ -53,7 +54,9 @@ def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
     assert exact == pytest.approx(sum(layer.energy_mj["horowitz45/exact"] for layer in record.layers))
     assert read_result(job.folder) == record
     assert not (job.folder / "checkpoint.pt").exists()
-    weights = torch.load(job.folder / "weights.pt", weights_only=True)
+    weights, metadata = pytorch.read(job.folder / "weights.pt")
+    assert Metrics.model_validate_json(metadata["metrics"]) == metrics
+    assert Candidate.model_validate_json(metadata["candidate"]) == job.candidate
     counted = sum(w.numel() for name, w in weights.items() if "running" not in name and "tracked" not in name)
     assert counted == metrics.params
 

@@ -21,6 +21,7 @@ from search.progress import Progress, Running
 from search.space import Space, load_space
 from search.trial import run
 from search.views import trial_view
+from snnkit.export import pytorch
 from snnkit.plan import PASSES
 from snnkit.recipe import Recipe
 
@@ -64,7 +65,7 @@ def child_of(trained: tuple[Job, TrialRecord], folder: Path, name: str = "no-fir
 
 
 def weights_of(job: Job) -> dict[str, torch.Tensor]:
-    return torch.load(job.folder / "weights.pt", weights_only=True)
+    return pytorch.read(job.folder / "weights.pt")[0]
 
 
 def test_child_says_what_it_took_and_how_much_training_stands_behind_it(trained, tmp_path):
