@@ -3,6 +3,7 @@
 One file that needs no page around it: styles inside, colours that a light and a dark page can bear.
 """
 
+import textwrap
 import time
 from collections.abc import Sequence
 from html import escape
@@ -13,7 +14,7 @@ from .figure import HEIGHT, WIDTH, Dot, Places, drawing
 from .groups import Group, accuracy, energy, groups
 from .record import BenchmarkRecord
 
-LINE = 16  # pixels of a line of text
+LINE, LETTER = 16, 6  # pixels of a line of text, and of a letter in it
 STYLE = """
 svg { font-family: system-ui, sans-serif; background: #ffffff }
 text { fill: #586470; font-size: 11px }
@@ -33,7 +34,8 @@ text { fill: #586470; font-size: 11px }
 def picture(record: BenchmarkRecord) -> str:
     """A panel for each data set that has something to show, and below them what was measured how."""
     panels = [(setup.data, dots) for setup in record.header.setups if (dots := _dots(record, setup.data))]
-    width, caption = max(1, len(panels)) * WIDTH, _caption(record)
+    width = max(1, len(panels)) * WIDTH
+    caption = [part for line in _caption(record) for part in textwrap.wrap(line, (width - 24) // LETTER)]
     height = LINE + HEIGHT + LINE * len(caption) + 10
     parts = []
     for index, (data, dots) in enumerate(panels):
@@ -85,7 +87,8 @@ def _caption(record: BenchmarkRecord) -> list[str]:
     """What is ours and what is published, how many trainings, where and when."""
     header = record.header
     counts = sorted({group.n for group in groups(record) if group.kind == "snn" and group.n})
-    told = f"n = {' or '.join(map(str, counts))} seeds each, bars from least to greatest" if counts else "nothing yet"
+    bars = ", bars from least to greatest" if counts and counts[-1] > 1 else ""
+    told = f"n = {' or '.join(map(str, counts))}{bars}" if counts else "nothing yet"
     lines = [f"Blue: ours, energy by {header.price}; {told}."]
     if header.references:
         prices = " and ".join(dict.fromkeys(point.price + in_short(point.price) for point in header.references))
@@ -94,5 +97,5 @@ def _caption(record: BenchmarkRecord) -> list[str]:
     if header.sittings:
         last = header.sittings[-1]
         day = time.strftime("%Y-%m-%d", time.gmtime(last.started_at))
-        lines.append(f"{last.machine}, {day}" + (f", commit {last.commit}" if last.commit else ""))
+        lines.append(f"{last.machine}; {day}" + (f", commit {last.commit}" if last.commit else ""))
     return lines

@@ -300,7 +300,7 @@ def test_picture_has_ours_by_the_benchmarks_price_and_the_references_and_says_wh
         assert f"{group.network}, SNN, ours: {ratio(group.mean(accuracy))}" in text
         assert f"{number(group.mean(energy(record.header.price)))} mJ" in text
     assert "SNN-P (paper), SNN, published: 0.810, 0.0300 mJ" in text or "0.03 mJ" in text
-    assert "n = 2 seeds each" in text
+    assert "n = 2, bars from least to greatest" in text
     assert record.header.sittings[-1].machine in text
     assert "arXiv:1" in text
 
