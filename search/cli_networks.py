@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from search import cli_common as common
 from search.cli_options import (
@@ -176,7 +177,9 @@ def evaluate(
     found = exporting.trained(study, _numbers(trials), runs, storage)
     evaluated = [reevaluation.evaluate(each, data, common.device(device)) for each in found]
     benchmark = read_benchmark(runs / study) if storage is None and is_benchmark(runs / study) else None
-    common.out.print(reevaluation.view(evaluated, benchmark))
+    # figures are never cut off: a narrower terminal breaks their lines
+    wide = Console(file=common.out.file, width=max(common.out.width, 140))
+    wide.print(reevaluation.view(evaluated, benchmark))
     if not all(each.reproduced for each in evaluated):
         raise typer.Exit(1)
 

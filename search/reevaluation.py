@@ -62,9 +62,18 @@ def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> R
     dominate; and how far they are from those on record."""
     prices = list(evaluated[0].now.energy_mj)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("data", "network", "n", "params", "T", "test accuracy", "macro F1", *(f"mJ, {p}" for p in prices)):
-        left = column in ("data", "network")
-        table.add_column(column, justify="left" if left else "right", no_wrap=left)
+    heads = (
+        "data",
+        "network",
+        "n",
+        "params",
+        "T",
+        "test\naccuracy",
+        "macro\nF1",
+        *(f"mJ\n{price}" for price in prices),
+    )
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("data", "network") else "right", no_wrap=True)
     for (data, label), members in _groups(evaluated).items():
         now = [each.now for each in members]
         table.add_row(
