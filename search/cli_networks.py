@@ -175,7 +175,8 @@ def evaluate(
     from search import exporting, reevaluation
 
     found = exporting.trained(study, _numbers(trials), runs, storage)
-    evaluated = [reevaluation.evaluate(each, data, common.device(device)) for each in found]
+    place = common.device(device)
+    evaluated = [reevaluation.evaluate(each, data, place) for each in found]
     benchmark = read_benchmark(runs / study) if storage is None and is_benchmark(runs / study) else None
     # figures are never cut off: a narrower terminal breaks their lines
     wide = Console(file=common.out.file, width=max(common.out.width, 140))

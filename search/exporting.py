@@ -49,24 +49,12 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
     folder = runs / name
     if storage is None and is_benchmark(folder):
         found = read_benchmark(folder)
-        wanted = numbers or [trial.number for trial in found.trials if trial.status in WHOLE]
-        records = [_complete(name, number, found.trials) for number in wanted]
-        candidates, cells = load_benchmark(found.header.benchmark_yaml).candidates, found.header.cells
-        chosen = [
-            (record, cell, candidates[cell.data][cell.network])
-            for record, cell in ((record, cells[record.number]) for record in records)
-        ]
-        result = [
-            Trained(
-                name,
-                f"{cell.network}, {KINDS[cell.kind]}",
-                record,
-                candidate,
-                cell.kind == "cnn",
-                _file(folder, record),
-            )
-            for record, cell, candidate in chosen
-        ]
+        candidates = load_benchmark(found.header.benchmark_yaml).candidates
+        result = []
+        for number in numbers or [trial.number for trial in found.trials if trial.status in WHOLE]:
+            record, cell = _complete(name, number, found.trials), found.header.cells[number]
+            label, candidate = f"{cell.network}, {KINDS[cell.kind]}", candidates[cell.data][cell.network]
+            result.append(Trained(name, label, record, candidate, cell.kind == "cnn", _file(folder, record)))
     else:
         study = status.study(name, runs, storage)
         space = load_space(study.header.space_yaml)
@@ -94,15 +82,14 @@ def export(found: Trained, kind: str, path: Path, data_root: Path | None) -> Ren
     """Write the file, and say how it compares. Raises InputError, DataError."""
     import torch
 
+    from search.trial import parts_of
     from snnkit import export as exports
-    from snnkit.data import load, splits
     from snnkit.evaluation import batches
     from snnkit.export import pytorch
 
-    candidate, network = found.candidate, network_of(found)
+    network = network_of(found)
     _, metadata = pytorch.read(found.weights)
-    choice, frames = candidate.data, candidate.encoding.frames
-    parts = splits(load(choice.name, data_root, side=choice.resolution), choice, found.record.seed, frames=frames)
+    parts = parts_of(found.candidate, data_root, found.record.seed)
     images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=IMAGES), 1)))
     try:
         parity = exports.export(network, path, kind, images, metadata)

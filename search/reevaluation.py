@@ -16,7 +16,8 @@ from reports.record import Metrics
 from reports.wording import count, number, ratio
 from search.exporting import Trained, network_of
 
-TOLERANCE = {"test accuracy": 0.005, "energy": 0.01}  # rounding of another machine's kernels, in images and spikes
+# what the rounding of another machine's kernels may change: of the images, and as a share of the energy
+ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,18 @@ class Evaluated:
 
     @property
     def reproduced(self) -> bool:
-        close = self.accuracy_differs <= TOLERANCE["test accuracy"] and self.energy_differs <= TOLERANCE["energy"]
+        close = self.accuracy_differs <= ACCURACY_TOLERANCE and self.energy_differs <= ENERGY_TOLERANCE
         return close and self.now.params == self.before.params
 
 
 def evaluate(found: Trained, data_root: Path | None, device: str) -> Evaluated:
     """Raises InputError where its weights cannot be read, DataError."""
-    from search.trial import assessed
-    from snnkit.data import load, splits
+    from search.trial import assessed, parts_of
     from snnkit.evaluation import evaluate as judged
 
     assert found.record.metrics is not None, "a trial that is complete was measured"
     candidate, network = found.candidate, network_of(found).to(device)
-    choice = candidate.data
-    images = load(choice.name, data_root, side=choice.resolution)
-    parts = splits(images, choice, found.record.seed, frames=candidate.encoding.frames)
+    parts = parts_of(candidate, data_root, found.record.seed)
     accuracy = judged(network, parts.validation, parts, device=device).accuracy
     now, _ = assessed(network, candidate, parts, device, accuracy=accuracy)
     return Evaluated(found, found.record.metrics, now)

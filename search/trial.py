@@ -34,9 +34,9 @@ from search.job import (
     outline,
     read_start,
 )
+from search.resuming import from_checkpoint
 from search.weights import earlier_epochs, first_weights, origin, save_weights
 from snnkit.activity import Activity, dense_twin, measure
-from snnkit.checkpoint import CheckpointError, set_aside
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
 from snnkit.energy import PRESETS, Energy, Pricing, all_prices
 from snnkit.energy.presets import Operations as LayerOperations
@@ -84,7 +84,7 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
 
 def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
     candidate, device = job.candidate, placement.device
-    parts = _parts(candidate.data, candidate.encoding.frames, placement.data_root, job.seed)
+    parts = parts_of(candidate, placement.data_root, job.seed)
     neuron = None if job.twin else candidate.neuron
     network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
     checkpoint = job.folder / CHECKPOINT
@@ -102,8 +102,10 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
             step_by=partial(Stepper, teacher=twins.teacher(job, parts, device) if recipe.distill else None),
         )  # fmt: skip
 
+    if not checkpoint.exists():
+        _forget(job.folder)
     history: list[EpochRecord] = []
-    for epoch in _from_checkpoint(begin, checkpoint):
+    for epoch in from_checkpoint(begin, checkpoint, lambda: _forget(job.folder)):
         if isinstance(epoch, EpochRecord):  # of the twin that it starts from
             yield epoch
             continue
@@ -190,6 +192,12 @@ def _data(name: str, root: Path | None, side: int | None) -> DataSet:
     return load(name, root, side=side)
 
 
+def parts_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
+    """The images that a candidate is trained, validated and tested on; those of the last one are kept. Raises
+    DataError."""
+    return _parts(candidate.data, candidate.encoding.frames, root, seed)
+
+
 @lru_cache(maxsize=1)
 def _parts(choice: DataChoice, frames: int | None, root: Path | None, seed: int) -> Splits:
     return splits(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
@@ -225,21 +233,6 @@ def _count_start(folder: Path) -> int:
             f"started {before.starts + 1} times, the last {idle + 1} without getting any further; given up"
         )
     return before.starts
-
-
-def _from_checkpoint(
-    begin: Callable[[], Iterator[EpochRecord | Epoch]], checkpoint: Path
-) -> Iterator[EpochRecord | Epoch]:  # fmt: skip
-    """The epochs of a training; a checkpoint that is corrupt or of another training, which it refuses before its first
-    step, is kept under another name, and the training starts from the beginning."""
-    if not checkpoint.exists():
-        _forget(checkpoint.parent)
-    try:
-        yield from begin()
-    except CheckpointError as error:
-        log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
-        _forget(checkpoint.parent)
-        yield from begin()
 
 
 def _forget(folder: Path) -> None:

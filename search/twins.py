@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from search.job import TWIN_CHECKPOINT, Job, log
-from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, set_aside
+from search.resuming import from_checkpoint
+from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from snnkit.data import Splits
 from snnkit.network import Network
 from snnkit.training import Epoch, identity, train
@@ -72,9 +73,13 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str) -> Iterator[Epoc
     if (before := trained(job, twin, parts, device)) is not None:
         yield from before.history
         return
-    path = _path(job, twin, parts)
+    path, checkpoint, recipe = _path(job, twin, parts), job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
+
+    def begin() -> Iterator[Epoch]:
+        return train(twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint)
+
     history = []
-    for epoch in _from_checkpoint(job, twin, parts, device):
+    for epoch in from_checkpoint(begin, checkpoint):
         history.append(epoch)
         yield epoch
     try:
@@ -83,17 +88,6 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str) -> Iterator[Epoc
         save_checkpoint(path, state)
     except OSError as error:
         log(job.folder, f"event=twin_not_kept path={path.name} error={error}")
-
-
-def _from_checkpoint(job: Job, twin: Network, parts: Splits, device: str) -> Iterator[Epoch]:
-    """From the beginning where the checkpoint cannot be used, which is said before the first step."""
-    checkpoint, recipe = job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
-    for _ in range(2):
-        try:
-            yield from train(twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint)
-            return
-        except CheckpointError as error:
-            log(job.folder, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
 
 
 def _path(job: Job, twin: Network, parts: Splits) -> Path:

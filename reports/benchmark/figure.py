@@ -51,14 +51,20 @@ def drawing(dots: Sequence[Dot], lines: Callable[[Sequence[Dot], Places], list[s
 
 
 def _dots(group: Group, price: str) -> list[Dot]:
-    found = []
-    own, mj, point = group.spread(accuracy), group.mean(energy(price)), group.published
-    if own is not None and mj:
-        found.append(Dot(group.network, group.kind, False, mj, own.mean, min(own.values), max(own.values)))
+    own, point = own_dot(group, price), group.published
+    found = [] if own is None else [own]
     if point is not None and point.price == price and point.energy_mj:
         accurate = point.accuracy
         found.append(Dot(group.network, group.kind, True, point.energy_mj, accurate, accurate, accurate))
     return found
+
+
+def own_dot(group: Group, price: str) -> Dot | None:
+    """Of our trainings; None where none is finished and priced so."""
+    own, mj = group.spread(accuracy), group.mean(energy(price))
+    if own is None or not mj:
+        return None
+    return Dot(group.network, group.kind, False, mj, own.mean, min(own.values), max(own.values))
 
 
 def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], float]:

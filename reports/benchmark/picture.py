@@ -10,8 +10,8 @@ from html import escape
 
 from ..prices import in_short
 from ..record import ReferencePoint
-from .figure import HEIGHT, WIDTH, Dot, Places, drawing
-from .groups import Group, accuracy, energy, groups
+from .figure import HEIGHT, WIDTH, Dot, Places, drawing, own_dot
+from .groups import groups
 from .record import BenchmarkRecord
 
 LINE, LETTER = 16, 6  # pixels of a line of text, and of a letter in it
@@ -53,15 +53,8 @@ def picture(record: BenchmarkRecord) -> str:
 def _dots(record: BenchmarkRecord, data: str) -> list[Dot]:
     """Ours by the price of the benchmark, the published by their own."""
     ours = [group for group in groups(record) if group.data == data and group.kind == "snn"]
-    found = [dot for group in ours if (dot := _own(group, record.header.price)) is not None]
+    found = [dot for group in ours if (dot := own_dot(group, record.header.price)) is not None]
     return [*found, *map(_published, record.header.references)] if found else []
-
-
-def _own(group: Group, price: str) -> Dot | None:
-    own, mj = group.spread(accuracy), group.mean(energy(price))
-    if own is None or not mj:
-        return None
-    return Dot(group.network, "snn", False, mj, own.mean, min(own.values), max(own.values))
 
 
 def _published(point: ReferencePoint) -> Dot:
