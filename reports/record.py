@@ -8,15 +8,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs. 4: status infeasible,
-# epochs of a twin, where weights came from, what shared weights said
-RECORD_VERSION = 4
+# epochs of a twin, where weights came from, what shared weights said. 5: batches in parts
+RECORD_VERSION = 5
 
 Leaf = bool | int | float | str
 Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
 """complete: trained to the end, all objectives finite. infeasible: the same, but what was measured breaks a hard
 constraint: on no front. failed: an exception (traceback kept) or a lost worker. stopped: training ended early, for a
-reason of its own (NaN loss, dead network) or at a rung. refused: breaks a hard constraint, as is known before training,
-or does not build: never trained. duplicate: equal to an earlier trial, never trained. running, waiting: not over."""
+reason of its own (NaN loss, dead network, too little time or memory) or at a rung. refused: breaks a hard constraint,
+as is known before training, or does not build: never trained. duplicate: equal to an earlier trial, never trained.
+running, waiting: not over."""
 
 
 class Record(BaseModel):
@@ -149,6 +150,7 @@ class TrialRecord(Record):
     finished_at: float | None = None
     wall_s: float = 0.0  # seconds spent on it, interruptions left out
     restarts: int = 0
+    accumulate: int = 1  # parts that each batch was taken in, once memory had run out
     device: str | None = None  # "cpu (1 thread)", "cuda: NVIDIA H200"
 
     @property

@@ -13,3 +13,10 @@ def parse(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"{text!r} is no span of time; write it as 90s, 20m, 1h30m or 2d")
     return seconds
+
+
+def span(given: object) -> object:
+    """A span of time as written, or None; ValueError says what is allowed."""
+    if given is not None:
+        parse(str(given))
+    return given

@@ -10,6 +10,7 @@ from reports.files import replace_text
 from reports.record import Leaf, ModuleState, StartRecord, Status, TrialRecord
 from reports.results import RESULT, write_result
 from search.candidate import Candidate
+from search.limits import Limits
 from snnkit.values import Value
 
 CHECKPOINT = "checkpoint.pt"  # of a trial that trains
@@ -42,6 +43,7 @@ class Job(Value):
     static: dict[str, int]
     folder: Path  # runs/<study>/trials/<number>
     seed: int
+    limits: Limits = Limits()
     twin: bool = False  # trained as the CNN twin: ReLU in place of neurons, one pass in place of time steps
     parent: Parent | None = None  # where it starts with the weights of one
 

@@ -12,6 +12,7 @@ from search import durations
 from search.constraints import EXAMPLES, bound
 from search.dials import shown
 from search.errors import nearest
+from search.limits import Limits
 from search.objectives import OBJECTIVES, Direction
 from search.stopping import Stopping
 from snnkit.energy import PRICES
@@ -34,13 +35,6 @@ def folder_name(name: str) -> str:
 def as_folder_name(text: str) -> str:
     """``text`` with what a folder's name may have; empty where that is nothing."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].strip("-")
-
-
-def span(given: object) -> object:
-    """A span of time as written, or None; ValueError says what is allowed."""
-    if given is not None:
-        durations.parse(str(given))
-    return given
 
 
 def _objectives(given: object) -> object:
@@ -82,7 +76,7 @@ class Budget(Value):
     whichever comes first."""
 
     trials: int | None = Field(None, ge=1, le=1_000_000)
-    time: Annotated[str | None, BeforeValidator(span)] = None  # "20m"
+    time: Annotated[str | None, BeforeValidator(durations.span)] = None  # "20m"
     macs: float | None = Field(None, gt=0)  # 1e15: the same study on any machine
 
     @model_validator(mode="after")
@@ -119,6 +113,7 @@ class StudySection(Value):
         default_factory=dict
     )
     supernet: SharedWeights | None = None  # ranks candidates by shared weights before the first trial
+    limits: Limits = Limits()  # of each trial
     stopping: Stopping | None = None  # early, at train.rungs; None: every trial is trained to its end
 
     @model_validator(mode="after")

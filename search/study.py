@@ -256,6 +256,7 @@ class Study:
             static=candidate.static(),
             folder=self.trial_folder(trial.number),
             seed=self.header.seed,
+            limits=self._space.study.limits,
         )
 
     def _unfit(self, trial: Trial, job: Job) -> TrialRecord | None:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from reports.files import replace_text
 from reports.record import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
 from reports.results import read_result
-from search import twins
+from search import memory, twins
 from search.candidate import Candidate
 from search.job import (
     CHECKPOINT,
@@ -35,6 +35,7 @@ from search.job import (
     read_start,
 )
 from search.resuming import from_checkpoint
+from search.watchdog import Watchdog
 from search.weights import earlier_epochs, first_weights, origin, save_weights
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -44,7 +45,7 @@ from snnkit.evaluation import batches, evaluate
 from snnkit.kernels import prepare
 from snnkit.network import Network
 from snnkit.steps import Stepper
-from snnkit.training import Epoch, TrainingStopped, train
+from snnkit.training import Beat, Epoch, TrainingStopped, train
 from snnkit.values import Value
 
 RUNG = "rung-{}.json"  # of an epoch
@@ -67,22 +68,44 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
         params = json.dumps(job.params)
         place = f"device={record.device!r} threads={placement.threads} kernel={prepare(placement.device)}"
         log(job.folder, f"event=start restarts={record.restarts} {place} params={params}")
-        record = yield from _train(job, placement, record)
+        watchdog = Watchdog(job.folder, job.limits)
+        with watchdog.watching():
+            record = yield from _within_memory(job, placement, record, watchdog.beat)
     except TrainingStopped as stop:
         record = record.model_copy(
             update={"status": "stopped", "reason": stop.reason, "history": _storable(stop.history)}
         )
     except Exception as error:  # the one place where a trial's failure becomes a record
-        # without the folder, so that one cause reads the same in every trial: a driver stops after equal ones in a row
-        reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
-        record = record.model_copy(update={"status": "failed", "reason": reason, "traceback": traceback.format_exc()})
-    record = record.model_copy(update={"start": read_start(job.folder)})
+        record = record.model_copy(update=_failure(job, error))
+    record = record.model_copy(update={"start": read_start(job.folder), "accumulate": memory.accumulate(job.folder)})
     record = record.model_copy(update={"finished_at": time.time(), "wall_s": _spent(record)})
     keep(job.folder, record)
     yield record
 
 
-def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
+def _failure(job: Job, error: Exception) -> dict[str, str]:
+    """What the record says of it."""
+    # without the folder, so that one cause reads the same in every trial: a driver stops after equal ones in a row
+    reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
+    if memory.ran_out(error):  # of the candidate and its machine: another start would come to the same
+        reason = f"out of memory, with each batch in {memory.accumulate(job.folder)} parts too: {reason}"
+        return {"status": "stopped", "reason": reason, "traceback": traceback.format_exc()}
+    return {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
+
+
+def _within_memory(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> Events:
+    """`_train`, and once more with less on the device at a time where that was too much."""
+    try:
+        return (yield from _train(job, placement, record, beat))
+    except Exception as error:
+        if not memory.ran_out(error) or memory.accumulate(job.folder) > 1:
+            raise
+        log(job.folder, f"event=out_of_memory accumulate={memory.PARTS} error={str(error).splitlines()[0]!r}")
+    memory.split(job.folder)  # here, where the error's traceback, which held the step's tensors, is gone
+    return (yield from _train(job, placement, record, beat))
+
+
+def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> Events:
     candidate, device = job.candidate, placement.device
     parts = parts_of(candidate, placement.data_root, job.seed)
     neuron = None if job.twin else candidate.neuron
@@ -92,14 +115,15 @@ def _train(job: Job, placement: Placement, record: TrialRecord) -> Events:
 
     def begin() -> Iterator[EpochRecord | Epoch]:
         if job.twin:
-            yield from twins.epochs(job, network, parts, device)
+            yield from twins.epochs(job, network, parts, device, beat=beat)
             return
         goes_on = checkpoint.exists()
-        yield from earlier_epochs(job) if goes_on else first_weights(job, network, parts, device)
+        yield from earlier_epochs(job) if goes_on else first_weights(job, network, parts, device, beat=beat)
+        teacher = twins.teacher(job, parts, device, beat=beat) if recipe.distill else None
         yield from train(
             network, parts, recipe,
-            seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job),
-            step_by=partial(Stepper, teacher=twins.teacher(job, parts, device) if recipe.distill else None),
+            seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job), beat=beat,
+            step_by=partial(Stepper, teacher=teacher, accumulate=memory.accumulate(job.folder)),
         )  # fmt: skip
 
     if not checkpoint.exists():

@@ -8,16 +8,19 @@ Two workers that need the same one at the same time both train it, to the same w
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from search import memory
 from search.job import TWIN_CHECKPOINT, Job, log
 from search.resuming import from_checkpoint
 from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from snnkit.data import Splits
 from snnkit.network import Network
-from snnkit.training import Epoch, identity, train
+from snnkit.steps import Stepper
+from snnkit.training import Beat, Epoch, identity, train
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,10 @@ def drawn(job: Job) -> Network:
     return Network(candidate.plan(), None, candidate.encoding, seed=job.seed)
 
 
-def teacher(job: Job, parts: Splits, device: str) -> Network:
+def teacher(job: Job, parts: Splits, device: str, *, beat: Beat) -> Network:
     """The trained twin. Raises TrainingStopped and OSError as `epochs` does."""
     twin = drawn(job)
-    for _ in epochs(job, twin, parts, device):
+    for _ in epochs(job, twin, parts, device, beat=beat):
         pass
     return twin
 
@@ -64,7 +67,7 @@ def trained(job: Job, twin: Network, parts: Splits, device: str) -> Trained | No
         return None
 
 
-def epochs(job: Job, twin: Network, parts: Splits, device: str) -> Iterator[Epoch]:
+def epochs(job: Job, twin: Network, parts: Splits, device: str, *, beat: Beat) -> Iterator[Epoch]:
     """Train ``twin``, as it was drawn, from its checkpoint where there is one, and keep it; the epochs of one that is
     trained already are yielded as they were.
 
@@ -76,7 +79,10 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str) -> Iterator[Epoc
     path, checkpoint, recipe = _path(job, twin, parts), job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
 
     def begin() -> Iterator[Epoch]:
-        return train(twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint)
+        step_by = partial(Stepper, accumulate=memory.accumulate(job.folder))
+        return train(
+            twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint, beat=beat, step_by=step_by
+        )
 
     history = []
     for epoch in from_checkpoint(begin, checkpoint):

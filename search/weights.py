@@ -28,7 +28,7 @@ from snnkit.network import Network
 from snnkit.recalibration import recalibrate
 from snnkit.reconnection import reconnect
 from snnkit.seeds import derived_seed
-from snnkit.training import TrainingStopped
+from snnkit.training import Beat, TrainingStopped
 from snnkit.transfer import inherit
 
 CALIBRATION = 1024  # training images that BatchNorm's statistics are estimated on
@@ -46,7 +46,9 @@ def origin(job: Job) -> str:
     return f"{job.candidate.train.start} {parent}"
 
 
-def first_weights(job: Job, network: Network, parts: Splits, device: str) -> Epochs:
+def first_weights(
+    job: Job, network: Network, parts: Splits, device: str, *, beat: Beat
+) -> Epochs:  # fmt: skip
     """Give ``network``, as it was drawn, the weights that its recipe's ``start`` asks for; the epochs are its twin's.
 
     Raises TrainingStopped where the twin's training ends early, OSError where nothing can be written.
@@ -56,7 +58,7 @@ def first_weights(job: Job, network: Network, parts: Splits, device: str) -> Epo
     if job.candidate.train.start == "inherit":
         start = _inherited(job, network, parts, device)
     else:
-        start = yield from _converted(job, network, parts, device)
+        start = yield from _converted(job, network, parts, device, beat)
     write_start(job.folder, start)
     log(job.folder, f"event=weights start={start.kind} parent={start.parent} layers={start.layers}")
 
@@ -121,7 +123,7 @@ def trained_network(candidate: Candidate, weights: Path, *, twin: bool = False) 
 
 
 def _converted(
-    job: Job, network: Network, parts: Splits, device: str
+    job: Job, network: Network, parts: Splits, device: str, beat: Beat
 ) -> Generator[EpochRecord, None, StartRecord]:  # fmt: skip
     twin = twins.drawn(job)
     start = StartRecord(kind="cnn", layers={"copied": len(network.plan.convs)})
@@ -130,7 +132,7 @@ def _converted(
         behind = {"parent": before.trial, "inherited_images": before.images, "inherited_macs": before.macs}
         start = start.model_copy(update=behind)
     else:
-        history = yield from _twin_epochs(job, twin, parts, device)
+        history = yield from _twin_epochs(job, twin, parts, device, beat)
         start = start.model_copy(update={"history": history})
     images = _calibration(parts, job.seed, device)
     convert(network.to(device), twin, images[: BALANCE // BATCH])
@@ -139,11 +141,11 @@ def _converted(
 
 
 def _twin_epochs(
-    job: Job, twin: Network, parts: Splits, device: str
+    job: Job, twin: Network, parts: Splits, device: str, beat: Beat
 ) -> Generator[EpochRecord, None, tuple[EpochRecord, ...]]:  # fmt: skip
     history: list[EpochRecord] = []
     try:
-        for epoch in twins.epochs(job, twin, parts, device):
+        for epoch in twins.epochs(job, twin, parts, device, beat=beat):
             history.append(EpochRecord(**asdict(epoch), twin=True))
             log(job.folder, " ".join(["twin=1", *(f"{name}={value:.6g}" for name, value in asdict(epoch).items())]))
             yield history[-1]

@@ -38,18 +38,27 @@ class Batch:
     others: Tensor | None = None
     share: float = 1.0
 
+    def parts(self, count: int) -> "list[Batch]":
+        """Itself in ``count`` parts of about one size."""
+        if count == 1:
+            return [self]
+        others = [None] * count if self.others is None else self.others.tensor_split(count)
+        split = zip(self.images.tensor_split(count), self.labels.tensor_split(count), others, strict=True)
+        return [replace(self, images=images, labels=labels, others=other) for images, labels, other in split]
+
 
 class Stepper:
     """The network, its optimizer, and on a GPU the training images as uint8; on a CPU they stay where they are.
 
-    ``teacher``: a trained network on the same device, for a recipe that distils.
+    ``teacher``: a trained network on the same device, for a recipe that distils. ``accumulate``: each batch is taken in
+    so many parts, for which less memory is enough, and their gradients are added up.
     """
 
     gives_up = True  # on a network that is dead or does no better than chance
 
     def __init__(
         self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str,
-        teacher: Network | None = None,
+        teacher: Network | None = None, accumulate: int = 1,
     ) -> None:  # fmt: skip
         self.network, self.splits, self.recipe, self.seed = network, splits, recipe, seed
         self.teacher = teacher if recipe.distill else None
@@ -59,6 +68,7 @@ class Stepper:
         self.labels = torch.tensor(splits.train.labels, device=self.device)
         self.batch = min(recipe.batch, len(self.labels))
         self.steps = len(self.labels) // self.batch  # per epoch
+        self.accumulate = min(accumulate, self.batch)
         self.bf16 = uses_bf16(recipe, self.device)
         self.optimizer = make_optimizer(network, recipe)
         self.average = None if recipe.ema is None else Average(network, recipe.ema)
@@ -134,7 +144,8 @@ class Stepper:
 
     def _gradients(self, batch: Batch, epoch: int, step: int) -> tuple[float, int]:
         """Leaves gradients at the weights; the loss and how many were right."""
-        return self._backward(self.network, batch)
+        found = [self._backward(self.network, part) for part in batch.parts(self.accumulate)]
+        return sum(loss for loss, _ in found), sum(right for _, right in found)
 
     def _backward(self, network: nn.Module, batch: Batch) -> tuple[float, int]:
         traffic = Traffic() if self.recipe.rate_penalty else None
@@ -143,6 +154,7 @@ class Stepper:
         loss = self._loss(steps if self.recipe.loss == "each_step" else steps.mean(0, keepdim=True), batch)
         if traffic is not None:
             loss = loss + self.recipe.rate_penalty * traffic.share
+        loss = loss * (len(batch.labels) / self.batch)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return loss.item(), int((steps.mean(0).argmax(dim=1) == batch.labels).sum())
 

@@ -40,6 +40,9 @@ class Epoch:
     macs: float = 0.0  # dense multiply-accumulates of training, forward and backward
 
 
+Beat = Callable[[], str | None]
+
+
 class StepBy(Protocol):
     """Makes what does the steps."""
 
@@ -78,6 +81,7 @@ def train(
     checkpoint: Path | None = None,
     checkpoint_every_s: float = 30.0,
     origin: str = "",
+    beat: Beat = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Epoch]:
     """Train ``network`` in place, yielding after each epoch; where the recipe averages weights, it has the averaged
@@ -86,10 +90,11 @@ def train(
     Where there is a file ``checkpoint``, training continues from it, and its finished epochs are yielded again first: a
     caller sees the same epochs whether or not there was an interruption. It is written at the end of each epoch, and
     within one every ``checkpoint_every_s``. ``origin`` says where the network's first weights came from: a checkpoint
-    of other ones is of another training.
+    of other ones is of another training. ``beat`` is called after each step, and
+    may give a reason to stop.
 
     Raises:
-        TrainingStopped: the loss is not finite, the network is dead, or it does no better than chance.
+        TrainingStopped: the loss is not finite, the network is dead or does no better than chance; or ``beat`` says so.
         CheckpointError: the checkpoint is corrupt or of another training.
         OSError: the checkpoint cannot be written; the one before it is untouched.
     """
@@ -106,6 +111,8 @@ def train(
         network.train()
         while progress.step < stepper.steps:
             _advance(progress, stepper)
+            if reason := beat():
+                raise TrainingStopped(reason, tuple(progress.history))
             if checkpoint is not None and clock() - saved >= checkpoint_every_s:
                 progress.wall_s = clock() - began
                 save_checkpoint(checkpoint, _state(stepper, progress, training))

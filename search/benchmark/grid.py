@@ -63,6 +63,7 @@ class Benchmark:
             folder=trial_folder(folder, number),
             seed=cell.seed,
             twin=cell.kind == "cnn",
+            limits=self.section.limits,
         )
 
     @property
@@ -82,7 +83,7 @@ class Benchmark:
 def trained_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The leaves that trainings depend on, by path."""
     leaves = dict(_leaves(tree, ""))
-    free = ("benchmark.name", "benchmark.budget", *UNTRAINED)
+    free = ("benchmark.name", "benchmark.budget", "benchmark.limits", *UNTRAINED)
     return {path: value for path, value in leaves.items() if not path.startswith(free)}
 
 

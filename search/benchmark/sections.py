@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model
 from reports.benchmark.record import Published
 from reports.record import ReferencePoint
 from search import durations
+from search.limits import Limits
 from search.schema import Model
-from search.sections import folder_name, span
+from search.sections import folder_name
 from snnkit.data.choice import DataChoice
 from snnkit.energy.pricing import Pricing
 from snnkit.recipe import Recipe
@@ -27,7 +28,7 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
 class TimeBudget(Value):
     """How long one run of the command may take; the next one goes on."""
 
-    time: Annotated[str, BeforeValidator(span)] = Field(examples=["8h"])
+    time: Annotated[str, BeforeValidator(durations.span)] = Field(examples=["8h"])
 
     @property
     def seconds(self) -> float:
@@ -41,6 +42,7 @@ class BenchmarkSection(Value):
     seeds: Annotated[tuple[Seed, ...], AfterValidator(_each_once)] = Field(min_length=1, examples=["[0, 1, 2]"])
     twins: bool = True
     budget: TimeBudget | None = None
+    limits: Limits = Limits()  # of each training
 
 
 class DataEntry(DataChoice):

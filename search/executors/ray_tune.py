@@ -7,6 +7,7 @@ experiment state is scratch, never restored (its snapshots lag behind the databa
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,7 @@ from reports.record import EpochRecord, TrialRecord
 from search.errors import InputError
 from search.executors import Crew, Source
 from search.job import Job, Placement
+from search.watchdog import Heartbeats, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
 OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; data sets are read from disk by each worker
@@ -135,13 +137,13 @@ class _Jobs(_Unpickled, Searcher):
         super().__init__()
         self._source = source
         self._placement = crew.placement.model_dump(mode="json")
-        self._numbers: dict[str, int] = {}  # Tune's trial id -> ours
+        self._live: dict[str, Job] = {}  # by Tune's trial id
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         job = None if self._source.stopping() else self._source.next()
         if job is None:
             return Searcher.FINISHED  # type: ignore[return-value]  # a str, which Searcher's own hint leaves out
-        self._numbers[trial_id] = job.number
+        self._live[trial_id] = job
         return {"job": job.model_dump(mode="json"), "placement": self._placement}
 
     def worthwhile(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -149,21 +151,27 @@ class _Jobs(_Unpickled, Searcher):
         if "epoch_record" not in result:
             return True
         epoch = EpochRecord.model_validate_json(result["epoch_record"])
-        goes_on = self._source.epoch(self._numbers[trial_id], epoch)
+        goes_on = self._source.epoch(self._live[trial_id].number, epoch)
         if not goes_on:
-            del self._numbers[trial_id]
+            del self._live[trial_id]
         return goes_on
 
+    def live(self, trial_id: str) -> Job | None:
+        """The job of a trial that is not over for us."""
+        return self._live.get(trial_id)
+
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        if result is not None and "record" in result and self._numbers.pop(trial_id, None) is not None:
+        if result is not None and "record" in result and self._live.pop(trial_id, None) is not None:
             self._source.finished(TrialRecord.model_validate_json(result["record"]))
 
     def abandon(self, trial: TuneTrial) -> None:
         """Tune has given a trial up without a record: its worker died too often."""
-        number = self._numbers.pop(trial.trial_id, None)
-        if number is not None:
+        job = self._live.pop(trial.trial_id, None)
+        if job is not None:
             cause = str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
-            self._source.lost(number, f"its worker died {RETRIES + 1} times", cause)
+            place = where_it_hung(job.folder)
+            hung = f", at last since it hung for {job.limits.silence}: {place}" if place else ""
+            self._source.lost(job.number, f"its worker died {RETRIES + 1} times{hung}", cause)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's database is the only state."""
@@ -185,11 +193,13 @@ class _Rungs(_Unpickled, FIFOScheduler):
 
 
 class _Watch(_Unpickled, Callback):
-    """Sees every trial that Tune ended without telling the searcher, and ends the loop on request."""
+    """Sees every trial that Tune ended without telling the searcher, and ends the loop on request; ends workers that
+    stand still, for Tune to start others."""
 
     def __init__(self, source: Source, jobs: _Jobs) -> None:
         self._source = source
         self._jobs = jobs
+        self._heartbeats = Heartbeats(time.monotonic)
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         if self._source.stopping():
@@ -197,6 +207,10 @@ class _Watch(_Unpickled, Callback):
         for trial in trials:
             if trial.status in (TuneTrial.ERROR, TuneTrial.TERMINATED):
                 self._jobs.abandon(trial)
+            elif trial.status == TuneTrial.RUNNING and (job := self._jobs.live(trial.trial_id)) is not None:
+                worker = trial.temporary_state.ray_actor
+                if worker is not None and self._heartbeats.stands_still(job):
+                    ray.kill(worker)
 
 
 class _Silent(ProgressReporter):

@@ -6,38 +6,17 @@ import itertools
 import numpy as np
 import pytest
 from recordings import bin_file, random_events
-from untrained import SPACES
+from small_trials import HERE, job_for, record_of
 
-from reports.record import EpochRecord, Metrics, TrialRecord
+from reports.record import EpochRecord, Metrics
 from reports.results import read_result
 from search.candidate import Candidate
-from search.job import Job, Placement
-from search.space import load_space
+from search.job import Job
 from search.trial import IDLE_STARTS, _count_start, _data, run
 from snnkit import checkpoint as checkpoints
 from snnkit.data import DataError
 from snnkit.export import pytorch
 from snnkit.training import Epoch, TrainingStopped
-
-HERE = Placement(threads=1)
-
-
-def job_for(folder, **overrides) -> Job:
-    quick = {"data.subset": 600, "train.epochs": 2, "train.chance_patience": 0}
-    space = load_space(SPACES / "smoke.yaml", overrides=quick | overrides)
-    params = space.candidates["no-fire3"]
-    candidate = space.candidate(params)
-    return Job(
-        number=0, name="no-fire3", params=params, candidate=candidate, modules=(), static=candidate.static(),
-        folder=folder / "trials" / "0", seed=0,
-    )  # fmt: skip
-
-
-def record_of(job: Job) -> TrialRecord:
-    *epochs, record = run(job, HERE)
-    assert all(isinstance(epoch, EpochRecord) for epoch in epochs)
-    assert isinstance(record, TrialRecord)
-    return record
 
 
 def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
