@@ -121,7 +121,9 @@ class _File:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise LedgerError(f"cannot read {self.shown}: {error}") from error
+            damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+            remedy = ". It is damaged; snnsearch resume rebuilds it from the trials' own files" if damaged else ""
+            raise LedgerError(f"cannot read {self.shown}: {error}{remedy}") from error
 
     def close(self) -> None:
         self._connection.close()

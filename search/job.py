@@ -4,7 +4,7 @@ import logging
 import time
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from reports.files import replace_text
 from reports.record import Leaf, ModuleState, StartRecord, Status, TrialRecord
@@ -17,7 +17,7 @@ CHECKPOINT = "checkpoint.pt"  # of a trial that trains
 TWIN_CHECKPOINT = "twin.pt"  # of its CNN twin, where that is trained first
 WEIGHTS = "weights.pt"  # of a trial that is complete
 START = "start.json"  # where the weights of a trial that trains came from
-STARTS = "starts.json"  # how often a trial was started, beside its result
+STARTS = "starts.json"  # what was to be trained, and how often it was begun
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,30 @@ class Placement(Value):
     device: str = "cpu"  # "cpu" or "cuda"
     threads: int = 1
     data_root: Path | None = None
+
+
+class Starts(Value):
+    """How often a trial was started, and how often of late without having got any further; and what it is."""
+
+    starts: int = 0
+    idle: int = 0
+    checkpoint_ns: int = 0
+    name: str | None = None
+    params: dict[str, Leaf] = Field(default_factory=dict)
+
+
+def read_starts(folder: Path) -> Starts | None:
+    """None where no worker has begun, or what it left cannot be read."""
+    try:
+        return Starts.model_validate_json((folder / STARTS).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_starts(job: Job, starts: Starts) -> None:
+    """Raises OSError."""
+    known = starts.model_copy(update={"name": job.name, "params": job.params})
+    replace_text(job.folder / STARTS, known.model_dump_json())
 
 
 def outline(

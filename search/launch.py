@@ -13,7 +13,7 @@ from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
 from reports.record import ObjectiveRecord, StudyHeader, StudyRecord, TrialRecord
 from reports.wording import duration
 from reports.write import write_report
-from search import executors, machine, samplers, shared, study
+from search import executors, machine, rebuilding, samplers, shared, study
 from search.corners import corners
 from search.errors import InputError, SpaceError
 from search.executors import Crew
@@ -59,6 +59,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
         header = header_of(space, options)
         opened = study.create(header, space, folder, url)
         write_text(folder / SPACE, header.space_yaml)
+        write_text(folder / rebuilding.HEADER, header.model_dump_json(indent=1))
         return _drive(opened, space, options, _budget(space, options), console)
 
 
@@ -73,6 +74,9 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
     url = _url(folder, options)
     _check_there(folder, options)
     with Lease(folder, name, url):
+        if options.storage is None:
+            for line in rebuilding.mend(folder):
+                console.print(line, highlight=False, soft_wrap=True)
         header = read_study(url, name).header
         space = load_space(header.space_yaml)
         _check_unedited(folder / SPACE, header.space_yaml, space)

@@ -13,7 +13,8 @@ import random
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -47,6 +48,15 @@ FINALIST = "finalist"  # an attribute of those trials that the ranking by shared
 CORNER = "corner"  # an attribute of those trials that a study begins with and no one has named
 GIVEN_UP = 2  # failed trials of one candidate after which it is not tried again
 UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts as exhausted
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a trial has left in its folder; ``record`` where it is over."""
+
+    name: str | None
+    params: Mapping[str, Leaf]
+    record: TrialRecord | None
 
 
 class Study:
@@ -218,6 +228,21 @@ class Study:
     def _complete(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
+    def restore(self, left: Left) -> None:
+        """A trial of before, in the next row: told where it is over, else running."""
+        named = {} if left.name is None else {"name": left.name}
+        self._study.enqueue_trial(dict(left.params), user_attrs=named)
+        trial = self._study.ask()
+        params = self._space.suggest(trial)  # type: ignore[arg-type]  # overloads, narrower than it is
+        trial.set_user_attr("key", self._space.candidate(params).key)
+        if left.record is None:
+            return
+        for epoch in left.record.history:
+            if epoch.measured is not None and not self._space.broken(epoch.measured):
+                trial.set_user_attr(f"{RUNG}{epoch.epoch}", list(self._values(epoch.measured).values()))
+        self._live[trial.number] = trial
+        self.finish(left.record)
+
     # -- proposals ----------------------------------------------------------------------------------------------
 
     def _ask(self) -> Trial | None:
@@ -319,19 +344,50 @@ def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
                 f"{folder / 'trials'} holds trials of another study, whose database is gone. Move that folder away, "
                 "or launch under another name: --name NAME"
             )
-        directions = [objective.direction for objective in header.objectives]
-        study = optuna.create_study(
-            storage=storage, study_name=header.name, directions=directions, sampler=_sampler(space, header.seed)
-        )
-        for name, params in space.candidates.items():
-            study.enqueue_trial(dict(params), user_attrs={"name": name})
-        for params in corners(space):
-            study.enqueue_trial(params, user_attrs={CORNER: True})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([objective.name for objective in header.objectives])  # for optuna-dashboard
+        study = _new(header, space, storage)
+        _enqueue_first(study, space)
         study.set_user_attr("header", header.model_dump(mode="json"))  # last: what has a header is whole
     return Study(study, space, header, folder)
+
+
+def rebuild(header: StudyHeader, space: Space, folder: Path, url: str, left: Mapping[int, Left]) -> None:
+    """A study again, in an empty database, from what its trials have ``left`` in their folders, by number: those that
+    are over are told, those that were begun are running. Other numbers, of what was never begun, stand as failed."""
+    with storage_errors("a study that is rebuilt"):
+        study = _new(header, space, connect(url))
+        whole = Study(study, space, header, folder)
+        for number in range(max(left, default=-1) + 1):
+            if number in left:
+                whole.restore(left[number])
+            else:
+                reason = "never begun; what was asked was lost with a damaged database"
+                record = TrialRecord(number=number, status="failed", reason=reason)
+                lost = optuna.trial.create_trial(
+                    state=STATES[record.status], user_attrs={"record": record.model_dump(mode="json")}
+                )
+                study.add_trial(lost)
+        _enqueue_first(study, space, {each.name for each in left.values()})
+        study.set_user_attr("header", header.model_dump(mode="json"))
+
+
+def _new(header: StudyHeader, space: Space, storage: RDBStorage) -> optuna.Study:
+    directions = [objective.direction for objective in header.objectives]
+    study = optuna.create_study(
+        storage=storage, study_name=header.name, directions=directions, sampler=_sampler(space, header.seed)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([objective.name for objective in header.objectives])  # for optuna-dashboard
+    return study
+
+
+def _enqueue_first(study: optuna.Study, space: Space, there: Container[str | None] = ()) -> None:
+    """The named candidates that are not ``there``, then the corners, of which one that was tried is a duplicate."""
+    for name, params in space.candidates.items():
+        if name not in there:
+            study.enqueue_trial(dict(params), user_attrs={"name": name})
+    for params in corners(space):
+        study.enqueue_trial(params, user_attrs={CORNER: True})
 
 
 def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:

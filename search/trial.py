@@ -25,14 +25,16 @@ from search.candidate import Candidate
 from search.job import (
     CHECKPOINT,
     START,
-    STARTS,
     TWIN_CHECKPOINT,
     Job,
     Placement,
+    Starts,
     keep,
     log,
     outline,
     read_start,
+    read_starts,
+    write_starts,
 )
 from search.resuming import from_checkpoint
 from search.watchdog import Watchdog
@@ -46,7 +48,6 @@ from snnkit.kernels import prepare
 from snnkit.network import Network
 from snnkit.steps import Stepper
 from snnkit.training import Beat, Epoch, TrainingStopped, train
-from snnkit.values import Value
 
 RUNG = "rung-{}.json"  # of an epoch
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
@@ -64,7 +65,7 @@ def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(placement.threads)
-        record = record.model_copy(update={"restarts": _count_start(job.folder)})
+        record = record.model_copy(update={"restarts": _count_start(job)})
         params = json.dumps(job.params)
         place = f"device={record.device!r} threads={placement.threads} kernel={prepare(placement.device)}"
         log(job.folder, f"event=start restarts={record.restarts} {place} params={params}")
@@ -234,24 +235,13 @@ def device_name(placement: Placement) -> str:
     return f"cpu ({placement.threads} thread{'s' if placement.threads > 1 else ''})"
 
 
-class _Starts(Value):
-    """How often a trial was started, and how often of late without having got any further."""
-
-    starts: int = 0
-    idle: int = 0
-    checkpoint_ns: int = 0
-
-
-def _count_start(folder: Path) -> int:
+def _count_start(job: Job) -> int:
     """The number of earlier starts. Raises RuntimeError where too many of them in a row led nowhere."""
-    path, checkpoints = folder / STARTS, (folder / CHECKPOINT, folder / TWIN_CHECKPOINT)
-    try:
-        before = _Starts.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        before = _Starts()
+    checkpoints = (job.folder / CHECKPOINT, job.folder / TWIN_CHECKPOINT)
+    before = read_starts(job.folder) or Starts()
     now_ns = max((checkpoint.stat().st_mtime_ns for checkpoint in checkpoints if checkpoint.exists()), default=0)
     idle = before.idle + 1 if before.starts and now_ns == before.checkpoint_ns else 0
-    path.write_text(_Starts(starts=before.starts + 1, idle=idle, checkpoint_ns=now_ns).model_dump_json())
+    write_starts(job, Starts(starts=before.starts + 1, idle=idle, checkpoint_ns=now_ns))
     if idle >= IDLE_STARTS:
         raise RuntimeError(
             f"started {before.starts + 1} times, the last {idle + 1} without getting any further; given up"

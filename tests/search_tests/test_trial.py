@@ -246,7 +246,7 @@ def test_trial_that_keeps_killing_its_worker_is_given_up(tmp_path):
 def _start_and_die(job: Job) -> None:
     """As far as counting the start goes, and no further."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    _count_start(job.folder)
+    _count_start(job)
 
 
 def test_starts_that_get_further_are_not_counted_against_a_trial(tmp_path):
