@@ -184,8 +184,8 @@ def test_checkpoint_of_another_training_is_put_aside(tmp_path):
 
 
 def test_one_cause_reads_the_same_in_every_trial(tmp_path, monkeypatch):
-    def full(folder):
-        raise OSError(errno.ENOSPC, "No space left on device", str(folder / "starts.json"))
+    def full(job):
+        raise OSError(errno.ENOSPC, "No space left on device", str(job.folder / "starts.json"))
 
     monkeypatch.setattr("search.trial._count_start", full)
     reasons = {record_of(job_for(tmp_path / name)).reason for name in ("a", "b")}
