@@ -1,0 +1,219 @@
+"""`python -m benchmarks.chaos`: strikes studies, holds them against one that was left alone, and counts."""
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.chaos.faults import FAULTS, Fault, Scene
+from benchmarks.chaos.processes import ROOT, Running, free_memory_share, until
+from reports.ledger import LedgerError, load_study_folder
+from reports.record import StudyRecord, TrialRecord
+
+NAME = "struck"
+TRIALS = 8
+STRIKES = 3  # of one study
+LONGEST_S = 4.0  # after a trial has begun
+SETS = (
+    f"study.name={NAME}", f"study.budget={{trials: {TRIALS}}}", "study.limits={silence: 8s}",
+    "data.subset=1200", "train.epochs=3",
+)  # fmt: skip
+MEMORY_SHARE = 0.08  # of this machine's memory that a worker may eat
+
+
+class Broken(Exception):  # noqa: N818  # what is looked for
+    """A promise that was not kept."""
+
+
+class Struck:
+    """One study in a folder of its own."""
+
+    def __init__(self, runs: Path, executor: str) -> None:
+        self.runs, self.executor = runs, executor
+        self.folder = runs / NAME
+        self.chaos = Path(tempfile.mkdtemp(prefix="chaos-"))
+        self.log = self.chaos / "drivers.log"
+
+    def start(self) -> Running:
+        begun = (self.folder / "header.json").exists()
+        words = ["resume", NAME] if begun else ["launch", str(ROOT / "spaces/smoke.yaml")]
+        sets = [] if begun else [word for each in SETS for word in ("--set", each)]
+        more = ["--runs", str(self.runs), "--executor", self.executor, "--workers", "1", "--device", "cpu"]
+        limit = {"RAY_memory_usage_threshold": f"{min(0.95, free_memory_share() + MEMORY_SHARE):.3f}"}
+        return Running([*words, *sets, *more], self.log, self.chaos, limit)
+
+    def study(self) -> StudyRecord | None:
+        try:
+            return load_study_folder(self.folder)
+        except LedgerError:
+            return None
+
+    def finished(self) -> dict[int, TrialRecord]:
+        study = self.study()
+        return {t.number: t for t in study.trials if t.status == "complete"} if study else {}
+
+    def begun(self) -> int:
+        return sum(
+            path.read_text(errors="replace").count("event=start") for path in self.folder.glob("trials/*/log.txt")
+        )
+
+    def refused(self) -> None:
+        driver = self.start()
+        status = driver.wait(60)
+        driver.end()
+        said = self.log.read_text(errors="replace")
+        if status in (0, None) or "Traceback" in said:
+            raise Broken(f"a driver that cannot write ended with {status}: {said[-300:]}")
+
+    def finish(self) -> int:
+        """Resume until all is done: how often that took."""
+        for tries in range(1, 6):
+            driver = self.start()
+            status = driver.wait(300)
+            driver.end()
+            if status == 0 and len(self.finished()) >= TRIALS:
+                return tries
+        raise Broken(f"not done after {tries} resumes; the last one ended with {status}: {self.log.read_text()[-300:]}")
+
+
+def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
+    """Strike a study STRIKES times, then finish it. Raises Broken."""
+    driver = struck.start()
+    scene = Scene(struck.folder, struck.chaos, driver, rng, struck.refused)
+    known: dict[int, TrialRecord] = {}
+    try:
+        for _ in range(STRIKES):
+            if scene.driver.over:
+                scene.driver.end()
+                scene.driver = struck.start()
+            before = struck.begun()
+            until(lambda: struck.begun() > before or scene.driver.over, 60)
+            time.sleep(rng.uniform(0, LONGEST_S))
+            known |= struck.finished()
+            fault.strike(scene)
+        scene.driver.wait(120)
+    finally:
+        scene.driver.end()
+    struck.finish()
+    now = struck.finished()
+    for number, record in known.items():
+        if now.get(number) != record:
+            raise Broken(f"trial {number} is not what it was")
+
+
+def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
+    """Raises Broken."""
+    study = struck.study()
+    if study is None:
+        raise Broken("there is no study to be read")
+    if [t.number for t in study.trials] != list(range(len(study.trials))):
+        raise Broken("numbers are not contiguous")
+    if left := [t.number for t in study.trials if t.status in ("running", "waiting")]:
+        raise Broken(f"trials {left} are neither over nor under way")
+    if failed := [
+        (t.number, t.reason) for t in study.trials if t.status == "failed" and "damaged" not in str(t.reason)
+    ]:
+        raise Broken(f"failed: {failed}")
+    if (trained := sum(t.status == "complete" for t in study.trials)) != TRIALS:
+        raise Broken(f"{trained} trained, {TRIALS} asked for")
+    if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
+        raise Broken("not the study that an undisturbed one is")
+
+
+def figures(record: TrialRecord) -> dict[str, object]:
+    """What must not depend on interruptions: everything but clocks and counts of starts."""
+    kept = record.model_dump(exclude={"started_at", "finished_at", "wall_s", "restarts", "device"})
+    kept["history"] = [{key: value for key, value in epoch.items() if key != "wall_s"} for epoch in kept["history"]]
+    return kept
+
+
+@contextmanager
+def place(fault: Fault | None) -> Iterator[Path]:
+    """A folder for a study; for faults of the disk a small file system, which takes root's rights."""
+    runs = Path(tempfile.mkdtemp(prefix="runs-"))
+    small = fault is not None and fault.disk
+    if small:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(runs)], check=True)
+    try:
+        yield runs
+    finally:
+        if small:
+            subprocess.run(["umount", "--lazy", str(runs)], check=True)
+        shutil.rmtree(runs, ignore_errors=True)
+
+
+def undisturbed(executor: str) -> StudyRecord:
+    with place(None) as runs:
+        struck = Struck(runs, executor)
+        struck.finish()
+        study = struck.study()
+        assert study is not None
+        return study
+
+
+def rows(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+
+
+def run(out: Path, strikes: int, names: list[str]) -> None:
+    """Append a line a study, until there are ``strikes``."""
+    whole: dict[str, StudyRecord] = {}
+    cases = [(FAULTS[name], executor) for name in names for executor in FAULTS[name].executors]
+    while (done := len(rows(out))) * STRIKES < strikes:
+        fault, executor = cases[done % len(cases)]
+        if executor not in whole:
+            whole[executor] = undisturbed(executor)
+        began, broken = time.monotonic(), None
+        with place(fault) as runs:
+            struck = Struck(runs, executor)
+            try:
+                strike(struck, fault, random.Random(done))
+                check(struck, fault, whole[executor])
+            except Broken as error:
+                broken = str(error)
+                shutil.copytree(runs, out.with_name(f"{out.stem}-{done}"), dirs_exist_ok=True)
+                shutil.copy(struck.log, out.with_name(f"{out.stem}-{done}.log"))
+            shutil.rmtree(struck.chaos)
+        row = {"fault": fault.name, "executor": executor, "strikes": STRIKES, "broken": broken}
+        with out.open("a") as file:
+            file.write(json.dumps(row | {"wall_s": round(time.monotonic() - began, 1)}) + "\n")
+        print(json.dumps(row), flush=True)
+
+
+def table(out: Path) -> Iterator[str]:
+    yield "| fault | executor | studies | strikes | survived |\n|---|---|---|---|---|"
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for row in rows(out):
+        key = (str(row["fault"]), str(row["executor"]))
+        counts[(*key, "studies")] += 1
+        counts[(*key, "survived")] += row["broken"] is None
+    for name, executor in dict.fromkeys(key[:2] for key in counts):
+        studies, survived = (counts[name, executor, what] for what in ("studies", "survived"))
+        yield f"| {name} | {executor} | {studies} | {studies * STRIKES} | {survived * STRIKES} |"
+    total = sum(count for key, count in counts.items() if key[2] == "studies")
+    survived = sum(count for key, count in counts.items() if key[2] == "survived")
+    yield f"| all | | {total} | {total * STRIKES} | {survived * STRIKES} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("chaos.jsonl"))
+    parser.add_argument("--strikes", type=int, default=200)
+    parser.add_argument("--faults", nargs="*", default=list(FAULTS), choices=list(FAULTS))
+    parser.add_argument("--table", type=Path)
+    options = parser.parse_args()
+    if options.table:
+        print("\n".join(table(options.table)))
+    else:
+        run(options.out, options.strikes, options.faults)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What befalls a study: each fault strikes a Scene, at a moment that has been waited for."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.chaos.processes import Running, send, until
+
+
+@dataclass
+class Scene:
+    """``folder``: of the study, on a small file system of its own where the fault is of the disk."""
+
+    folder: Path
+    chaos: Path
+    driver: Running
+    rng: random.Random
+    refused: Callable[[], None]  # has a driver refuse to start, and looks at what it says
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``same``: the study ends as one that nothing has happened to."""
+
+    name: str
+    strike: Callable[[Scene], None]
+    executors: tuple[str, ...] = ("ray",)
+    same: bool = True
+    disk: bool = False
+
+
+def signalled(role: str, signum: signal.Signals, stopped_s: float | None = None) -> Callable[[Scene], None]:
+    """Of several processes in that role one is drawn. ``stopped_s``: after so long it may go on."""
+
+    def strike(scene: Scene) -> None:
+        until(lambda: bool(scene.driver.find(role)), 30)
+        pids = scene.driver.find(role)
+        if not pids:
+            return
+        pid = scene.rng.choice(pids)
+        send(pid, signum)
+        if stopped_s is not None:
+            time.sleep(stopped_s)
+            send(pid, signal.SIGCONT)
+
+    return strike
+
+
+def armed(what: str) -> Callable[[Scene], None]:
+    """The next training step anywhere does it; see `site.sitecustomize`."""
+
+    def strike(scene: Scene) -> None:
+        (scene.chaos / "armed").write_text(what)
+        until(lambda: not (scene.chaos / "armed").exists() or scene.driver.over, 60)
+        (scene.chaos / "armed").unlink(missing_ok=True)
+
+    return strike
+
+
+def clock_jump(scene: Scene) -> None:
+    """By up to a year, ahead or back; the next jump takes it somewhere else."""
+    (scene.chaos / "clock").write_text(str(scene.rng.choice((-1, 1)) * 10 ** scene.rng.uniform(1, 7.5)))
+
+
+def full_disk(scene: Scene) -> None:
+    """For some seconds not a byte more fits."""
+    filler = scene.folder.parent / "filler"
+    try:
+        with filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 4096)
+    except OSError:
+        pass
+    scene.driver.wait(scene.rng.uniform(1, 12))
+    filler.unlink()
+
+
+def _killed(scene: Scene) -> None:
+    send(scene.driver.find("driver")[0], signal.SIGKILL)
+    scene.driver.wait(30)
+    scene.driver.end()
+
+
+def read_only(scene: Scene) -> None:
+    """A driver that is started then has nothing to write to."""
+    _killed(scene)
+    mount = str(scene.folder.parent)
+    until(lambda: subprocess.run(["mount", "-o", "remount,ro", mount], check=False).returncode == 0, 60)
+    scene.refused()
+    subprocess.run(["mount", "-o", "remount,rw", mount], check=True)
+
+
+def torn(*names: str) -> Callable[[Scene], None]:
+    """After a kill one file of these is cut off, anywhere."""
+
+    def strike(scene: Scene) -> None:
+        _killed(scene)
+        there = [path for name in names for path in sorted(scene.folder.glob(name))]
+        if there:
+            path = scene.rng.choice(there)
+            os.truncate(path, scene.rng.randrange(path.stat().st_size or 1))
+
+    return strike
+
+
+EVERYWHERE = ("inline", "ray")
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("SIGKILL of the driver", signalled("driver", signal.SIGKILL), EVERYWHERE),
+        Fault("SIGTERM of the driver", signalled("driver", signal.SIGTERM), EVERYWHERE),
+        Fault("SIGINT of the driver", signalled("driver", signal.SIGINT), EVERYWHERE),
+        Fault("SIGSTOP of the driver, 5 s", signalled("driver", signal.SIGSTOP, 5), EVERYWHERE),
+        Fault("SIGKILL of a worker", signalled("worker", signal.SIGKILL)),
+        Fault("SIGTERM of a worker", signalled("worker", signal.SIGTERM)),
+        Fault("SIGINT of a worker", signalled("worker", signal.SIGINT)),
+        Fault("SIGSTOP of a worker, for good", signalled("worker", signal.SIGSTOP)),
+        Fault("SIGKILL of the raylet, with its object store", signalled("raylet", signal.SIGKILL)),
+        Fault("SIGSTOP of the raylet, 5 s", signalled("raylet", signal.SIGSTOP, 5)),
+        Fault("SIGKILL of Ray's control store", signalled("gcs", signal.SIGKILL)),
+        Fault("a worker hangs", armed("hang")),
+        Fault("a worker calls os._exit", armed("exit"), EVERYWHERE),
+        Fault("a worker eats memory until it is killed", armed("eat")),
+        Fault("a step raises CUDA's out of memory", armed("raise"), EVERYWHERE, same=False),
+        Fault("disk full", full_disk, EVERYWHERE, disk=True),
+        Fault("read-only folder", read_only, ("inline",), disk=True),
+        Fault("clock jump", clock_jump, EVERYWHERE),
+        Fault("torn checkpoint", torn("trials/*/checkpoint.pt", "trials/*/twin.pt"), ("inline",)),
+        Fault("torn record", torn("trials/*/result.json"), ("inline",)),
+        Fault(
+            "torn weights, log or count of starts",
+            torn("trials/*/*.pt", "trials/*/*.txt", "trials/*/starts.json"),
+            ("inline",),
+        ),
+        Fault("truncated SQLite file", torn("study.db"), ("inline",), same=False),
+    )
+}

@@ -1,0 +1,93 @@
+"""A driver and what it has started, found through /proc and struck by signal. Linux."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SITE = Path(__file__).parent / "site"
+ROOT = Path(__file__).parents[2]
+DRIVER = "import search.machine; search.machine.cores = lambda: 1; from search.cli import main; main()"
+ROLES = {"worker": b"ray::_Worker", "raylet": b"raylet/raylet", "gcs": b"gcs_server"}
+
+
+class Running:
+    """A driver process; its output goes to ``log``."""
+
+    def __init__(self, words: list[str], log: Path, chaos: Path, environment: dict[str, str]) -> None:
+        paths = os.pathsep.join([str(SITE), str(ROOT), os.environ.get("PYTHONPATH", "")])
+        env = os.environ | {"PYTHONPATH": paths, "CHAOS": str(chaos), "OMP_NUM_THREADS": "1"} | environment
+        self._file = log.open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, *words],
+            stdout=self._file, stderr=subprocess.STDOUT, env=env, start_new_session=True,
+        )  # fmt: skip
+
+    @property
+    def over(self) -> bool:
+        return self._process.poll() is not None
+
+    def find(self, role: str) -> list[int]:
+        """Its own pid, or those of what it has started in that role."""
+        if role == "driver":
+            return [self._process.pid]
+        return [pid for pid in descendants(self._process.pid) if ROLES[role] in command(pid)]
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit status; None where it is still running then."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(seconds)
+        return None
+
+    def end(self) -> None:
+        """With all that it has started."""
+        pids = [self._process.pid, *descendants(self._process.pid)]
+        for pid in pids:
+            send(pid, signal.SIGKILL)
+        self._process.wait()
+        self._file.close()
+
+
+def send(pid: int, signum: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signum)
+
+
+def command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found, queue = [], [pid]
+    while queue:
+        queue += children.get(queue[0], [])
+        found += children.get(queue.pop(0), [])
+    return found
+
+
+def used_memory() -> float:
+    """As a share of all there is."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    total, available = (int(lines[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
+    return 1 - available / total
+
+
+def until(condition: object, seconds: float) -> bool:
+    """Wait for it; False where it did not come."""
+    assert callable(condition)
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
