@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.chaos.faults import FAULTS, Fault, Scene
-from benchmarks.chaos.processes import ROOT, Running, free_memory_share, until
+from benchmarks.chaos.processes import ROOT, Running, until, used_memory
 from reports.ledger import LedgerError, load_study_folder
 from reports.record import StudyRecord, TrialRecord
 
@@ -22,7 +22,7 @@ TRIALS = 8
 STRIKES = 3  # of one study
 LONGEST_S = 4.0  # after a trial has begun
 SETS = (
-    f"study.name={NAME}", f"study.budget={{trials: {TRIALS}}}", "study.limits={silence: 8s}",
+    f"study.name={NAME}", f"study.budget={{trials: {TRIALS}}}", "study.limits={silence: 20s}",
     "data.subset=1200", "train.epochs=3",
 )  # fmt: skip
 MEMORY_SHARE = 0.08  # of this machine's memory that a worker may eat
@@ -46,7 +46,7 @@ class Struck:
         words = ["resume", NAME] if begun else ["launch", str(ROOT / "spaces/smoke.yaml")]
         sets = [] if begun else [word for each in SETS for word in ("--set", each)]
         more = ["--runs", str(self.runs), "--executor", self.executor, "--workers", "1", "--device", "cpu"]
-        limit = {"RAY_memory_usage_threshold": f"{min(0.95, free_memory_share() + MEMORY_SHARE):.3f}"}
+        limit = {"RAY_memory_usage_threshold": f"{min(0.95, used_memory() + MEMORY_SHARE):.3f}"}
         return Running([*words, *sets, *more], self.log, self.chaos, limit)
 
     def study(self) -> StudyRecord | None:
@@ -60,9 +60,8 @@ class Struck:
         return {t.number: t for t in study.trials if t.status == "complete"} if study else {}
 
     def begun(self) -> int:
-        return sum(
-            path.read_text(errors="replace").count("event=start") for path in self.folder.glob("trials/*/log.txt")
-        )
+        logs = self.folder.glob("trials/*/log.txt")
+        return sum(path.read_text(errors="replace").count("event=start") for path in logs)
 
     def refused(self) -> None:
         driver = self.start()
@@ -93,8 +92,7 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
             if scene.driver.over:
                 scene.driver.end()
                 scene.driver = struck.start()
-            before = struck.begun()
-            until(lambda: struck.begun() > before or scene.driver.over, 60)
+            wait_for_a_trial(struck, scene.driver)
             time.sleep(rng.uniform(0, LONGEST_S))
             known |= struck.finished()
             fault.strike(scene)
@@ -108,6 +106,12 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
             raise Broken(f"trial {number} is not what it was")
 
 
+def wait_for_a_trial(struck: Struck, driver: Running) -> None:
+    """Until one more has begun, or all are over."""
+    before = struck.begun()
+    until(lambda: struck.begun() > before or driver.over, 60)
+
+
 def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
     """Raises Broken."""
     study = struck.study()
@@ -117,10 +121,9 @@ def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
         raise Broken("numbers are not contiguous")
     if left := [t.number for t in study.trials if t.status in ("running", "waiting")]:
         raise Broken(f"trials {left} are neither over nor under way")
-    if failed := [
-        (t.number, t.reason) for t in study.trials if t.status == "failed" and "damaged" not in str(t.reason)
-    ]:
-        raise Broken(f"failed: {failed}")
+    failed = [(t.number, t.reason) for t in study.trials if t.status == "failed"]
+    if lost := [each for each in failed if "damaged database" not in str(each[1])]:
+        raise Broken(f"failed: {lost}")
     if (trained := sum(t.status == "complete" for t in study.trials)) != TRIALS:
         raise Broken(f"{trained} trained, {TRIALS} asked for")
     if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
