@@ -132,11 +132,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("clock jump", clock_jump, EVERYWHERE),
         Fault("torn checkpoint", torn("trials/*/checkpoint.pt", "trials/*/twin.pt"), ("inline",)),
         Fault("torn record", torn("trials/*/result.json"), ("inline",)),
-        Fault(
-            "torn weights, log or count of starts",
-            torn("trials/*/*.pt", "trials/*/*.txt", "trials/*/starts.json"),
-            ("inline",),
-        ),
+        Fault("torn log, beat or count of starts", torn("trials/*/*.txt", "trials/*/[bs]*.json"), ("inline",)),
         Fault("truncated SQLite file", torn("study.db"), ("inline",), same=False),
     )
 }

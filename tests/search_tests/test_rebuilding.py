@@ -131,7 +131,7 @@ def test_second_damage_has_a_name_of_its_own(folder):
 def test_damage_without_a_header_is_said_and_nothing_is_touched(folder):
     (folder / rebuilding.HEADER).write_text("{")
     (folder / "study.db").write_bytes(b"x")
-    with pytest.raises(InputError, match="header.json, by which it could be rebuilt, cannot be read"):
+    with pytest.raises(InputError, match=r"header\.json, by which it could be rebuilt, cannot be read"):
         list(rebuilding.mend(folder))
     assert (folder / "study.db").read_bytes() == b"x"
 
