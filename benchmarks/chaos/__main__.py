@@ -25,6 +25,7 @@ SETS = (
     f"study.name={NAME}", f"study.budget={{trials: {TRIALS}}}", "study.limits={silence: 20s}",
     "data.subset=1200", "train.epochs=3",
 )  # fmt: skip
+WHOLE = ("complete", "infeasible", "stopped")  # what a budget counts, but for failed ones, of which there must be none
 MEMORY_SHARE = 0.08  # of this machine's memory that a worker may eat
 
 
@@ -57,7 +58,7 @@ class Struck:
 
     def finished(self) -> dict[int, TrialRecord]:
         study = self.study()
-        return {t.number: t for t in study.trials if t.status == "complete"} if study else {}
+        return {t.number: t for t in study.trials if t.status in WHOLE} if study else {}
 
     def begun(self) -> int:
         logs = self.folder.glob("trials/*/log.txt")
@@ -124,7 +125,7 @@ def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
     failed = [(t.number, t.reason) for t in study.trials if t.status == "failed"]
     if lost := [each for each in failed if "damaged database" not in str(each[1])]:
         raise Broken(f"failed: {lost}")
-    if (trained := sum(t.status == "complete" for t in study.trials)) != TRIALS:
+    if (trained := sum(t.status in WHOLE for t in study.trials)) != TRIALS:
         raise Broken(f"{trained} trained, {TRIALS} asked for")
     if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
         raise Broken("not the study that an undisturbed one is")
