@@ -40,6 +40,7 @@ from search.resuming import from_checkpoint
 from search.watchdog import Watchdog
 from search.weights import earlier_epochs, first_weights, origin, save_weights
 from snnkit.activity import Activity, dense_twin, measure
+from snnkit.crosscheck import crosscheck
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
 from snnkit.energy import PRESETS, Energy, Pricing, all_prices
 from snnkit.energy.presets import Operations as LayerOperations
@@ -151,12 +152,15 @@ def assessed(
     network: Network, candidate: Candidate, parts: Splits, device: str, *, accuracy: float
 ) -> tuple[Metrics, tuple[LayerRecord, ...]]:
     """What is recorded of a trained network: operations and energy on the validation images, whose ``accuracy`` is
-    known, and a look at the test images."""
+    known, and a look at the test images. Raises Contradiction where they cannot all be right."""
     activity = measure(network, batches(parts.validation, parts, device))
     test = evaluate(network, parts.test, parts, device=device)
+    prices = all_prices(activity, candidate.energy.sram)
+    shares = {"validation accuracy": accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}
+    crosscheck(network, next(batches(parts.test, parts, device, batch=1)), activity, prices, shares)
     measured = figures(activity, accuracy, candidate.energy)
     metrics = Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1)
-    return metrics, _layers(activity, all_prices(activity, candidate.energy.sram))
+    return metrics, _layers(activity, prices)
 
 
 def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measured:

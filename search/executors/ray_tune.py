@@ -73,6 +73,9 @@ def execute(source: Source, crew: Crew) -> None:
         tuner.fit()
     except _Halt:
         pass
+    except Exception as error:  # of Ray, whose processes may be gone; what they trained is stored
+        cause = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"Ray failed: {cause}. Nothing that was trained is lost; go on: snnsearch resume") from error
     finally:
         ray.shutdown()
         shutil.rmtree(os.path.join(crew.scratch, "tune"), ignore_errors=True)
