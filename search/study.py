@@ -28,11 +28,13 @@ from search.errors import InputError
 from search.job import Job, keep, outline, read_start
 from search.objectives import OBJECTIVES
 from search.parents import Families
+from search.patience import connect
+from search.postgresql import DRIVER, DriverConnection
 from search.samplers import StatelessSampler, choose
 from search.shared import Ranking
 from search.space import Space
 from search.stopping import RUNG, Rungs, at_rungs
-from search.storage import connect, storage_errors
+from search.storage import storage_errors
 from snnkit.seeds import derived_seed
 
 STATES: Mapping[str, TrialState] = {
@@ -305,13 +307,16 @@ def _stored(trial: FrozenTrial) -> TrialRecord | None:
 # -- making and finding studies -----------------------------------------------------------------------------------
 
 
-def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
+def create(
+    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
+) -> Study:
     """A new study with its named candidates first in the queue, then the corners of the space.
 
-    Safe to repeat after a crash half-way. Raises InputError where a study of that name exists.
+    ``connection``: of the driver's Lease. Safe to repeat after a crash half-way. Raises InputError where a study of
+    that name exists.
     """
     with storage_errors("a new study"):
-        storage = connect(url)
+        storage = connect(url, connection)
         _clear(header.name, storage, space.hash)
         if next((folder / "trials").glob("*"), None) is not None:
             raise InputError(
@@ -322,6 +327,7 @@ def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
         study = optuna.create_study(
             storage=storage, study_name=header.name, directions=directions, sampler=_sampler(space, header.seed)
         )
+        _mark(study, connection)
         for name, params in space.candidates.items():
             study.enqueue_trial(dict(params), user_attrs={"name": name})
         for params in corners(space):
@@ -348,11 +354,23 @@ def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:
     optuna.delete_study(study_name=name, storage=storage)
 
 
-def resume(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
-    """The study as it was left. ``space`` must be the one it was launched with."""
+def resume(
+    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
+) -> Study:
+    """The study as it was left. ``space`` must be the one it was launched with; ``connection``: of the driver's
+    Lease."""
     with storage_errors("a look"):
-        study = optuna.load_study(study_name=header.name, storage=connect(url), sampler=_sampler(space, header.seed))
+        storage = connect(url, connection)
+        study = optuna.load_study(study_name=header.name, storage=storage, sampler=_sampler(space, header.seed))
+        _mark(study, connection)
     return Study(study, space, header, folder)
+
+
+def _mark(study: optuna.Study, connection: DriverConnection | None) -> None:
+    """From now on a driver whose connection was lost, and whose mark this is not, knows that another one was here."""
+    if connection is not None:
+        study.set_user_attr(DRIVER, connection.mark)
+        connection.marked()
 
 
 def _sampler(space: Space, seed: int) -> StatelessSampler:

@@ -1,4 +1,7 @@
+import os
+
 import pytest
+from postgres import Server, server_or_skip
 from untrained import SPACES
 
 from search.space import Space, load_space
@@ -13,3 +16,17 @@ def _no_settings_from_outside(monkeypatch):
 @pytest.fixture
 def smoke() -> Space:
     return load_space(SPACES / "smoke.yaml")
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server of our own, which a test may stop if it starts it again."""
+    found: Server = server_or_skip()
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def url(request) -> str:
+    """A database: of the server that SNNSEARCH_TEST_POSTGRES names, or a fresh one of our own server."""
+    return os.environ.get("SNNSEARCH_TEST_POSTGRES") or request.getfixturevalue("server").database()
