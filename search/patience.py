@@ -5,7 +5,7 @@ first whether it was done. That is enough, for a driver is alone: whatever it fi
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
@@ -45,11 +45,15 @@ def connect(url: str, connection: DriverConnection | None) -> RDBStorage:
         with storage_errors("a connection"):
             if connection is None:
                 return RDBStorage(url, engine_kwargs=options)
-            with alone(url):  # two launches on an empty database would make its tables at the same time
-                RDBStorage(url, engine_kwargs=options | {"poolclass": NullPool})
-            return PatientStorage(url, connection)
+            return connection.patiently(lambda: _tables_and_storage(url, options, connection))
     except RuntimeError as error:  # Optuna's word for a schema that it does not know
         raise InputError(f"this database was made by another version of Optuna: {error}") from error
+
+
+def _tables_and_storage(url: str, options: dict[str, Any], connection: DriverConnection) -> RDBStorage:
+    with alone(url):  # two launches on an empty database would make its tables at the same time
+        RDBStorage(url, engine_kwargs=options | {"poolclass": NullPool})
+    return PatientStorage(url, connection)
 
 
 class PatientStorage(RDBStorage):

@@ -34,7 +34,7 @@ class Proxy:
     def forget(self) -> None:
         """Drop the connections of clients, and keep those to the server open, as a network that is gone does."""
         pairs, self._pairs = self._pairs, []
-        for client, server in pairs:
+        for client, server in (pair for pair in pairs if -1 not in (pair[0].fileno(), pair[1].fileno())):
             self._kept.append(server.dup())
             client.shutdown(socket.SHUT_RDWR)
 

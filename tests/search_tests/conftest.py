@@ -1,4 +1,5 @@
 import os
+import uuid
 
 import pytest
 from postgres import Server, server_or_skip
@@ -30,3 +31,9 @@ def server():
 def url(request) -> str:
     """A database: of the server that SNNSEARCH_TEST_POSTGRES names, or a fresh one of our own server."""
     return os.environ.get("SNNSEARCH_TEST_POSTGRES") or request.getfixturevalue("server").database()
+
+
+@pytest.fixture
+def space() -> Space:
+    """That of smoke.yaml, under a name that no other study has: the server may be one that others use."""
+    return load_space(SPACES / "smoke.yaml", overrides={"study.name": f"test-{uuid.uuid4().hex[:12]}"})

@@ -1,26 +1,13 @@
 """A study in PostgreSQL."""
 
-import uuid
-
 import pytest
 import sqlalchemy
-from untrained import SPACES, header_for, trained
+from untrained import header_for, trained
 
 from reports.ledger import read_study
 from search import study
 from search.errors import InputError
 from search.lease import Lease
-from search.space import Space, load_space
-
-
-def new_space() -> Space:
-    """Under a name that no other study has: the server may be one that others use."""
-    return load_space(SPACES / "smoke.yaml", overrides={"study.name": f"test-{uuid.uuid4().hex[:12]}"})
-
-
-@pytest.fixture
-def space() -> Space:
-    return new_space()
 
 
 def test_study_is_stored_read_and_resumed(url, space, tmp_path):
