@@ -86,7 +86,8 @@ def _secrets_kept() -> Iterator[None]:
     """All of Ray's processes inherit the driver's environment, and its command line is shown to whoever lists the jobs
     of a cluster: neither is to hold the database's password, which only the driver needs."""
     if re.search(PASSWORD, " ".join(sys.argv)):
-        ray._raylet.setproctitle(re.sub(PASSWORD, r"\1***@", " ".join(sys.argv)))
+        title = re.sub(PASSWORD, r"\1***@", " ".join(sys.argv))
+        ray._raylet.setproctitle(title)  # type: ignore[attr-defined]  # compiled, and without types
     kept = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
     try:
         yield
