@@ -309,7 +309,8 @@ def _check_there(folder: Path, options: Options) -> None:
     if not folder.is_dir() and options.storage is not None:
         raise InputError(
             f"there is no folder {folder}, with what the trials of {folder.name!r} have left: say where it is: "
-            f"--runs DIR. If it is gone, or on another machine, make an empty one: unfinished trials begin anew, finished ones stay"
+            "--runs DIR. If it is gone, or on another machine, make an empty one: unfinished trials begin anew, "
+            "finished ones stay"
         )
     if not folder.is_dir():
         others = ", ".join(path.name for path in list_studies(options.runs)) or "none"

@@ -87,7 +87,7 @@ class Study:
         for trial in trials:
             if trial.state != TrialState.RUNNING:
                 continue
-            record = _stored(trial) or read_result(self.trial_folder(trial.number))
+            record = _stored(trial) or self._kept(trial.number, trial.params)
             if record is None:
                 self._interrupted.append(trial)
             else:
@@ -129,6 +129,7 @@ class Study:
                 self._live[job.number] = trial
                 unfit = self._unfit(trial, job)
                 if unfit is None:
+                    self._kept(job.number, job.params)
                     return self._families.placed(trial, job)
                 told(self.finish(unfit))
         return None
@@ -216,6 +217,16 @@ class Study:
 
     def trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
+
+    def _kept(self, number: int, params: Mapping[str, Leaf]) -> TrialRecord | None:
+        """The result that lies in a trial's folder. One of other parameters is of a trial that the database has lost,
+        as one that was restored from a backup has: it is moved away, or it would pass for this trial's."""
+        folder = self.trial_folder(number)
+        record = read_result(folder)
+        if record is None or record.params == dict(params):
+            return record
+        folder.rename(folder.with_name(f"{number}-lost-{time.time_ns()}"))
+        return None
 
     def _complete(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

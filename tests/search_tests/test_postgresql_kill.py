@@ -1,5 +1,6 @@
 """Real drivers of studies in PostgreSQL: killed, stopped, cut off from their server; and a password that is nowhere."""
 
+import contextlib
 import os
 import random
 import signal
@@ -66,6 +67,16 @@ def check_secret(*places: Path) -> None:
     assert not [file for file in files if SECRET.encode() in file.read_bytes()]
 
 
+def processes_with_secret() -> set[int]:
+    """Those that show it in their command line or environment."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if SECRET.encode() in (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes():
+                found.add(int(folder.name))
+    return found
+
+
 def kill_and_resume(url: str, runs: Path, name: str, executor: str, signals: list[signal.Signals], seed: int) -> None:
     rng = random.Random(seed)
     finished: dict[int, TrialRecord] = {}
@@ -99,7 +110,7 @@ def test_two_killed_studies_in_one_database_end_as_uninterrupted_ones(url, tmp_p
     check_secret(tmp_path)
 
 
-def test_killed_ray_study_ends_as_an_uninterrupted_one(url, tmp_path, whole, monkeypatch):
+def test_killed_ray_study_ends_as_an_uninterrupted_one(url, tmp_path, whole):
     sessions = set(Path("/tmp/ray").glob("session_2*"))
     kill_and_resume(url, tmp_path, "rayed", "ray", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], 7)
     check_equal(read_study(url, "rayed"), whole)
@@ -109,6 +120,7 @@ def test_killed_ray_study_ends_as_an_uninterrupted_one(url, tmp_path, whole, mon
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_server_that_is_gone_for_half_a_minute_is_waited_for(server, url, tmp_path, whole, executor):
     driver = start_until_trial(words(tmp_path, executor, "outage", launch=True), tmp_path / "outage" / "trials")
+    assert processes_with_secret() == {driver.pid}  # in its environment, and none of its workers
     server.stop()
     time.sleep(30)
     server.start()

@@ -12,7 +12,7 @@ from untrained import SPACES, header_for, trained
 
 from reports.errors import LedgerError
 from reports.ledger import read_study, sqlite_url
-from reports.results import write_result
+from reports.results import read_result, write_result
 from search import study
 from search.errors import InputError
 from search.job import outline
@@ -258,3 +258,21 @@ def test_failed_candidate_is_tried_once_more_by_the_next_driver(smoke, tmp_path)
     opened = reopen(smoke, folder)
     assert opened.next(ignore).candidate.key != job.candidate.key
     assert [t.status for t in read(smoke, folder).trials].count("failed") == 2
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["asked anew", "was running"])
+def test_result_of_a_trial_that_a_restored_database_has_lost_is_not_taken_for_another(smoke, tmp_path, asked):
+    opened = create(smoke, tmp_path / "s")
+    drive(opened, 3)
+    shutil.copy(tmp_path / "s" / "study.db", tmp_path / "backup.db")
+    lost = opened.next(ignore)
+    lost.folder.mkdir(parents=True)
+    write_result(lost.folder, trained(lost).model_copy(update={"params": {**lost.params, "encoding.timesteps": 1}}))
+    if not asked:
+        shutil.copy(tmp_path / "backup.db", tmp_path / "s" / "study.db")
+    again = reopen(smoke, tmp_path / "s")
+    job = again.next(ignore)
+    assert job.number == lost.number
+    assert job.params != {**lost.params, "encoding.timesteps": 1}
+    assert read_result(job.folder) is None
+    assert len(list((tmp_path / "s" / "trials").glob(f"{job.number}-lost-*/result.json"))) == 1
