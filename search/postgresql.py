@@ -232,6 +232,7 @@ def alone(url: str) -> Iterator[None]:
     """No other snnsearch is in such a block on that database."""
     engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
     with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(SESSION[0]))
         connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": _key("snnsearch")})
         yield
 

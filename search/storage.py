@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import optuna
 import sqlalchemy
+from optuna.storages._rdb.models import NOT_FOUND_MSG
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from search.errors import InputError
@@ -24,6 +25,13 @@ def storage_errors(what: str) -> Iterator[None]:
         raise StorageError(
             f"the study's database did not take {what}: {cause_of(error)}. Nothing that was trained "
             "is lost; make sure that the database is there, writable and not out of space, then: snnsearch resume"
+        ) from error
+    except KeyError as error:
+        if error.args != (NOT_FOUND_MSG,):
+            raise
+        raise StorageError(
+            f"the study's database did not take {what}: the study, or a trial of it, is no longer there; somebody has "
+            "deleted it. What was trained lies in the study's folder"
         ) from error
 
 

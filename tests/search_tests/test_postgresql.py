@@ -1,5 +1,8 @@
 """A study in PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 import sqlalchemy
 from untrained import header_for, trained
@@ -8,6 +11,7 @@ from reports.ledger import read_study
 from search import study
 from search.errors import InputError
 from search.lease import Lease
+from search.patience import connect
 
 
 def test_study_is_stored_read_and_resumed(url, space, tmp_path):
@@ -39,3 +43,18 @@ def test_server_that_is_not_there_gets_one_message(url, space, tmp_path):
     with pytest.raises(InputError, match="did not take a connection") as caught:
         Lease(tmp_path, space.study.name, address)
     assert "secret" not in str(caught.value)
+
+
+def test_first_launches_on_an_empty_database_do_not_get_in_each_others_way(server, tmp_path):
+    url = server.database()
+    leases = [Lease(_made(tmp_path / str(number)), str(number), url) for number in range(4)]
+    with ThreadPoolExecutor(len(leases)) as pool:
+        storages = list(pool.map(lambda lease: connect(url, lease.connection), leases))
+    assert [storage.get_all_studies() for storage in storages] == [[]] * 4
+    for lease in leases:
+        lease.release()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
