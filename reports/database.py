@@ -143,9 +143,9 @@ class _Server:
             patience = PATIENCE if parsed.drivername == "postgresql+psycopg" else {}
             options = {name: value for name, value in patience.items() if name not in parsed.query}
             self._connection = sqlalchemy.create_engine(parsed, poolclass=NullPool, connect_args=options).connect()
-        except (ArgumentError, NoSuchModuleError) as error:
+        except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: a port that is no number
             known = "sqlite:///folder/study.db or postgresql+psycopg://user@host/name"
-            raise LedgerError(f"the storage is no URL that can be read: write {known}") from error
+            raise LedgerError(f"the storage is no URL that can be read: write {known}") from None  # it may quote it
         except ModuleNotFoundError as error:
             raise LedgerError(f"{self.shown} needs a driver: pip install 'snnsearch[postgresql]' ({error})") from error
         except SQLAlchemyError as error:

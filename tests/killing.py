@@ -33,7 +33,7 @@ def start_until_trial(words: list[str], trials_dir: Path) -> subprocess.Popen[st
     """A driver that trains a trial, or has ended."""
     driver = subprocess.Popen(snnsearch(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     starts = sum(1 for _ in trials_dir.glob("*/log.txt"))
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while driver.poll() is None and time.monotonic() < until:
         if sum(1 for _ in trials_dir.glob("*/log.txt")) > starts or _lines(trials_dir) > starts:
             break

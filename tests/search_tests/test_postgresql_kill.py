@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from killing import figures, finish, kill_after, snnsearch, start_until_trial
 from postgres import PASSWORD, Server, wait_for
@@ -67,13 +68,13 @@ def check_secret(*places: Path) -> None:
     assert not [file for file in files if SECRET.encode() in file.read_bytes()]
 
 
-def processes_with_secret() -> set[int]:
-    """Those that show it in their command line or environment."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if SECRET.encode() in (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes():
-                found.add(int(folder.name))
+def with_secret(driver: psutil.Process) -> list[psutil.Process]:
+    """The driver and its workers, as far as they show it in their command line or environment."""
+    found = []
+    for process in (driver, *driver.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if SECRET in str((process.cmdline(), process.environ())):
+                found.append(process)
     return found
 
 
@@ -120,7 +121,8 @@ def test_killed_ray_study_ends_as_an_uninterrupted_one(url, tmp_path, whole):
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_server_that_is_gone_for_half_a_minute_is_waited_for(server, url, tmp_path, whole, executor):
     driver = start_until_trial(words(tmp_path, executor, "outage", launch=True), tmp_path / "outage" / "trials")
-    assert processes_with_secret() == {driver.pid}  # in its environment, and none of its workers
+    process = psutil.Process(driver.pid)
+    assert with_secret(process) == [process]  # in its environment; none of its workers
     server.stop()
     time.sleep(30)
     server.start()
