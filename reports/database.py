@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import SQLAlchemyError
 
 OPTUNA_SCHEMA = 12
+PATIENCE = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
 
 Row = Mapping[str, Any]
 
@@ -140,10 +141,13 @@ class _Server:
         try:
             parsed = sqlalchemy.make_url(url)
             self.shown = parsed.render_as_string(hide_password=True)
-            self._connection = sqlalchemy.create_engine(parsed, poolclass=NullPool).connect()
-        except (ArgumentError, NoSuchModuleError) as error:
+            # a server that is gone without a word must not hold up a look at it for ever
+            patience = PATIENCE if parsed.drivername == "postgresql+psycopg" else {}
+            options = {name: value for name, value in patience.items() if name not in parsed.query}
+            self._connection = sqlalchemy.create_engine(parsed, poolclass=NullPool, connect_args=options).connect()
+        except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: a port that is no number
             known = "sqlite:///folder/study.db or postgresql+psycopg://user@host/name"
-            raise LedgerError(f"the storage is no URL that can be read: write {known}") from error
+            raise LedgerError(f"the storage is no URL that can be read: write {known}") from None  # it may quote it
         except ModuleNotFoundError as error:
             raise LedgerError(f"{self.shown} needs a driver: pip install 'snnsearch[postgresql]' ({error})") from error
         except SQLAlchemyError as error:

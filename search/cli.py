@@ -176,7 +176,7 @@ def report(
     from reports.benchmark.write import write_benchmark
     from reports.write import write_report
 
-    if storage is None and is_benchmark(runs / study):
+    if is_benchmark(runs / study):  # wherever the studies are: SNNSEARCH_STORAGE may be set for good
         paths = write_benchmark(read_benchmark(runs / study), runs / study)
     else:
         paths = write_report(common.read(study, runs, storage), runs / study)

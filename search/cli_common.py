@@ -63,7 +63,7 @@ def read(name: str, runs: Path, storage: str | None) -> "StudyRecord":
     from reports.benchmark.ledger import is_benchmark
     from search import status as states
 
-    if storage is None and is_benchmark(runs / name):
+    if is_benchmark(runs / name):
         raise InputError(f"{name!r} is a benchmark, not a study; what it holds is told by: snnsearch report {name}")
     return states.study(name, runs, storage)
 

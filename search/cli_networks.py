@@ -177,7 +177,7 @@ def evaluate(
     found = exporting.trained(study, _numbers(trials), runs, storage)
     place = common.device(device)
     evaluated = [reevaluation.evaluate(each, data, place) for each in found]
-    benchmark = read_benchmark(runs / study) if storage is None and is_benchmark(runs / study) else None
+    benchmark = read_benchmark(runs / study) if is_benchmark(runs / study) else None
     # figures are never cut off: a narrower terminal breaks their lines
     wide = Console(file=common.out.file, width=max(common.out.width, 140))
     wide.print(reevaluation.view(evaluated, benchmark))

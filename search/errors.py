@@ -41,6 +41,14 @@ class SpaceError(InputError):
         super().__init__("\n".join(map(str, ordered)))
 
 
+def taken(study: str, holder: str) -> InputError:
+    """A second driver of a study or benchmark."""
+    return InputError(
+        f"{study!r} is being driven already, by {holder}. One driver at a time may run it: wait for that one, end it "
+        f"with Ctrl-C, or look on with: snnsearch status {study}"
+    )
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """``; did you mean X?`` when an allowed word begins like it or is close to it; else nothing."""
     words = list(allowed)

@@ -47,7 +47,7 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
     """Trials of the study or benchmark ``name``; with no ``numbers`` a study's front, all that a benchmark has. Raises
     InputError, LedgerError."""
     folder = runs / name
-    if storage is None and is_benchmark(folder):
+    if is_benchmark(folder):
         found = read_benchmark(folder)
         candidates = load_benchmark(found.header.benchmark_yaml).candidates
         result = []

@@ -1,7 +1,9 @@
 """`launch` and `resume`: from a space to a study's report."""
 
 import contextlib
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +56,13 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     _check_no_benchmark(folder, "Call the study something else: --name NAME")
     url = _url(folder, options)
     make_folder(folder)
-    with Lease(folder, name, url):
+    with Lease(folder, name, url, _sayer(console)) as lease:
         announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
-        opened = study.create(header, space, folder, url)
+        opened = study.create(header, space, folder, url, lease.connection)
         write_text(folder / SPACE, header.space_yaml)
         write_text(folder / rebuilding.HEADER, header.model_dump_json(indent=1))
-        return _drive(opened, space, options, _budget(space, options), console)
+        return _drive(opened, space, options, _budget(space, options), console, lease.stop)
 
 
 def resume(name: str, options: Options, console: Console) -> StudyRecord:
@@ -73,14 +75,14 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
     _check_no_benchmark(folder, f"Go on with it: snnsearch bench {folder / 'benchmark.yaml'}")
     url = _url(folder, options)
     _check_there(folder, options)
-    with Lease(folder, name, url):
+    with Lease(folder, name, url, _sayer(console)) as lease:
         if options.storage is None:
             for line in rebuilding.mend(folder):
                 console.print(line, highlight=False, soft_wrap=True)
         header = read_study(url, name).header
         space = load_space(header.space_yaml)
         _check_unedited(folder / SPACE, header.space_yaml, space)
-        opened = study.resume(header, space, folder, url)
+        opened = study.resume(header, space, folder, url, lease.connection)
         if header.supernet is not None:  # before what was trained is told, so that its record says its place too
             opened.take_up(shared.recalled(space, folder / shared.FOLDER, header.supernet))
         told, interrupted = opened.recover()
@@ -102,7 +104,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         if budget.macs is not None and spent >= budget.macs:
             console.print(f"all {budget.macs:.3g} MACs are spent; for more: snnsearch resume {name} --time 20m")
             return _reported(opened, options)
-        return _drive(opened, space, options, budget, console, over)
+        return _drive(opened, space, options, budget, console, lease.stop, over)
 
 
 def preview(space: Space, options: Options) -> str:
@@ -167,14 +169,16 @@ def crew_of(options: Options, folder: Path) -> Crew:
 
 
 def _drive(
-    opened: Study, space: Space, options: Options, budget: Budget, console: Console, over: tuple[TrialRecord, ...] = ()
-) -> StudyRecord:
-    """Run the study within ``budget``; ``over`` are the trials that earlier runs have finished."""
+    opened: Study, space: Space, options: Options, budget: Budget, console: Console, stop: threading.Event,
+    over: tuple[TrialRecord, ...] = (),
+) -> StudyRecord:  # fmt: skip
+    """Run the study within ``budget``; ``over`` are the trials that earlier runs have finished. ``stop`` is set when
+    the run is to end."""
     header = opened.header
     crew = crew_of(options, opened.folder)
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
     budget = _ranked(opened, space, crew, budget, console)
-    drive(opened, StudyShow(header), console, budget=budget, over=over, crew=crew, executor=options.executor)
+    drive(opened, StudyShow(header), console, budget=budget, over=over, crew=crew, executor=options.executor, stop=stop)
     return _reported(opened, options)
 
 
@@ -193,7 +197,7 @@ def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Co
             space,
             opened.folder / shared.FOLDER,
             placement,
-            lambda text: console.print(f"supernet  {text}", highlight=False, soft_wrap=True),
+            lambda text: _sayer(console)(f"supernet  {text}"),
         )
     except KeyboardInterrupt:
         raise RunError(f"stopped while candidates were ranked; go on with it: snnsearch resume {name}") from None
@@ -205,21 +209,25 @@ def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Co
 
 def drive(
     work: Work, show: Show, console: Console, *,
-    budget: Budget, over: tuple[TrialRecord, ...], crew: Crew, executor: str,
+    budget: Budget, over: tuple[TrialRecord, ...], crew: Crew, executor: str, stop: threading.Event | None = None,
 ) -> None:  # fmt: skip
-    """Hand out ``work`` until it is done, the budget is used up or somebody stops it; ``over`` are the trials that
-    earlier runs have finished. Raises RunError where it cannot go on."""
+    """Hand out ``work`` until it is done, the budget is used up or somebody stops it, which sets ``stop``; ``over`` are
+    the trials that earlier runs have finished. Raises RunError where it cannot go on."""
     from snnkit.kernels import prepare
 
     execute = executors.load(executor)
     prepare(crew.placement.device)  # once and before the workers, each of which would compile them
     with watching(console, show) as watch:
-        driver = Driver(work, budget, over, watch)
+        driver = Driver(work, budget, over, watch, stop=stop)
         # a second Ctrl-C ends the execution at once, and goes on to the report all the same
         with driver.interruptible(), contextlib.suppress(KeyboardInterrupt):
             execute(driver, crew)
     if driver.failure is not None:
         raise driver.failure
+
+
+def _sayer(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, highlight=False, soft_wrap=True)
 
 
 def _reported(opened: Study, options: Options) -> StudyRecord:
@@ -302,6 +310,12 @@ def _check_no_benchmark(folder: Path, remedy: str) -> None:
 
 
 def _check_there(folder: Path, options: Options) -> None:
+    if not folder.is_dir() and options.storage is not None:
+        raise InputError(
+            f"there is no folder {folder}, with what the trials of {folder.name!r} have left: say where it is: "
+            "--runs DIR. If it is gone, or on another machine, make an empty one: unfinished trials begin anew, "
+            "finished ones stay"
+        )
     if not folder.is_dir():
         others = ", ".join(path.name for path in list_studies(options.runs)) or "none"
         raise InputError(f"no study {folder.name!r} in {options.runs}. Studies there: {others}")

@@ -1,43 +1,41 @@
 """One driver per study or benchmark: a lock that the system or the database drops by itself when its holder dies."""
 
 import fcntl
-import hashlib
 import os
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import Connection
-from sqlalchemy.pool import NullPool
-
-from search.errors import InputError
-from search.storage import storage_errors
+from search.errors import InputError, taken
+from search.postgresql import DriverConnection
 
 
 class Lease:
-    """Held while a driver asks and tells. ``flock`` on ``driver.lock``; on PostgreSQL an advisory lock as well, which
-    also keeps out a driver on another machine. Both end with their process, so that none is left behind by a crash.
+    """Held while a driver asks and tells. ``flock`` on ``driver.lock``; on PostgreSQL an advisory lock as well, on the
+    ``connection`` that the driver then writes on, which also keeps out a driver on another machine. Both end with their
+    process, so that none is left behind by a crash.
 
-    Raises InputError where another driver holds the study.
+    ``say`` is told of a lost connection; once ``stop`` is set it is not waited for. Raises InputError where another
+    driver holds the study.
     """
 
-    def __init__(self, folder: Path, study: str, storage: str) -> None:
-        self._study = study
+    def __init__(self, folder: Path, study: str, storage: str, say: Callable[[str], None] = lambda text: None) -> None:
+        self.stop = threading.Event()
+        self.connection: DriverConnection | None = None
         self._file = _lock_file(folder / "driver.lock", study)
-        self._connection: Connection | None = None
         if storage.startswith("postgresql"):
             try:
-                self._connection = _lock_database(storage, study)
+                self.connection = DriverConnection(storage, study, say, self.stop)
             except BaseException:
                 self._file.close()
                 raise
 
     def release(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self.connection is not None:
+            self.connection.close()
         self._file.close()
 
     def __enter__(self) -> "Lease":
@@ -56,7 +54,7 @@ def _lock_file(path: Path, study: str) -> IO[str]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             file.close()
-            raise _taken(study, holder) from None
+            raise taken(study, holder) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
@@ -65,22 +63,3 @@ def _lock_file(path: Path, study: str) -> IO[str]:
             f"cannot lock {path}: {error.strerror}. Make its folder writable, or choose another: --runs DIR"
         ) from error
     return file
-
-
-def _lock_database(storage: str, study: str) -> Connection:
-    key = int.from_bytes(hashlib.sha256(f"snnsearch/{study}".encode()).digest()[:8], "big", signed=True)
-    engine = create_engine(storage, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with storage_errors("a connection"):
-        connection = engine.connect()
-        held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar()
-    if not held:
-        connection.close()
-        raise _taken(study, "a driver connected to the same database")
-    return connection
-
-
-def _taken(study: str, holder: str) -> InputError:
-    return InputError(
-        f"{study!r} is being driven already, by {holder}. One driver at a time may run it: wait for that one, end it "
-        f"with Ctrl-C, or look on with: snnsearch status {study}"
-    )

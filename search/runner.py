@@ -76,13 +76,14 @@ class Driver:
         finished: tuple[TrialRecord, ...],
         watch: Callable[[Progress, TrialRecord | None], None],
         clock: Callable[[], float] = time.monotonic,
+        stop: threading.Event | None = None,
     ) -> None:
         now = clock()
         self._work = work
         self._budget = budget
         self._watch = watch
         self._clock = clock
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()  # whoever waits for a database gives up when it is set
         self._deadline = None if budget.seconds is None else now + budget.seconds
         self.failure: InputError | None = None
         self.progress = Progress(

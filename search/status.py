@@ -15,7 +15,7 @@ from reports.benchmark.ledger import (
 )
 from reports.errors import LedgerError
 from reports.front import StatusSummary, status_summary
-from reports.ledger import list_studies, load_study_folder, read_study
+from reports.ledger import list_studies, load_study_folder, read_study, study_names
 from reports.record import StudyRecord, TrialRecord
 from search import views
 from search.benchmark.show import status_table
@@ -49,13 +49,15 @@ def one(name: str, runs: Path, storage: str | None) -> Found:
 
 
 def every(runs: Path, storage: str | None) -> Found:
-    """All in the folder ``runs``; one that cannot be read hides no other."""
+    """All in the folder ``runs``, or of its benchmarks and of the studies in ``storage``; one that cannot be read hides
+    no other."""
     found, unread = Found(), []
-    for path in (*list_studies(runs), *list_benchmarks(runs)):
+    studies = study_names(storage) if storage else [path.name for path in list_studies(runs)]
+    for name in (*studies, *(path.name for path in list_benchmarks(runs))):
         try:
-            each = one(path.name, runs, storage)
+            each = one(name, runs, storage)
         except LedgerError as error:
-            unread.append(f"{path.name}: {error}")
+            unread.append(f"{name}: {error}")
         else:
             found = Found(found.studies + each.studies, found.benchmarks + each.benchmarks)
     return Found(found.studies, found.benchmarks, tuple(unread))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import NOT_FOUND_MSG
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from search.errors import InputError
@@ -22,11 +22,24 @@ def storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        cause = getattr(error, "orig", None) or error.__cause__ or error
         raise StorageError(
-            f"the study's database did not take {what}: {str(cause).strip().splitlines()[0]}. Nothing that was trained "
+            f"the study's database did not take {what}: {cause_of(error)}. Nothing that was trained "
             "is lost; make sure that the database is there, writable and not out of space, then: snnsearch resume"
         ) from error
+    except KeyError as error:
+        if error.args != (NOT_FOUND_MSG,):
+            raise
+        raise StorageError(
+            f"the study's database did not take {what}: the study, or a trial of it, is no longer there; somebody has "
+            "deleted it. What was trained lies in the study's folder"
+        ) from error
+
+
+def cause_of(error: Exception) -> str:
+    """A database's own words, without those that Optuna and SQLAlchemy put around them."""
+    inner = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+    cause = getattr(inner, "orig", None) or inner or error
+    return str(cause).strip().splitlines()[0]
 
 
 def checked(url: str) -> str:
@@ -45,13 +58,3 @@ def checked(url: str) -> str:
     except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise InputError(f"--storage {shown!r} is no database address; write {allowed}") from None
     return url
-
-
-def connect(url: str) -> RDBStorage:
-    """Optuna's storage at ``url``. One process writes to it, so SQLite needs no more than patience with readers."""
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    try:
-        with storage_errors("a connection"):
-            return RDBStorage(url, engine_kwargs=options)
-    except RuntimeError as error:  # Optuna's word for a schema that it does not know
-        raise InputError(f"this database was made by another version of Optuna: {error}") from error

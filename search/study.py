@@ -29,11 +29,13 @@ from search.errors import InputError
 from search.job import Job, keep, outline, read_start
 from search.objectives import OBJECTIVES
 from search.parents import Families
+from search.patience import connect
+from search.postgresql import DRIVER, DriverConnection
 from search.samplers import StatelessSampler, choose
 from search.shared import Ranking
 from search.space import Space
 from search.stopping import RUNG, Rungs, at_rungs
-from search.storage import connect, storage_errors
+from search.storage import storage_errors
 from snnkit.seeds import derived_seed
 
 STATES: Mapping[str, TrialState] = {
@@ -95,7 +97,7 @@ class Study:
         for trial in trials:
             if trial.state != TrialState.RUNNING:
                 continue
-            record = _stored(trial) or read_result(self.trial_folder(trial.number))
+            record = _stored(trial) or self._kept(trial.number, trial.params)
             if record is None:
                 self._interrupted.append(trial)
             else:
@@ -137,6 +139,7 @@ class Study:
                 self._live[job.number] = trial
                 unfit = self._unfit(trial, job)
                 if unfit is None:
+                    self._kept(job.number, job.params)
                     return self._families.placed(trial, job)
                 told(self.finish(unfit))
         return None
@@ -224,6 +227,16 @@ class Study:
 
     def trial_folder(self, number: int) -> Path:
         return self.folder / "trials" / str(number)
+
+    def _kept(self, number: int, params: Mapping[str, Leaf]) -> TrialRecord | None:
+        """The result that lies in a trial's folder. One of other parameters is of a trial that the database has lost,
+        as one that was restored from a backup has: it is moved away, or it would pass for this trial's."""
+        folder = self.trial_folder(number)
+        record = read_result(folder)
+        if record is None or record.params == dict(params):
+            return record
+        folder.rename(folder.with_name(f"{number}-lost-{time.time_ns()}"))
+        return None
 
     def _complete(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -331,13 +344,16 @@ def _stored(trial: FrozenTrial) -> TrialRecord | None:
 # -- making and finding studies -----------------------------------------------------------------------------------
 
 
-def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
+def create(
+    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
+) -> Study:
     """A new study with its named candidates first in the queue, then the corners of the space.
 
-    Safe to repeat after a crash half-way. Raises InputError where a study of that name exists.
+    ``connection``: of the driver's Lease. Safe to repeat after a crash half-way. Raises InputError where a study of
+    that name exists.
     """
     with storage_errors("a new study"):
-        storage = connect(url)
+        storage = connect(url, connection)
         _clear(header.name, storage, space.hash)
         if next((folder / "trials").glob("*"), None) is not None:
             raise InputError(
@@ -345,6 +361,7 @@ def create(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
                 "or launch under another name: --name NAME"
             )
         study = _new(header, space, storage)
+        _mark(study, connection)
         _enqueue_first(study, space)
         study.set_user_attr("header", header.model_dump(mode="json"))  # last: what has a header is whole
     return Study(study, space, header, folder)
@@ -354,7 +371,7 @@ def rebuild(header: StudyHeader, space: Space, folder: Path, url: str, left: Map
     """A study again, in an empty database, from what its trials have ``left`` in their folders, by number: those that
     are over are told, those that were begun are running. Other numbers, of what was never begun, stand as failed."""
     with storage_errors("a study that is rebuilt"):
-        study = _new(header, space, connect(url))
+        study = _new(header, space, connect(url, None))
         whole = Study(study, space, header, folder)
         for number in range(max(left, default=-1) + 1):
             if number in left:
@@ -405,11 +422,23 @@ def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:
     optuna.delete_study(study_name=name, storage=storage)
 
 
-def resume(header: StudyHeader, space: Space, folder: Path, url: str) -> Study:
-    """The study as it was left. ``space`` must be the one it was launched with."""
+def resume(
+    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
+) -> Study:
+    """The study as it was left. ``space`` must be the one it was launched with; ``connection``: of the driver's
+    Lease."""
     with storage_errors("a look"):
-        study = optuna.load_study(study_name=header.name, storage=connect(url), sampler=_sampler(space, header.seed))
+        storage = connect(url, connection)
+        study = optuna.load_study(study_name=header.name, storage=storage, sampler=_sampler(space, header.seed))
+        _mark(study, connection)
     return Study(study, space, header, folder)
+
+
+def _mark(study: optuna.Study, connection: DriverConnection | None) -> None:
+    """From now on a driver whose connection was lost, and whose mark this is not, knows that another one was here."""
+    if connection is not None:
+        study.set_user_attr(DRIVER, connection.mark)
+        connection.marked()
 
 
 def _sampler(space: Space, seed: int) -> StatelessSampler:

@@ -75,6 +75,7 @@ def documented_commands() -> list[str]:
     for name in (
         "README.md",
         "CONTRIBUTING.md",
+        "docs/postgresql.md",
         "spaces/README.md",
         "spaces/smoke.yaml",
         "spaces/squeezenet_prune.yaml",

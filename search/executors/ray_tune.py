@@ -6,9 +6,12 @@ experiment state is scratch, never restored (its snapshots lag behind the databa
 
 import logging
 import os
+import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -34,6 +37,8 @@ from search.job import Job, Placement
 from search.watchdog import Heartbeats, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
+SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
+PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
 OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; data sets are read from disk by each worker
 
 
@@ -81,8 +86,27 @@ def execute(source: Source, crew: Crew) -> None:
         shutil.rmtree(os.path.join(crew.scratch, "tune"), ignore_errors=True)
 
 
+@contextmanager
+def _secrets_kept() -> Iterator[None]:
+    """All of Ray's processes inherit the driver's environment, and its command line is shown to whoever lists the jobs
+    of a cluster: neither is to hold the database's password, which only the driver needs."""
+    if re.search(PASSWORD, " ".join(sys.argv)):
+        title = re.sub(PASSWORD, r"\1***@", " ".join(sys.argv))
+        ray._raylet.setproctitle(title)  # type: ignore[attr-defined]  # compiled, and without types
+    kept = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
 def _connect(crew: Crew) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
+    with _secrets_kept():
+        _init(crew)
+
+
+def _init(crew: Crew) -> None:
     if crew.address:
         try:
             ray.init(address=crew.address, log_to_driver=False, logging_level=logging.ERROR)

@@ -179,3 +179,10 @@ def test_reading_a_study_imports_no_heavy_package(stored: tuple[StudyRecord, Pat
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_address_with_a_port_that_is_no_number_gets_one_message_without_its_password():
+    with pytest.raises(LedgerError, match="no URL that can be read") as caught:
+        read_study("postgresql+psycopg://user:se:cr:et@host:port:7/name", "study")
+    assert caught.value.__cause__ is None
+    assert "cr" not in str(caught.value)

@@ -1,4 +1,8 @@
+import os
+import uuid
+
 import pytest
+from postgres import Server, server_or_skip
 from untrained import SPACES
 
 from search.space import Space, load_space
@@ -13,3 +17,23 @@ def _no_settings_from_outside(monkeypatch):
 @pytest.fixture
 def smoke() -> Space:
     return load_space(SPACES / "smoke.yaml")
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server of our own, which a test may stop if it starts it again."""
+    found: Server = server_or_skip()
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def url(request) -> str:
+    """A database: of the server that SNNSEARCH_TEST_POSTGRES names, or a fresh one of our own server."""
+    return os.environ.get("SNNSEARCH_TEST_POSTGRES") or request.getfixturevalue("server").database()
+
+
+@pytest.fixture
+def space() -> Space:
+    """That of smoke.yaml, under a name that no other study has: the server may be one that others use."""
+    return load_space(SPACES / "smoke.yaml", overrides={"study.name": f"test-{uuid.uuid4().hex[:12]}"})

@@ -1,33 +1,17 @@
-"""A study in PostgreSQL. Needs a server: SNNSEARCH_TEST_POSTGRESQL=postgresql+psycopg://user@host/database."""
+"""A study in PostgreSQL."""
 
-import os
-import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy
-from untrained import SPACES, header_for, trained
+from untrained import header_for, trained
 
 from reports.ledger import read_study
 from search import study
 from search.errors import InputError
 from search.lease import Lease
-from search.space import load_space
-
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def url():
-    found = os.environ.get("SNNSEARCH_TEST_POSTGRESQL")
-    if not found:
-        pytest.skip("SNNSEARCH_TEST_POSTGRESQL names no server")
-    return found
-
-
-@pytest.fixture
-def space():
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    return load_space(SPACES / "smoke.yaml", overrides={"study.name": name})
+from search.patience import connect
 
 
 def test_study_is_stored_read_and_resumed(url, space, tmp_path):
@@ -59,3 +43,18 @@ def test_server_that_is_not_there_gets_one_message(url, space, tmp_path):
     with pytest.raises(InputError, match="did not take a connection") as caught:
         Lease(tmp_path, space.study.name, address)
     assert "secret" not in str(caught.value)
+
+
+def test_first_launches_on_an_empty_database_do_not_get_in_each_others_way(server, tmp_path):
+    url = server.database()
+    leases = [Lease(_made(tmp_path / str(number)), str(number), url) for number in range(4)]
+    with ThreadPoolExecutor(len(leases)) as pool:
+        storages = list(pool.map(lambda lease: connect(url, lease.connection), leases))
+    assert [storage.get_all_studies() for storage in storages] == [[]] * 4
+    for lease in leases:
+        lease.release()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

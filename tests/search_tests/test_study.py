@@ -12,12 +12,13 @@ from untrained import SPACES, header_for, trained
 
 from reports.errors import LedgerError
 from reports.ledger import read_study, sqlite_url
-from reports.results import write_result
+from reports.results import read_result, write_result
 from search import study
 from search.errors import InputError
 from search.job import outline
 from search.samplers import SAMPLERS
 from search.space import load_space
+from search.storage import StorageError
 from search.study import Study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -258,3 +259,30 @@ def test_failed_candidate_is_tried_once_more_by_the_next_driver(smoke, tmp_path)
     opened = reopen(smoke, folder)
     assert opened.next(ignore).candidate.key != job.candidate.key
     assert [t.status for t in read(smoke, folder).trials].count("failed") == 2
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["asked anew", "was running"])
+def test_result_of_a_trial_that_a_restored_database_has_lost_is_not_taken_for_another(smoke, tmp_path, asked):
+    opened = create(smoke, tmp_path / "s")
+    drive(opened, 3)
+    shutil.copy(tmp_path / "s" / "study.db", tmp_path / "backup.db")
+    lost = opened.next(ignore)
+    lost.folder.mkdir(parents=True)
+    other = {**lost.params, "network.stem.width": 24 - lost.params["network.stem.width"]}  # 8 and 16 are its choices
+    write_result(lost.folder, trained(lost).model_copy(update={"params": other}))
+    if not asked:
+        shutil.copy(tmp_path / "backup.db", tmp_path / "s" / "study.db")
+    again = reopen(smoke, tmp_path / "s")
+    job = again.next(ignore)
+    assert (job.number, job.params) == (lost.number, lost.params)
+    assert read_result(job.folder) is None
+    assert len(list((tmp_path / "s" / "trials").glob(f"{job.number}-lost-*/result.json"))) == 1
+
+
+def test_study_that_somebody_has_deleted_ends_the_run_with_one_message(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    job = opened.next(ignore)
+    optuna.delete_study(study_name="smoke", storage=sqlite_url(tmp_path / "s" / "study.db"))
+    for attempt in (lambda: opened.finish(trained(job)), lambda: opened.next(ignore)):
+        with pytest.raises(StorageError, match="somebody has deleted it"):
+            attempt()
