@@ -8,7 +8,7 @@ from search.dials import shown
 from search.errors import Place, Problem, SpaceError, nearest
 from search.schema import Model, known, leaf_paths
 from search.sections import DEVICES, Device
-from search.yaml_source import Document, Keys, Tree, parse_value
+from search.yaml_source import MOST_DEPTH, Document, Keys, Tree, parse_value
 
 SET = Place("--set")
 
@@ -65,6 +65,8 @@ def with_overrides(
 def _unknown(path: str, models: Mapping[str, Model], more: tuple[str, ...] = ()) -> str:
     """What to say of a path that is not in the tree; nothing where it is."""
     keys = tuple(path.split("."))
+    if len(keys) > MOST_DEPTH:
+        return "no such path"
     if path in more or known(models, keys) or (keys[0] in ("network", "data") and keys[0] not in models):
         return ""
     return f"no such path{nearest(path, [*leaf_paths(models), *models, *more])}"

@@ -3,6 +3,7 @@
 Only what a space needs is read: mappings with text keys, lists, and the scalars of YAML 1.2's core schema (so ``no`` is
 a word, ``1e-3`` a number and ``010`` ten). Tags, anchors, aliases, merge keys, duplicate keys and second documents are
 refused: nothing is constructed but text, numbers, true, false and null, and nothing can grow beyond the file's size.
+What a file may hold is bounded too, so that it is read or refused in seconds, whatever it is.
 """
 
 import re
@@ -20,8 +21,11 @@ Keys = tuple[str | int, ...]
 
 MOST_BYTES = 256 * 1024  # the shipped spaces have 3 to 10 KB
 MOST_DEPTH = 12  # a space has five levels
-_INT = re.compile(r"[-+]?[0-9][0-9_]{0,30}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
+MOST_INSIDE = 1000  # entries of one mapping or list; the shipped files have 33 at most
+MOST_ENTRIES = 20_000  # of a document; the shipped files have 100 to 800, a finalist's network up to 230
+MOST_KEY = 200  # characters
+_INT = re.compile(r"(?=.{1,32}$)[-+]?[0-9]+(_[0-9]+)*")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _WORDS: dict[str, bool | None] = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 _WORDS |= {"FALSE": False, "null": None, "Null": None, "NULL": None, "~": None, "": None}
 
@@ -95,6 +99,7 @@ class _Reader:
         self._events: Iterator[events.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
         self._file = file
         self._places = places
+        self._entries = 0
 
     def document(self) -> Tree:
         tree: Tree = None
@@ -126,6 +131,7 @@ class _Reader:
         while not isinstance(event := next(self._events), events.MappingEndEvent):
             key = self._key(event, keys)
             inner = (*keys, key)
+            self._count(event, keys, len(tree))
             if key in tree:
                 first = self._places[inner].line
                 raise self._error(event, inner, f"given twice, first in line {first}; keep one of them")
@@ -137,9 +143,18 @@ class _Reader:
         tree: list[Tree] = []
         while not isinstance(event := next(self._events), events.SequenceEndEvent):
             inner = (*keys, len(tree))
+            self._count(event, keys, len(tree))
             self._places[inner] = self._place(event)
             tree.append(self._value(event, inner))
         return tree
+
+    def _count(self, event: events.Event, keys: Keys, inside: int) -> None:
+        """One entry more, in a mapping or list that has so many."""
+        self._entries += 1
+        if inside == MOST_INSIDE:
+            raise self._error(event, keys, f"more than {MOST_INSIDE:,} entries; remove some")
+        if self._entries > MOST_ENTRIES:
+            raise self._error(event, keys, f"more than {MOST_ENTRIES:,} entries in all; a space has some hundreds")
 
     def _key(self, event: events.Event, keys: Keys) -> str:
         if isinstance(event, events.MappingStartEvent | events.SequenceStartEvent):
@@ -149,6 +164,8 @@ class _Reader:
             raise self._error(event, keys, "the merge key '<<'; write the values out")
         if not isinstance(key, str):
             raise self._error(event, keys, f"the key {key!r} is no text; put it in quotes")
+        if len(key) > MOST_KEY:
+            raise self._error(event, keys, f"a key of {len(key):,} characters; a key is a word")
         return key
 
     def _scalar(self, event: events.ScalarEvent, keys: Keys) -> Tree:
