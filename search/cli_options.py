@@ -10,7 +10,7 @@ from search.errors import InputError
 
 def _in_runs(name: str | None) -> str | None:
     """The name of a folder in the runs folder, and no path that leads elsewhere."""
-    if name is None or (Path(name).name == name != ".." and name.isprintable() and len(name.encode()) <= 255):
+    if name is None or (Path(name).name == name not in ("", "..") and name.isprintable() and len(name.encode()) <= 255):
         return name
     raise InputError(
         f"given {name[:80]!r}, which is no name; write that of a folder in the runs folder, such as smoke, and name "

@@ -25,5 +25,6 @@ def load_stored(file: Path | IO[bytes]) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     """Without torch's advice to load the file unsafely."""
-    said = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
-    return (said.strip().splitlines() or [type(error).__name__])[0]
+    lines = (line.strip().removeprefix("WeightsUnpickler error: ") for line in str(error).splitlines())
+    told = [line for line in lines if line and "weights_only" not in line and not line.startswith(("(", "Please"))]
+    return told[0] if told else type(error).__name__
