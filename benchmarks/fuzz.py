@@ -18,17 +18,19 @@ from pathlib import Path
 from typing import Any
 
 SPACES = Path(__file__).parents[1] / "spaces"
-TARGETS = ("space", "benchmark", "checkpoint", "record")
-INSTRUMENTED = ["search", "snnkit", "reports", "yaml"]
+TARGETS = ("space", "benchmark", "checkpoint")
+INSTRUMENTED = ["search", "snnkit", "reports", "yaml", "torch._weights_only_unpickler"]
 LONGEST = 16_384  # bytes of an input; longer ones find nothing and take time
 QUICK = 1000  # bytes that are parsed and written again in milliseconds
+SPACED = """
+{ } [ ] : - , --- ... # &a *a !! ! % ? << ' | > = {} [] null true false ~ no .nan .inf -.inf 1_000 1_ 0x1f 0o7
+1e-3 1e308 1e999 -1 0 2026-11-26 choices low high step log default keep family name max study network data
+candidates profiles retrain reference train.epochs network.fire3.keep benchmark networks own published
+"""
 WORDS = (  # what YAML and spaces are made of
-    *("{", "}", "[", "]", ": ", "- ", ", ", "\n", "\n  ", "---\n", "...", "#", "&a ", "*a", "!!", "!", "|\n", ">\n", "%"),
-    *("<<: ", "? ", '"', "'", "\\x1b", "\ufeff", "\x00", "null", "true", "false", "~", "no", ".nan", ".inf", "-.inf"),
-    *("1_000", "1_", "0x1f", "0o7", "1e-3", "1e308", "1e999", "9" * 31, "-1", "0", "2026-11-26", "=", "{}", "[]"),
-    *("choices", "low", "high", "step", "log", "default", "keep", "family", "name", "max", "study", "network", "data"),
-    *("candidates", "profiles", "retrain", "reference", "train.epochs", "network.fire3.keep", "benchmark", "networks"),
-)
+    *SPACED.split(),
+    *(": ", "- ", "\n", "\n  ", '"', "\\x1b", "\\U0010FFFF", "\\uD800", "%YAML 1.1", "\ufeff", "\x00", "9" * 31),
+)  # fmt: skip
 SMALL = {  # what the fuzzer reads many times a second
     "space": "study: {name: a, budget: {trials: 2}, objectives: {accuracy: maximize}}\n"
     "network: {family: squeezenet, fire2: {keep: {choices: [true, false]}}}\n"
@@ -42,7 +44,7 @@ SMALL = {  # what the fuzzer reads many times a second
 def seeds(target: str, claims: Any) -> list[bytes]:
     """What a fuzzer begins with."""
     if target not in SMALL:
-        return [claims.example(target)]
+        return list(claims.states())
     shipped = [path.read_bytes() for path in sorted(SPACES.glob("*.yaml"))]
     return [SMALL[target].encode(), *(text for text in shipped if (b"\nbenchmark:" in text) == (target == "benchmark"))]
 
@@ -59,6 +61,8 @@ def main() -> None:
         sys.exit("the fuzzer is not installed: pip install atheris. The same claims without it: pytest -k fuzz")
     with atheris.instrument_imports(include=INSTRUMENTED):
         claims = importlib.import_module("benchmarks.claims")
+        if asked.target == "checkpoint":  # torch takes seconds
+            importlib.import_module("snnkit.checkpoint")
     with tempfile.TemporaryDirectory() as scratch:
         corpus = asked.corpus or Path(scratch) / "corpus"
         corpus.mkdir(parents=True, exist_ok=True)
@@ -68,8 +72,8 @@ def main() -> None:
         dictionary.write_text("\n".join(f'"{_escaped(word)}"' for word in WORDS))
         limits = [f"-max_total_time={asked.seconds}", f"-max_len={LONGEST}", "-timeout=20", "-rss_limit_mb=2000"]
         words = [sys.argv[0], str(corpus), f"-dict={dictionary}", "-print_final_stats=1", *limits]
-        own = {"custom_mutator": mutator(lambda data, longest: atheris.Mutate(data, longest))} if asked.target in SMALL else {}
-        atheris.Setup(words, claims.TARGETS[asked.target], **own)
+        own = mutator(lambda data, longest: atheris.Mutate(data, longest))  # it is there once the fuzzer runs
+        atheris.Setup(words, claims.TARGETS[asked.target], **({"custom_mutator": own} if asked.target in SMALL else {}))
         atheris.Fuzz()
 
 

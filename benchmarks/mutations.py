@@ -7,22 +7,26 @@ import random
 from typing import Any
 
 from search import yaml_source
+from search.errors import SpaceError
 
 HOLE = "HOLE"  # stands in a dumped tree where raw text is put in
 LETTERS = "{}[]:,-#&*!|>'\"%@`\t 0x~é\x00\x1b\x85\ufeff\U0001f600"
+WORDS = """
+~ null true yes no 0 -1 -0.0 1_ 1__0 _1 010 0x1f 0o17 0b1 1:30 1e-3 1e300 1e301 1e9999 1e-9999 .5 5.
+.nan .inf -.inf nan inf 2026-11-26 2026-11-26T08:00:00Z = << ' [ ] { } [[ {{}} [] {} &a *a
+scratch inherit cnn frames direct mixnet digits nmnist minimize 10m 0s
+"""
 RAW = (  # scalars and other things, as they would stand in a file
-    *("", "~", "null", "true", "yes", "no", "0", "-1", "-0.0", "1_", "1__0", "_1", "010", "0x1f", "0o17", "0b1", "1:30"),
-    *("9" * 17, "9" * 31, "9" * 32, "9" * 400, "-" + "9" * 31, "1e-3", "1e300", "1e301", "1e9999", "1e-9999", ".5", "5."),
-    *(".nan", ".inf", "-.inf", "nan", "inf", "2026-11-26", "2026-11-26T08:00:00Z", "=", "<<", "!!binary aGk=", "!x 1"),
-    *("!!python/object/apply:os.system [id]", "!!set {a}", "!!omap [a: 1]", "!!int 'x'", "&a 1", "*a", "&a [*a]", "? a"),
-    *('"\\0"', '"\\x1b]0;x\\a"', '"\\uD800"', '"\\U0010FFFF"', "'", '"', "|\n  x", "> x", "[", "]", "{", "}", "[[", "{{}}"),
-    *("[]", "{}", "[1, 2]", "[[1, 2], [3]]", "{a: 1}", "{a: {b: {c: 1}}}", "[" * 30 + "]" * 30, "x" * 500, "é😀", "\ufeff"),
+    *WORDS.split(),
+    *("", "9" * 17, "9" * 31, "9" * 32, "9" * 400, "-" + "9" * 31, "9" * 400 + "d", "x" * 500, "é😀", "\ufeff"),
+    *("!!binary aGk=", "!x 1", "!!python/object/apply:os.system [id]", "!!set {a}", "!!omap [a: 1]", "!!int 'x'"),
+    *("&a 1", "&a [*a]", "? a", "|\n  x", "> x", '"', '"\\0"', '"\\x1b]0;x\\a"', '"\\uD800"', '"\\UFFFFFFFF"'),
+    *("[1, 2]", "[[1, 2], [3]]", "{a: 1}", "{a: {b: {c: 1}}}", "[" * 30 + "]" * 30),
     *("{choices: [1, 2]}", "{choices: [true, 1]}", "{choices: []}", "{choices: [a, a]}", "{choices: [1, 1.0]}"),
-    *("{low: 1, high: 2}", "{low: 1, high: 1e18, step: 1}", "{low: 1e-300, high: 1e300, step: 1e-300}", "{low: 0, high: 1}"),
-    *("{low: 1, high: 9" + "9" * 30 + "}", "{low: 1, high: 64, log: true}", "{low: -1e300, high: 1e300}", "{low: a, high: b}"),
-    *("{low: 0.1, high: 0.3, step: 0.1, default: 0.2}", "{low: 1, high: 4, default: 3}", "{low: 0.001, high: 0.5, log: true}"),
-    *("scratch", "inherit", "cnn", "frames", "direct", "mixnet", "digits", "nmnist", "minimize", "10m", "0s", "9" * 400 + "d"),
-)
+    *("{low: 1, high: 2}", "{low: 0, high: 1}", "{low: 1, high: 64, log: true}", "{low: -1e300, high: 1e300}"),
+    *("{low: 1, high: 1e18, step: 1}", "{low: 1e-300, high: 1e300, step: 1e-300}", f"{{low: 1, high: {'9' * 31}}}"),
+    *("{low: 0.1, high: 0.3, step: 0.1, default: 0.2}", "{low: 1, high: 4, default: 3}", "{low: a, high: b}"),
+)  # fmt: skip
 
 
 def mutated(text: str, rng: random.Random) -> str:
@@ -60,7 +64,7 @@ def of_tree(text: str, rng: random.Random) -> str:
     """A node removed, replaced, doubled, nested, wrapped or moved; ``text`` itself where it is no document."""
     try:
         tree: dict[str, Any] = dict(yaml_source.parse(text).tree)
-    except yaml_source.SpaceError:
+    except SpaceError:
         return of_lines(text, rng)
     places = list(_places(tree))
     if not places:

@@ -20,13 +20,15 @@ def _in_runs(name: str | None) -> str | None:
 
 SpaceFile = Annotated[Path, typer.Argument(help="A space file, as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")]
 BenchmarkFile = Annotated[Path, typer.Argument(help="A benchmark file, as spaces/benchmark.yaml.", metavar="FILE.yaml")]
-StudyName = Annotated[str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_in_runs)]
-RunName = Annotated[str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_in_runs)]
+StudyName = Annotated[
+    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_in_runs)
+]
+RunName = Annotated[
+    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_in_runs)
+]
 AnyName = Annotated[
     str | None,
-    typer.Argument(
-        help="Name of a study or benchmark; all if left out.", metavar="[NAME]", callback=_in_runs
-    ),
+    typer.Argument(help="Name of a study or benchmark; all if left out.", metavar="[NAME]", callback=_in_runs),
 ]
 Runs = Annotated[Path, typer.Option("--runs", envvar="SNNSEARCH_RUNS", help="Folder of all studies.", metavar="DIR")]
 Storage = Annotated[

@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-
 MOST_LINES = 50  # of one error
 LONGEST = 1000  # characters of what a line says
 

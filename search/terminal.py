@@ -10,8 +10,8 @@ from search.errors import printable
 
 
 class Terminal(Console):
-    """Text is no markup (a candidate may be called ``[/b]``), and no character in it moves the cursor, sets the title or
-    writes to the clipboard: such are shown as ``\\x1b``."""
+    """Text is no markup (a candidate may be called ``[/b]``), and no character in it moves the cursor, sets the title
+    or writes to the clipboard: such are shown as ``\\x1b``."""
 
     def __init__(self, *, file: IO[str] | None = None, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(file=file, stderr=stderr, width=width, markup=False, emoji=False)

@@ -96,10 +96,20 @@ class _Reader:
     """Builds the tree from the parser's events, so that nothing is constructed which was not asked for."""
 
     def __init__(self, text: str, file: str, places: dict[Keys, Place]) -> None:
-        self._events: Iterator[events.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
         self._file = file
+        self._events = self._parsed(text)
         self._places = places
         self._entries = 0
+
+    def _parsed(self, text: str) -> Iterator[events.Event]:
+        line = 1
+        try:
+            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                line = event.end_mark.line + 1 if event.end_mark else line
+                yield event
+        except (ValueError, OverflowError) as error:  # PyYAML does not look at what it hands to chr() and int()
+            told = f"no YAML from here on: {error}; look for a wrong escape, such as \\U00110000, in quotes"
+            raise _file_error(self._file, told, line) from None
 
     def document(self) -> Tree:
         tree: Tree = None

@@ -1,4 +1,4 @@
-"""A record that somebody made to harm whoever looks at it: every text in it, names and keys too, begins with a payload."""
+"""A record that somebody made to harm whoever looks at it: every text in it, and every key, is a payload."""
 
 from typing import Any, TypeVar
 

@@ -61,7 +61,10 @@ def test_markdown_has_no_html_and_no_link(make_study: Build, payload: str) -> No
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_no_cell_of_a_csv_file_begins_a_formula(make_study: Build, payload: str) -> None:
-    for text in (front_csv(hostile(make_study(4, epochs=2), payload)), benchmark_csv(hostile(build_benchmark(), payload))):
+    for text in (
+        front_csv(hostile(make_study(4, epochs=2), payload)),
+        benchmark_csv(hostile(build_benchmark(), payload)),
+    ):
         rows = list(csv.reader(io.StringIO(text)))
         assert len({len(row) for row in rows}) == 1
         for cell in (cell for row in rows for cell in row):

@@ -1,4 +1,4 @@
-"""Names that are typed or stored become names of files in their own folder, or are refused; nothing is written elsewhere."""
+"""Names that are typed or stored become names of files in their own folder, or are refused."""
 
 import os
 import shutil
@@ -44,14 +44,18 @@ def test_name_that_is_a_path_is_refused(command, name, run, tmp_path):
     study.mkdir()
     write_study(build_study(2, epochs=1), study / "study.db")
     before = files(tmp_path)
-    code, said = run(command[0], "--", name, *command[1:]) if command[0] == "status" else run(command[0], name, *command[1:])
+    code, said = (
+        run(command[0], "--", name, *command[1:]) if command[0] == "status" else run(command[0], name, *command[1:])
+    )
     assert code == 2
     assert "--runs DIR" in said
     assert "Traceback" not in said
     assert files(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "..", "a/b", "a.b", "x" * 65, "{a: b}", "!!x y", "é"])
+@pytest.mark.parametrize(
+    "name", ["../elsewhere", "/tmp/elsewhere", "..", "a/b", "a.b", "x" * 65, "{a: b}", "!!x y", "é"]
+)
 @pytest.mark.parametrize("command", ["launch", "bench", "train"])
 def test_new_name_that_is_a_path_is_refused(command, name, run, tmp_path):
     file = SMOKE.replace("smoke", "benchmark_small") if command == "bench" else SMOKE
@@ -80,7 +84,9 @@ def test_names_in_a_stored_study_are_no_names_of_files(run, tmp_path):
     code, said = run("report", "mine")
     assert (code, said) == (0, "")
     written = {"report.html", "report.md", "front.csv", "front.json", "study.db"}
-    assert files(tmp_path) == sorted(["here", "here/runs", "here/runs/mine", *(f"here/runs/mine/{name}" for name in written)])
+    assert files(tmp_path) == sorted(
+        ["here", "here/runs", "here/runs/mine", *(f"here/runs/mine/{name}" for name in written)]
+    )
 
 
 def test_report_replaces_a_link_and_not_what_it_leads_to(run, tmp_path):

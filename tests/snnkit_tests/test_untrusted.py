@@ -212,6 +212,6 @@ def test_archive_writes_nothing_and_is_read_within_bounds(tmp_path: Path) -> Non
         huge = tarfile.TarInfo("package/data_batch_1.png")
         huge.size = 2**27
         archive.addfile(huge, io.BytesIO(bytes(2**27)))
-    with pytest.raises(DataError, match="data_batch_1.png of .* has 134,217,728 bytes"):
+    with pytest.raises(DataError, match=r"data_batch_1\.png of .* has 134,217,728 bytes"):
         _unpacked(path)
     assert sorted(each.name for each in tmp_path.rglob("*")) == ["package.tgz", "sub"]
