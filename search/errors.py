@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+MOST_PROBLEMS = 200  # of one kind that are looked for in a file: each takes up to some milliseconds
 MOST_LINES = 50  # of one error
 LONGEST = 1000  # characters of what a line says
 
@@ -45,7 +46,7 @@ class SpaceError(InputError):
         self.problems = tuple(ordered)
         lines = [str(problem) for problem in ordered[:MOST_LINES]]
         if len(ordered) > MOST_LINES:
-            lines.append(f"and {len(ordered) - MOST_LINES:,} more; put these right first")
+            lines.append("and more; put these right first")
         super().__init__("\n".join(lines))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from reports.record import Leaf
 from search.dials import shown
-from search.errors import Place, Problem, SpaceError, nearest
+from search.errors import MOST_PROBLEMS, Place, Problem, SpaceError, nearest
 from search.schema import Model, known, leaf_paths
 from search.sections import DEVICES, Device
 from search.yaml_source import MOST_DEPTH, Document, Keys, Tree, parse_value
@@ -35,6 +35,8 @@ def with_profile(
         return bare, [*problems, _problem(document, ("profiles", device), text)]
     for path, value in profile.items():
         at = ("profiles", device, path)
+        if len(problems) >= MOST_PROBLEMS:
+            break
         if text := _unknown(path, models, whole):
             problems.append(_problem(document, at, text))
         else:

@@ -19,10 +19,11 @@ from search.errors import Place, Problem, SpaceError
 Tree = bool | int | float | str | None | list["Tree"] | dict[str, "Tree"]
 Keys = tuple[str | int, ...]
 
-MOST_BYTES = 256 * 1024  # the shipped spaces have 3 to 10 KB
+MOST_BYTES = 2**20  # the shipped files have 2 to 13 KB, defaults written out
 MOST_DEPTH = 12  # a space has five levels
 MOST_INSIDE = 1000  # entries of one mapping or list; the shipped files have 33 at most
-MOST_ENTRIES = 20_000  # of a document; the shipped files have 100 to 800, a finalist's network up to 230
+MOST_ENTRIES = 20_000  # of a file; the shipped ones have 100 to 800, a finalist's network up to 230
+MOST_WRITTEN = 2 * MOST_ENTRIES  # of a text, which may be such a file with all defaults written out
 MOST_KEY = 200  # characters
 _INT = re.compile(r"(?=.{1,32}$)[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
@@ -54,19 +55,19 @@ def read(path: Path) -> Document:
     except OSError as error:
         raise _file_error(str(path), _why_unreadable(path, error)) from None
     if len(data) > MOST_BYTES:
-        raise _file_error(str(path), f"more than {MOST_BYTES // 1024} KiB; a space is a small text file")
+        raise _file_error(str(path), f"more than {MOST_BYTES // 2**20} MiB; a space is a small text file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _file_error(str(path), "not text in UTF-8; a space is a YAML text file", line) from None
-    return parse(text, str(path))
+    return parse(text, str(path), MOST_ENTRIES)
 
 
-def parse(text: str, file: str = "<text>") -> Document:
+def parse(text: str, file: str = "<text>", most: int = MOST_WRITTEN) -> Document:
     """``text`` as a document; SpaceError where it is no YAML mapping."""
     document = Document(file, {})
-    tree = _parse(text, file, document.places)
+    tree = _parse(text, file, document.places, most)
     if tree is None:
         raise _file_error(file, "empty; a space has at least study, network and data: see spaces/README.md")
     if not isinstance(tree, dict):
@@ -77,12 +78,12 @@ def parse(text: str, file: str = "<text>") -> Document:
 
 def parse_value(text: str, place: Place) -> Tree:
     """One value as ``--set`` takes it: ``3``, ``adamw``, ``[4, 8]``, ``{low: 8, high: 64, step: 8}``."""
-    return _parse(text, str(place), {})
+    return _parse(text, str(place), {}, MOST_ENTRIES)
 
 
-def _parse(text: str, file: str, places: dict[Keys, Place]) -> Tree:
+def _parse(text: str, file: str, places: dict[Keys, Place], most: int) -> Tree:
     try:
-        return _Reader(text, file, places).document()
+        return _Reader(text, file, places, most).document()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _file_error(file, "a character that no text has; a space is a text file", line) from None
@@ -95,11 +96,12 @@ def _parse(text: str, file: str, places: dict[Keys, Place]) -> Tree:
 class _Reader:
     """Builds the tree from the parser's events, so that nothing is constructed which was not asked for."""
 
-    def __init__(self, text: str, file: str, places: dict[Keys, Place]) -> None:
+    def __init__(self, text: str, file: str, places: dict[Keys, Place], most: int) -> None:
         self._file = file
         self._events = self._parsed(text)
         self._places = places
         self._entries = 0
+        self._most = most
 
     def _parsed(self, text: str) -> Iterator[events.Event]:
         line = 1
@@ -163,8 +165,8 @@ class _Reader:
         self._entries += 1
         if inside == MOST_INSIDE:
             raise self._error(event, keys, f"more than {MOST_INSIDE:,} entries; remove some")
-        if self._entries > MOST_ENTRIES:
-            raise self._error(event, keys, f"more than {MOST_ENTRIES:,} entries in all; a space has some hundreds")
+        if self._entries > self._most:
+            raise self._error(event, keys, f"more than {self._most:,} entries in all; a space has some hundreds")
 
     def _key(self, event: events.Event, keys: Keys) -> str:
         if isinstance(event, events.MappingStartEvent | events.SequenceStartEvent):

@@ -1,10 +1,11 @@
 """A broken space file gives SpaceError with file, line, path and remedy: never another exception, never silence."""
 
+import difflib
 from pathlib import Path
 
 import pytest
 
-from search.errors import InputError, SpaceError
+from search.errors import MOST_LINES, InputError, SpaceError
 from search.space import load_space
 
 SPACES = Path(__file__).parents[2] / "spaces"
@@ -69,7 +70,6 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "billion laughs": (BASE, "a: &a [x, x]\nb: &b [*a, *a]\n", "1: a: ", ("anchor", "write the value out")),
     "list of 1,001": ("[stem, fire4]", str(["stem"] * 1001), "12: network.pool.after: ", ("more than 1,000 entries",)),
     "mapping of 1,001": ("data:", "".join(f"k{at}: 1\n" for at in range(1001)) + "data:", "1013: ", ("more than 1,000 entries",)),
-    "20,001 entries": (BASE, "".join(f"k{at}: {[1] * 999}\n" for at in range(21)), "21: ", ("more than 20,000 entries in all",)),
     "10,000 levels of lists": ("epochs: 2", "epochs:\n    " + "- " * 10_000, "16: train.epochs", ("nested",)),
     "key of 201 letters": ("stride: 1", f"{'k' * 201}: 1", "9: network.stem: ", ("a key of 201 characters",)),
     "number too large": ("epochs: 2", "epochs: 1e999", "15: train.epochs: ", ("too large",)),
@@ -241,7 +241,7 @@ def test_error_names_the_file(tmp_path: Path) -> None:
     [
         pytest.param(b"\xff\xfe\x00\x01binary", "UTF-8", id="binary"),
         pytest.param(b"study: caf\xe9\n", "UTF-8", id="latin-1"),
-        pytest.param(b"# long\n" * 60_000, "256 KiB", id="too long"),
+        pytest.param(b"# long\n" * 200_000, "1 MiB", id="too long"),
         pytest.param(b"\x89PNG\r\n\x1a\n", "UTF-8", id="picture"),
         pytest.param(b"", "empty", id="empty"),
     ],
@@ -309,5 +309,39 @@ def test_file_of_100_megabytes_is_refused_by_its_beginning(tmp_path: Path) -> No
     file = tmp_path / "space.yaml"
     with file.open("wb") as sparse:
         sparse.truncate(100 * 2**20)
-    with pytest.raises(SpaceError, match="more than 256 KiB"):
+    with pytest.raises(SpaceError, match="more than 1 MiB"):
         load_space(file)
+
+
+def of_entries(count: int) -> str:
+    return "".join(f"k{at}: {[1] * 999}\n" for at in range(count // 1000))
+
+
+def test_file_of_many_entries_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(of_entries(21_000))
+    with pytest.raises(SpaceError, match=r":21: k20: more than 20,000 entries in all|:21: more than 20,000 entries"):
+        load_space(file)
+
+
+def test_text_may_be_such_a_file_with_its_defaults_written_out() -> None:
+    assert "more than" not in error_of(of_entries(21_000))
+    assert "more than 40,000 entries" in error_of(of_entries(41_000))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BASE + "\n".join(f"{at}x: 1" for at in range(900)),
+        BASE.replace("epochs: 2", f"epochs: 2\n  schedule: {dict.fromkeys((f'k{at}' for at in range(900)), 1)}"),
+        BASE.replace("fire2: {", "fire2: {" + "".join(f"k{at}: 1, " for at in range(900))),
+        BASE.replace("cuda: {", "cuda: {" + "".join(f"k{at}: 1, " for at in range(900))),
+    ],
+)
+def test_work_on_problems_and_their_telling_is_bounded(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words are compared with others for a hint, which takes longest."""
+    compared = []
+    real = difflib.get_close_matches
+    monkeypatch.setattr(difflib, "get_close_matches", lambda *given, **more: compared.append(1) or real(*given, **more))
+    assert len(error_of(text).splitlines()) <= MOST_LINES + 1
+    assert len(compared) <= 1000

@@ -68,5 +68,5 @@ def test_error_has_fifty_lines_at_most_of_printable_characters() -> None:
     place = Place("space.yaml", 1)
     said = str(SpaceError(Problem(place, f"a\x1b]0;{at}", "x" * 5000) for at in range(300))).splitlines()
     assert len(said) == 51
-    assert said[-1] == "and 250 more; put these right first"
+    assert said[-1] == "and more; put these right first"
     assert all(line.isprintable() and len(line) < 1100 for line in said)
