@@ -82,7 +82,7 @@ def problems(
     error: ValidationError, model: Model, keys: Keys, document: Document, models: Mapping[str, Model]
 ) -> Iterator[Problem]:
     """Pydantic's errors on the model at ``keys``: one problem a place, where it was written."""
-    seen = set()
+    seen: set[Keys] = set()
     for details in error.errors(include_url=False):
         at, owner, field = _place(details["loc"], model)
         if at in seen:
