@@ -204,13 +204,14 @@ def plain(text: str) -> Tree:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text in quotes where `plain` would read something else, and a dial or a small mapping on one line."""
+    """Writes text in quotes where something else would be read back, and a dial or a small mapping on one line."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain(data) == data else '"')
+        safe = plain(data) == data and data.isprintable()  # PyYAML folds some line breaks where they stand plain
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if safe else '"')
 
     def represent_tree(self, data: dict[str, object]) -> yaml.MappingNode:
         flow = len(str(data)) < 110 and not any(isinstance(value, dict) for value in data.values())

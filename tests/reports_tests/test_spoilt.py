@@ -85,7 +85,7 @@ def spoil(path: Path, rng: random.Random) -> None:
             try:
                 new = changed(value, rng) if column.endswith("json") else rng.choice(CELLS)
                 database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, row))
-            except (sqlite3.IntegrityError, ValueError):  # a value that the table refuses; JSON that is spoilt already
+            except (sqlite3.IntegrityError, ValueError, RecursionError):  # refused by the table; spoilt already
                 continue
     database.close()
 
@@ -111,6 +111,12 @@ def test_any_database_is_reported_on_or_refused(whole: Path, rng: random.Random)
     ("statement", "number", "reason"),
     [
         ("UPDATE trial_user_attributes SET value_json = '[' WHERE key = 'record'", 0, "cannot be read"),
+        (
+            f"UPDATE trial_user_attributes SET value_json = json_replace(value_json, '$.seed', json('1{'0' * 400}')) "
+            "WHERE key = 'record'",
+            0,
+            "seed: ",
+        ),
         ("UPDATE trial_user_attributes SET value_json = '[1]' WHERE key = 'name'", 0, "cannot be read"),
         ("UPDATE trial_params SET distribution_json = 'x'", 7, "cannot be read"),
         ("UPDATE trial_params SET param_value = 99", 7, "cannot be read"),

@@ -150,3 +150,10 @@ def repickled(body: bytes, spot: int, put: bytes) -> bytes:
             content = old.read(name)
             archive.writestr(name, exchanged(content, spot, put) if name.endswith("data.pkl") else content)
     return new.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text", ["\x85", "a\u2028b", "\u2029", "\n", " \n a", "\x00", "\x1b[2J", "\t", "é\xa0", "\ufeff", "a: b"]
+)
+def test_text_of_any_letters_is_read_back_as_it_was_written(text: str) -> None:
+    assert yaml_source.parse(yaml_source.dump({text: [text]})).tree == {text: [text]}
