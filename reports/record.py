@@ -13,6 +13,7 @@ RECORD_VERSION = 4
 
 Leaf = bool | int | float | str
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what is worked with as a float, too
+Moment = Annotated[float, Field(ge=0, lt=253_402_300_800)]  # UTC seconds since 1970, up to the year 9999
 Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
 """complete: trained to the end, all objectives finite. infeasible: the same, but what was measured breaks a hard
 constraint: on no front. failed: an exception (traceback kept) or a lost worker. stopped: training ended early, for a
@@ -148,8 +149,8 @@ class TrialRecord(Record):
     traceback: str | None = None
     duplicate_of: Whole | None = None
     seed: Whole = 0
-    started_at: float | None = None  # UTC, seconds since the epoch
-    finished_at: float | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
     wall_s: float = 0.0  # seconds spent on it, interruptions left out
     restarts: Whole = 0
     device: str | None = None  # "cpu (1 thread)", "cuda: NVIDIA H200"
@@ -206,7 +207,7 @@ class StudyHeader(Record):
     data: str = ""  # "cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes"
     supernet: SupernetRecord | None = None  # once its candidates are ranked by shared weights
     training: str = ""  # "3 epochs, batch 64, adamw, lr 0.002, T = 2"
-    created_at: float
+    created_at: Moment
     commit: str | None = None  # of the checkout that snnsearch ran from, where there is one
     versions: dict[str, str] = Field(default_factory=dict)  # snnsearch, python, torch, optuna, ray
     machine: str = ""  # "2 cores, 24 GB, Linux" / "NVIDIA H200"

@@ -117,6 +117,12 @@ def test_any_database_is_reported_on_or_refused(whole: Path, rng: random.Random)
             0,
             "seed: ",
         ),
+        (
+            "UPDATE trial_user_attributes SET value_json = json_replace(value_json, '$.started_at', 1e300) "
+            "WHERE key = 'record'",
+            0,
+            "started_at: ",
+        ),
         ("UPDATE trial_user_attributes SET value_json = '[1]' WHERE key = 'name'", 0, "cannot be read"),
         ("UPDATE trial_params SET distribution_json = 'x'", 7, "cannot be read"),
         ("UPDATE trial_params SET param_value = 99", 7, "cannot be read"),
