@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from .database import Database, Row
 from .errors import LedgerError
@@ -18,6 +18,9 @@ from .record import RECORD_VERSION, Leaf, Record, Status, StudyHeader, StudyReco
 __all__ = ["DATABASE", "LedgerError", "list_studies", "load_study_folder", "read_study", "sqlite_url", "study_names"]
 
 DATABASE = "study.db"
+TEXT = TypeAdapter(str)
+# What a stored value that is no longer what was written runs into; ValidationError is a ValueError
+SPOILT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError)
 
 R = TypeVar("R", bound=Record)
 
@@ -60,20 +63,25 @@ def read_study(storage_url: str, name: str) -> StudyRecord:
             raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
         try:
             header = _parse(StudyHeader, study["header"], f"study {name!r}")
-        except ValidationError as error:
+        except SPOILT as error:
             raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
-        return StudyRecord(
-            header=header, trials=tuple(_trial(row, database) for row in database.trials(study["study_id"]))
-        )
+        rows = database.trials(study["study_id"])
+        if [row["number"] for row in rows] != list(range(len(rows))):
+            raise LedgerError(f"the trials of study {name!r} are not numbered from 0: its database is damaged")
+        return StudyRecord(header=header, trials=tuple(_trial(row, database) for row in rows))
 
 
 def _trial(row: Row, database: Database) -> TrialRecord:
-    name = json.loads(row["name"]) if row["name"] else None
-    if row["record"] is None:
-        return _without_record(row, name, database)
+    name = None
     try:
-        return _parse(TrialRecord, row["record"], f"trial {row['number']}")
-    except ValidationError as error:  # one spoilt record must not hide the others
+        name = TEXT.validate_json(row["name"]) if row["name"] else None
+        if row["record"] is None:
+            return _without_record(row, name, database)
+        record = _parse(TrialRecord, row["record"], f"trial {row['number']}")
+        if record.number != row["number"]:
+            raise ValueError(f"it says that it is of trial {record.number}")
+        return record
+    except SPOILT as error:  # one spoilt record must not hide the others
         reason = f"its stored record cannot be read: {_first(error)}"
         return TrialRecord(number=row["number"], status="failed", name=name, reason=reason)
 
@@ -122,6 +130,8 @@ def _parse(kind: type[R], value: str, what: str) -> R:
     return kind.model_validate_json(value)
 
 
-def _first(error: ValidationError) -> str:
+def _first(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error) or type(error).__name__
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'value'}: {first['msg']}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from .front import finished, front_trials
 from .hypervolume import hypervolume_over_time
-from .markdown_text import bullets, fence, table, text
+from .markdown_text import bullets, fence, rules, table, text
 from .prices import describe
 from .record import StudyRecord, TrialRecord
 from .reproduce import circumstances, show, train_again
@@ -34,7 +34,7 @@ def markdown(study: StudyRecord) -> str:
         blocks += ["## Published points", table(published_table(study))]
     blocks += ["## Trials left out", _without_result(study)] if _unfinished(study) else []
     if trials:
-        blocks += ["## Energy", bullets([f"`{price}`: {describe(price)}" for price in _prices(trials)])]
+        blocks += ["## Energy", rules({price: describe(price) for price in _prices(trials)})]
     blocks += ["## How to reproduce", *_reproduce(study, front)]
     return "\n\n".join(filter(None, blocks)) + "\n"
 
@@ -46,11 +46,11 @@ def _prices(trials: Sequence[TrialRecord]) -> list[str]:
 def _hypervolume(study: StudyRecord) -> str:
     progress = hypervolume_over_time(study)
     if isinstance(progress, str):
-        return f"Hypervolume: {progress}."
+        return f"Hypervolume: {text(progress)}."
     last = progress.steps[-1]
     return (
         f"Hypervolume {ratio(last.value)} after {last.finished} finished candidates and {duration(last.training_s)} of "
-        f"training: the share of a fixed box that they dominate ({progress.box})."
+        f"training: the share of a fixed box that they dominate ({text(progress.box)})."
     )
 
 
@@ -65,7 +65,7 @@ def _without_result(study: StudyRecord) -> str:
 
 def _reproduce(study: StudyRecord, front: Sequence[TrialRecord]) -> list[str]:
     header = study.header
-    blocks = [f"Run with {circumstances(header)}. The space, as resolved, is `space.yaml` in the study's folder:"]
+    blocks = [f"Run with {text(circumstances(header))}. The space, as resolved, is `space.yaml` in the study's folder:"]
     blocks.append(fence(header.space_yaml, "yaml"))
     if front:
         commands = [f"# {' '.join(candidate(t).split())}\n{show(study, t)}\n{train_again(study, t)}" for t in front]

@@ -1,6 +1,6 @@
 """GitHub Markdown of plain values: whatever they hold shows as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .table import Table
 
@@ -8,14 +8,26 @@ from .table import Table
 def table(shown: Table) -> str:
     """Rows between bars; a column that shares its heading with others bears it in front of its own."""
     groups = [name for name, span in shown.groups for _ in range(span)] or [""] * len(shown.columns)
-    heads = [": ".join(filter(None, pair)) for pair in zip(groups, shown.columns, strict=True)]
+    heads = [text(": ".join(filter(None, pair))) for pair in zip(groups, shown.columns, strict=True)]
     rule = ["--:" if numeric else ":--" for numeric in shown.numeric]
     rows = [[text(cell) for cell in row] for row in shown.rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [heads, rule, *rows])
 
 
 def bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {text(line) if not line.startswith('`') else line}" for line in lines)
+    return "\n".join(f"- {text(line)}" for line in lines)
+
+
+def rules(named: Mapping[str, str]) -> str:
+    """A line for each name, which stands as code."""
+    return "\n".join(f"- {code(name)}: {text(told)}" for name, told in named.items())
+
+
+def code(plain: str) -> str:
+    """Code in a line, between more backticks than stand together inside."""
+    marks = "`" * (1 + max((len(run) for run in _backticks(plain)), default=0))
+    pad = " " if "`" in plain else ""
+    return f"{marks}{pad}{' '.join(plain.split())}{pad}{marks}"
 
 
 def text(plain: str) -> str:

@@ -3,7 +3,7 @@
 `search` writes these, the ledger reads them back; a report is made from nothing else.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 RECORD_VERSION = 5
 
 Leaf = bool | int | float | str
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what is worked with as a float, too
+Moment = Annotated[float, Field(ge=0, lt=253_402_300_800)]  # UTC seconds since 1970, up to the year 9999
 Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
 """complete: trained to the end, all objectives finite. infeasible: the same, but what was measured breaks a hard
 constraint: on no front. failed: an exception (traceback kept) or a lost worker. stopped: training ended early, for a
@@ -38,12 +40,12 @@ class LayerRecord(Record):
     name: str
     macs: float
     acs: float
-    dense_macs: int  # of one dense evaluation
+    dense_macs: Whole  # of one dense evaluation
     spikes_in: float
     spikes_out: float
-    neurons: int
+    neurons: Whole
     firing_rate: float | None  # spikes out / (neurons x T); None where the layer has no neurons
-    params: int
+    params: Whole
     energy_mj: dict[str, float]  # by price name, as in Metrics
 
 
@@ -59,13 +61,13 @@ class Measured(Record):
     ``horowitz45/paper2602``, ``lemaire2022/exact``; counts and energy are per inference on validation images."""
 
     accuracy: float  # on the validation split: what the search sees
-    params: int
-    dense_macs: int
+    params: Whole
+    dense_macs: Whole
     macs: float
     acs: float
     spikes: float
     firing_rate: float  # spikes / (neurons x T) over all spiking layers
-    timesteps: int
+    timesteps: Whole
     energy_mj: dict[str, float]
     twin_energy_mj: dict[str, float]  # the same network with ReLU, dense multiply-accumulates, same keys
     operations: dict[str, Operations] = Field(default_factory=dict)  # by preset: exact (macs, acs above), paper2602
@@ -80,14 +82,14 @@ class Metrics(Measured):
 
 
 class EpochRecord(Record):
-    epoch: int  # 1-based
+    epoch: Whole  # 1-based
     train_loss: float
     train_accuracy: float
     val_loss: float
     val_accuracy: float
     learning_rate: float
     wall_s: float
-    images: int = 0  # trained on; 0 in records before version 3
+    images: Whole = 0  # trained on; 0 in records before version 3
     macs: float = 0.0  # dense multiply-accumulates of training on them, forward and backward
     measured: Measured | None = None  # at rungs
     twin: bool = False  # of the CNN twin, which is trained first where a trial starts from it
@@ -98,10 +100,12 @@ class StartRecord(Record):
 
     kind: Literal["scratch", "inherit", "cnn"]  # what came of it, which may be less than was asked for
     reason: str | None = None  # why it was scratch all the same, in one sentence
-    parent: int | None = None  # number of the trial that it inherited from, or should have; that trained its twin
-    layers: dict[str, int] = Field(default_factory=dict)  # copied, cut, padded, rewired, drawn: how many layers
-    refitted: int = 0  # layers that were fitted to the parent's outputs
-    inherited_images: int = 0  # that its parent was trained on, and its parent's parents; in their ledgers, not in its
+    parent: Whole | None = None  # number of the trial that it inherited from, or should have; that trained its twin
+    layers: dict[str, Whole] = Field(default_factory=dict)  # copied, cut, padded, rewired, drawn: how many layers
+    refitted: Whole = 0  # layers that were fitted to the parent's outputs
+    inherited_images: Whole = (
+        0  # that its parent was trained on, and its parent's parents; in their ledgers, not in its
+    )
     inherited_macs: float = 0.0
     history: tuple[EpochRecord, ...] = ()  # of the CNN twin
 
@@ -113,29 +117,29 @@ class StartRecord(Record):
 class SharedRecord(Record):
     """What a supernet's weights say of a candidate, before any training of its own."""
 
-    place: int  # in the ranking, 1-based: by non-dominated rank, then by distance on the front
-    rank: int  # 0 on the front
+    place: Whole  # in the ranking, 1-based: by non-dominated rank, then by distance on the front
+    rank: Whole  # 0 on the front
     values: dict[str, float]  # objective -> value
 
 
 class SupernetRecord(Record):
     """What ranking by shared weights has cost, its networks and all that judged them."""
 
-    ranked: int  # candidates
-    epochs: int = 0
-    images: int = 0  # forward and backward; judging included, which is forward only
+    ranked: Whole  # candidates
+    epochs: Whole = 0
+    images: Whole = 0  # forward and backward; judging included, which is forward only
     macs: float = 0.0  # dense multiply-accumulates of all that
     wall_s: float = 0.0
 
 
 class TrialRecord(Record):
-    version: int = RECORD_VERSION
-    number: int
+    version: Whole = RECORD_VERSION
+    number: Whole
     status: Status
     name: str | None = None  # a named candidate of the space: "SqueezeNet-P"
     params: dict[str, Leaf] = Field(default_factory=dict)  # the active dials by path: network.fire5.keep
     modules: tuple[ModuleState, ...] = ()
-    static: dict[str, int] = Field(default_factory=dict)  # params, dense_macs: known before training
+    static: dict[str, Whole] = Field(default_factory=dict)  # params, dense_macs: known before training
     metrics: Metrics | None = None  # of complete and infeasible trials, as the next two
     values: dict[str, float] = Field(default_factory=dict)  # objective -> value
     layers: tuple[LayerRecord, ...] = ()
@@ -144,13 +148,13 @@ class TrialRecord(Record):
     start: StartRecord | None = None  # None: all weights were drawn, as they were to be
     reason: str | None = None  # why it is not complete, in one sentence
     traceback: str | None = None
-    duplicate_of: int | None = None
-    seed: int = 0
-    started_at: float | None = None  # UTC, seconds since the epoch
-    finished_at: float | None = None
+    duplicate_of: Whole | None = None
+    seed: Whole = 0
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
     wall_s: float = 0.0  # seconds spent on it, interruptions left out
-    restarts: int = 0
-    accumulate: int = 1  # parts that each batch was taken in, once memory had run out
+    restarts: Whole = 0
+    accumulate: Whole = 1  # parts that each batch was taken in, once memory had run out
     device: str | None = None  # "cpu (1 thread)", "cuda: NVIDIA H200"
 
     @property
@@ -181,7 +185,7 @@ class ReferencePoint(Record):
     label: str
     accuracy: float
     energy_mj: float
-    params: int
+    params: Whole
     price: str = "horowitz45/paper2602"
     source: str = ""
 
@@ -189,9 +193,9 @@ class ReferencePoint(Record):
 class StudyHeader(Record):
     """What was launched. Stored once, with the study."""
 
-    version: int = RECORD_VERSION
+    version: Whole = RECORD_VERSION
     name: str
-    seed: int
+    seed: Whole
     sampler: str  # as resolved: "tpe", never "auto"
     objectives: tuple[ObjectiveRecord, ...]
     constraints: dict[str, dict[str, float]] = Field(default_factory=dict)  # {"params": {"max": 800000}}
@@ -205,7 +209,7 @@ class StudyHeader(Record):
     data: str = ""  # "cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes"
     supernet: SupernetRecord | None = None  # once its candidates are ranked by shared weights
     training: str = ""  # "3 epochs, batch 64, adamw, lr 0.002, T = 2"
-    created_at: float
+    created_at: Moment
     commit: str | None = None  # of the checkout that snnsearch ran from, where there is one
     versions: dict[str, str] = Field(default_factory=dict)  # snnsearch, python, torch, optuna, ray
     machine: str = ""  # "2 cores, 24 GB, Linux" / "NVIDIA H200"

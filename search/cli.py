@@ -13,6 +13,7 @@ from search import cli_common as common
 from search import cli_networks
 from search.cli_options import (
     Address,
+    AnyName,
     DataRoot,
     Device,
     ExecutorName,
@@ -141,9 +142,7 @@ for command in (
 
 @app.command()
 def status(
-    study: Annotated[
-        str | None, typer.Argument(help="Name of a study or benchmark; all if left out.", metavar="[NAME]")
-    ] = None,
+    study: AnyName = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     as_json: Json = False,

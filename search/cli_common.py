@@ -6,17 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-
 from search import durations
 from search.errors import InputError
+from search.terminal import Terminal
 
 if TYPE_CHECKING:
     from reports.record import StudyRecord
     from search.launch import Options
 
-out = Console()
-err = Console(stderr=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def options(

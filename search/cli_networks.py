@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from search import cli_common as common
 from search.cli_options import (
@@ -25,6 +24,7 @@ from search.cli_options import (
     Workers,
 )
 from search.errors import InputError
+from search.terminal import Terminal
 
 if TYPE_CHECKING:  # each command imports what it needs, when it runs
     from collections.abc import Callable
@@ -179,7 +179,7 @@ def evaluate(
     evaluated = [reevaluation.evaluate(each, data, place) for each in found]
     benchmark = read_benchmark(runs / study) if is_benchmark(runs / study) else None
     # figures are never cut off: a narrower terminal breaks their lines
-    wide = Console(file=common.out.file, width=max(common.out.width, 140))
+    wide = Terminal(file=common.out.file, width=max(common.out.width, 140))
     wide.print(reevaluation.view(evaluated, benchmark))
     if not all(each.reproduced for each in evaluated):
         raise typer.Exit(1)

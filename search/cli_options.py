@@ -5,10 +5,31 @@ from typing import Annotated, Literal
 
 import typer
 
+from search.errors import InputError
+
+
+def _in_runs(name: str | None) -> str | None:
+    """The name of a folder in the runs folder, and no path that leads elsewhere."""
+    if name is None or (Path(name).name == name not in ("", "..") and name.isprintable() and len(name.encode()) <= 255):
+        return name
+    raise InputError(
+        f"given {name[:80]!r}, which is no name; write that of a folder in the runs folder, such as smoke, and name "
+        "another runs folder by --runs DIR"
+    )
+
+
 SpaceFile = Annotated[Path, typer.Argument(help="A space file, as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")]
 BenchmarkFile = Annotated[Path, typer.Argument(help="A benchmark file, as spaces/benchmark.yaml.", metavar="FILE.yaml")]
-StudyName = Annotated[str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY")]
-RunName = Annotated[str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME")]
+StudyName = Annotated[
+    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_in_runs)
+]
+RunName = Annotated[
+    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_in_runs)
+]
+AnyName = Annotated[
+    str | None,
+    typer.Argument(help="Name of a study or benchmark; all if left out.", metavar="[NAME]", callback=_in_runs),
+]
 Runs = Annotated[Path, typer.Option("--runs", envvar="SNNSEARCH_RUNS", help="Folder of all studies.", metavar="DIR")]
 Storage = Annotated[
     str | None,

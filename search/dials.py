@@ -17,6 +17,7 @@ Needs = tuple[tuple[str, Leaf], ...]  # (path of a dial, its value)
 FAMILY = "network.family"
 KEYS = ("choices", "low", "high", "step", "log", "default")
 MOST_CHOICES = 1000
+MOST_STEPS = 2**53  # beyond it floats, as which Optuna stores numbers, tell no two steps apart
 SHAPES = (
     "{choices: [a, b]}, {low: 8, high: 64, step: 8} or {low: 1e-4, high: 1e-2, log: true}, with a default if you like"
 )
@@ -274,6 +275,11 @@ def _on_grid(values: Range) -> Range:
         return values
     if step <= 0:
         raise ValueError(f"step: given {shown(step)}; write a number above 0")
+    if (values.high - values.low) / step > MOST_STEPS:
+        raise ValueError(
+            f"from {values.low:g} to {values.high:g} there are too many steps of {step:g} to be told apart; write "
+            "bounds that are closer, or a greater step"
+        )
     last = values.low + math.floor((values.high - values.low) / step + 1e-9) * step
     if abs(last - values.high) > 1e-9 * max(1.0, abs(values.high)):
         raise ValueError(

@@ -4,6 +4,10 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+MOST_PROBLEMS = 200  # of one kind that are looked for in a file: each takes up to some milliseconds
+MOST_LINES = 50  # of one error
+LONGEST = 1000  # characters of what a line says
+
 
 class InputError(Exception):
     """Bad input. Its text says what was given, what is allowed and what to type."""
@@ -29,16 +33,26 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.place), self.path, self.text) if part)
+        text = printable(self.text)
+        parts = (str(self.place), printable(self.path), text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
+        return ": ".join(part for part in parts if part)
 
 
 class SpaceError(InputError):
-    """All that is wrong with a space, one line for each problem, in the order of the file."""
+    """All that is wrong with a space, one line for each problem, in the order of the file; of very many the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         ordered = sorted(set(problems), key=lambda p: (p.place.file, p.place.line or 0, p.path, p.text))
         self.problems = tuple(ordered)
-        super().__init__("\n".join(map(str, ordered)))
+        lines = [str(problem) for problem in ordered[:MOST_LINES]]
+        if len(ordered) > MOST_LINES:
+            lines.append("and more; put these right first")
+        super().__init__("\n".join(lines))
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with nothing in it that a terminal would act upon: such characters as ``\\x1b``."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def taken(study: str, holder: str) -> InputError:

@@ -1,7 +1,6 @@
 """Trained networks out of the runs folder; ``snnsearch export``: into a file, checked on real images."""
 
 import itertools
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +70,11 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
 def network_of(found: Trained) -> "Network":
     """With its weights. Raises InputError."""
     from search.weights import trained_network
+    from snnkit.stored import StoredError
 
     try:
         return trained_network(found.candidate, found.weights, twin=found.twin)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, StoredError) as error:
         raise InputError(f"{found.weights} cannot be read ({error}): train the network again") from error
 
 

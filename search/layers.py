@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from reports.record import Leaf
 from search.dials import shown
-from search.errors import Place, Problem, SpaceError, nearest
+from search.errors import MOST_PROBLEMS, Place, Problem, SpaceError, nearest
 from search.schema import Model, known, leaf_paths
 from search.sections import DEVICES, Device
-from search.yaml_source import Document, Keys, Tree, parse_value
+from search.yaml_source import MOST_DEPTH, Document, Keys, Tree, parse_value
 
 SET = Place("--set")
 
@@ -35,6 +35,8 @@ def with_profile(
         return bare, [*problems, _problem(document, ("profiles", device), text)]
     for path, value in profile.items():
         at = ("profiles", device, path)
+        if len(problems) >= MOST_PROBLEMS:
+            break
         if text := _unknown(path, models, whole):
             problems.append(_problem(document, at, text))
         else:
@@ -65,6 +67,8 @@ def with_overrides(
 def _unknown(path: str, models: Mapping[str, Model], more: tuple[str, ...] = ()) -> str:
     """What to say of a path that is not in the tree; nothing where it is."""
     keys = tuple(path.split("."))
+    if len(keys) > MOST_DEPTH:
+        return "no such path"
     if path in more or known(models, keys) or (keys[0] in ("network", "data") and keys[0] not in models):
         return ""
     return f"no such path{nearest(path, [*leaf_paths(models), *models, *more])}"

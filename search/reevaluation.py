@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -75,7 +74,7 @@ def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> R
     for (data, label), members in _groups(evaluated).items():
         now = [each.now for each in members]
         table.add_row(
-            escape(data), escape(label), str(len(members)), f"{now[0].params:,}",
+            data, label, str(len(members)), f"{now[0].params:,}",
             str(now[0].timesteps), _spread([m.test_accuracy for m in now], ratio),
             _spread([m.test_f1 for m in now], ratio),
             *(_spread([m.energy_mj[price] for m in now], number) for price in prices),

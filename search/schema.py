@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from search.dials import shown
-from search.errors import Problem, listed, nearest
+from search.errors import MOST_PROBLEMS, Problem, listed, nearest
 from search.yaml_source import Document, Keys, Tree, dotted
 
 Model = type[BaseModel]
@@ -82,11 +82,13 @@ def problems(
     error: ValidationError, model: Model, keys: Keys, document: Document, models: Mapping[str, Model]
 ) -> Iterator[Problem]:
     """Pydantic's errors on the model at ``keys``: one problem a place, where it was written."""
-    seen = set()
+    seen: set[Keys] = set()
     for details in error.errors(include_url=False):
         at, owner, field = _place(details["loc"], model)
         if at in seen:
             continue  # the other branches of a union
+        if len(seen) == MOST_PROBLEMS:
+            return
         seen.add(at)
         extra = details["type"] == "extra_forbidden"
         text = unknown_key(str(at[-1]), owner, models) if extra else explained(details, owner, field)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from reports.record import Leaf
 from search.candidate import Candidate
 from search.dials import FAMILY, Dial, Needs, open_leaf, shown
-from search.errors import Problem, listed
+from search.errors import MOST_PROBLEMS, Problem, listed
 from search.layers import placed
 from search.schema import Model, as_fixed, fields, is_open_mapping, is_real, problems, submodel, unknown_key
 from search.yaml_source import Document, Keys, Tree, dotted
@@ -97,6 +97,8 @@ class _Opener:
         allowed = fields(model)
         chosen = _choices(tree["family"]) if model is AnyFamily else ()
         for key in tree:
+            if len(self.problems) >= MOST_PROBLEMS:
+                break
             if key not in allowed:
                 self._problem((*keys, key), self._unknown(key, model))
             elif chosen and key not in ("family", *chosen):

@@ -119,14 +119,14 @@ def _range(figures: Iterable[N]) -> tuple[N, N] | None:
 def render(found: Survey, console: Console) -> None:
     """The survey as tables for a person."""
     size = "continuous: not countable" if found.size is None else f"{found.size:,} candidates"
-    console.print(f"[bold]{found.name}[/]  {len(found.dials)} dials, {size}\n", highlight=False)
+    console.print(Text(found.name, style="bold").append(f"  {len(found.dials)} dials, {size}\n", style="not bold"))
     console.print(_dial_table(found))
     console.print(Text(_shares(found)))
     rows = (*found.candidates, *found.examples)
     console.print(_candidate_table(rows))
     for row in rows:
         for reason in row.refusals:
-            console.print(f"[yellow]{row.name}[/] would be refused: {reason}", highlight=False)
+            console.print(Text(row.name, style="yellow").append(f" would be refused: {reason}", style="default"))
     console.print(Text(f"modules: {legend()}; MACs are those of one dense pass", style="dim"))
 
 

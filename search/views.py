@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +23,7 @@ CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·
 
 def figure(objective: str, value: float) -> str:
     """An objective's value with its unit: ``0.412``, ``0.0295 mJ``, ``599,130``."""
-    unit = OBJECTIVES[objective].unit
+    unit = OBJECTIVES[objective].unit if objective in OBJECTIVES else ""  # of a newer snnsearch
     return f"{amount(objective, value)} {unit}" if unit not in ("", "ratio") else amount(objective, value)
 
 
@@ -46,7 +45,7 @@ def status_table(summaries: list[StatusSummary]) -> RenderableType:
         counts = found.counts
         best = f"{found.best[0].objective} {figure(found.best[0].objective, found.best[0].value)}" if found.best else ""
         table.add_row(
-            escape(found.study), str(counts.get("complete", 0)), str(counts.get("running", 0)), str(len(found.front)),
+            found.study, str(counts.get("complete", 0)), str(counts.get("running", 0)), str(len(found.front)),
             best, duration(found.training_s), _ago(found),
         )  # fmt: skip
     return table
@@ -61,7 +60,7 @@ def status_view(found: StatusSummary) -> RenderableType:
     grid.add_row("trials", " · ".join(f"{count} {status}" for status, count in found.counts.items()) or "none yet")
     for best in found.best:
         trial = f"trial {best.trial}" + (f" {best.name}" if best.name else "")
-        grid.add_row("best", escape(f"{best.objective} {figure(best.objective, best.value)}, {trial}"))
+        grid.add_row("best", f"{best.objective} {figure(best.objective, best.value)}, {trial}")
     grid.add_row("front", f"{len(found.front)} candidates")
     ledger = f", {found.training_images:,} images, {found.training_macs:.3g} MACs" if found.training_macs else ""
     spent = f"{duration(found.training_s)}{ledger} in all"
@@ -85,7 +84,7 @@ def front_table(study: StudyRecord) -> Table:
     for trial in front_trials(study):
         values = [figure(o.name, trial.values[o.name]) for o in study.header.objectives]
         test = f"{trial.metrics.test_accuracy:.3f}" if trial.metrics else ""
-        table.add_row(str(trial.number), escape(trial.name or ""), *values, test, strip(m.state for m in trial.modules))
+        table.add_row(str(trial.number), trial.name or "", *values, test, strip(m.state for m in trial.modules))
     return table
 
 
@@ -126,7 +125,7 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     grid.add_row("trial", Text(f"{trial.number} {trial.name or ''}".strip(), style="bold"))
-    grid.add_row("status", trial.status + (f": {escape(trial.reason)}" if trial.reason else ""))
+    grid.add_row("status", trial.status + (f": {trial.reason}" if trial.reason else ""))
     for module in trial.modules:
         grid.add_row(module.name, Text(f"{module.state:<8} {module.detail}", style=CELLS[module.state][1]))
     for path, value in trial.params.items():
@@ -184,5 +183,5 @@ def data_table(found: Sequence["Status"]) -> Table:
     for column in ("data set", "here", "where"):
         table.add_column(column, overflow="fold")
     for each in found:
-        table.add_row(each.name, "yes" if each.there else "no", escape(each.detail))
+        table.add_row(each.name, "yes" if each.there else "no", each.detail)
     return table

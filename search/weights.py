@@ -6,7 +6,6 @@ checkpoint comes to the same weights, and later takes them from that.
 
 import itertools
 import json
-import pickle
 import zipfile
 from collections import Counter
 from collections.abc import Generator
@@ -28,6 +27,7 @@ from snnkit.network import Network
 from snnkit.recalibration import recalibrate
 from snnkit.reconnection import reconnect
 from snnkit.seeds import derived_seed
+from snnkit.stored import StoredError
 from snnkit.training import Beat, TrainingStopped
 from snnkit.transfer import inherit
 
@@ -75,7 +75,7 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
     number = job.parent.number
     try:
         parent = trained_network(job.parent.candidate, job.parent.weights)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, StoredError) as error:
         log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
         return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
     found = inherit(network.to("cpu"), parent)
@@ -114,7 +114,7 @@ def save_weights(job: Job, network: Network, parts: Splits, metrics: Metrics) ->
 
 
 def trained_network(candidate: Candidate, weights: Path, *, twin: bool = False) -> Network:
-    """The candidate with the weights of a file that a trial has left. Raises OSError, RuntimeError, UnpicklingError."""
+    """The candidate with the weights of a file that a trial has left. Raises OSError, RuntimeError, StoredError."""
     if not zipfile.is_zipfile(weights):
         raise OSError("there is no such file, or it was cut short")
     network = Network(candidate.plan(), None if twin else candidate.neuron, candidate.encoding)

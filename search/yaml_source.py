@@ -3,6 +3,7 @@
 Only what a space needs is read: mappings with text keys, lists, and the scalars of YAML 1.2's core schema (so ``no`` is
 a word, ``1e-3`` a number and ``010`` ten). Tags, anchors, aliases, merge keys, duplicate keys and second documents are
 refused: nothing is constructed but text, numbers, true, false and null, and nothing can grow beyond the file's size.
+What a file may hold is bounded too, so that it is read or refused in seconds, whatever it is.
 """
 
 import re
@@ -18,10 +19,14 @@ from search.errors import Place, Problem, SpaceError
 Tree = bool | int | float | str | None | list["Tree"] | dict[str, "Tree"]
 Keys = tuple[str | int, ...]
 
-MOST_BYTES = 256 * 1024  # the shipped spaces have 3 to 10 KB
+MOST_BYTES = 2**20  # the shipped files have 2 to 13 KB, defaults written out
 MOST_DEPTH = 12  # a space has five levels
-_INT = re.compile(r"[-+]?[0-9][0-9_]{0,30}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
+MOST_INSIDE = 1000  # entries of one mapping or list; the shipped files have 33 at most
+MOST_ENTRIES = 20_000  # of a file; the shipped ones have 100 to 800, a finalist's network up to 230
+MOST_WRITTEN = 2 * MOST_ENTRIES  # of a text, which may be such a file with all defaults written out
+MOST_KEY = 200  # characters
+_INT = re.compile(r"(?=.{1,32}$)[-+]?[0-9]+(_[0-9]+)*")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _WORDS: dict[str, bool | None] = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 _WORDS |= {"FALSE": False, "null": None, "Null": None, "NULL": None, "~": None, "": None}
 
@@ -50,19 +55,19 @@ def read(path: Path) -> Document:
     except OSError as error:
         raise _file_error(str(path), _why_unreadable(path, error)) from None
     if len(data) > MOST_BYTES:
-        raise _file_error(str(path), f"more than {MOST_BYTES // 1024} KiB; a space is a small text file")
+        raise _file_error(str(path), f"more than {MOST_BYTES // 2**20} MiB; a space is a small text file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _file_error(str(path), "not text in UTF-8; a space is a YAML text file", line) from None
-    return parse(text, str(path))
+    return parse(text, str(path), MOST_ENTRIES)
 
 
-def parse(text: str, file: str = "<text>") -> Document:
+def parse(text: str, file: str = "<text>", most: int = MOST_WRITTEN) -> Document:
     """``text`` as a document; SpaceError where it is no YAML mapping."""
     document = Document(file, {})
-    tree = _parse(text, file, document.places)
+    tree = _parse(text, file, document.places, most)
     if tree is None:
         raise _file_error(file, "empty; a space has at least study, network and data: see spaces/README.md")
     if not isinstance(tree, dict):
@@ -73,12 +78,12 @@ def parse(text: str, file: str = "<text>") -> Document:
 
 def parse_value(text: str, place: Place) -> Tree:
     """One value as ``--set`` takes it: ``3``, ``adamw``, ``[4, 8]``, ``{low: 8, high: 64, step: 8}``."""
-    return _parse(text, str(place), {})
+    return _parse(text, str(place), {}, MOST_ENTRIES)
 
 
-def _parse(text: str, file: str, places: dict[Keys, Place]) -> Tree:
+def _parse(text: str, file: str, places: dict[Keys, Place], most: int) -> Tree:
     try:
-        return _Reader(text, file, places).document()
+        return _Reader(text, file, places, most).document()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _file_error(file, "a character that no text has; a space is a text file", line) from None
@@ -91,10 +96,22 @@ def _parse(text: str, file: str, places: dict[Keys, Place]) -> Tree:
 class _Reader:
     """Builds the tree from the parser's events, so that nothing is constructed which was not asked for."""
 
-    def __init__(self, text: str, file: str, places: dict[Keys, Place]) -> None:
-        self._events: Iterator[events.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+    def __init__(self, text: str, file: str, places: dict[Keys, Place], most: int) -> None:
         self._file = file
+        self._events = self._parsed(text)
         self._places = places
+        self._entries = 0
+        self._most = most
+
+    def _parsed(self, text: str) -> Iterator[events.Event]:
+        line = 1
+        try:
+            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                line = event.end_mark.line + 1 if event.end_mark else line
+                yield event
+        except (ValueError, OverflowError) as error:  # PyYAML does not look at what it hands to chr() and int()
+            told = f"no YAML from here on: {error}; look for a wrong escape, such as \\U00110000, in quotes"
+            raise _file_error(self._file, told, line) from None
 
     def document(self) -> Tree:
         tree: Tree = None
@@ -126,6 +143,7 @@ class _Reader:
         while not isinstance(event := next(self._events), events.MappingEndEvent):
             key = self._key(event, keys)
             inner = (*keys, key)
+            self._count(event, keys, len(tree))
             if key in tree:
                 first = self._places[inner].line
                 raise self._error(event, inner, f"given twice, first in line {first}; keep one of them")
@@ -137,9 +155,18 @@ class _Reader:
         tree: list[Tree] = []
         while not isinstance(event := next(self._events), events.SequenceEndEvent):
             inner = (*keys, len(tree))
+            self._count(event, keys, len(tree))
             self._places[inner] = self._place(event)
             tree.append(self._value(event, inner))
         return tree
+
+    def _count(self, event: events.Event, keys: Keys, inside: int) -> None:
+        """One entry more, in a mapping or list that has so many."""
+        self._entries += 1
+        if inside == MOST_INSIDE:
+            raise self._error(event, keys, f"more than {MOST_INSIDE:,} entries; remove some")
+        if self._entries > self._most:
+            raise self._error(event, keys, f"more than {self._most:,} entries in all; a space has some hundreds")
 
     def _key(self, event: events.Event, keys: Keys) -> str:
         if isinstance(event, events.MappingStartEvent | events.SequenceStartEvent):
@@ -149,6 +176,8 @@ class _Reader:
             raise self._error(event, keys, "the merge key '<<'; write the values out")
         if not isinstance(key, str):
             raise self._error(event, keys, f"the key {key!r} is no text; put it in quotes")
+        if len(key) > MOST_KEY:
+            raise self._error(event, keys, f"a key of {len(key):,} characters; a key is a word")
         return key
 
     def _scalar(self, event: events.ScalarEvent, keys: Keys) -> Tree:
@@ -175,13 +204,14 @@ def plain(text: str) -> Tree:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text in quotes where `plain` would read something else, and a dial or a small mapping on one line."""
+    """Writes text in quotes where something else would be read back, and a dial or a small mapping on one line."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain(data) == data else '"')
+        safe = plain(data) == data and data.isprintable()  # PyYAML folds some line breaks where they stand plain
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if safe else '"')
 
     def represent_tree(self, data: dict[str, object]) -> yaml.MappingNode:
         flow = len(str(data)) < 110 and not any(isinstance(value, dict) for value in data.values())

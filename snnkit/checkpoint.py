@@ -4,12 +4,13 @@ import contextlib
 import hashlib
 import io
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from snnkit.stored import StoredError, load_stored
 
 MAGIC = b"snnsearch checkpoint 1\n"
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -61,10 +62,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "move it away to train from the start"
         )
     try:
-        state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        return load_stored(io.BytesIO(body))
+    except StoredError as error:
         raise CheckpointError(f"{path}: not readable ({error}); move it away to train from the start") from error
-    return state
 
 
 def set_aside(path: Path) -> Path:

@@ -1,6 +1,6 @@
 """benchmark.md: the same statements and tables as the page."""
 
-from ..markdown_text import bullets, fence, table, text
+from ..markdown_text import bullets, fence, rules, table, text
 from ..prices import describe
 from .groups import prices_of
 from .record import BenchmarkRecord
@@ -31,7 +31,7 @@ def markdown(record: BenchmarkRecord) -> str:
     if failed.rows:
         blocks += ["## Trainings without a result", table(failed)]
     if prices:
-        blocks += ["## Energy", bullets([f"`{price}`: {describe(price)}" for price in prices])]
+        blocks += ["## Energy", rules({price: describe(price) for price in prices})]
     blocks += [
         "## The benchmark",
         "As resolved; `snnsearch bench` takes it as it is:",

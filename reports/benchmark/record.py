@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..record import RECORD_VERSION, Record, ReferencePoint, TrialRecord
+from ..record import RECORD_VERSION, Moment, Record, ReferencePoint, TrialRecord
 
 Kind = Literal["snn", "cnn"]
 KINDS: dict[Kind, str] = {"snn": "SNN", "cnn": "CNN twin"}
@@ -62,7 +62,7 @@ class Setup(Record):
 class Sitting(Record):
     """One run of the command that trained some of it."""
 
-    started_at: float  # UTC, seconds since the epoch
+    started_at: Moment
     command: str
     commit: str | None
     versions: dict[str, str]

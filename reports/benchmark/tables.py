@@ -143,7 +143,7 @@ def benchmark_csv(record: BenchmarkRecord) -> str:
     columns += [*(f"energy_mj {price}" for price in prices), "epochs", "wall_s", "device", "reason"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(csv_cell, columns))
     for cell, trial in zip(record.header.cells, record.trials, strict=True):
         if trial.status not in ("running", "waiting"):
             where: list[Leaf] = [trial.number, cell.data, cell.network, cell.kind, cell.seed, trial.status]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -51,7 +50,7 @@ def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
     for group in [group for group in groups(record) if group.n]:
         accurate, mj = group.mean(accuracy), group.mean(energy(header.price))
         table.add_row(
-            escape(group.data), escape(group.network), KINDS[group.kind], f"{group.n} of {group.wanted}",
+            group.data, group.network, KINDS[group.kind], f"{group.n} of {group.wanted}",
             "" if accurate is None else ratio(accurate), f"{group.published.accuracy:g}" if group.published else "",
             "" if mj is None else number(mj),
         )  # fmt: skip
@@ -73,5 +72,5 @@ def status_table(found: Sequence[BenchmarkStatus]) -> RenderableType:
         table.add_column(column)
     for each in found:
         counts = " · ".join(f"{n} {status}" for status, n in each.counts.items())
-        table.add_row(escape(each.benchmark), str(each.total), counts, duration(each.training_s))
+        table.add_row(each.benchmark, str(each.total), counts, duration(each.training_s))
     return table

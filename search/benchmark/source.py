@@ -33,6 +33,7 @@ from snnkit.families import FAMILIES
 from snnkit.plan import PlanError
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ()+_-]{0,39}")
+MOST_NETWORKS = 64  # written out, more of the largest would be no file that is read
 DIAL_KEYS = ({"choices"}, {"low", "high"})
 Group = dict[str, Model | None]
 
@@ -109,6 +110,10 @@ def _file_model(document: Document, found: list[Problem]) -> type[BenchmarkFile]
 
 def _group(document: Document, section: str, found: list[Problem]) -> list[tuple[str, Tree]]:
     tree = document.tree.get(section)
+    if isinstance(tree, dict) and len(tree) > MOST_NETWORKS:
+        text = f"{len(tree)} of them; {MOST_NETWORKS} are the most: make several benchmarks of it"
+        found.append(_problem(document, (section,), text))
+        return []
     if isinstance(tree, dict) and tree:
         return [item for item in tree.items() if _labelled(section, item[0], document, found)]
     if section in document.tree:

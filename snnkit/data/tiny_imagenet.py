@@ -59,7 +59,10 @@ def _jpegs(folder: Path) -> list[Path]:
 
 
 def _test_files(folder: Path, label: dict[str, int]) -> list[tuple[Path, int]]:
-    rows = [line.split("\t") for line in _text(folder / "val" / "val_annotations.txt").splitlines()]
+    path = folder / "val" / "val_annotations.txt"
+    rows = [line.split("\t") for line in _text(path).splitlines()]
+    if outside := [row[0] for row in rows if Path(row[0]).name != row[0]]:
+        raise DataError(f"{path}: {outside[0]!r} is no file's name; unpack the archive again")
     return [(folder / "val" / "images" / row[0], label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
 
 
@@ -94,9 +97,8 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
 
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))  # (H, W, C); some are grey
-    except (OSError, SyntaxError) as error:
+            if image.size != (SIDE, SIDE):  # before anything is decoded: a small file may be a large picture
+                raise DataError(f"{path}: {image.width}x{image.height} pixels, expected {SIDE}x{SIDE}")
+            return np.asarray(image.convert("RGB")).transpose(2, 0, 1)  # (C, H, W); some are grey
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: {_reason(error)}; unpack the archive again") from error
-    if pixels.shape != (SIDE, SIDE, 3):
-        raise DataError(f"{path}: {pixels.shape[1]}x{pixels.shape[0]} pixels, expected {SIDE}x{SIDE}")
-    return pixels.transpose(2, 0, 1)

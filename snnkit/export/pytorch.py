@@ -9,6 +9,7 @@ from torch import Tensor
 
 from snnkit.export.parity import Outcome, observed
 from snnkit.network import Network
+from snnkit.stored import StoredError, load_stored
 
 
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
@@ -18,9 +19,19 @@ def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Weights and metadata; of a bare state dict none. No code in the file is run."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return (content["weights"], json.loads(content["metadata"])) if "metadata" in content else (content, {})
+    """Weights and metadata; of a bare state dict none. No code in the file is run. Raises OSError, StoredError."""
+    content = load_stored(path)
+    weights, metadata = content, {}
+    if "metadata" in content:
+        try:
+            weights, metadata = content["weights"], json.loads(content["metadata"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoredError(f"its metadata is none of ours: {error!r}") from error
+    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+        raise StoredError("what it holds are not tensors alone")
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise StoredError("its metadata is none of ours: no mapping of texts")
+    return weights, metadata
 
 
 def run(path: Path, network: Network, images: Tensor) -> Outcome:

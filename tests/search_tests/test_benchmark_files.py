@@ -19,6 +19,10 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "section misspelt": ("encoding:", "encodng:", "12: encodng: ", ("unknown key", "did you mean encoding?")),
     "no data": (TINY[TINY.index("data:\n"):TINY.index("published:")], "", "1: data: ", ("missing", "cifar10")),
     "no networks": (TINY[TINY.index("networks:"):TINY.index("encoding:")], "networks: {}\n", "5: networks: ", ("given {}", "SqueezeNet")),
+    "65 networks": (
+        TINY[TINY.index("networks:"):TINY.index("encoding:")],
+        "networks: {" + ", ".join(f"n{at}: {{family: squeezenet}}" for at in range(65)) + "}\n", "5: networks: ", ("64 are the most",),
+    ),
     "unknown family": ("family: squeezenet", "family: squeezent", "7: networks.One.family: ", ("did you mean squeezenet?",)),
     "no family": ("family: squeezenet, ", "", "6: networks.One.family: ", ("is missing", "squeezenet")),
     "unknown data set": ("  digits: {", "  digit: {", "15: data.digit: ", ("did you mean digits?",)),
