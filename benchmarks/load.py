@@ -116,7 +116,8 @@ def _layers(activity: Activity) -> tuple[LayerRecord, ...]:
 def _epoch(number: int, share: float, accuracy: float, macs: float) -> EpochRecord:
     return EpochRecord(
         epoch=number, train_loss=2.3 - share * accuracy, train_accuracy=share * accuracy,
-        val_loss=2.31 - share * accuracy, val_accuracy=share * accuracy, learning_rate=4e-3 * (1.0001 - share), wall_s=0.1 + share / 7, images=4500,
+        val_loss=2.31 - share * accuracy, val_accuracy=share * accuracy,
+        learning_rate=4e-3 * (1.0001 - share), wall_s=0.1 + share / 7, images=4500,
         macs=macs,
     )  # fmt: skip
 
@@ -197,13 +198,16 @@ class Load:
     def run(self, trials: int, executor: str, workers: int) -> None:
         options = _options(self.folder.parent, executor, workers)
         opened, over = self._opened(options)
-        self.trained = sum(record.status == "complete" for record in over)
+        show, before = StudyShow(opened.header), Progress.of(over)
+        show.ended(over)
+        del over
+        self.trained = before.count("complete")
         crew = launch.crew_of(options, self.folder)
         console = Console(file=io.StringIO(), force_terminal=True, width=120)
         spent = Spent()
         self.began = time.perf_counter()
-        with watching(console, StudyShow(opened.header)) as watch:
-            driver = Driver(opened, Budget(trials, None), over, _noted(watch, spent))
+        with watching(console, show) as watch:
+            driver = Driver(opened, Budget(trials, None), before, _noted(watch, spent))
             _execute(executor)(Timed(driver, spent, self), crew)
         if driver.failure is not None:
             raise driver.failure
