@@ -12,7 +12,7 @@ from rich.console import Console
 from reports.benchmark.ledger import is_benchmark
 from reports.files import replace_text
 from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
-from reports.record import ObjectiveRecord, StudyHeader, StudyRecord, TrialRecord
+from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
 from reports.wording import duration
 from reports.write import write_report
 from search import executors, machine, rebuilding, samplers, shared, study
@@ -21,7 +21,7 @@ from search.errors import InputError, SpaceError
 from search.executors import Crew
 from search.job import Placement
 from search.lease import Lease
-from search.progress import TRAINED
+from search.progress import Progress
 from search.runner import Budget, Driver, RunError, Work
 from search.screen import Show, StudyShow, watching
 from search.sections import Device
@@ -62,7 +62,8 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
         opened = study.create(header, space, folder, url, lease.connection)
         write_text(folder / SPACE, header.space_yaml)
         write_text(folder / rebuilding.HEADER, header.model_dump_json(indent=1))
-        return _drive(opened, space, options, _budget(space, options), console, lease.stop)
+        show = StudyShow(header)
+        return _drive(opened, space, options, _budget(space, options), console, show, Progress(), lease.stop)
 
 
 def resume(name: str, options: Options, console: Console) -> StudyRecord:
@@ -90,21 +91,20 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
             console.print(f"trials {_numbers(told)} were trained but not stored yet: stored now")
         if interrupted:
             console.print(f"trials {_numbers(interrupted)} were interrupted: they go on from their checkpoints")
-        over = tuple(t for t in read_study(url, name).trials if t.status not in ("running", "waiting"))
-        trained = sum(trial.status in TRAINED for trial in over)
+        show = StudyShow(header)
+        before = _so_far(url, name, show)
         if options.trials is None and options.seconds is None:
             budget = Budget(space.study.budget.trials, space.study.budget.seconds, space.study.budget.macs)
         else:
-            more = None if options.trials is None else trained + options.trials
+            more = None if options.trials is None else before.trained + options.trials
             budget = Budget(more, options.seconds)
-        if budget.trials is not None and trained >= budget.trials and not interrupted:
+        if budget.trials is not None and before.trained >= budget.trials and not interrupted:
             console.print(f"all {budget.trials} trials are done; for more: snnsearch resume {name} --trials 10")
             return _reported(opened, options)
-        spent = sum(trial.training_macs for trial in over)
-        if budget.macs is not None and spent >= budget.macs:
+        if budget.macs is not None and before.training_macs >= budget.macs:
             console.print(f"all {budget.macs:.3g} MACs are spent; for more: snnsearch resume {name} --time 20m")
             return _reported(opened, options)
-        return _drive(opened, space, options, budget, console, lease.stop, over)
+        return _drive(opened, space, options, budget, console, show, before, lease.stop)
 
 
 def preview(space: Space, options: Options) -> str:
@@ -168,17 +168,23 @@ def crew_of(options: Options, folder: Path) -> Crew:
     return Crew(workers=workers, placement=placement, address=options.address, scratch=str(folder.resolve()))
 
 
+def _so_far(url: str, name: str, show: Show) -> Progress:
+    """What earlier runs have done, which ``show`` is told of. Their records are not kept: they are large."""
+    over = [trial for trial in read_study(url, name).trials if trial.status not in ("running", "waiting")]
+    show.ended(over)
+    return Progress.of(over)
+
+
 def _drive(
-    opened: Study, space: Space, options: Options, budget: Budget, console: Console, stop: threading.Event,
-    over: tuple[TrialRecord, ...] = (),
+    opened: Study, space: Space, options: Options, budget: Budget, console: Console,
+    show: Show, before: Progress, stop: threading.Event,
 ) -> StudyRecord:  # fmt: skip
-    """Run the study within ``budget``; ``over`` are the trials that earlier runs have finished. ``stop`` is set when
-    the run is to end."""
+    """Run the study within ``budget``, after what earlier runs have done. ``stop`` is set when the run is to end."""
     header = opened.header
     crew = crew_of(options, opened.folder)
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
     budget = _ranked(opened, space, crew, budget, console)
-    drive(opened, StudyShow(header), console, budget=budget, over=over, crew=crew, executor=options.executor, stop=stop)
+    drive(opened, show, console, budget=budget, before=before, crew=crew, executor=options.executor, stop=stop)
     return _reported(opened, options)
 
 
@@ -209,16 +215,16 @@ def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Co
 
 def drive(
     work: Work, show: Show, console: Console, *,
-    budget: Budget, over: tuple[TrialRecord, ...], crew: Crew, executor: str, stop: threading.Event | None = None,
+    budget: Budget, before: Progress, crew: Crew, executor: str, stop: threading.Event | None = None,
 ) -> None:  # fmt: skip
-    """Hand out ``work`` until it is done, the budget is used up or somebody stops it, which sets ``stop``; ``over`` are
-    the trials that earlier runs have finished. Raises RunError where it cannot go on."""
+    """Hand out ``work`` until it is done, the budget is used up or somebody stops it, which sets ``stop``. ``before``
+    is what earlier runs have done, and ``show`` knows of it. Raises RunError where it cannot go on."""
     from snnkit.kernels import prepare
 
     execute = executors.load(executor)
     prepare(crew.placement.device)  # once and before the workers, each of which would compile them
     with watching(console, show) as watch:
-        driver = Driver(work, budget, over, watch, stop=stop)
+        driver = Driver(work, budget, before, watch, stop=stop)
         # a second Ctrl-C ends the execution at once, and goes on to the report all the same
         with driver.interruptible(), contextlib.suppress(KeyboardInterrupt):
             execute(driver, crew)

@@ -1,7 +1,6 @@
 """The loop of every run: hands jobs to an executor within the budget, and has what comes back stored."""
 
 import signal
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +12,11 @@ from typing import Protocol
 from reports.record import EpochRecord, TrialRecord
 from search.errors import InputError
 from search.job import Job
-from search.progress import TRAINED, WHOLE, Progress, Running
+from search.progress import LAST, Progress, Running, median
 from search.storage import StorageError
 
 OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
-FAILURES = 3  # equal ones in a row, after which the cause is not the candidate: a full disk, a missing file
+FAILURES = LAST  # equal ones in a row, after which the cause is not the candidate: a full disk, a missing file
 
 
 class RunError(InputError):
@@ -73,7 +72,7 @@ class Driver:
         self,
         work: Work,
         budget: Budget,
-        finished: tuple[TrialRecord, ...],
+        before: Progress,
         watch: Callable[[Progress, TrialRecord | None], None],
         clock: Callable[[], float] = time.monotonic,
         stop: threading.Event | None = None,
@@ -86,12 +85,7 @@ class Driver:
         self._stop = stop or threading.Event()  # whoever waits for a database gives up when it is set
         self._deadline = None if budget.seconds is None else now + budget.seconds
         self.failure: InputError | None = None
-        self.progress = Progress(
-            finished=finished,
-            started_at=now,
-            deadline=self._deadline,
-            trials=budget.trials,
-        )
+        self.progress = replace(before, started_at=now, deadline=self._deadline, trials=budget.trials)
 
     # -- Source ---------------------------------------------------------------------------------------------------
 
@@ -157,8 +151,7 @@ class Driver:
     def _told(self, record: TrialRecord) -> None:
         self.progress = self.progress.ended(record)
         self._watch(self.progress, record)
-        last = [r for r in self.progress.finished if r.status in TRAINED][-FAILURES:]
-        if len(last) == FAILURES and all(r.status == "failed" and r.reason == record.reason for r in last):
+        if self.progress.last == (("failed", record.reason),) * FAILURES:
             self.failure = RunError(
                 f"{FAILURES} trials in a row failed: {record.reason}. Stopped, for the next would fail too; "
                 f"{self._work.remedy(record.number)}"
@@ -166,25 +159,19 @@ class Driver:
             self._stop.set()
 
     def _affordable(self) -> bool:
-        """Whether one more trial fits: by count, and half of it by time and by operations, going by the median so
-        far."""
+        """Whether one more trial fits: by count, and half of it by time and by operations, going by the median of
+        the trials trained to the end so far."""
         taken = self.progress.trained + len(self.progress.running)
         if self._work.interrupted:
             return True  # what was begun is finished, whatever was asked for on top
         if self._budget.trials is not None and taken >= self._budget.trials:
             return False
-        if self._budget.macs is not None:
-            expected = self._usual(lambda record: record.training_macs)
-            if self.progress.training_macs + expected / 2 > self._budget.macs:
-                return False
+        expected_macs = self.progress.training_macs + median(self.progress.macs) / 2
+        if self._budget.macs is not None and expected_macs > self._budget.macs:
+            return False
         if self._deadline is None:
             return True
-        return self._clock() + self._usual(lambda record: record.wall_s) / 2 < self._deadline
-
-    def _usual(self, cost: Callable[[TrialRecord], float]) -> float:
-        """The median of the trials trained to the end; 0 before the first."""
-        costs = [cost(record) for record in self.progress.finished if record.status in WHOLE]
-        return statistics.median(costs) if costs else 0.0
+        return self._clock() + median(self.progress.wall_s) / 2 < self._deadline
 
     @contextmanager
     def _stop_on_storage_error(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """What a person sees while trials run: a live panel on a terminal, a line per finished trial elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -11,26 +11,29 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from reports.front import StatusSummary, status_summary
+from reports.front import status_summary
 from reports.record import StudyHeader, StudyRecord, TrialRecord
 from reports.wording import duration
-from search.progress import WHOLE, Progress, Running
+from search.progress import Progress, Running
 from search.views import figure
 
 Watch = Callable[[Progress, TrialRecord | None], None]
 
 
 class Show(Protocol):
-    """What is told of finished trials: asked at every event, not at every redraw."""
+    """What is told of finished trials. It remembers of them what it needs for that."""
 
     @property
     def title(self) -> tuple[str, str]:
         """What is run, and its name: ``("study", "squeezenet-prune")``."""
 
-    def line(self, record: TrialRecord, finished: tuple[TrialRecord, ...]) -> Text:
+    def ended(self, records: Sequence[TrialRecord]) -> None:
+        """Trials are over: those of earlier runs, then each of this one. None is told twice."""
+
+    def line(self, record: TrialRecord) -> Text:
         """The trial that has just ended."""
 
-    def rows(self, finished: tuple[TrialRecord, ...]) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
         """What the panel says of all finished trials, beside their number."""
 
 
@@ -38,31 +41,40 @@ class Show(Protocol):
 def watching(console: Console, show: Show) -> Iterator[Watch]:
     """A function to be called at every event; it draws until the block ends."""
     if not console.is_terminal:
-        yield lambda progress, record: _line(console, show, progress, record)
+        yield lambda progress, record: _line(console, show, record)
         return
     panel = _Panel(show)
     with Live(panel, console=console, refresh_per_second=2, transient=True):
 
         def watch(progress: Progress, record: TrialRecord | None) -> None:
+            _line(console, show, record)
             panel.update(progress)
-            _line(console, show, progress, record)
 
         yield watch
 
 
-def _line(console: Console, show: Show, progress: Progress, record: TrialRecord | None) -> None:
+def _line(console: Console, show: Show, record: TrialRecord | None) -> None:
     if record is not None:
-        console.print(show.line(record, progress.finished), highlight=False, soft_wrap=True)
+        show.ended([record])
+        console.print(show.line(record), highlight=False, soft_wrap=True)
 
 
 class StudyShow:
     """A study: the best of each objective, and who is on the front."""
 
     def __init__(self, header: StudyHeader) -> None:
-        self._header = header
         self.title = ("study", header.name)
+        self._leading = StudyRecord(header=header, trials=())  # the trials that are on the front, or best in something
+        self._summary = status_summary(self._leading)
 
-    def line(self, record: TrialRecord, finished: tuple[TrialRecord, ...]) -> Text:
+    def ended(self, records: Sequence[TrialRecord]) -> None:
+        joined = self._leading.model_copy(update={"trials": (*self._leading.trials, *records)})
+        self._summary = status_summary(joined)
+        leading = {*self._summary.front, *(best.trial for best in self._summary.best)}
+        trials = tuple(_slight(trial) for trial in joined.trials if trial.number in leading)
+        self._leading = joined.model_copy(update={"trials": trials})
+
+    def line(self, record: TrialRecord) -> Text:
         """Number, name, objectives or reason, and whether it is on the front."""
         text = Text(f"  trial {record.number:<3} ")
         text.append(f"{record.name or '':<13.13} ", style="bold")
@@ -70,17 +82,18 @@ class StudyShow:
             return text.append_text(unfinished(record))
         text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
         text.append(f"  in {duration(record.wall_s)}", style="dim")
-        if record.number in self._summary(finished).front:
+        if record.number in self._summary.front:
             text.append("  on the front", style="green")
         return text
 
-    def rows(self, finished: tuple[TrialRecord, ...]) -> list[tuple[str, str]]:
-        summary = self._summary(finished)
-        best = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in summary.best]
-        return [("best", " · ".join(best) or "none yet"), ("front", f"{len(summary.front)} candidates")]
+    def rows(self) -> list[tuple[str, str]]:
+        best = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in self._summary.best]
+        return [("best", " · ".join(best) or "none yet"), ("front", f"{len(self._summary.front)} candidates")]
 
-    def _summary(self, finished: tuple[TrialRecord, ...]) -> StatusSummary:
-        return status_summary(StudyRecord(header=self._header, trials=finished))
+
+def _slight(record: TrialRecord) -> TrialRecord:
+    """Without what takes most of a record's memory."""
+    return record.model_copy(update={"layers": (), "history": (), "modules": ()})
 
 
 def unfinished(record: TrialRecord) -> Text:
@@ -94,17 +107,14 @@ class _Panel:
     def __init__(self, show: Show) -> None:
         self._show = show
         self._progress: Progress | None = None
-        self._rows: list[tuple[str, str]] = []
 
     def update(self, progress: Progress) -> None:
-        if self._progress is None or self._progress.finished is not progress.finished:
-            self._rows = self._show.rows(progress.finished)
         self._progress = progress
 
     def __rich__(self) -> RenderableType:
         if self._progress is None:
             return Text(f"{self._show.title[1]}: starting workers …", style="dim")
-        return panel(self._show.title, self._progress, self._rows, time.monotonic())
+        return panel(self._show.title, self._progress, self._show.rows(), time.monotonic())
 
 
 def panel(title: tuple[str, str], progress: Progress, rows: list[tuple[str, str]], now: float) -> RenderableType:
@@ -161,9 +171,8 @@ def _time(progress: Progress, now: float) -> RenderableType:
 
 def _left(progress: Progress, elapsed: float) -> str:
     """Time left by count, going by the pace of this run."""
-    spent = [record.wall_s for record in progress.finished if record.status in WHOLE]
-    if not spent or progress.trials is None:
+    if not progress.wall_s or progress.trials is None:
         return ""
     todo = max(0, progress.trials - progress.trained)
     workers = max(1, len(progress.running))
-    return f", about {duration(todo * sum(spent) / len(spent) / workers)} left"
+    return f", about {duration(todo * sum(progress.wall_s) / len(progress.wall_s) / workers)} left"

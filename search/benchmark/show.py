@@ -1,5 +1,6 @@
 """A benchmark as a terminal shows it: while it runs, and when it ends."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,12 +21,16 @@ class BenchmarkShow:
 
     def __init__(self, header: BenchmarkHeader) -> None:
         self._header = header
+        self._done = Counter[str]()  # by data set
         self.title = ("benchmark", header.name)
 
-    def line(self, record: TrialRecord, finished: tuple[TrialRecord, ...]) -> Text:
+    def ended(self, records: Sequence[TrialRecord]) -> None:
+        self._done.update(self._header.cells[record.number].data for record in records)
+
+    def line(self, record: TrialRecord) -> Text:
         """Data set, network, kind, seed, and what came out."""
         cell, price = self._header.cells[record.number], self._header.price
-        text = Text(f"  {len(finished):>3} of {len(self._header.cells)}  ")
+        text = Text(f"  {self._done.total():>3} of {len(self._header.cells)}  ")
         text.append(f"{cell.data:<13} {cell.network:<14} {KINDS[cell.kind]:<8} seed {cell.seed:<3} ", style="bold")
         if record.status != "complete" or record.metrics is None:
             return text.append_text(unfinished(record))
@@ -34,10 +39,9 @@ class BenchmarkShow:
         )
         return text.append(f"  in {duration(record.wall_s)}", style="dim")
 
-    def rows(self, finished: tuple[TrialRecord, ...]) -> list[tuple[str, str]]:
-        done = [self._header.cells[record.number].data for record in finished]
-        wanted = [cell.data for cell in self._header.cells]
-        return [(data, f"{done.count(data)} of {wanted.count(data)} trained") for data in dict.fromkeys(wanted)]
+    def rows(self) -> list[tuple[str, str]]:
+        wanted = Counter(cell.data for cell in self._header.cells)
+        return [(data, f"{self._done[data]} of {count} trained") for data, count in wanted.items()]
 
 
 def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:

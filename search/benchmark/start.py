@@ -20,6 +20,7 @@ from search.errors import InputError
 from search.executors import Crew
 from search.launch import Options, announce_fetching, crew_of, drive, make_folder, recipe_text, write_text
 from search.lease import Lease
+from search.progress import Progress
 from search.runner import Budget
 from snnkit.data import DATASETS, load, splits
 
@@ -43,9 +44,11 @@ def start(benchmark: Benchmark, options: Options, console: Console, command: str
             crew = crew_of(options, folder)
             budget = _budget(benchmark, options)
             console.print(announcement(header, work, budget, crew, folder, command), highlight=False, soft_wrap=True)
+            show = BenchmarkShow(header)
+            show.ended(work.over)
             drive(
-                work, BenchmarkShow(header), console,
-                budget=budget, over=work.over, crew=crew, executor=options.executor,
+                work, show, console,
+                budget=budget, before=Progress.of(work.over), crew=crew, executor=options.executor,
             )  # fmt: skip
         else:
             console.print(f"all {len(work.over)} trainings of {name} are done; nothing is trained again")

@@ -21,6 +21,7 @@ from search.benchmark.trainings import Trainings
 from search.errors import InputError
 from search.job import Job, outline
 from search.lease import Lease
+from search.progress import Progress
 from search.runner import Budget, Driver, RunError
 from search.storage import StorageError
 
@@ -168,7 +169,7 @@ def test_what_is_done_is_not_drawn_again(jobs) -> None:
 def test_interrupted_training_goes_first_and_whatever_the_budget(jobs) -> None:
     jobs[5].folder.mkdir(parents=True)
     (jobs[5].folder / "checkpoint.pt").touch()
-    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), 0.0), (), lambda progress, record: None)
+    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), 0.0), Progress(), lambda progress, record: None)
     assert driver.next().number == 5
     assert driver.next() is None  # no time is left for one that was not begun
 
@@ -205,7 +206,7 @@ def test_folder_that_cannot_be_written_stops_the_run_and_says_how_to_go_on(jobs,
 
 
 def test_equal_failures_in_a_row_name_the_log_and_the_command(jobs) -> None:
-    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), None), (), lambda progress, record: None)
+    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), None), Progress(), lambda progress, record: None)
     for _ in range(3):
         driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
     assert isinstance(driver.failure, RunError)

@@ -12,6 +12,7 @@ from reports.ledger import read_study, sqlite_url
 from reports.record import EpochRecord
 from search import study
 from search.job import outline
+from search.progress import Progress
 from search.runner import FAILURES, OVERTIME, Budget, Driver
 from search.storage import StorageError
 
@@ -38,8 +39,8 @@ def opened(smoke, tmp_path):
     return study.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
 
 
-def driver_of(opened, clock, *, trials=None, seconds=None, macs=None, finished=()):
-    return Driver(opened, Budget(trials, seconds, macs), finished, lambda progress, record: None, clock)
+def driver_of(opened, clock, *, trials=None, seconds=None, macs=None, before=None):
+    return Driver(opened, Budget(trials, seconds, macs), before or Progress(), lambda progress, record: None, clock)
 
 
 def run_one(driver, clock, seconds=10.0):
@@ -55,7 +56,7 @@ def test_trials_are_counted_with_those_of_earlier_runs(opened, clock):
     while run_one(first, clock):
         pass
     assert first.progress.trained == 2
-    second = driver_of(opened, clock, trials=5, finished=first.progress.finished)
+    second = driver_of(opened, clock, trials=5, before=first.progress)
     while run_one(second, clock):
         pass
     assert second.progress.trained == 5
@@ -104,7 +105,7 @@ def test_operations_of_earlier_runs_count(opened, clock):
     first = driver_of(opened, clock, macs=1e9)
     job = first.next()
     first.finished(trained(job).model_copy(update={"history": (epoch(1, 20.0),)}))
-    assert driver_of(opened, clock, macs=20.0, finished=first.progress.finished).stopping()
+    assert driver_of(opened, clock, macs=20.0, before=first.progress).stopping()
 
 
 def test_trials_over_time_are_left_to_resume(opened, clock):

@@ -14,6 +14,7 @@ from reports.pareto import dominates
 from reports.record import EpochRecord, Measured
 from search import study
 from search.launch import launch
+from search.progress import Progress
 from search.runner import Budget, Driver
 from search.space import SpaceError, load_space
 from search.stopping import Rungs, Stopping
@@ -127,7 +128,7 @@ def epoch_of(number, goodness):
 
 
 def driver_of(opened):
-    return Driver(opened, Budget(None, None), (), lambda progress, record: None)
+    return Driver(opened, Budget(None, None), Progress(), lambda progress, record: None)
 
 
 def good_trials(driver, count):
