@@ -15,6 +15,7 @@ from snnkit.values import Value
 
 CHECKPOINT = "checkpoint.pt"  # of a trial that trains
 TWIN_CHECKPOINT = "twin.pt"  # of its CNN twin, where that is trained first
+BEAT = "beat.json"  # of a trial that trains: signs of life
 WEIGHTS = "weights.pt"  # of a trial that is complete
 START = "start.json"  # where the weights of a trial that trains came from
 STARTS = "starts.json"  # what was to be trained, and how often it was begun
@@ -95,7 +96,7 @@ def keep(folder: Path, record: TrialRecord) -> None:
     """Leave the record of a trial that is over, where the disk takes it; its driver has it in any case."""
     try:
         write_result(folder, record)
-        for name in (CHECKPOINT, TWIN_CHECKPOINT):
+        for name in (CHECKPOINT, TWIN_CHECKPOINT, BEAT):
             (folder / name).unlink(missing_ok=True)
         log(folder, f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
     except OSError as error:

@@ -16,11 +16,10 @@ from typing import IO
 from pydantic import ValidationError
 
 from reports.wording import duration
-from search.job import Job, log
+from search.job import BEAT, Job, log
 from search.limits import Limits
 from snnkit.values import Value
 
-BEAT = "beat.json"
 HUNG = "hung.txt"
 EVERY_S = 5.0  # at most so often a sign is written
 SHARE = 0.1  # of the silence that is allowed: where that is short, signs are written more often
