@@ -32,10 +32,11 @@ from typing import TextIO
 import optuna
 from rich.console import Console
 
+from benchmarks.memory import resident_mb
 from benchmarks.standin import outcome
 from reports.ledger import DATABASE, read_study, sqlite_url
-from reports.record import EpochRecord, LayerRecord, Metrics, TrialRecord
-from search import executors, launch, study
+from reports.record import EpochRecord, Metrics, TrialRecord
+from search import executors, launch, opening, study
 from search.executors import Crew, Source, inline
 from search.job import Job, Placement, keep, outline
 from search.launch import Options
@@ -44,7 +45,7 @@ from search.runner import Budget, Driver
 from search.samplers import SAMPLERS
 from search.screen import StudyShow, Watch, watching
 from search.space import Space, load_space
-from search.trial import figures
+from search.trial import figures, layer_records
 from snnkit.activity import Activity, LayerActivity, silent
 from snnkit.energy import all_prices
 
@@ -75,7 +76,7 @@ def stand_in(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialReco
         update={
             "history": tuple(history),
             "metrics": metrics,
-            "layers": _layers(activity),
+            "layers": layer_records(activity, all_prices(activity)),
             "device": "cpu (1 thread)",
             "started_at": began,
             "finished_at": time.time(),
@@ -99,18 +100,6 @@ def _firing(activity: Activity) -> Activity:
 
 def _out(layer: LayerActivity) -> float:
     return RATE * layer.neurons * layer.timesteps
-
-
-def _layers(activity: Activity) -> tuple[LayerRecord, ...]:
-    prices = all_prices(activity)
-    copied = LayerRecord.model_fields.keys() - {"energy_mj"}
-    return tuple(
-        LayerRecord(
-            **{name: getattr(layer, name) for name in copied},
-            energy_mj={key: energy.layers[layer.name] for key, energy in prices.items()},
-        )
-        for layer in activity.layers
-    )
 
 
 def _epoch(number: int, share: float, accuracy: float, macs: float) -> EpochRecord:
@@ -216,8 +205,8 @@ class Load:
         url = sqlite_url(self.folder / DATABASE)
         if not (self.folder / DATABASE).exists():
             launch.make_folder(self.folder)
-            return study.create(launch.header_of(self.space, options), self.space, self.folder, url), ()
-        opened = study.resume(read_study(url, self.space.study.name).header, self.space, self.folder, url)
+            return opening.create(launch.header_of(self.space, options), self.space, self.folder, url), ()
+        opened = opening.resume(read_study(url, self.space.study.name).header, self.space, self.folder, url)
         opened.recover()
         trials = read_study(url, self.space.study.name).trials
         return opened, tuple(trial for trial in trials if trial.status not in ("running", "waiting"))
@@ -248,11 +237,6 @@ def _noted(watch: Watch, spent: Spent) -> Watch:
         spent.screen_s += time.thread_time() - began
 
     return noted
-
-
-def resident_mb() -> float:
-    """Of this process, as Linux tells it."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MB
 
 
 def _execute(name: str) -> executors.Execute:

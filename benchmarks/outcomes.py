@@ -1,10 +1,12 @@
-"""What candidates of a benchmark came to, on one scale: accuracy linear, energy and parameters logarithmic."""
+"""What candidates of a benchmark came to: on one scale, accuracy linear, energy and parameters logarithmic; and what of
+it must be the same in every run."""
 
 import math
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reports.pareto import Point
+from reports.record import TrialRecord
 
 Key = TypeVar("Key")
 
@@ -21,3 +23,10 @@ def scaled(points: Mapping[Key, Point]) -> dict[Key, Point]:
         key: tuple((x - low) / (high - low) for x, (low, high) in zip(point, ends, strict=True))
         for key, point in points.items()
     }
+
+
+def figures(record: TrialRecord) -> dict[str, Any]:
+    """What must not depend on interruptions: everything but clocks and counts of starts."""
+    kept = record.model_dump(exclude={"started_at", "finished_at", "wall_s", "restarts", "device"})
+    kept["history"] = [{key: value for key, value in epoch.items() if key != "wall_s"} for epoch in kept["history"]]
+    return kept

@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.contestants import CONTESTANTS, NEURON
+from benchmarks.memory import resident_mb
 from snnkit.activity import Counter
 from snnkit.allocator import keep_freed_memory
 from snnkit.families.squeezenet import SqueezeNet, plan
@@ -93,12 +93,6 @@ class Work:
         if self.setting.device == "cuda":
             return torch.cuda.max_memory_allocated() / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - self.before_mb
-
-
-def resident_mb() -> float:
-    """Of this process, now; Linux."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -15,7 +15,7 @@ from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
 from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
 from reports.wording import duration
 from reports.write import write_report
-from search import executors, machine, rebuilding, samplers, shared, study
+from search import executors, machine, opening, rebuilding, samplers, shared
 from search.corners import corners
 from search.errors import InputError, SpaceError
 from search.executors import Crew
@@ -59,7 +59,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     with Lease(folder, name, url, _sayer(console)) as lease:
         announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
-        opened = study.create(header, space, folder, url, lease.connection)
+        opened = opening.create(header, space, folder, url, lease.connection)
         write_text(folder / SPACE, header.space_yaml)
         write_text(folder / rebuilding.HEADER, header.model_dump_json(indent=1))
         show = StudyShow(header)
@@ -83,7 +83,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         header = read_study(url, name).header
         space = load_space(header.space_yaml)
         _check_unedited(folder / SPACE, header.space_yaml, space)
-        opened = study.resume(header, space, folder, url, lease.connection)
+        opened = opening.resume(header, space, folder, url, lease.connection)
         if header.supernet is not None:  # before what was trained is told, so that its record says its place too
             opened.take_up(shared.recalled(space, folder / shared.FOLDER, header.supernet))
         told, interrupted = opened.recover()

@@ -22,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from reports.database import PATIENCE
 from reports.wording import duration
 from search.errors import InputError, taken
 from search.storage import StorageError, cause_of, storage_errors
@@ -33,13 +34,7 @@ ZOMBIE_S = 10.0  # that the server has to end our own session that it still hold
 DRIVER = "driver"  # attribute of a study: the mark of the driver that took it last
 
 # A peer that is gone without a word is noticed by both sides within a minute.
-CONNECT = {
-    "connect_timeout": 10,
-    "keepalives_idle": 20,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,  # ms
-}
+CONNECT = PATIENCE | {"tcp_user_timeout": 60_000}  # ms
 SESSION = (
     "SET statement_timeout = '60s'",
     "SET tcp_keepalives_idle = 20",

@@ -17,7 +17,7 @@ from reports.ledger import DATABASE, sqlite_url
 from reports.record import StudyHeader
 from reports.results import read_result
 from reports.wording import count
-from search import study
+from search import opening, study
 from search.errors import InputError
 from search.job import read_starts
 from search.space import load_space
@@ -38,7 +38,7 @@ def mend(folder: Path) -> Iterator[str]:
     aside = _set_aside(path)
     yield f"{path} is damaged ({damage}); kept as {aside.name}"
     left = dict(_left(folder))
-    study.rebuild(header, load_space(header.space_yaml), folder, sqlite_url(path), left)
+    opening.rebuild(header, load_space(header.space_yaml), folder, sqlite_url(path), left)
     over = sum(each.record is not None for each in left.values())
     yield f"rebuilt from the trials' own files: {over} that are over, {len(left) - over} to be continued"
     if lost := max(left, default=-1) + 1 - len(left):
@@ -82,11 +82,8 @@ def _set_aside(path: Path) -> Path:
 
 
 def _left(folder: Path) -> Iterator[tuple[int, study.Left]]:
-    for trial in (folder / "trials").iterdir():
-        record, starts = read_result(trial), read_starts(trial)
-        if not trial.name.isdecimal():
-            continue
-        if record is not None:
-            yield record.number, study.Left(record.name, record.params, record)
-        elif starts is not None:
-            yield int(trial.name), study.Left(starts.name, starts.params, None)
+    for trial in (folder / "trials").glob("[0-9]*"):
+        record = read_result(trial)
+        known = record or read_starts(trial)
+        if known is not None and trial.name.isdecimal():
+            yield int(trial.name), study.Left(known.name, known.params, record)

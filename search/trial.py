@@ -160,7 +160,7 @@ def assessed(
     crosscheck(network, next(batches(parts.test, parts, device, batch=1)), activity, prices, shares)
     measured = figures(activity, accuracy, candidate.energy)
     metrics = Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1)
-    return metrics, _layers(activity, prices)
+    return metrics, layer_records(activity, prices)
 
 
 def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measured:
@@ -198,7 +198,8 @@ def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
     return Operations(macs=sum(layer.macs for layer in counts), acs=sum(layer.acs for layer in counts))
 
 
-def _layers(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
+def layer_records(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
+    """Of each layer, by each price."""
     return tuple(
         LayerRecord(
             name=layer.name,

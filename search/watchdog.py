@@ -129,10 +129,10 @@ def read_beat(folder: Path) -> Beat:
 
 
 def where_it_hung(folder: Path) -> str | None:
-    """The innermost of our own lines that a trial's worker hung at; None where none did."""
+    """The line that a trial's worker hung at; None where none did. The thread that trains is its first, told last."""
     try:
         text = (folder / HUNG).read_text(encoding="utf-8")
     except OSError:
         return None
-    frames = [line.strip() for line in text.splitlines() if line.startswith("  File")]
-    return frames[0].removeprefix("File ") if frames else None
+    innermost = text.rpartition("(most recent call first):\n")[2].partition("\n")[0]
+    return innermost.strip().removeprefix("File ") or None

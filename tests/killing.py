@@ -1,17 +1,11 @@
-"""Drivers of studies and benchmarks in processes of their own, to be killed; and what they must leave equal."""
+"""Drivers of studies and benchmarks in processes of their own, to be killed."""
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-from reports.record import TrialRecord
-
-
-def snnsearch(*words: str) -> list[str]:
-    code = "import search.machine; search.machine.cores = lambda: 1; from search.cli import main; main()"
-    return [sys.executable, "-c", code, *words]
+from benchmarks.chaos.processes import snnsearch
 
 
 def finish(words: list[str]) -> str:
@@ -43,11 +37,3 @@ def start_until_trial(words: list[str], trials_dir: Path) -> subprocess.Popen[st
 
 def _lines(trials_dir: Path) -> int:
     return sum(path.read_text().count("event=start") for path in trials_dir.glob("*/log.txt"))
-
-
-def figures(record: TrialRecord) -> dict:
-    """What must not depend on interruptions: everything but clocks and counts of starts."""
-    clocks = {"started_at", "finished_at", "wall_s", "restarts", "device"}
-    kept = record.model_dump(exclude=clocks)
-    kept["history"] = [{key: value for key, value in epoch.items() if key != "wall_s"} for epoch in kept["history"]]
-    return kept

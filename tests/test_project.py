@@ -50,7 +50,7 @@ def test_only_the_ray_executor_imports_ray():
     assert [p.name for p in (ROOT / "search").rglob("*.py") if "ray" in imported(p)] == ["ray_tune.py"]
 
 
-@pytest.mark.parametrize("package", OURS)
+@pytest.mark.parametrize("package", sorted(OURS))
 def test_installed_names_belong_to_this_distribution_alone(package):
     assert set(packages_distributions()[package]) == {"snnsearch"}
 

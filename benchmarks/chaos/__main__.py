@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.chaos.faults import FAULTS, Fault, Scene
-from benchmarks.chaos.processes import ROOT, Running, until, used_memory
+from benchmarks.chaos.processes import ROOT, Running, until
+from benchmarks.memory import used_share
+from benchmarks.outcomes import figures
 from reports.ledger import LedgerError, load_study_folder
 from reports.record import StudyRecord, TrialRecord
+from search.progress import WHOLE
 
 NAME = "struck"
 TRIALS = 8
@@ -25,7 +28,7 @@ SETS = (
     f"study.name={NAME}", f"study.budget={{trials: {TRIALS}}}", "study.limits={silence: 20s}",
     "data.subset=1200", "train.epochs=3",
 )  # fmt: skip
-WHOLE = ("complete", "infeasible", "stopped")  # what a budget counts, but for failed ones, of which there must be none
+TRAINED_WELL = (*WHOLE, "stopped")  # what a budget counts, but for failed ones, of which there must be none
 MEMORY_SHARE = 0.08  # of this machine's memory that a worker may eat
 
 
@@ -47,7 +50,7 @@ class Struck:
         words = ["resume", NAME] if begun else ["launch", str(ROOT / "spaces/smoke.yaml")]
         sets = [] if begun else [word for each in SETS for word in ("--set", each)]
         more = ["--runs", str(self.runs), "--executor", self.executor, "--workers", "1", "--device", "cpu"]
-        limit = {"RAY_memory_usage_threshold": f"{min(0.95, used_memory() + MEMORY_SHARE):.3f}"}
+        limit = {"RAY_memory_usage_threshold": f"{min(0.95, used_share() + MEMORY_SHARE):.3f}"}
         return Running([*words, *sets, *more], self.log, self.chaos, limit)
 
     def study(self) -> StudyRecord | None:
@@ -58,7 +61,7 @@ class Struck:
 
     def finished(self) -> dict[int, TrialRecord]:
         study = self.study()
-        return {t.number: t for t in study.trials if t.status in WHOLE} if study else {}
+        return {t.number: t for t in study.trials if t.status in TRAINED_WELL} if study else {}
 
     def begun(self) -> int:
         logs = self.folder.glob("trials/*/log.txt")
@@ -125,17 +128,10 @@ def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
     failed = [(t.number, t.reason) for t in study.trials if t.status == "failed"]
     if lost := [each for each in failed if "damaged database" not in str(each[1])]:
         raise Broken(f"failed: {lost}")
-    if (trained := sum(t.status in WHOLE for t in study.trials)) != TRIALS:
+    if (trained := sum(t.status in TRAINED_WELL for t in study.trials)) != TRIALS:
         raise Broken(f"{trained} trained, {TRIALS} asked for")
     if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
         raise Broken("not the study that an undisturbed one is")
-
-
-def figures(record: TrialRecord) -> dict[str, object]:
-    """What must not depend on interruptions: everything but clocks and counts of starts."""
-    kept = record.model_dump(exclude={"started_at", "finished_at", "wall_s", "restarts", "device"})
-    kept["history"] = [{key: value for key, value in epoch.items() if key != "wall_s"} for epoch in kept["history"]]
-    return kept
 
 
 @contextmanager

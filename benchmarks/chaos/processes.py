@@ -10,8 +10,13 @@ from pathlib import Path
 
 SITE = Path(__file__).parent / "site"
 ROOT = Path(__file__).parents[2]
-DRIVER = "import search.machine; search.machine.cores = lambda: 1; from search.cli import main; main()"
 ROLES = {"worker": b"ray::_Worker", "raylet": b"raylet/raylet", "gcs": b"gcs_server"}
+
+
+def snnsearch(*words: str) -> list[str]:
+    """The command in a process of its own, with one core."""
+    code = "import search.machine; search.machine.cores = lambda: 1; from search.cli import main; main()"
+    return [sys.executable, "-c", code, *words]
 
 
 class Running:
@@ -22,7 +27,7 @@ class Running:
         env = os.environ | {"PYTHONPATH": paths, "CHAOS": str(chaos), "OMP_NUM_THREADS": "1"} | environment
         self._file = log.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, *words],
+            snnsearch(*words),
             stdout=self._file, stderr=subprocess.STDOUT, env=env, start_new_session=True,
         )  # fmt: skip
 
@@ -73,13 +78,6 @@ def descendants(pid: int) -> list[int]:
         queue += children.get(queue[0], [])
         found += children.get(queue.pop(0), [])
     return found
-
-
-def used_memory() -> float:
-    """As a share of all there is."""
-    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    total, available = (int(lines[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
-    return 1 - available / total
 
 
 def until(condition: object, seconds: float) -> bool:

@@ -22,7 +22,7 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "ours": {"study.sampler": "auto", "study.stopping": "{}"},
 }
 # corners are part of what is compared: `plain` and `optuna` begin as Optuna would
-ALONE = "import search.study as s; s.corners = lambda space: []; "
+ALONE = "import search.opening as s; s.corners = lambda space: []; "
 
 
 def study(method: str, seed: int) -> str:

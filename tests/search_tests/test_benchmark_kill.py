@@ -4,9 +4,10 @@ import random
 from pathlib import Path
 
 import pytest
-from killing import figures, finish, kill_after
+from killing import finish, kill_after
 from small_benchmarks import TINY
 
+from benchmarks.outcomes import figures
 from reports.benchmark.ledger import is_benchmark, read_benchmark
 from reports.record import TrialRecord
 

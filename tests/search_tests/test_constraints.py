@@ -13,7 +13,7 @@ from reports.html import page
 from reports.ledger import read_study, sqlite_url
 from reports.markdown import markdown
 from reports.record import EpochRecord, StudyRecord, TrialRecord
-from search import study
+from search import opening
 from search.samplers import SAMPLERS
 from search.space import Space, load_space
 from search.study import Study
@@ -31,7 +31,7 @@ def bounded(most: float, **overrides: object) -> Space:
 
 def opened_in(folder: Path, space: Space) -> Study:
     folder.mkdir(parents=True)
-    return study.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return opening.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def read(opened: Study) -> StudyRecord:
@@ -143,7 +143,7 @@ def test_driver_that_died_before_it_told_leaves_the_same(tmp_path: Path, monkeyp
         patch.setattr(optuna.Study, "tell", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             opened.finish(at_energy(trained(job), 0.03))
-    again = study.resume(opened.header, bounded(0.02), opened.folder, sqlite_url(opened.folder / "study.db"))
+    again = opening.resume(opened.header, bounded(0.02), opened.folder, sqlite_url(opened.folder / "study.db"))
     assert again.recover() == ([job.number], [])
     told = stored(opened).trials[job.number]
     assert (told.state.name, read(opened).trials[job.number].status) == ("COMPLETE", "infeasible")

@@ -7,7 +7,7 @@ import pytest
 from untrained import SPACES, header_for, trained
 
 from reports.ledger import read_study, sqlite_url
-from search import study
+from search import opening, study
 from search.corners import corners
 from search.errors import InputError
 from search.space import load_space
@@ -63,7 +63,7 @@ def test_a_named_candidate_of_about_its_work_stands_for_a_corner(candidates, lef
 
 def opened(space, folder: Path) -> study.Study:
     folder.mkdir(parents=True, exist_ok=True)
-    return study.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return opening.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def test_study_asks_for_them_after_the_named_candidates(tmp_path):

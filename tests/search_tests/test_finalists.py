@@ -19,7 +19,7 @@ from reports.hypervolume import spanning
 from reports.ledger import load_study_folder, read_study, sqlite_url
 from reports.record import EpochRecord, ReferencePoint, TrialRecord
 from reports.wording import duration, ratio
-from search import cli, finalists, study
+from search import cli, finalists, opening
 from search.benchmark.source import load_benchmark
 from search.errors import InputError, SpaceError
 from search.executors import Crew
@@ -42,7 +42,7 @@ def stored(tmp_path_factory):
     retrain = "{train.epochs: 9, train.erase: 0.25, data.test: 100}"
     space = load_space(Path(SMOKE), overrides={"train.rungs": "[1]", "data.subset": "600", "retrain": retrain})
     url = sqlite_url(folder / "study.db")
-    opened = study.create(header_for(space, folder.parent), space, folder, url)
+    opened = opening.create(header_for(space, folder.parent), space, folder, url)
     for _ in range(6):
         opened.finish(trained(opened.next(lambda record: None)))
     return read_study(url, space.study.name), space

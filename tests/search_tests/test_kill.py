@@ -4,9 +4,10 @@ import random
 from pathlib import Path
 
 import pytest
-from killing import figures, finish, kill_after
+from killing import finish, kill_after
 from untrained import SPACES
 
+from benchmarks.outcomes import figures
 from reports.front import front_trials
 from reports.ledger import LedgerError, load_study_folder
 from reports.record import StudyRecord, TrialRecord

@@ -14,7 +14,7 @@ from proxy import Proxy
 from untrained import header_for, trained
 
 from reports.ledger import read_study
-from search import postgresql, study
+from search import opening, postgresql, study
 from search.errors import InputError
 from search.lease import Lease
 from search.postgresql import LeaseLostError
@@ -45,7 +45,7 @@ def ignore(record):
 
 
 def opened(space: Space, folder: Path, url: str, lease: Lease) -> study.Study:
-    return study.create(header_for(space, folder), space, folder, url, lease.connection)
+    return opening.create(header_for(space, folder), space, folder, url, lease.connection)
 
 
 def drive(work: study.Study, trials: int) -> None:
@@ -106,7 +106,7 @@ def test_server_that_stays_away_ends_the_run_with_one_message(server, space, tmp
         finally:
             server.start()
     with Lease(tmp_path, space.study.name, url) as lease:
-        again = study.resume(read_study(url, space.study.name).header, space, tmp_path, url, lease.connection)
+        again = opening.resume(read_study(url, space.study.name).header, space, tmp_path, url, lease.connection)
         assert again.recover() == ([], [0])
         assert again.next(ignore) == job
 
@@ -168,7 +168,7 @@ def test_driver_that_was_taken_over_writes_nothing(server, proxy, space, tmp_pat
         proxy.cut()
         wait_until_free(url, name, there)
         other = Lease(there, name, url)
-        second = study.resume(read_study(url, name).header, space, there, url, other.connection)
+        second = opening.resume(read_study(url, name).header, space, there, url, other.connection)
         second.recover()
         drive(second, 2)
         before = read_study(url, name)

@@ -8,7 +8,7 @@ import sqlalchemy
 from untrained import header_for, trained
 
 from reports.ledger import read_study
-from search import study
+from search import opening
 from search.errors import InputError
 from search.lease import Lease
 from search.patience import connect
@@ -16,11 +16,11 @@ from search.patience import connect
 
 def test_study_is_stored_read_and_resumed(url, space, tmp_path):
     name = space.study.name
-    opened = study.create(header_for(space, tmp_path), space, tmp_path, url)
+    opened = opening.create(header_for(space, tmp_path), space, tmp_path, url)
     for _ in range(4):
         opened.finish(trained(opened.next(lambda record: None)))
     interrupted = opened.next(lambda record: None)
-    again = study.resume(read_study(url, name).header, space, tmp_path, url)
+    again = opening.resume(read_study(url, name).header, space, tmp_path, url)
     assert again.recover() == ([], [interrupted.number])
     assert again.next(lambda record: None) == interrupted
     again.finish(trained(interrupted))

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from killing import figures, finish, kill_after, snnsearch, start_until_trial
+from killing import finish, kill_after, start_until_trial
 from postgres import PASSWORD, Server, wait_for
 from untrained import SPACES
 
+from benchmarks.chaos.processes import descendants, snnsearch
+from benchmarks.outcomes import figures
 from reports.front import front_trials
 from reports.ledger import LedgerError, load_study_folder, read_study
 from reports.record import StudyRecord, TrialRecord
@@ -69,14 +71,11 @@ def check_secret(*places: Path) -> None:
 
 def with_secret(driver: int) -> list[int]:
     """The driver and its workers, as far as they show it in their command line or environment."""
-    family, found = {driver}, []
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    for pid, parent in sorted(tuple(map(int, line.split())) for line in listed.splitlines()):
-        if parent in family or pid == driver:
-            family.add(pid)
-            with contextlib.suppress(OSError):
-                shown = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
-                found += [pid] if SECRET.encode() in b"".join(shown) else []
+    found = []
+    for pid in (driver, *descendants(driver)):
+        with contextlib.suppress(OSError):
+            shown = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+            found += [pid] if SECRET.encode() in b"".join(shown) else []
     return found
 
 

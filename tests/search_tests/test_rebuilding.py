@@ -5,7 +5,7 @@ from untrained import SPACES, header_for, trained
 
 from reports.ledger import LedgerError, load_study_folder, sqlite_url
 from reports.results import write_result
-from search import rebuilding, study
+from search import opening, rebuilding
 from search.errors import InputError
 from search.job import Starts, write_starts
 from search.space import Space, load_space
@@ -21,7 +21,7 @@ def folder(space, tmp_path):
     """A study with five trials that are over and one under way."""
     url = sqlite_url(tmp_path / "study.db")
     header = header_for(space, tmp_path)
-    opened = study.create(header, space, tmp_path, url)
+    opened = opening.create(header, space, tmp_path, url)
     (tmp_path / rebuilding.HEADER).write_text(header.model_dump_json())
     for over in (True, True, True, True, True, False):
         job = opened.next(lambda record: None)
@@ -65,7 +65,7 @@ def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, spa
     assert after.header == before.header
     assert after.trials[:5] == before.trials[:5]
     assert [t.status for t in after.trials] == [t.status for t in before.trials]
-    again = study.resume(after.header, space, folder, sqlite_url(path))
+    again = opening.resume(after.header, space, folder, sqlite_url(path))
     assert again.recover() == ([], [5])
     job = again.next(lambda record: None)
     assert (job.number, job.params, job.name) == (5, before.trials[5].params, before.trials[5].name)
@@ -83,7 +83,7 @@ def test_rebuilt_study_asks_what_the_old_one_would_have_asked(folder, space):
     header = load_study_folder(folder).header
 
     def three_more() -> list:
-        opened = study.resume(header, space, folder, url)
+        opened = opening.resume(header, space, folder, url)
         opened.recover()
         jobs = [opened.next(lambda record: None) for _ in range(3)]
         return [(job.number, job.name, job.params) for job in jobs]

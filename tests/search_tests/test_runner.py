@@ -10,7 +10,7 @@ from untrained import header_for, trained
 
 from reports.ledger import read_study, sqlite_url
 from reports.record import EpochRecord
-from search import study
+from search import opening
 from search.job import outline
 from search.progress import Progress
 from search.runner import FAILURES, OVERTIME, Budget, Driver
@@ -36,7 +36,7 @@ def clock():
 def opened(smoke, tmp_path):
     folder = tmp_path / "smoke"
     folder.mkdir()
-    return study.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
+    return opening.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
 
 
 def driver_of(opened, clock, *, trials=None, seconds=None, macs=None, before=None):
@@ -152,7 +152,7 @@ def test_full_disk_under_the_database_stops_the_run_and_loses_nothing(opened, cl
     assert isinstance(driver.failure, StorageError)
     assert "disk is full" in str(driver.failure)
     url = sqlite_url(tmp_path / "smoke" / "study.db")
-    again = study.resume(read_study(url, "smoke").header, smoke, tmp_path / "smoke", url)
+    again = opening.resume(read_study(url, "smoke").header, smoke, tmp_path / "smoke", url)
     assert again.recover() == ([job.number], [])  # its record had been stored before
     assert [t.status for t in read_study(url, "smoke").trials] == ["complete", "complete", "waiting"]
 
@@ -161,7 +161,7 @@ def test_interrupted_trials_are_finished_whatever_the_budget(opened, clock, smok
     first = driver_of(opened, clock)
     jobs = [first.next(), first.next()]
     url = sqlite_url(tmp_path / "smoke" / "study.db")
-    again = study.resume(opened.header, smoke, tmp_path / "smoke", url)
+    again = opening.resume(opened.header, smoke, tmp_path / "smoke", url)
     again.recover()
     second = driver_of(again, clock, trials=1)
     assert [second.next(), second.next(), second.next()] == [*jobs, None]

@@ -9,7 +9,7 @@ from reports.ledger import read_study, sqlite_url
 from reports.pareto import as_losses, ranks
 from reports.record import SharedRecord, SupernetRecord
 from reports.sentences import findings
-from search import study
+from search import opening, study
 from search.errors import SpaceError
 from search.job import Placement
 from search.runner import Budget
@@ -124,7 +124,7 @@ def ranking_of(space):
 
 def opened(space, folder):
     folder.mkdir()
-    return study.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return opening.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
@@ -132,7 +132,7 @@ def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
     ranking = ranking_of(space)
     first.take_up(ranking)
     url = sqlite_url(tmp_path / "s" / "study.db")
-    again = study.resume(read_study(url, "ranked").header, space, tmp_path / "s", url)
+    again = opening.resume(read_study(url, "ranked").header, space, tmp_path / "s", url)
     again.recover()
     again.take_up(ranking)  # a second time: nothing is asked for twice
     asked = []

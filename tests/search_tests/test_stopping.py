@@ -12,7 +12,7 @@ from reports.front import front_trials
 from reports.ledger import read_study, sqlite_url
 from reports.pareto import dominates
 from reports.record import EpochRecord, Measured
-from search import study
+from search import opening
 from search.launch import launch
 from search.progress import Progress
 from search.runner import Budget, Driver
@@ -111,7 +111,7 @@ def early(replaced, text=""):
 def opened(space, tmp_path):
     folder = tmp_path / "smoke"
     folder.mkdir()
-    return study.create(header_for(space, tmp_path), space, folder, sqlite_url(folder / "study.db"))
+    return opening.create(header_for(space, tmp_path), space, folder, sqlite_url(folder / "study.db"))
 
 
 def epoch_of(number, goodness):
@@ -169,7 +169,7 @@ def test_rungs_are_those_of_all_drivers(opened, space):
     good_trials(driver, 5)
     left = driver.next()  # its driver is killed after the rung
     assert driver.epoch(left.number, epoch_of(1, 0.9))
-    again = study.resume(opened.header, space, opened.folder, sqlite_url(opened.folder / "study.db"))
+    again = opening.resume(opened.header, space, opened.folder, sqlite_url(opened.folder / "study.db"))
     again.recover()
     driver = driver_of(again)
     taken_up = driver.next()

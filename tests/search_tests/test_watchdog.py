@@ -93,6 +93,14 @@ def test_worker_that_hangs_ends_and_says_where(tmp_path, how):
     assert where_it_hung(tmp_path) == '"<string>", line 8 in step'
 
 
+def test_of_several_threads_the_one_that_trains_is_told(tmp_path):
+    others = "import threading; threading.Thread(target=time.sleep, args=(600,), daemon=True).start(); time.sleep(600)"
+    code = textwrap.dedent(HANGS).format(how=others)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60, check=False)
+    assert (tmp_path / HUNG).read_text().count("(most recent call first)") == 2
+    assert where_it_hung(tmp_path) == '"<string>", line 8 in step'
+
+
 def test_trial_that_gets_on_leaves_no_word_of_hanging(tmp_path):
     job = job_for(tmp_path)
     assert record_of(job).status == "complete"

@@ -14,7 +14,7 @@ from reports.ledger import sqlite_url
 from reports.record import EpochRecord, StudyRecord, TrialRecord
 from reports.results import read_result
 from reports.wording import beginning
-from search import study
+from search import opening, study
 from search.job import Job, Parent, Placement
 from search.parents import distance
 from search.progress import Progress, Running
@@ -249,11 +249,11 @@ def test_twin_is_trained_for_as_many_epochs_as_its_network_unless_told():
 
 def opened_in(folder: Path, space: Space) -> study.Study:
     folder.mkdir(parents=True, exist_ok=True)
-    return study.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return opening.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def reopened(folder: Path, space: Space) -> study.Study:
-    opened = study.resume(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    opened = opening.resume(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
     opened.recover()
     return opened
 
