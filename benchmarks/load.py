@@ -37,9 +37,11 @@ from benchmarks.standin import outcome
 from reports.ledger import DATABASE, read_study, sqlite_url
 from reports.record import EpochRecord, Metrics, TrialRecord
 from search import executors, launch, opening, study
+from search.crews import crew_of
 from search.executors import Crew, Source, inline
 from search.job import Job, Placement, keep, outline
-from search.launch import Options
+from search.limits import Resources
+from search.options import Options
 from search.progress import Progress
 from search.runner import Budget, Driver
 from search.samplers import SAMPLERS
@@ -158,6 +160,9 @@ class Timed:
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
         self._driver.lost(number, reason, traceback)
 
+    def halt(self, reason: str) -> None:
+        self._driver.halt(reason)
+
     def stopping(self) -> bool:
         with self._timed("ask_s"):
             return self._driver.stopping()
@@ -191,7 +196,7 @@ class Load:
         show.ended(over)
         del over
         self.trained = before.count("complete")
-        crew = launch.crew_of(options, self.folder)
+        crew = crew_of(options, self.folder, Resources())
         console = Console(file=io.StringIO(), force_terminal=True, width=120)
         spent = Spent()
         self.began = time.perf_counter()
@@ -251,8 +256,8 @@ def _execute(name: str) -> executors.Execute:
 
 def _options(runs: Path, executor: str, workers: int) -> Options:
     return Options(
-        runs=runs, storage=None, trials=None, seconds=None, workers=workers, executor=executor, address=None,
-        device="cpu", data_root=None,
+        runs=runs, storage=None, trials=None, seconds=None, workers=workers, executor=executor,
+        address=None, exchange=None, device="cpu", data_root=None,
     )  # fmt: skip
 
 

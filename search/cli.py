@@ -16,6 +16,7 @@ from search.cli_options import (
     AnyName,
     DataRoot,
     Device,
+    Exchange,
     ExecutorName,
     Json,
     RunName,
@@ -32,7 +33,7 @@ from search.errors import InputError
 
 if TYPE_CHECKING:  # each command imports what it needs, when it runs
     from reports.record import StudyRecord
-    from search.launch import Options
+    from search.options import Options
 
 app = typer.Typer(
     name="snnsearch",
@@ -89,6 +90,7 @@ def launch(
     workers: Workers = None,
     executor: ExecutorName = "ray",
     address: Address = None,
+    exchange: Exchange = None,
     device: Device = "auto",
     data: DataRoot = None,
     sets: Sets = None,
@@ -103,7 +105,7 @@ def launch(
     if name is not None:
         overrides["study.name"] = name
     loaded = load_space(space, overrides=overrides, device=chosen)
-    options = common.options(runs, storage, trials, time, workers, executor, address, chosen, data)
+    options = common.options(runs, storage, trials, time, workers, executor, address, exchange, chosen, data)
     if dry_run:
         common.out.print(launching.preview(loaded, options), highlight=False)
         return
@@ -126,7 +128,7 @@ def resume(
     """Go on with a study: after Ctrl-C, a crash, or for more trials."""
     from search import launch as launching
 
-    options = common.options(runs, storage, trials, time, workers, executor, address, common.device(device), data)
+    options = common.options(runs, storage, trials, time, workers, executor, address, None, common.device(device), data)
     _end(launching.resume(study, options, common.out), options)
 
 

@@ -12,7 +12,7 @@ from search.terminal import Terminal
 
 if TYPE_CHECKING:
     from reports.record import StudyRecord
-    from search.launch import Options
+    from search.options import Options
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -20,11 +20,11 @@ err = Terminal(stderr=True)
 
 def options(
     runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
-    executor: str, address: str | None, device: Literal["cpu", "cuda"], data: Path | None,
+    executor: str, address: str | None, exchange: str | None, device: Literal["cpu", "cuda"], data: Path | None,
 ) -> "Options":  # fmt: skip
     import optuna
 
-    from search.launch import Options
+    from search.options import Options
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -33,7 +33,7 @@ def options(
         raise InputError(f"--time: {error}") from error
     return Options(
         runs=runs, storage=storage, trials=trials, seconds=seconds, workers=workers, executor=executor,
-        address=address, device=device, data_root=data,
+        address=address, exchange=exchange, device=device, data_root=data,
     )  # fmt: skip
 
 

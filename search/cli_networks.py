@@ -12,6 +12,7 @@ from search.cli_options import (
     BenchmarkFile,
     DataRoot,
     Device,
+    Exchange,
     ExecutorName,
     RunName,
     Runs,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:  # each command imports what it needs, when it runs
     from collections.abc import Callable
 
     from search.benchmark.grid import Benchmark
-    from search.launch import Options
+    from search.options import Options
 
 
 def bench(
@@ -41,13 +42,14 @@ def bench(
     workers: Workers = None,
     executor: ExecutorName = "ray",
     address: Address = None,
+    exchange: Exchange = None,
     device: Device = "auto",
     data: DataRoot = None,
     sets: Sets = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
 ) -> None:
     """Train networks on data sets, as SNN and as CNN twin, with several seeds; go on with it where it was left."""
-    options = common.options(runs, None, None, time, workers, executor, address, common.device(device), data)
+    options = common.options(runs, None, None, time, workers, executor, address, exchange, common.device(device), data)
     _bench(file, ["bench", str(file)], name, sets, options, dry_run=dry_run)
 
 
@@ -76,6 +78,7 @@ def retrain(
     workers: Workers = None,
     executor: ExecutorName = "ray",
     address: Address = None,
+    exchange: Exchange = None,
     device: Device = "auto",
     data: DataRoot = None,
     sets: Sets = None,
@@ -84,7 +87,7 @@ def retrain(
     """Train the finalists of a study in full, on several seeds, with their CNN twins; go on with it where it was
     left."""
     from search import finalists
-    from search.launch import crew_of
+    from search.crews import crew_of
     from search.space import load_space
 
     record = common.read(study, runs, storage)
@@ -96,12 +99,13 @@ def retrain(
     words = ["retrain", study, *(("--trials", trials) if trials else ())]
     words += [word for each in candidates or [] for word in ("--candidate", each)]
     words += ["--seeds", str(seeds), *(() if trials or candidates else ("--best", str(best)))]
-    options = common.options(runs, None, None, time, workers, executor, address, common.device(device), data)
-    crew, of_front = crew_of(options, runs), None if trials or candidates else best
-    _bench(
-        text, words, name, sets, options,
-        dry_run=dry_run, foreword=lambda loaded: finalists.foreword(record, loaded, crew, of_front),
-    )  # fmt: skip
+    options = common.options(runs, None, None, time, workers, executor, address, exchange, common.device(device), data)
+    of_front = None if trials or candidates else best
+
+    def foreword(loaded: "Benchmark") -> str:
+        return finalists.foreword(record, loaded, crew_of(options, runs, loaded.section.resources), of_front)
+
+    _bench(text, words, name, sets, options, dry_run=dry_run, foreword=foreword)
 
 
 def train(
@@ -114,6 +118,7 @@ def train(
     workers: Workers = None,
     executor: ExecutorName = "ray",
     address: Address = None,
+    exchange: Exchange = None,
     device: Device = "auto",
     data: DataRoot = None,
     sets: Sets = None,
@@ -131,10 +136,8 @@ def train(
     first = loaded.study.seed
     text = finalists.benchmark_text(own, [found], loaded, range(first, first + seeds), base=loaded.base)
     words = ["train", str(space), "--candidate", candidate, "--seeds", str(seeds)]
-    _bench(
-        text, words, name, sets, common.options(runs, None, None, time, workers, executor, address, chosen, data),
-        dry_run=dry_run,
-    )  # fmt: skip
+    options = common.options(runs, None, None, time, workers, executor, address, exchange, chosen, data)
+    _bench(text, words, name, sets, options, dry_run=dry_run)
 
 
 def export(

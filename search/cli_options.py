@@ -51,7 +51,17 @@ ExecutorName = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Address of a running Ray cluster; the runs folder must be shared with it.", metavar="ADDR"),
+    typer.Option(
+        help="Address of a Ray cluster that runs; it shares the runs folder, or has --exchange.", metavar="ADDR"
+    ),
+]
+Exchange = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the cluster's machines share no folder: a URL that files of trials go through, s3://bucket/snn, "
+        "sftp://user@host/snn or any other of fsspec's.",
+        metavar="URL",
+    ),
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; chooses the space's profile too.")

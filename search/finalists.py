@@ -114,7 +114,7 @@ def foreword(record: StudyRecord, benchmark: Benchmark, crew: Crew, best: int | 
     if (seconds := expected_s(record, benchmark, crew)) is not None:
         place = f" on {record.header.machine}" if record.header.machine else ""
         lines.append(
-            f"expected  about {duration(seconds)} in all with {count(crew.workers, 'worker')}, "
+            f"expected  about {duration(seconds)} in all with {count(crew.workers or 1, 'worker')}, "
             f"at the study's own speed{place}"
         )
     return "\n".join(lines)
@@ -133,7 +133,7 @@ def expected_s(record: StudyRecord, benchmark: Benchmark, crew: Crew) -> float |
     twins, row = benchmark.section.twins, [each for found in benchmark.candidates.values() for each in found.values()]
     images, macs = np.sum([_work(candidate, twin=twins) for candidate in row], axis=0) / unit
     seconds = len(benchmark.section.seeds) * (per_image * images + per_mac * macs)
-    return float(seconds / (crew.workers * crew.placement.threads))
+    return float(seconds / ((crew.workers or 1) * crew.placement.threads))
 
 
 def _threads(trial: TrialRecord) -> int:

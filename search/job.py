@@ -47,6 +47,7 @@ class Job(Value):
     limits: Limits = Limits()
     twin: bool = False  # trained as the CNN twin: ReLU in place of neurons, one pass in place of time steps
     parent: Parent | None = None  # where it starts with the weights of one
+    exchange: str | None = None  # URL of its run's files, where the machine that trains it shares no folder
 
 
 class Placement(Value):

@@ -4,7 +4,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,16 +14,16 @@ from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
 from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
 from reports.wording import duration
 from reports.write import write_report
-from search import executors, machine, opening, rebuilding, samplers, shared
+from search import exchange, executors, machine, opening, rebuilding, samplers, shared
 from search.corners import corners
+from search.crews import crew_of, described
 from search.errors import InputError, SpaceError
 from search.executors import Crew
-from search.job import Placement
 from search.lease import Lease
+from search.options import Options
 from search.progress import Progress
 from search.runner import Budget, Driver, RunError, Work
 from search.screen import Show, StudyShow, watching
-from search.sections import Device
 from search.space import Space, load_space
 from search.storage import checked
 from search.study import Study
@@ -32,21 +31,6 @@ from snnkit.data import data_root, load, splits, status
 from snnkit.recipe import Recipe
 
 SPACE = "space.yaml"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, as against what: nothing here changes a result, but for the device's rounding."""
-
-    runs: Path
-    storage: str | None
-    trials: int | None
-    seconds: float | None
-    workers: int | None
-    executor: str
-    address: str | None
-    device: Device
-    data_root: Path | None
 
 
 def launch(space: Space, options: Options, console: Console) -> StudyRecord:
@@ -57,6 +41,7 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     url = _url(folder, options)
     make_folder(folder)
     with Lease(folder, name, url, _sayer(console)) as lease:
+        begin_exchange(folder, options)
         announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
         opened = opening.create(header, space, folder, url, lease.connection)
@@ -77,6 +62,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
     url = _url(folder, options)
     _check_there(folder, options)
     with Lease(folder, name, url, _sayer(console)) as lease:
+        exchange.catch_up(folder)
         if options.storage is None:
             for line in rebuilding.mend(folder):
                 console.print(line, highlight=False, soft_wrap=True)
@@ -113,7 +99,7 @@ def preview(space: Space, options: Options) -> str:
     used = f"{data.subset:,} training images of " if data.subset else ""
     header = _header(space, options, f"{used}{data.name}, {data.outputs} classes")
     folder = options.runs / space.study.name
-    text = announcement(header, _budget(space, options), crew_of(options, folder), folder)
+    text = announcement(header, _budget(space, options), crew_of(options, folder, space.study.resources), folder)
     begins = [*space.candidates, *("a corner of the space" for _ in corners(space))]
     return "\n".join([text, *(f"first     {name}" for name in begins)])
 
@@ -158,16 +144,6 @@ def _budget(space: Space, options: Options) -> Budget:
     )
 
 
-def crew_of(options: Options, folder: Path) -> Crew:
-    """Workers and threads: by default one thread each, up to eight workers; one worker on a GPU."""
-    cores = machine.cores()
-    default = 1 if options.device == "cuda" else min(cores, 8)
-    workers = 1 if options.executor == "inline" else options.workers or default
-    threads = max(1, cores // workers)
-    placement = Placement(device=options.device, threads=threads, data_root=options.data_root)
-    return Crew(workers=workers, placement=placement, address=options.address, scratch=str(folder.resolve()))
-
-
 def _so_far(url: str, name: str, show: Show) -> Progress:
     """What earlier runs have done, which ``show`` is told of. Their records are not kept: they are large."""
     over = [trial for trial in read_study(url, name).trials if trial.status not in ("running", "waiting")]
@@ -181,7 +157,7 @@ def _drive(
 ) -> StudyRecord:  # fmt: skip
     """Run the study within ``budget``, after what earlier runs have done. ``stop`` is set when the run is to end."""
     header = opened.header
-    crew = crew_of(options, opened.folder)
+    crew = crew_of(options, opened.folder, space.study.resources)
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
     budget = _ranked(opened, space, crew, budget, console)
     drive(opened, show, console, budget=budget, before=before, crew=crew, executor=options.executor, stop=stop)
@@ -196,7 +172,8 @@ def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Co
     from snnkit.training import TrainingStopped
 
     began = time.monotonic()
-    placement = crew.placement.model_copy(update={"threads": crew.workers * crew.placement.threads})
+    threads = machine.cores() if crew.workers is None else crew.workers * crew.placement.threads
+    placement = crew.placement.model_copy(update={"threads": threads})
     name = opened.header.name
     try:
         ranking = shared.rank(
@@ -252,14 +229,12 @@ def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) 
         duration(budget.seconds) if budget.seconds else "",
         f"{budget.macs:.3g} MACs of training" if budget.macs else "",
     ]
-    placement = crew.placement
-    threads = f"{placement.threads} thread{'s' if placement.threads > 1 else ''} each"
     return (
         f"study     {header.name}: {len(header.dials)} dials, {size}{named}\n"
         f"search    {wanted}, sampler {header.sampler}, seed {header.seed}\n"
         f"data      {header.data}\n"
         f"training  {header.training}\n"
-        f"on        {placement.device}, {crew.workers} at once, {threads}\n"
+        f"on        {described(crew)}\n"
         f"until     {' or '.join(filter(None, bounds)) or 'the space is exhausted'}; "
         f"Ctrl-C stops, then: snnsearch resume {header.name}\n"
         f"files     {folder}"
@@ -308,6 +283,15 @@ def make_folder(folder: Path) -> None:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}. Choose another folder: --runs DIR") from error
+
+
+def begin_exchange(folder: Path, options: Options) -> None:
+    """Where the run's machines share no folder: note the URL that its files go through. Raises InputError."""
+    if options.exchange is None:
+        return
+    if options.address is None:
+        raise InputError("--exchange is for a cluster: give its --address as well")
+    exchange.begun(options.exchange, folder)
 
 
 def _check_no_benchmark(folder: Path, remedy: str) -> None:

@@ -1,4 +1,5 @@
-"""How long a trial may take, and how long it may give no sign of life: ``study.limits``, ``benchmark.limits``."""
+"""What a trial of a study or a benchmark may take: ``limits``, its time and its silence; ``resources``, its share of a
+machine."""
 
 from typing import Annotated
 
@@ -24,3 +25,11 @@ class Limits(Value):
     @property
     def silence_s(self) -> float | None:
         return None if self.silence is None else durations.parse(self.silence)
+
+
+class Resources(Value):
+    """What a trial is given of a machine. ``cpus``: cores, one thread each; below 1 several trials share one. ``gpus``:
+    its share of a GPU, where it trains on one. None: as many as the command's workers leave to each."""
+
+    cpus: float | None = Field(None, gt=0, le=1024, examples=[2])
+    gpus: float | None = Field(None, gt=0, le=1, examples=[0.5])

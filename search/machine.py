@@ -20,6 +20,8 @@ def describe(device: str) -> str:
     computer = f"{cores()} cores of {_processor()}, {memory:.0f} GiB, {platform.system()}"
     if device != "cuda":
         return computer
+    if not gpus():
+        return f"GPUs of a cluster; {computer}"
     import torch
 
     return f"{torch.cuda.get_device_name()}; {computer}"
@@ -37,6 +39,13 @@ def detect_device() -> Literal["cpu", "cuda"]:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def gpus() -> int:
+    """How many torch can use."""
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def versions() -> dict[str, str]:

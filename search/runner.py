@@ -119,6 +119,10 @@ class Driver:
         with self._stop_on_storage_error():
             self._told(self._work.lost(number, reason, traceback))
 
+    def halt(self, reason: str) -> None:
+        self.failure = RunError(f"{reason}. Nothing that was trained is lost: put it right and resume")
+        self._stop.set()
+
     def stopping(self) -> bool:
         if self._deadline is not None and self._budget.seconds is not None:
             overtime = self._clock() - self._deadline

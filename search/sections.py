@@ -12,7 +12,7 @@ from search import durations
 from search.constraints import EXAMPLES, bound
 from search.dials import shown
 from search.errors import nearest
-from search.limits import Limits
+from search.limits import Limits, Resources
 from search.objectives import OBJECTIVES, Direction
 from search.stopping import Stopping
 from snnkit.energy import PRICES
@@ -114,6 +114,7 @@ class StudySection(Value):
     )
     supernet: SharedWeights | None = None  # ranks candidates by shared weights before the first trial
     limits: Limits = Limits()  # of each trial
+    resources: Resources = Resources()  # of each trial
     stopping: Stopping | None = None  # early, at train.rungs; None: every trial is trained to its end
 
     @model_validator(mode="after")

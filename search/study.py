@@ -218,7 +218,7 @@ class Study:
         return f"see: snnsearch show {name} {number}; when it is put right: snnsearch resume {name}"
 
     def trial_folder(self, number: int) -> Path:
-        return self.folder / "trials" / str(number)
+        return self.folder.absolute() / "trials" / str(number)  # as a cluster's machines see it
 
     def _kept(self, number: int, params: Mapping[str, Leaf]) -> TrialRecord | None:
         """The result that lies in a trial's folder. One of other parameters is of a trial that the database has lost,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from search import memory
+from search import exchange, memory
 from search.job import TWIN_CHECKPOINT, Job, log
 from search.resuming import from_checkpoint
 from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -56,13 +56,14 @@ def trained(job: Job, twin: Network, parts: Splits, device: str) -> Trained | No
     left cannot be read."""
     path = _path(job, twin, parts)
     try:
+        exchange.here(job, path)
         found = load_checkpoint(path)
         twin.load_state_dict(found["network"])
         twin.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
         return Trained(found["trial"], tuple(Epoch(**epoch) for epoch in found["history"]))
     except FileNotFoundError:
         return None
-    except (OSError, CheckpointError) as error:
+    except (OSError, CheckpointError, TypeError) as error:  # TypeError: its epochs are another version's
         log(job.folder, f"event=twin_unusable path={path.name} error={error}")
         return None
 
@@ -92,6 +93,7 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str, *, beat: Beat) -
         path.parent.mkdir(exist_ok=True)
         state = {"trial": job.number, "history": [asdict(epoch) for epoch in history], "network": twin.state_dict()}
         save_checkpoint(path, state)
+        exchange.kept(job, path)
     except OSError as error:
         log(job.folder, f"event=twin_not_kept path={path.name} error={error}")
 

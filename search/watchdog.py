@@ -94,8 +94,9 @@ class Heartbeats:
     """What a driver sees of its workers: one that stands still so long cannot end itself either, stopped by a signal or
     cut off. It goes by its own clock, not by those of workers or files."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], read: Callable[[Path], Beat] | None = None) -> None:
         self._clock = clock
+        self._read = read or read_beat  # of a trial's folder
         self._seen: dict[int, _Seen] = {}  # by trial
 
     def stands_still(self, job: Job) -> bool:
@@ -103,7 +104,7 @@ class Heartbeats:
         silence_s, now, seen = job.limits.silence_s, self._clock(), self._seen.get(job.number)
         if silence_s is None or (seen is not None and now - seen.looked < every_s(job.limits)):
             return False
-        count = read_beat(job.folder).count
+        count = self._read(job.folder).count
         if seen is None or count != seen.count:
             self._seen[job.number] = _Seen(count, since=now, looked=now)
             return False

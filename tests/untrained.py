@@ -5,7 +5,8 @@ from pathlib import Path
 
 from reports.record import Metrics, StudyHeader, TrialRecord
 from search.job import Job, outline
-from search.launch import Options, header_of
+from search.launch import header_of
+from search.options import Options
 from search.space import Space
 
 SPACES = Path(__file__).parents[1] / "spaces"
@@ -14,7 +15,7 @@ SPACES = Path(__file__).parents[1] / "spaces"
 def options_for(runs: Path, **changes: object) -> Options:
     values = {
         "runs": runs, "storage": None, "trials": None, "seconds": None, "workers": 1, "executor": "inline",
-        "address": None, "device": "cpu", "data_root": runs / "data",
+        "address": None, "exchange": None, "device": "cpu", "data_root": runs / "data",
     }  # fmt: skip
     return Options(**(values | changes))
 

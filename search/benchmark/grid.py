@@ -60,7 +60,7 @@ class Benchmark:
             candidate=candidate,
             modules=tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules()),
             static=candidate.static(),
-            folder=trial_folder(folder, number),
+            folder=trial_folder(folder.absolute(), number),
             seed=cell.seed,
             twin=cell.kind == "cnn",
             limits=self.section.limits,
@@ -83,7 +83,7 @@ class Benchmark:
 def trained_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The leaves that trainings depend on, by path."""
     leaves = dict(_leaves(tree, ""))
-    free = ("benchmark.name", "benchmark.budget", "benchmark.limits", *UNTRAINED)
+    free = ("benchmark.name", "benchmark.budget", "benchmark.limits", "benchmark.resources", *UNTRAINED)
     return {path: value for path, value in leaves.items() if not path.startswith(free)}
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model
 from reports.benchmark.record import Published
 from reports.record import ReferencePoint
 from search import durations
-from search.limits import Limits
+from search.limits import Limits, Resources
 from search.schema import Model
 from search.sections import folder_name
 from snnkit.data.choice import DataChoice
@@ -43,6 +43,7 @@ class BenchmarkSection(Value):
     twins: bool = True
     budget: TimeBudget | None = None
     limits: Limits = Limits()  # of each training
+    resources: Resources = Resources()  # of each training
 
 
 class DataEntry(DataChoice):

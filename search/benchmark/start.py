@@ -10,16 +10,18 @@ from reports.benchmark.record import BenchmarkHeader, BenchmarkRecord, Setup, Si
 from reports.benchmark.write import write_benchmark
 from reports.ledger import DATABASE
 from reports.wording import count, duration
-from search import machine, yaml_source
+from search import exchange, machine, yaml_source
 from search.benchmark.grid import Benchmark, trained_leaves
 from search.benchmark.show import BenchmarkShow
 from search.benchmark.trainings import Trainings
 from search.candidate import Candidate
+from search.crews import crew_of, described
 from search.dials import shown
 from search.errors import InputError
 from search.executors import Crew
-from search.launch import Options, announce_fetching, crew_of, drive, make_folder, recipe_text, write_text
+from search.launch import announce_fetching, begin_exchange, drive, make_folder, recipe_text, write_text
 from search.lease import Lease
+from search.options import Options
 from search.progress import Progress
 from search.runner import Budget
 from snnkit.data import DATASETS, load, splits
@@ -37,11 +39,14 @@ def start(benchmark: Benchmark, options: Options, console: Console, command: str
     _check_free(folder, benchmark)
     make_folder(folder)
     with Lease(folder, name, ""):
+        if exchange.noted(folder) is None:
+            begin_exchange(folder, options)
+        exchange.catch_up(folder)
         work = Trainings(benchmark.jobs(folder), command)
         if work.left:
             header = _header(benchmark, options, console, folder, command)
             _store(folder, header)
-            crew = crew_of(options, folder)
+            crew = crew_of(options, folder, benchmark.section.resources)
             budget = _budget(benchmark, options)
             console.print(announcement(header, work, budget, crew, folder, command), highlight=False, soft_wrap=True)
             show = BenchmarkShow(header)
@@ -184,13 +189,12 @@ def announcement(
 ) -> str:
     """What is about to happen and for how long, in a few lines."""
     done = len(work.over)
-    placement = crew.placement
     until = f" or {duration(budget.seconds)}" if budget.seconds else ""
     lines = [
         f"benchmark {header.name}: {count(len(header.cells), 'training')}" + (f", {done} done already" if done else ""),
         f"networks  {', '.join(header.networks)}",
         *(f"on        {setup.data}: {setup.train:,} images, {setup.training}" for setup in header.setups),
-        f"with      {placement.device}, {crew.workers} at once, {count(placement.threads, 'thread')} each",
+        f"with      {described(crew)}",
         f"until     all are trained{until}; Ctrl-C stops, then go on: {command}",
         f"files     {folder}",
     ]

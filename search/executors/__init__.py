@@ -25,6 +25,9 @@ class Source(Protocol):
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
         """A trial's worker is gone and left no record."""
 
+    def halt(self, reason: str) -> None:
+        """Stop: a machine that cannot train would be given one job after the other."""
+
     def stopping(self) -> bool:
         """Whether to stop now and leave running trials to the next driver."""
 
@@ -32,9 +35,12 @@ class Source(Protocol):
 class Crew(Value):
     """How many trials run at once, where, and on what each."""
 
-    workers: int = 1
+    workers: int | None = 1  # None: as many as a cluster has room for
+    cpus: float = 1.0  # of each worker
+    gpus: float = 0.0
     placement: Placement = Placement()
     address: str | None = None  # of a running Ray cluster
+    exchange: str | None = None  # URL of the run's files, where its machines share no folder
     scratch: str = ""  # folder for the executor's own files
 
 

@@ -1,4 +1,4 @@
-"""Ray Tune as executor: placement, retries, reuse of workers. The only file that imports ray.
+"""Ray Tune as executor: placement, retries, reuse of workers.
 
 Tune is told of no metric and keeps no truth: it asks for jobs through a Searcher and brings records back. Its own
 experiment state is scratch, never restored (its snapshots lag behind the database by seconds). Written against 2.60.
@@ -6,17 +6,14 @@ experiment state is scratch, never restored (its snapshots lag behind the databa
 
 import logging
 import os
-import re
 import shutil
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # TensorBoard's costs 500 MB in the driver
@@ -31,15 +28,18 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from reports.record import EpochRecord, TrialRecord
+from search import exchange
 from search.errors import InputError
+from search.exchange import handed_over
 from search.executors import Crew, Source
-from search.job import Job, Placement
-from search.watchdog import Heartbeats, where_it_hung
+from search.executors.ray_cluster import Ticket, Unfit, board, connect
+from search.job import BEAT, START, Job, Placement
+from search.watchdog import Beat, Heartbeats, every_s, read_beat, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
-SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
-PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
-OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; data sets are read from disk by each worker
+
+
+logger = logging.getLogger(__name__)
 
 
 class _Halt(BaseException):
@@ -47,18 +47,16 @@ class _Halt(BaseException):
 
 
 def execute(source: Source, crew: Crew) -> None:
-    """Run jobs on ``crew.workers`` Ray workers until there are no more, or until the source says stop."""
-    _connect(crew)
+    """Run jobs on Ray workers until there are no more, or until the source says stop."""
+    connect(crew)
     jobs = _Jobs(source, crew)
-    threads = crew.placement.threads
-    resources = {"cpu": threads, "gpu": 1 / crew.workers if crew.placement.device == "cuda" else 0}
     tuner = Tuner(
-        tune.with_resources(_Worker, resources),
+        tune.with_resources(_Worker, {"cpu": crew.cpus, "gpu": crew.gpus}),
         tune_config=TuneConfig(
             search_alg=jobs,
             num_samples=-1,
             scheduler=_Rungs(jobs),
-            max_concurrent_trials=crew.workers,
+            max_concurrent_trials=crew.workers,  # None: as many as there is room for, and one that waits
             reuse_actors=True,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
@@ -86,46 +84,6 @@ def execute(source: Source, crew: Crew) -> None:
         shutil.rmtree(os.path.join(crew.scratch, "tune"), ignore_errors=True)
 
 
-@contextmanager
-def _secrets_kept() -> Iterator[None]:
-    """All of Ray's processes inherit the driver's environment, and its command line is shown to whoever lists the jobs
-    of a cluster: neither is to hold the database's password, which only the driver needs."""
-    if re.search(PASSWORD, " ".join(sys.argv)):
-        title = re.sub(PASSWORD, r"\1***@", " ".join(sys.argv))
-        ray._raylet.setproctitle(title)  # type: ignore[attr-defined]  # compiled, and without types
-    kept = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
-
-
-def _connect(crew: Crew) -> None:
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    with _secrets_kept():
-        _init(crew)
-
-
-def _init(crew: Crew) -> None:
-    if crew.address:
-        try:
-            ray.init(address=crew.address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError) as error:
-            cause = str(error).splitlines()[0]
-            raise InputError(
-                f"--address {crew.address}: no Ray cluster answers: {cause}. Start one: ray start --head"
-            ) from error
-        return
-    ray.init(
-        num_cpus=crew.workers * crew.placement.threads,
-        num_gpus=1 if crew.placement.device == "cuda" else 0,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=OBJECT_STORE_BYTES,
-    )
-
-
 class _Worker(tune.Trainable):
     """One trial after the other in one process: a step is an epoch, the last one brings the record."""
 
@@ -135,6 +93,8 @@ class _Worker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._job = Job.model_validate(new_config["job"])
         self._placement = Placement.model_validate(new_config["placement"])
+        ticket = new_config.get("ticket")  # none where the workers are the driver's own
+        self._ticket = None if ticket is None else Ticket.model_validate(ticket)
         self._events: Iterator[EpochRecord | TrialRecord] | None = None
         return True
 
@@ -142,7 +102,14 @@ class _Worker(tune.Trainable):
         from search.trial import run  # imports torch: in the worker, not in the driver
 
         if self._events is None:
-            self._events = run(self._job, self._placement)
+            job, placement = self._job, self._placement
+            try:
+                if self._ticket is not None:
+                    job, placement = board(job, placement, self._ticket)
+            except Unfit as unfit:
+                return {"unfit": str(unfit), "done": True}
+            events = run(job, placement)
+            self._events = events if job.exchange is None else handed_over(job, events, every_s(job.limits))
         event = next(self._events)
         if isinstance(event, TrialRecord):
             return {"record": event.model_dump_json(), "done": True}  # as text: Tune flattens mappings
@@ -163,22 +130,27 @@ class _Jobs(_Unpickled, Searcher):
     def __init__(self, source: Source, crew: Crew) -> None:
         super().__init__()
         self._source = source
-        self._placement = crew.placement.model_dump(mode="json")
+        self._config: dict[str, Any] = {"placement": crew.placement.model_dump(mode="json")}
+        if crew.address is not None:
+            self._config["ticket"] = Ticket(sender=version("snnsearch"), exchange=crew.exchange).model_dump()
         self._live: dict[str, Job] = {}  # by Tune's trial id
+        self._exchange = None if crew.exchange is None else exchange.of(crew.exchange, Path(crew.scratch))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         job = None if self._source.stopping() else self._source.next()
         if job is None:
             return Searcher.FINISHED  # type: ignore[return-value]  # a str, which Searcher's own hint leaves out
         self._live[trial_id] = job
-        return {"job": job.model_dump(mode="json"), "placement": self._placement}
+        return {"job": job.model_dump(mode="json"), **self._config}
 
     def worthwhile(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether the trial that has come to this result goes on; where not, it is over for us."""
         if "epoch_record" not in result:
             return True
-        epoch = EpochRecord.model_validate_json(result["epoch_record"])
-        goes_on = self._source.epoch(self._live[trial_id].number, epoch)
+        epoch, job = EpochRecord.model_validate_json(result["epoch_record"]), self._live[trial_id]
+        if epoch.measured is not None:  # the trial may be over here and now
+            self._fetched(job.folder / START)
+        goes_on = self._source.epoch(job.number, epoch)
         if not goes_on:
             del self._live[trial_id]
         return goes_on
@@ -188,8 +160,25 @@ class _Jobs(_Unpickled, Searcher):
         return self._live.get(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        if result is not None and "record" in result and self._live.pop(trial_id, None) is not None:
+        if result is not None and "unfit" in result:
+            self._source.halt(result["unfit"])
+        if result is not None and "record" in result and (job := self._live.pop(trial_id, None)) is not None:
+            self._fetched(job.folder)
             self._source.finished(TrialRecord.model_validate_json(result["record"]))
+
+    def beat(self, folder: Path) -> Beat:
+        """A trial's last sign of life."""
+        self._fetched(folder / BEAT)
+        return read_beat(folder)
+
+    def _fetched(self, path: Path) -> None:
+        """Make sure that what a worker has left, a file or a trial's folder, is here."""
+        if self._exchange is None:
+            return
+        try:
+            self._exchange.fetch_folder(path) if path.parent.name == "trials" else self._exchange.fetch(path)
+        except OSError as error:
+            logger.warning("files not fetched path=%s error=%s", path, error)
 
     def abandon(self, trial: TuneTrial) -> None:
         """Tune has given a trial up without a record: its worker died too often."""
@@ -226,7 +215,7 @@ class _Watch(_Unpickled, Callback):
     def __init__(self, source: Source, jobs: _Jobs) -> None:
         self._source = source
         self._jobs = jobs
-        self._heartbeats = Heartbeats(time.monotonic)
+        self._heartbeats = Heartbeats(time.monotonic, jobs.beat)
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         if self._source.stopping():

@@ -4,6 +4,7 @@ from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
 from snnkit.data.images import DataError, DataSet, Images
 from snnkit.data.loading import Status, data_root, fetch, load, status
+from snnkit.data.sending import packed, receive
 from snnkit.data.splitting import Splits, splits
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "data_root",
     "fetch",
     "load",
+    "packed",
+    "receive",
     "splits",
     "status",
 ]

@@ -69,7 +69,7 @@ def status(name: str, root: Path | None = None) -> Status:
     entry, root = dataset_entry(name), data_root(root)
     if entry.layout.embedded:
         return Status(name, True, "comes with scikit-learn")
-    if (store := _store_folder(name, root)).is_dir():
+    if (store := store_folder(name, root)).is_dir():
         return Status(name, True, str(store))
     if (folder := entry.layout.where(root)).is_dir():
         return Status(name, True, str(folder))
@@ -85,7 +85,7 @@ def dataset_entry(name: str) -> Entry:
 
 def _stored(name: str, entry: Entry, root: Path) -> DataSet | None:
     """The arrays kept from an earlier reading, unless the files they were made from have changed since."""
-    folder = _store_folder(name, root)
+    folder = store_folder(name, root)
     manifest = read_manifest(folder)
     if manifest is None:
         return None
@@ -97,15 +97,15 @@ def _stored(name: str, entry: Entry, root: Path) -> DataSet | None:
 def _prepared(name: str, entry: Entry, root: Path) -> DataSet:
     data, source = _obtained(name, entry, root)
     fingerprint = entry.layout.fingerprint(root) if entry.layout.where(root).is_dir() else ""
-    return _kept(_store_folder(name, root), data, source=source, fingerprint=fingerprint)
+    return _kept(store_folder(name, root), data, source=source, fingerprint=fingerprint)
 
 
 def _resized(name: str, data: DataSet, root: Path, side: int) -> DataSet:
     """``data`` at another resolution: kept from an earlier time, made again where the arrays are others since."""
-    original = read_manifest(_store_folder(name, root))
+    original = read_manifest(store_folder(name, root))
     if original is None:  # embedded, or the arrays could not be kept
         return resized(data, side)
-    folder = _store_folder(name, root, side)
+    folder = store_folder(name, root, side)
     fingerprint = " ".join(file.sha256 for file in original.files.values())
     manifest = read_manifest(folder)
     if manifest is not None and manifest.fingerprint == fingerprint:
@@ -163,8 +163,8 @@ def _remedy(entry: Entry, root: Path) -> str:
     return f"put {entry.layout.description} into {root}, or name the folder that has them with --data"
 
 
-def _store_folder(name: str, root: Path, side: int | None = None) -> Path:
-    """In the data folder, or in the cache folder where the data folder is shared and read-only."""
+def store_folder(name: str, root: Path, side: int | None = None) -> Path:
+    """Of verified arrays: in the data folder, or in the cache folder where the data folder is shared and read-only."""
     below = Path(ARRAYS, name) if side is None else Path(ARRAYS, f"{side}px", name)
     beside = root / below
     return beside if beside.is_dir() or _writable(root) else user_cache() / below

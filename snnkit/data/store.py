@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,23 @@ def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -
         files = {name: _write_array(scratch / name, array) for name, array in zip(FILES, arrays, strict=True)}
         manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files)
         (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+        _replace_folder(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def read_files(folder: Path) -> dict[str, NDArray[np.uint8]]:
+    """The bytes of a store's files, to be sent elsewhere. Raises OSError."""
+    return {name: np.fromfile(folder / name, np.uint8) for name in (*FILES, MANIFEST)}
+
+
+def write_files(folder: Path, files: Mapping[str, NDArray[np.uint8]]) -> None:
+    """What `read_files` gave elsewhere; `read_store` then holds it against its digests. Raises OSError."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name in (*FILES, MANIFEST):
+            files[name].tofile(scratch / name)
         _replace_folder(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -9,7 +9,8 @@ from reports.ledger import read_study, sqlite_url
 from reports.pareto import as_losses, ranks
 from reports.record import SharedRecord, SupernetRecord
 from reports.sentences import findings
-from search import opening, study
+from search import opening
+from search.corners import corners
 from search.errors import SpaceError
 from search.job import Placement
 from search.runner import Budget
@@ -141,7 +142,7 @@ def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
         asked.append(job.candidate.key)
         again.finish(trained(job))
     best = [space.candidate(params).key for params in ranking.first]
-    begun = [space.candidate(space.candidates["baseline"]).key, *(space.candidate(p).key for p in study.corners(space))]
+    begun = [space.candidate(space.candidates["baseline"]).key, *(space.candidate(p).key for p in corners(space))]
     assert asked[: len(begun)] == begun
     assert [key for key in asked[len(begun) :] if key in best] == [key for key in best if key not in begun]
     record = read_study(url, "ranked")

@@ -1,0 +1,154 @@
+"""Ray itself: a cluster of this machine alone, or one that runs; and what its machines need before they train."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search import exchange
+from search.errors import InputError
+from search.executors import Crew
+from search.job import Job, Placement, log
+from snnkit.data import DATASETS, DataError, packed, receive
+from snnkit.data.sending import Files
+from snnkit.values import Value
+
+SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
+PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
+OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; this machine's workers read data sets from disk
+DEPOT = "depot"
+
+
+class Ticket(Value):
+    """What a worker on a cluster is told beside its job: the driver's version, and the URL of the run's files."""
+
+    sender: str
+    exchange: str | None = None
+
+
+class Unfit(Exception):  # noqa: N818  # of a machine
+    """This machine of a cluster cannot train; the text says why, and what to do."""
+
+
+def connect(crew: Crew) -> None:
+    """Start Ray, or join the cluster at ``crew.address``. Raises InputError where none answers there."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    with _secrets_kept():
+        if crew.address is None:
+            _start(crew)
+        else:
+            _join(crew.address)
+            _open_depot(crew.placement)
+
+
+def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placement]:
+    """In a worker on any machine of a cluster: ``job`` and its placement as they are there, with what they need. A data
+    set is sent by the driver's machine once, the trial's files where no folder is shared. Raises Unfit."""
+    here = f"node {ray.util.get_node_ip_address()}"  # type: ignore[no-untyped-call]
+    if (own := version("snnsearch")) != ticket.sender:
+        raise Unfit(f"{here} has snnsearch {own}, the driver {ticket.sender}: install the same")
+    if ticket.exchange is not None:
+        try:
+            job = exchange.settled(job, ticket.exchange)
+        except (InputError, OSError) as error:
+            raise Unfit(f"{here}: {error}") from error
+    elif not job.folder.parent.is_dir():
+        raise Unfit(
+            f"{here} does not see {job.folder.parent}: --runs must name a folder that all machines of the cluster "
+            "share; where there is none, launch with --exchange URL"
+        )
+    job.folder.mkdir(exist_ok=True)
+    log(job.folder, f"event=boarded {here.replace(' ', '=')}")
+    data = job.candidate.data
+    if DATASETS[data.name].layout.embedded:
+        return job, placement
+    try:
+        root, received = receive(data.name, placement.data_root, data.resolution, lambda: _sent(data.name))
+    except DataError as error:
+        raise Unfit(f"{here}: {error}") from error
+    if received:
+        log(job.folder, f"event=data_received data={data.name} bytes={received} {here.replace(' ', '=')}")
+    return job, placement.model_copy(update={"data_root": root})
+
+
+@contextmanager
+def _secrets_kept() -> Iterator[None]:
+    """All of Ray's processes inherit the driver's environment, and its command line is shown to whoever lists the jobs
+    of a cluster: neither is to hold the database's password, which only the driver needs."""
+    if re.search(PASSWORD, " ".join(sys.argv)):
+        title = re.sub(PASSWORD, r"\1***@", " ".join(sys.argv))
+        ray._raylet.setproctitle(title)  # type: ignore[attr-defined]  # compiled, and without types
+    kept = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _start(crew: Crew) -> None:
+    workers = crew.workers or 1
+    ray.init(
+        address="local",  # not one that happens to run here, which may be another user's
+        num_cpus=max(1, round(workers * crew.cpus)),
+        num_gpus=max(1, round(workers * crew.gpus)) if crew.gpus else 0,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=OBJECT_STORE_BYTES,
+    )
+
+
+def _join(address: str) -> None:
+    if address.startswith("ray://"):
+        raise InputError(
+            f"--address {address}: the driver runs on a machine of the cluster, not as Ray's client. There: "
+            "ray start --address HEAD:6379, and launch with --address auto"
+        )
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError) as error:
+        if "authentication token" in str(error.__cause__).lower():
+            raise InputError(
+                f"--address {address}: the cluster wants a token that is not this one. Copy ~/.ray/auth_token of its "
+                "head to this machine, and: export RAY_AUTH_MODE=token"
+            ) from error
+        cause = str(error).splitlines()[0]
+        raise InputError(
+            f"--address {address}: no Ray cluster answers: {cause}. Start one: ray start --head"
+        ) from error
+
+
+class _Depot:
+    """On the driver's machine: the data sets that other machines lack."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._root = root
+
+    def files(self, name: str) -> Files:
+        return packed(name, self._root)
+
+
+def _open_depot(placement: Placement) -> None:
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    depot = ray.remote(num_cpus=0)(_Depot).options(name=DEPOT, scheduling_strategy=here)
+    _held.append(depot.remote(placement.data_root))
+
+
+_held: list[object] = []  # an actor ends with its last handle
+
+
+def _sent(name: str) -> Files:
+    files: dict[str, NDArray[np.uint8]] = ray.get(ray.get_actor(DEPOT).files.remote(name))  # type: ignore[assignment]
+    return files

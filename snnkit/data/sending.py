@@ -1,0 +1,50 @@
+"""A data set from one machine to another: the files of its store, which are verified where they arrive."""
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnkit.data.images import DataError
+from snnkit.data.loading import data_root, load, status, store_folder
+from snnkit.data.store import read_files, write_files
+
+Files = Mapping[str, NDArray[np.uint8]]
+
+
+def packed(name: str, root: Path | None = None) -> Files:
+    """The files of ``name`` as this machine has them. Raises DataError."""
+    load(name, root)
+    try:
+        return read_files(store_folder(name, data_root(root)))
+    except OSError as error:
+        raise DataError(f"{name} cannot be sent: {error}") from error
+
+
+def receive(name: str, root: Path | None, side: int | None, send: Callable[[], Files]) -> tuple[Path, int]:
+    """Where this machine has ``name``: below ``root`` or, where it is not there, below its own data folder, sent by
+    another machine if need be. The bytes that were sent for it stand beside it.
+
+    Of the processes of a machine one asks and the others wait; so it is for making images of ``side`` pixels.
+
+    Raises:
+        DataError: it cannot be written, or what arrived is not what was sent.
+    """
+    own = data_root(None)
+    where = root if root is not None and status(name, root).there else own
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        with (own / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            received = 0
+            if not status(name, where).there:
+                files = send()
+                write_files(store_folder(name, where), files)
+                received = sum(file.nbytes for file in files.values())
+            load(name, where, side=side)
+    except OSError as error:
+        raise DataError(f"{name} cannot be kept in {own} of {os.uname().nodename}: {error}") from error
+    return where, received

@@ -1,0 +1,150 @@
+"""A study on a real Ray cluster: nodes with addresses, disks and caches of their own, killed, cut off and joining."""
+
+import numpy as np
+import pytest
+from cluster import HEAD, address, cluster, needs_namespaces, until
+from recordings import bin_file, random_events
+from untrained import SPACES
+
+from reports.ledger import LedgerError, load_study_folder
+
+pytestmark = [pytest.mark.slow, needs_namespaces, pytest.mark.timeout(600)]
+
+NAME = "nmnist-prune"
+EPOCHS = 12
+SETS = (
+    "data.subset=120",
+    "data.test=20",
+    f"train.epochs={EPOCHS}",
+    "encoding.timesteps=3",
+    "network.stem.width=8",
+    f"train.chance_patience={EPOCHS + 1}",
+)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Recordings that only the head's disk has."""
+    rng = np.random.default_rng(0)
+    for part, count in (("Train", 12), ("Test", 2)):
+        for digit in range(10):
+            for index in range(count):
+                path = tmp_path / "data" / "NMNIST" / part / str(digit) / f"{digit}{index:04}.bin"
+                bin_file(path, random_events(rng))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def three(tmp_path):
+    with cluster(tmp_path, 3) as made:
+        yield made
+
+
+def launch(nodes, data, tmp_path, trials, *more):
+    sets = [word for each in SETS for word in ("--set", each)]
+    words = ["launch", str(SPACES / "nmnist_prune.yaml"), *sets, "--trials", str(trials), "--device", "cpu"]
+    return nodes.snnsearch(*words, "--runs", str(tmp_path / "runs"), "--data", str(data), "--address", HEAD, *more)
+
+
+def logs(tmp_path):
+    return {int(path.parent.name): path.read_text() for path in tmp_path.glob(f"runs/{NAME}/trials/*/log.txt")}
+
+
+def begun(tmp_path, node):
+    """Trials that have begun on a node."""
+    return [number for number, text in logs(tmp_path).items() if f"event=boarded node={address(node)}" in text]
+
+
+def trained(tmp_path):
+    try:
+        return [trial for trial in load_study_folder(tmp_path / "runs" / NAME).trials if trial.status == "complete"]
+    except LedgerError:
+        return []
+
+
+def check_whole(tmp_path, driver, trials):
+    said, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 0, said
+    study = load_study_folder(tmp_path / "runs" / NAME)
+    assert [trial.number for trial in study.trials] == list(range(len(study.trials)))
+    assert sum(trial.status == "complete" for trial in study.trials) == trials
+    assert all(len(trial.history) == EPOCHS for trial in study.trials if trial.status == "complete")
+
+
+def test_data_reach_each_node_once_and_trials_run_on_all(three, data, tmp_path):
+    three.start(1, cpus=1)
+    three.start(2, cpus=2, hidden=[data])  # two workers that would both ask
+    three.start(3, cpus=1, hidden=[data])
+    driver = launch(three, data, tmp_path, 8)
+    check_whole(tmp_path, driver, 8)
+    assert all(begun(tmp_path, node) for node in (1, 2, 3))
+    received = [line for text in logs(tmp_path).values() for line in text.splitlines() if "event=data_received" in line]
+    assert sorted(line.rpartition("node=")[2] for line in received) == [address(2), address(3)]
+
+
+def test_a_node_dies_and_another_joins(three, data, tmp_path):
+    three.start(1, cpus=1)
+    three.start(2, cpus=1)
+    driver = launch(three, data, tmp_path, 8)
+    until(lambda: any("epoch=2 " in logs(tmp_path)[n] for n in begun(tmp_path, 2)), 120, "a trial on node 2")
+    three.kill(2)
+    struck = begun(tmp_path, 2)[-1]
+    three.start(3, cpus=1)
+    check_whole(tmp_path, driver, 8)
+    assert begun(tmp_path, 3)
+    study = load_study_folder(tmp_path / "runs" / NAME)
+    assert study.trials[struck].restarts == 1
+    assert logs(tmp_path)[struck].count("epoch=1 ") == 1  # it went on in the middle
+
+
+def test_a_node_is_cut_off_and_comes_back(three, data, tmp_path):
+    three.start(1, cpus=1)
+    three.start(2, cpus=1)
+    driver = launch(three, data, tmp_path, 6)
+    until(lambda: any("epoch=2 " in logs(tmp_path)[n] for n in begun(tmp_path, 2)), 120, "a trial on node 2")
+    three.connect(2, up=False)
+    until(lambda: address(2) not in three.alive(), 120, "Ray to notice")
+    three.connect(2, up=True)
+    check_whole(tmp_path, driver, 6)
+
+
+def test_a_killed_driver_is_followed_by_another(three, data, tmp_path):
+    three.start(1, cpus=1)
+    three.start(2, cpus=1)
+    driver = launch(three, data, tmp_path, 6)
+    until(lambda: len(trained(tmp_path)) >= 2, 120, "two trials")
+    driver.kill()
+    before = {trial.number: trial for trial in trained(tmp_path)}
+    words = ["resume", NAME, "--runs", str(tmp_path / "runs"), "--data", str(data), "--address", HEAD, "--trials"]
+    check_whole(tmp_path, three.snnsearch(*words, str(6 - len(before))), 6)
+    assert {trial.number: trial for trial in trained(tmp_path) if trial.number in before} == before
+
+
+def test_a_node_that_does_not_see_the_folder_is_named(three, data, tmp_path):
+    (tmp_path / "runs").mkdir()
+    three.start(1, cpus=1)
+    three.start(2, cpus=1, hidden=[tmp_path / "runs"])
+    said, _ = launch(three, data, tmp_path, 4).communicate(timeout=300)
+    assert f"node {address(2)} does not see {tmp_path / 'runs' / NAME}" in said
+    assert "--runs must name a folder" in said
+    assert "Traceback" not in said
+
+
+def test_files_go_through_an_exchange_where_no_folder_is_shared(three, data, tmp_path):
+    """A trial goes on in the middle on another node, and the driver's folder ends as if it were shared."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "meeting").mkdir()
+    three.start(1, cpus=0)
+    for node in (2, 3):
+        three.start(node, cpus=1, hidden=[tmp_path / "runs", data])
+    driver = launch(three, data, tmp_path, 6, "--exchange", (tmp_path / "meeting").as_uri())
+    there = f"meeting/{NAME}-*/trials/*/log.txt"
+    until(lambda: any("epoch=2 " in path.read_text() for path in tmp_path.glob(there)), 120, "an epoch")
+    three.kill(2)
+    check_whole(tmp_path, driver, 6)
+    trials = load_study_folder(tmp_path / "runs" / NAME).trials
+    assert [trial.restarts for trial in trials].count(1) == 1
+    for trial in trials:
+        assert (tmp_path / "runs" / NAME / "trials" / str(trial.number) / "weights.pt").is_file()
+        assert not list(tmp_path.glob(f"meeting/*/trials/{trial.number}/checkpoint.pt"))
+    assert all(text.count("epoch=1 ") == 1 for text in logs(tmp_path).values())
