@@ -126,7 +126,9 @@ class Exchange:
         def listed() -> list[str]:
             self._files.invalidate_cache()
             try:
-                return [each["name"] for each in self._files.ls(self._there(folder)) if each["type"] == "file"]
+                return [
+                    each["name"] for each in self._files.ls(self._there(folder), detail=True) if each["type"] == "file"
+                ]
             except FileNotFoundError:
                 return []
 

@@ -45,6 +45,7 @@ class Unfit(Exception):  # noqa: N818  # of a machine
 def connect(crew: Crew) -> None:
     """Start Ray, or join the cluster at ``crew.address``. Raises InputError where none answers there."""
     logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the traceback of a trial that goes on elsewhere
     with _secrets_kept():
         if crew.address is None:
             _start(crew)

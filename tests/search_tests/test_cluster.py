@@ -85,12 +85,12 @@ def test_data_reach_each_node_once_and_trials_run_on_all(three, data, tmp_path):
 def test_a_node_dies_and_another_joins(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
-    driver = launch(three, data, tmp_path, 8)
+    driver = launch(three, data, tmp_path, 16)
     until(lambda: any("epoch=2 " in logs(tmp_path)[n] for n in begun(tmp_path, 2)), 120, "a trial on node 2")
     three.kill(2)
     struck = begun(tmp_path, 2)[-1]
     three.start(3, cpus=1)
-    check_whole(tmp_path, driver, 8)
+    check_whole(tmp_path, driver, 16)
     assert begun(tmp_path, 3)
     study = load_study_folder(tmp_path / "runs" / NAME)
     assert study.trials[struck].restarts == 1

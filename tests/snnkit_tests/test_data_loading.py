@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -10,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnkit.data import DATASETS, DataError, DataSet, Images, fetch, load, status
+from snnkit.data import DATASETS, DataError, DataSet, Images, fetch, load, packed, receive, status
 from snnkit.data.entry import Entry
 from snnkit.data.images import digests
 from snnkit.data.loading import ARRAYS, data_root
 from snnkit.data.resizing import resized
+from snnkit.data.sending import Files
 from snnkit.data.store import read_manifest, read_store, write_store
 
 DATA = DataSet(
@@ -270,3 +272,57 @@ def test_processes_that_write_the_same_store_do_not_clash(store: Path) -> None:
     assert manifest is not None
     assert same(read_store(store, manifest))
     assert os.listdir(store.parent) == ["small"]
+
+
+def test_data_set_is_sent_whole_and_checked_where_it_arrives(
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "usual").mkdir(parents=True)
+    files = packed("small", tmp_path / "here")
+    monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "there"))
+    where, received = receive("small", tmp_path / "no such folder", 4, lambda: files)
+    assert where == tmp_path / "there"
+    assert received == sum(file.nbytes for file in files.values())
+    assert same(load("small", where))
+    assert (where / ARRAYS / "4px" / "small").is_dir()
+    assert receive("small", None, None, lambda: pytest.fail("sent a second time")) == (where, 0)
+
+
+def test_data_set_that_is_in_the_folder_asked_for_is_not_sent(entry: Entry, tmp_path: Path) -> None:
+    (tmp_path / "usual").mkdir()
+    assert receive("small", tmp_path, None, lambda: pytest.fail("sent")) == (tmp_path, 0)
+
+
+def test_data_set_damaged_on_its_way_is_refused(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "usual").mkdir(parents=True)
+    files = packed("small", tmp_path / "here")
+    files["train_images.npy"][-1] ^= 1
+    monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "there"))
+    with pytest.raises(DataError, match="SHA-256"):
+        receive("small", None, None, lambda: files)
+
+
+def _receive(root: Path, sent: Path, files: Files) -> None:
+    def send() -> Files:
+        time.sleep(0.2)  # the others come meanwhile
+        with sent.open("a") as file:
+            file.write("sent\n")
+        return files
+
+    receive("small", root, None, send)
+
+
+def test_of_processes_that_want_a_data_set_at_once_one_has_it_sent(
+    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "usual").mkdir(parents=True)
+    files = packed("small", tmp_path / "here")
+    monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "there"))
+    context = get_context("fork")
+    wanting = [context.Process(target=_receive, args=(tmp_path, tmp_path / "sent", files)) for _ in range(3)]
+    for process in wanting:
+        process.start()
+    for process in wanting:
+        process.join()
+    assert [process.exitcode for process in wanting] == [0, 0, 0]
+    assert (tmp_path / "sent").read_text() == "sent\n"

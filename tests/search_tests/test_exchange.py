@@ -1,0 +1,211 @@
+"""Files of trials where the machines of a cluster share no folder."""
+
+import os
+import re
+
+import pytest
+from small_trials import HERE, job_for, record_of
+
+from benchmarks.outcomes import figures
+from reports.record import EpochRecord
+from search import exchange
+from search.errors import InputError
+from search.exchange import Exchange, ExchangeError
+from search.job import BEAT, CHECKPOINT, WEIGHTS
+from search.trial import run
+
+NEVER = 3600.0  # seconds until the next sign of life
+
+
+@pytest.fixture
+def url(tmp_path):
+    (tmp_path / "meeting").mkdir()
+    return (tmp_path / "meeting" / "study").as_uri()
+
+
+def machine(tmp_path, name, monkeypatch) -> None:
+    """From now on this process stands for another machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
+
+
+def written(folder, **files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_folder_is_found_by_another_machine_as_it_was_left(url, tmp_path):
+    one, two = (Exchange(url, tmp_path / name) for name in ("one", "two"))
+    folder = written(tmp_path / "one" / "trials" / "3", log="a", checkpoint="b")
+    one.hand_over_folder(folder)
+    (folder / "checkpoint").unlink()
+    written(folder, log="aa", result="c")
+    one.hand_over_folder(folder)
+    there = tmp_path / "two" / "trials" / "3"
+    assert two.fetch_folder(there)
+    assert contents(there) == {"log": "aa", "result": "c"}
+    assert not two.fetch_folder(tmp_path / "two" / "trials" / "4")
+    assert not two.fetch(there / "checkpoint")
+
+
+def test_only_what_has_changed_is_sent(url, tmp_path, monkeypatch):
+    one, sent = Exchange(url, tmp_path / "one"), []
+    folder = written(tmp_path / "one" / "trials" / "3", log="a", weights="b")
+    monkeypatch.setattr(one, "_put", lambda path: sent.append(path.name))
+    one.hand_over_folder(folder)
+    written(folder, log="aa")
+    one.hand_over_folder(folder)
+    assert sent == ["log", "weights", "log"]
+
+
+def test_nothing_is_there_in_part(url, tmp_path, monkeypatch):
+    """A machine that dies as it sends leaves what was there before."""
+    one = Exchange(url, tmp_path / "one")
+    folder = written(tmp_path / "one" / "trials" / "3", checkpoint="first")
+    one.hand_over_folder(folder)
+    put = one._files.put_file
+
+    def torn(here, there):
+        put(here, there)
+        os.truncate(there, 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(one._files, "put_file", torn)
+    written(folder, checkpoint="second")
+    with pytest.raises(KeyboardInterrupt):
+        one.hand_over_folder(folder)
+    two = Exchange(url, tmp_path / "two")
+    assert two.fetch_folder(tmp_path / "two" / "trials" / "3")
+    assert contents(tmp_path / "two" / "trials" / "3") == {"checkpoint": "first"}
+
+
+def test_a_transfer_that_fails_is_tried_again_and_then_given_up(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(exchange, "PAUSE_S", 0.0)
+    one, failures = Exchange(url, tmp_path / "one"), []
+    folder = written(tmp_path / "one" / "trials" / "3", log="a")
+    put = one._put
+
+    def flaky(path):
+        if len(failures) < exchange.TRIES - 1:
+            failures.append(path)
+            raise RuntimeError("the network is down")
+        put(path)
+
+    monkeypatch.setattr(one, "_put", flaky)
+    one.hand_over_folder(folder)
+    failures.clear()
+    written(folder, log="aa")
+    monkeypatch.setattr(exchange, "TRIES", 1)
+    monkeypatch.setattr(one, "_put", lambda path: 1 / 0)
+    with pytest.raises(ExchangeError, match="ZeroDivisionError"):
+        one.hand_over_folder(folder)
+
+
+def test_a_trial_goes_on_on_another_machine_as_if_it_had_never_left(url, tmp_path, monkeypatch):
+    expected = record_of(job_for(tmp_path / "whole"))
+    job = job_for(tmp_path / "driver")
+    machine(tmp_path, "first", monkeypatch)
+    there = exchange.settled(job, url)
+    first = exchange.handed_over(there, run(there, HERE), NEVER)
+    assert isinstance(next(first), EpochRecord)  # one epoch, then the machine is gone
+
+    machine(tmp_path, "second", monkeypatch)
+    there = exchange.settled(job, url)
+    assert (there.folder / CHECKPOINT).exists()
+    *_, record = exchange.handed_over(there, run(there, HERE), NEVER)
+    assert record.restarts == 1
+    assert figures(record) == figures(expected)
+    assert not there.folder.exists()
+
+    driver = Exchange(url, tmp_path / "driver")
+    assert driver.fetch_folder(job.folder)
+    assert {WEIGHTS, "result.json", "log.txt"} <= {path.name for path in job.folder.iterdir()}
+    assert not (job.folder / CHECKPOINT).exists()
+
+
+def test_a_trial_starts_from_weights_and_twins_of_other_machines(url, tmp_path, monkeypatch):
+    twinned = {"train.start": "cnn", "train.cnn_epochs": 1, "train.epochs": 1}
+    machine(tmp_path, "first", monkeypatch)
+    there = exchange.settled(job_for(tmp_path / "driver", **twinned), url)
+    list(exchange.handed_over(there, run(there, HERE), NEVER))
+
+    machine(tmp_path, "second", monkeypatch)
+    other = job_for(tmp_path / "driver", **twinned, **{"neuron.threshold": 0.5})
+    there = exchange.settled(other.model_copy(update={"number": 1}), url)
+    *_, record = exchange.handed_over(there, run(there, HERE), NEVER)
+    assert record.status == "complete"
+    assert record.start.parent == 0  # it trained no twin
+
+
+def test_training_goes_on_while_nothing_can_be_handed_over(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(exchange, "TRIES", 1)
+    there = exchange.settled(job_for(tmp_path / "driver"), url)
+    of = exchange._of(there)
+    monkeypatch.setattr(of, "_put", lambda path: 1 / 0)
+    events = exchange.handed_over(there, run(there, HERE), NEVER)
+    next(events)
+    assert "event=not_handed_over" in (there.folder / "log.txt").read_text()
+    monkeypatch.undo()
+    *_, record = events
+    assert record.status == "complete"
+    assert Exchange(url, tmp_path / "driver").fetch_folder(tmp_path / "driver" / "trials" / "0")
+
+
+def test_a_driver_catches_up_with_what_is_not_over(url, tmp_path):
+    worker, run = Exchange(url, tmp_path / "worker"), tmp_path / "run"
+    for number in (0, 1):
+        worker.hand_over_folder(written(tmp_path / "worker" / "trials" / str(number), log=f"new {number}"))
+    worker.hand_over_folder(written(tmp_path / "worker" / "twins", twin="t"))
+    written(run / "trials" / "0", log="old")
+    (run / "trials" / "0" / "result.json").write_text("{}")
+    (run / exchange.FILE).write_text(url)
+    exchange.catch_up(run)
+    assert (run / "trials" / "0" / "log").read_text() == "old"
+    assert (run / "trials" / "1" / "log").read_text() == "new 1"
+    assert (run / "twins" / "twin").read_text() == "t"
+    exchange.catch_up(tmp_path)  # a run without a URL
+
+
+def test_signs_of_life_are_handed_over_between_epochs(url, tmp_path):
+    there = exchange.settled(job_for(tmp_path / "driver"), url)
+    driver = Exchange(url, tmp_path / "driver")
+
+    def events():
+        (there.folder / BEAT).write_text('{"count": 7}')
+        for _ in range(1000):
+            if driver.fetch(tmp_path / "driver" / "trials" / "0" / BEAT):
+                break
+        else:
+            pytest.fail("no sign of life was handed over")
+        yield from ()
+
+    assert list(exchange.handed_over(there, events(), 0.001)) == []
+
+
+def test_each_run_has_a_folder_of_its_own(url, tmp_path):
+    """A study of a name that was there before does not take the other one's results for its own."""
+    run = written(tmp_path / "runs" / "smoke")
+    first, second = exchange.begun(url, run), exchange.begun(url, run)
+    assert first != second
+    assert exchange.noted(run) == second
+    assert re.fullmatch(re.escape(url) + "/smoke-[0-9a-f]{8}", second)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sftp://me:s3cret@host/x", "without a password"),
+        ("runs/shared", "write a URL that fsspec knows"),
+        ("nosuch://bucket/x", "nosuch"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused(url, said, tmp_path):
+    with pytest.raises(InputError, match=said) as raised:
+        exchange.begun(url, tmp_path)
+    assert "s3cret" not in str(raised.value)
+    assert exchange.noted(tmp_path) is None
