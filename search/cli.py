@@ -100,7 +100,7 @@ def launch(
     from search import launch as launching
     from search.space import load_space
 
-    chosen = common.device(device)
+    chosen = common.device(device, address)
     overrides = common.overrides(sets)
     if name is not None:
         overrides["study.name"] = name
@@ -128,7 +128,9 @@ def resume(
     """Go on with a study: after Ctrl-C, a crash, or for more trials."""
     from search import launch as launching
 
-    options = common.options(runs, storage, trials, time, workers, executor, address, None, common.device(device), data)
+    options = common.options(
+        runs, storage, trials, time, workers, executor, address, None, common.device(device, address), data
+    )
     _end(launching.resume(study, options, common.out), options)
 
 

@@ -37,11 +37,11 @@ def options(
     )  # fmt: skip
 
 
-def device(asked: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
+def device(asked: Literal["auto", "cpu", "cuda"], address: str | None = None) -> Literal["cpu", "cuda"]:
     from search import machine
 
-    if asked == "cpu":
-        return "cpu"
+    if asked == "cpu" or (asked == "cuda" and address is not None):  # a cluster's GPUs may be in other machines
+        return asked
     found = machine.detect_device()
     if asked == "cuda" and found != "cuda":
         raise InputError("--device cuda: torch finds no GPU here. Use --device cpu, or install a CUDA build of torch")

@@ -49,7 +49,9 @@ def bench(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
 ) -> None:
     """Train networks on data sets, as SNN and as CNN twin, with several seeds; go on with it where it was left."""
-    options = common.options(runs, None, None, time, workers, executor, address, exchange, common.device(device), data)
+    options = common.options(
+        runs, None, None, time, workers, executor, address, exchange, common.device(device, address), data
+    )
     _bench(file, ["bench", str(file)], name, sets, options, dry_run=dry_run)
 
 
@@ -99,7 +101,9 @@ def retrain(
     words = ["retrain", study, *(("--trials", trials) if trials else ())]
     words += [word for each in candidates or [] for word in ("--candidate", each)]
     words += ["--seeds", str(seeds), *(() if trials or candidates else ("--best", str(best)))]
-    options = common.options(runs, None, None, time, workers, executor, address, exchange, common.device(device), data)
+    options = common.options(
+        runs, None, None, time, workers, executor, address, exchange, common.device(device, address), data
+    )
     of_front = None if trials or candidates else best
 
     def foreword(loaded: "Benchmark") -> str:
@@ -129,7 +133,7 @@ def train(
     from search.sections import as_folder_name
     from search.space import load_space
 
-    chosen = common.device(device)
+    chosen = common.device(device, address)
     loaded = load_space(space, device=chosen)
     found = finalists.named(loaded, candidate)
     own = name or as_folder_name(f"{loaded.study.name}-{candidate}")

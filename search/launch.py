@@ -199,7 +199,8 @@ def drive(
     from snnkit.kernels import prepare
 
     execute = executors.load(executor)
-    prepare(crew.placement.device)  # once and before the workers, each of which would compile them
+    if crew.address is None:
+        prepare(crew.placement.device)  # once and before the workers, each of which would compile them
     with watching(console, show) as watch:
         driver = Driver(work, budget, before, watch, stop=stop)
         # a second Ctrl-C ends the execution at once, and goes on to the report all the same

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
 PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
 OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; this machine's workers read data sets from disk
 DEPOT = "depot"
+KNOCK_S = 10
 
 
 class Ticket(Value):
@@ -117,6 +119,7 @@ def _join(address: str) -> None:
             f"--address {address}: the driver runs on a machine of the cluster, not as Ray's client. There: "
             "ray start --address HEAD:6379, and launch with --address auto"
         )
+    _knock(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
@@ -128,6 +131,21 @@ def _join(address: str) -> None:
         cause = str(error).splitlines()[0]
         raise InputError(
             f"--address {address}: no Ray cluster answers: {cause}. Start one: ray start --head"
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """Whether anybody is there: Ray itself would wait for minutes. Raises InputError."""
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise InputError(f"--address {address}: write HOST:PORT of the cluster's head, or auto on a machine of it")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"--address {address}: no Ray cluster answers: {error}. Start one: ray start --head"
         ) from error
 
 

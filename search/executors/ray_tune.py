@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -134,14 +135,33 @@ class _Jobs(_Unpickled, Searcher):
         if crew.address is not None:
             self._config["ticket"] = Ticket(sender=version("snnsearch"), exchange=crew.exchange).model_dump()
         self._live: dict[str, Job] = {}  # by Tune's trial id
+        self._again: list[Job] = []  # to be handed out once more
+        self._losses: Counter[int] = Counter()  # by trial, of which Tune knows nothing
+        self._drained = False  # no job was left, and nothing has ended since
         self._exchange = None if crew.exchange is None else exchange.of(crew.exchange, Path(crew.scratch))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        job = None if self._source.stopping() else self._source.next()
-        if job is None:
-            return Searcher.FINISHED  # type: ignore[return-value]  # a str, which Searcher's own hint leaves out
-        self._live[trial_id] = job
-        return {"job": job.model_dump(mode="json"), **self._config}
+        job = None if self._source.stopping() else self._next()
+        if job is not None:
+            self._live[trial_id] = job
+            return {"job": job.model_dump(mode="json"), **self._config}
+        if self._live and not self._source.stopping():
+            return None  # to be asked again: one that runs may yet be handed out again, or fail and leave room
+        return Searcher.FINISHED  # type: ignore[return-value]  # a str, which Searcher's own hint leaves out
+
+    def _next(self) -> Job | None:
+        if self._again:
+            return self._again.pop(0)
+        if not self._drained:
+            job = self._source.next()
+            self._drained = job is None
+            return job
+        return None
+
+    def _over(self, trial_id: str) -> Job | None:
+        """The job of a trial that is over from now on; None where it was before."""
+        self._drained = False  # its budget may be left to another
+        return self._live.pop(trial_id, None)
 
     def worthwhile(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether the trial that has come to this result goes on; where not, it is over for us."""
@@ -152,7 +172,7 @@ class _Jobs(_Unpickled, Searcher):
             self._fetched(job.folder / START)
         goes_on = self._source.epoch(job.number, epoch)
         if not goes_on:
-            del self._live[trial_id]
+            self._over(trial_id)
         return goes_on
 
     def live(self, trial_id: str) -> Job | None:
@@ -162,7 +182,7 @@ class _Jobs(_Unpickled, Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if result is not None and "unfit" in result:
             self._source.halt(result["unfit"])
-        if result is not None and "record" in result and (job := self._live.pop(trial_id, None)) is not None:
+        if result is not None and "record" in result and (job := self._over(trial_id)) is not None:
             self._fetched(job.folder)
             self._source.finished(TrialRecord.model_validate_json(result["record"]))
 
@@ -181,9 +201,16 @@ class _Jobs(_Unpickled, Searcher):
             logger.warning("files not fetched path=%s error=%s", path, error)
 
     def abandon(self, trial: TuneTrial) -> None:
-        """Tune has given a trial up without a record: its worker died too often."""
-        job = self._live.pop(trial.trial_id, None)
-        if job is not None:
+        """Tune has given a trial up without a record: its worker died too often, or while it waited for the trial,
+        which Tune does not try again."""
+        if trial.trial_id not in self._live:
+            return
+        job = self._over(trial.trial_id)
+        assert job is not None
+        self._losses[job.number] += 1
+        if trial.num_failures <= RETRIES and self._losses[job.number] <= RETRIES:
+            self._again.append(job)
+        else:
             cause = str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
             place = where_it_hung(job.folder)
             hung = f", at last since it hung for {job.limits.silence}: {place}" if place else ""

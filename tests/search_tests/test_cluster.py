@@ -138,8 +138,9 @@ def test_files_go_through_an_exchange_where_no_folder_is_shared(three, data, tmp
     for node in (2, 3):
         three.start(node, cpus=1, hidden=[tmp_path / "runs", data])
     driver = launch(three, data, tmp_path, 6, "--exchange", (tmp_path / "meeting").as_uri())
-    there = f"meeting/{NAME}-*/trials/*/log.txt"
-    until(lambda: any("epoch=2 " in path.read_text() for path in tmp_path.glob(there)), 120, "an epoch")
+    node, epoch = f"boarded node={address(2)}", "epoch=2 "
+    met = lambda: (path.read_text() for path in tmp_path.glob(f"meeting/{NAME}-*/trials/*/log.txt"))  # noqa: E731
+    until(lambda: any(node in text and epoch in text for text in met()), 120, "a trial on node 2")
     three.kill(2)
     check_whole(tmp_path, driver, 6)
     trials = load_study_folder(tmp_path / "runs" / NAME).trials
