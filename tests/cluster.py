@@ -36,10 +36,11 @@ class Cluster:
 
     def __init__(self, folder: Path, nodes: int) -> None:
         self.folder = folder
+        self.env: dict[str, str] = {}  # of all that is started from now on
         self._nodes = nodes
         self._name = f"snn{os.getpid() % 100_000}{next(_COUNT)}"
         self._hidden: dict[int, list[Path]] = {}
-        self._drivers: list[subprocess.Popen[str]] = []
+        self._processes: list[subprocess.Popen[str]] = []
         _ip("link", "add", self._name, "type", "bridge")
         _ip("link", "set", self._name, "up")
         for node in range(1, nodes + 1):
@@ -73,14 +74,17 @@ print(*(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]))
         )
         return set(asked.stdout.split())
 
-    def snnsearch(self, *words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-        """A driver on the head; it is ended with the cluster."""
-        command = self._inside(1, [sys.executable, "-c", "from search.cli import main; main()", *words])
-        driver = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._env(1) | (env or {})
+    def snnsearch(self, *words: str) -> subprocess.Popen[str]:
+        """A driver on the head."""
+        return self.run([sys.executable, "-c", "from search.cli import main; main()", *words])
+
+    def run(self, words: list[str]) -> subprocess.Popen[str]:
+        """A process on the head, which is ended with the cluster."""
+        process = subprocess.Popen(
+            self._inside(1, words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._env(1)
         )
-        self._drivers.append(driver)
-        return driver
+        self._processes.append(process)
+        return process
 
     def kill(self, node: int) -> None:
         """All of its processes at once, as when its power fails."""
@@ -99,8 +103,8 @@ print(*(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]))
             _ip("link", "del", f"{self._name}v{node}")
             _ip("netns", "del", self._space(node))
         _ip("link", "del", self._name)
-        for driver in self._drivers:
-            driver.communicate()
+        for process in self._processes:
+            process.communicate()
 
     def _space(self, node: int) -> str:
         return f"{self._name}n{node}"
@@ -108,7 +112,7 @@ print(*(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]))
     def _env(self, node: int) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SNNSEARCH_"))}
         ours = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.folder / f"cache{node}"), "OMP_NUM_THREADS": "1"}
-        return env | ours | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+        return env | ours | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"} | self.env
 
     def _inside(self, node: int, words: list[str]) -> list[str]:
         own, empty = self.folder / f"ray{node}", self.folder / "empty"

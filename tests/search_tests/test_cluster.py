@@ -1,5 +1,7 @@
 """A study on a real Ray cluster: nodes with addresses, disks and caches of their own, killed, cut off and joining."""
 
+import sys
+
 import numpy as np
 import pytest
 from cluster import HEAD, address, cluster, needs_namespaces, until
@@ -7,6 +9,7 @@ from recordings import bin_file, random_events
 from untrained import SPACES
 
 from reports.ledger import LedgerError, load_study_folder
+from search.job import CHECKPOINT
 
 pytestmark = [pytest.mark.slow, needs_namespaces, pytest.mark.timeout(600)]
 
@@ -130,22 +133,37 @@ def test_a_node_that_does_not_see_the_folder_is_named(three, data, tmp_path):
     assert "Traceback" not in said
 
 
-def test_files_go_through_an_exchange_where_no_folder_is_shared(three, data, tmp_path):
+@pytest.fixture(params=["file", "s3"])
+def exchange(request, three, tmp_path):
+    """A URL that all nodes can use: a folder, or a bucket of a server that speaks S3."""
+    if request.param == "file":
+        (tmp_path / "meeting").mkdir()
+        return (tmp_path / "meeting").as_uri()
+    for package in ("moto.server", "s3fs"):
+        pytest.importorskip(package)
+    three.env |= {"AWS_ENDPOINT_URL": f"http://{address(1)}:5000", "AWS_DEFAULT_REGION": "us-east-1"}
+    three.env |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    three.run([sys.executable, "-m", "moto.server", "-H", address(1), "-p", "5000"])
+    bucket = "import boto3, time\nfor _ in range(100):\n try: boto3.client('s3').create_bucket(Bucket='snn'); break\n"
+    made = three.run([sys.executable, "-c", f"{bucket} except Exception: time.sleep(0.5)"])
+    assert made.wait(90) == 0
+    return "s3://snn/runs"
+
+
+def test_files_go_through_an_exchange_where_no_folder_is_shared(exchange, three, data, tmp_path):
     """A trial goes on in the middle on another node, and the driver's folder ends as if it were shared."""
     (tmp_path / "runs").mkdir()
-    (tmp_path / "meeting").mkdir()
     three.start(1, cpus=0)
     for node in (2, 3):
         three.start(node, cpus=1, hidden=[tmp_path / "runs", data])
-    driver = launch(three, data, tmp_path, 6, "--exchange", (tmp_path / "meeting").as_uri())
-    node, epoch = f"boarded node={address(2)}", "epoch=2 "
-    met = lambda: (path.read_text() for path in tmp_path.glob(f"meeting/{NAME}-*/trials/*/log.txt"))  # noqa: E731
-    until(lambda: any(node in text and epoch in text for text in met()), 120, "a trial on node 2")
+    driver = launch(three, data, tmp_path, 6, "--exchange", exchange)
+    at_work = f"cache2/snnsearch/exchange/*/trials/*/{CHECKPOINT}"
+    until(
+        lambda: any("epoch=3 " in (path.parent / "log.txt").read_text() for path in tmp_path.glob(at_work)), 120, "it"
+    )
     three.kill(2)
     check_whole(tmp_path, driver, 6)
     trials = load_study_folder(tmp_path / "runs" / NAME).trials
     assert [trial.restarts for trial in trials].count(1) == 1
-    for trial in trials:
-        assert (tmp_path / "runs" / NAME / "trials" / str(trial.number) / "weights.pt").is_file()
-        assert not list(tmp_path.glob(f"meeting/*/trials/{trial.number}/checkpoint.pt"))
+    assert all((tmp_path / "runs" / NAME / "trials" / str(trial.number) / "weights.pt").is_file() for trial in trials)
     assert all(text.count("epoch=1 ") == 1 for text in logs(tmp_path).values())
