@@ -137,7 +137,7 @@ def address(node: int) -> str:
     return f"10.77.0.{node}"
 
 
-def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def until(condition: Callable[[], object], seconds: float, what: str) -> None:
     ends = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends, f"waited {seconds} s for {what}"

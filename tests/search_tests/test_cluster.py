@@ -14,7 +14,7 @@ from search.job import CHECKPOINT
 pytestmark = [pytest.mark.slow, needs_namespaces, pytest.mark.timeout(600)]
 
 NAME = "nmnist-prune"
-EPOCHS = 12
+EPOCHS = 30
 SETS = (
     "data.subset=120",
     "data.test=20",
@@ -58,6 +58,11 @@ def begun(tmp_path, node):
     return [number for number, text in logs(tmp_path).items() if f"event=boarded node={address(node)}" in text]
 
 
+def in_the_middle(tmp_path, node):
+    """Trials that train on a node and have a checkpoint."""
+    return [n for n in begun(tmp_path, node) if "epoch=3 " in (text := logs(tmp_path)[n]) and "event=end" not in text]
+
+
 def trained(tmp_path):
     try:
         return [trial for trial in load_study_folder(tmp_path / "runs" / NAME).trials if trial.status == "complete"]
@@ -88,12 +93,12 @@ def test_data_reach_each_node_once_and_trials_run_on_all(three, data, tmp_path):
 def test_a_node_dies_and_another_joins(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
-    driver = launch(three, data, tmp_path, 16)
-    until(lambda: any("epoch=2 " in logs(tmp_path)[n] for n in begun(tmp_path, 2)), 120, "a trial on node 2")
+    driver = launch(three, data, tmp_path, 8)
+    until(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
+    (struck,) = in_the_middle(tmp_path, 2)
     three.kill(2)
-    struck = begun(tmp_path, 2)[-1]
     three.start(3, cpus=1)
-    check_whole(tmp_path, driver, 16)
+    check_whole(tmp_path, driver, 8)
     assert begun(tmp_path, 3)
     study = load_study_folder(tmp_path / "runs" / NAME)
     assert study.trials[struck].restarts == 1
@@ -104,7 +109,7 @@ def test_a_node_is_cut_off_and_comes_back(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
     driver = launch(three, data, tmp_path, 6)
-    until(lambda: any("epoch=2 " in logs(tmp_path)[n] for n in begun(tmp_path, 2)), 120, "a trial on node 2")
+    until(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
     three.connect(2, up=False)
     until(lambda: address(2) not in three.alive(), 120, "Ray to notice")
     three.connect(2, up=True)
