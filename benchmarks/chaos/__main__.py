@@ -22,7 +22,7 @@ from search.progress import WHOLE
 
 NAME = "struck"
 TRIALS = 8
-STRIKES = 3  # of one study
+STRIKES = 5  # of one study
 LONGEST_S = 4.0  # after a trial has begun
 SETS = (
     f"study.name={NAME}", f"study.budget={{trials: {TRIALS}}}", "study.limits={silence: 20s}",
@@ -166,7 +166,8 @@ def run(out: Path, strikes: int, names: list[str]) -> None:
     """Append a line a study, until there are ``strikes``."""
     whole: dict[str, StudyRecord] = {}
     cases = [(FAULTS[name], executor) for name in names for executor in FAULTS[name].executors]
-    while (done := len(rows(out))) * STRIKES < strikes:
+    while sum(int(str(row["strikes"])) for row in (before := rows(out))) < strikes:
+        done = len(before)
         fault, executor = cases[done % len(cases)]
         if executor not in whole:
             whole[executor] = undisturbed(executor)
@@ -192,14 +193,14 @@ def table(out: Path) -> Iterator[str]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for row in rows(out):
         key = (str(row["fault"]), str(row["executor"]))
-        counts[(*key, "studies")] += 1
-        counts[(*key, "survived")] += row["broken"] is None
-    for name, executor in dict.fromkeys(key[:2] for key in counts):
-        studies, survived = (counts[name, executor, what] for what in ("studies", "survived"))
-        yield f"| {name} | {executor} | {studies} | {studies * STRIKES} | {survived * STRIKES} |"
-    total = sum(count for key, count in counts.items() if key[2] == "studies")
-    survived = sum(count for key, count in counts.items() if key[2] == "survived")
-    yield f"| all | | {total} | {total * STRIKES} | {survived * STRIKES} |"
+        strikes = int(str(row["strikes"]))
+        of_this = {"studies": 1, "strikes": strikes, "survived": strikes if row["broken"] is None else 0}
+        for what, count in of_this.items():
+            counts[(*key, what)] += count
+            counts[("all", "", what)] += count
+    for name, executor in sorted(dict.fromkeys(key[:2] for key in counts), key=lambda key: key[0] == "all"):
+        studies, strikes, survived = (counts[name, executor, what] for what in ("studies", "strikes", "survived"))
+        yield f"| {name} | {executor} | {studies} | {strikes} | {survived} |"
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from search.errors import InputError
 from search.exchange import handed_over
 from search.executors import Crew, Source
 from search.executors.ray_cluster import Ticket, Unfit, board, connect
-from search.job import BEAT, START, Job, Placement
+from search.job import BEAT, START, STARTS, Job, Placement, read_starts
 from search.watchdog import Beat, Heartbeats, every_s, read_beat, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
@@ -136,7 +136,8 @@ class _Jobs(_Unpickled, Searcher):
             self._config["ticket"] = Ticket(sender=version("snnsearch"), exchange=crew.exchange).model_dump()
         self._live: dict[str, Job] = {}  # by Tune's trial id
         self._again: list[Job] = []  # to be handed out once more
-        self._losses: Counter[int] = Counter()  # by trial, of which Tune knows nothing
+        self._losses: Counter[int] = Counter()  # by trial, without getting any further
+        self._stamps: dict[int, int] = {}  # by trial, of the checkpoint that it last began from
         self._drained = False  # no job was left, and nothing has ended since
         self._exchange = None if crew.exchange is None else exchange.of(crew.exchange, Path(crew.scratch))
 
@@ -201,20 +202,29 @@ class _Jobs(_Unpickled, Searcher):
             logger.warning("files not fetched path=%s error=%s", path, error)
 
     def abandon(self, trial: TuneTrial) -> None:
-        """Tune has given a trial up without a record: its worker died too often, or while it waited for the trial,
-        which Tune does not try again."""
+        """Tune has given a trial up without a record: its workers died, or the one that was to take it had, which Tune
+        does not try again. It is handed out again while it gets on, as on machines that are often taken away."""
         if trial.trial_id not in self._live:
             return
         job = self._over(trial.trial_id)
         assert job is not None
-        self._losses[job.number] += 1
-        if trial.num_failures <= RETRIES and self._losses[job.number] <= RETRIES:
+        self._losses[job.number] = 0 if self._got_on(job) else self._losses[job.number] + 1
+        if self._losses[job.number] == 0 or max(trial.num_failures, self._losses[job.number]) <= RETRIES:
             self._again.append(job)
         else:
             cause = str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
             place = where_it_hung(job.folder)
             hung = f", at last since it hung for {job.limits.silence}: {place}" if place else ""
-            self._source.lost(job.number, f"its worker died {RETRIES + 1} times{hung}", cause)
+            self._source.lost(
+                job.number, f"its worker died {RETRIES + 1} times without getting any further{hung}", cause
+            )
+
+    def _got_on(self, job: Job) -> bool:
+        """Whether the trial has begun from another checkpoint since this was asked last."""
+        self._fetched(job.folder / STARTS)
+        before, starts = self._stamps.get(job.number, 0), read_starts(job.folder)
+        self._stamps[job.number] = 0 if starts is None else starts.checkpoint_ns
+        return self._stamps[job.number] != before
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's database is the only state."""

@@ -7,6 +7,7 @@ from small_trials import job_for
 
 from search.executors import Crew
 from search.executors.ray_tune import RETRIES, Searcher, _Jobs
+from search.job import Starts, write_starts
 
 
 @dataclass
@@ -67,6 +68,19 @@ def test_a_trial_whose_worker_died_before_it_began_is_handed_out_again(given):
 def test_a_trial_that_tune_has_tried_often_enough_is_lost(given):
     jobs = _Jobs(given, Crew())
     jobs.suggest("a")
+    jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+    assert given.lost_numbers == [0]
+
+
+def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    job = jobs.live("a")
+    job.folder.mkdir(parents=True)
+    for checkpoint in range(1, 5):
+        write_starts(job, Starts(starts=checkpoint, checkpoint_ns=checkpoint))
+        jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+        assert number(jobs.suggest("a")) == 0
     jobs.abandon(Ended("a", num_failures=RETRIES + 1))
     assert given.lost_numbers == [0]
 
