@@ -166,8 +166,8 @@ def run(out: Path, strikes: int, names: list[str]) -> None:
     """Append a line a study, until there are ``strikes``."""
     whole: dict[str, StudyRecord] = {}
     cases = [(FAULTS[name], executor) for name in names for executor in FAULTS[name].executors]
-    while sum(int(str(row["strikes"])) for row in (before := rows(out))) < strikes:
-        done = len(before)
+    while sum(int(str(row["strikes"])) for row in rows(out)) < strikes:
+        done = len(rows(out))
         fault, executor = cases[done % len(cases)]
         if executor not in whole:
             whole[executor] = undisturbed(executor)
