@@ -32,7 +32,7 @@ from typing import TextIO
 import optuna
 from rich.console import Console
 
-from benchmarks.memory import resident_mb
+from benchmarks.memory import peak_mb, resident_mb
 from benchmarks.standin import outcome
 from reports.ledger import DATABASE, read_study, sqlite_url
 from reports.record import EpochRecord, Metrics, TrialRecord
@@ -291,14 +291,17 @@ CLI = "from search.cli import main; main()"
 
 def _measured(shown: str, words: list[str]) -> str:
     with tempfile.TemporaryFile() as output:
-        began = time.perf_counter()
+        began, peak, pid = time.perf_counter(), 0.0, 0
         process = subprocess.Popen([sys.executable, *words], stdout=output)
-        _, status, used = os.wait4(process.pid, 0)
+        while pid == 0:
+            peak = max(peak, peak_mb(process.pid))  # what wait4 tells begins with what this process has
+            time.sleep(0.01)
+            pid, status, used = os.wait4(process.pid, os.WNOHANG)
         took = time.perf_counter() - began
         size = output.seek(0, io.SEEK_END)
     failed = "" if status == 0 else f" (failed: {os.waitstatus_to_exitcode(status)})"
-    cpu_s, peak_mb = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-    return f"| `{shown}`{failed} | {cpu_s:.1f} | {took:.1f} | {peak_mb:,.0f} | {size / 1000:,.1f} |"
+    cpu_s = used.ru_utime + used.ru_stime
+    return f"| `{shown}`{failed} | {cpu_s:.1f} | {took:.1f} | {peak:,.0f} | {size / 1000:,.1f} |"
 
 
 def ask_once(runs: Path, name: str) -> None:

@@ -10,6 +10,15 @@ def resident_mb() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
+def peak_mb(pid: int) -> float:
+    """The most that a process has had so far; 0 where it is over."""
+    try:
+        told = dict(line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return int(told["VmHWM"].split()[0]) / 1024
+    except (OSError, KeyError):
+        return 0.0
+
+
 def used_share() -> float:
     """Of all that this machine has."""
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
