@@ -63,7 +63,7 @@ class Starts(Value):
 
     starts: int = 0
     idle: int = 0
-    checkpoint_ns: int = 0
+    checkpoint: int = 0  # a digest of what it last began from; 0 where that was nothing
     name: str | None = None
     params: dict[str, Leaf] = Field(default_factory=dict)
 

@@ -118,7 +118,10 @@ print(*(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]))
         own, empty = self.folder / f"ray{node}", self.folder / "empty"
         for folder in (own, empty):
             folder.mkdir(exist_ok=True)
-        mounts = [f"mount --bind {own} /tmp/ray", *(f"mount --bind {empty} {path}" for path in self._hidden.get(node, []))]
+        mounts = [
+            f"mount --bind {own} /tmp/ray",
+            *(f"mount --bind {empty} {path}" for path in self._hidden.get(node, [])),
+        ]
         script = " && ".join(["mkdir -p /tmp/ray", *mounts, 'exec "$@"'])
         space = ["ip", "netns", "exec", self._space(node)]
         return [*space, "unshare", "--mount", "sh", "-c", script, "sh", *words]

@@ -223,7 +223,7 @@ class _Jobs(_Unpickled, Searcher):
         """Whether the trial has begun from another checkpoint since this was asked last."""
         self._fetched(job.folder / STARTS)
         before, starts = self._stamps.get(job.number, 0), read_starts(job.folder)
-        self._stamps[job.number] = 0 if starts is None else starts.checkpoint_ns
+        self._stamps[job.number] = 0 if starts is None else starts.checkpoint
         return self._stamps[job.number] != before
 
     def save(self, checkpoint_path: str) -> None:

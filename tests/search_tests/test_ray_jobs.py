@@ -78,7 +78,7 @@ def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
     job = jobs.live("a")
     job.folder.mkdir(parents=True)
     for checkpoint in range(1, 5):
-        write_starts(job, Starts(starts=checkpoint, checkpoint_ns=checkpoint))
+        write_starts(job, Starts(starts=checkpoint, checkpoint=checkpoint))
         jobs.abandon(Ended("a", num_failures=RETRIES + 1))
         assert number(jobs.suggest("a")) == 0
     jobs.abandon(Ended("a", num_failures=RETRIES + 1))
