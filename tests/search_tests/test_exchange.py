@@ -11,7 +11,7 @@ from reports.record import EpochRecord
 from search import exchange
 from search.errors import InputError
 from search.exchange import Exchange, ExchangeError
-from search.job import BEAT, CHECKPOINT, WEIGHTS
+from search.job import BEAT, CHECKPOINT, WEIGHTS, read_starts
 from search.trial import run
 
 NEVER = 3600.0  # seconds until the next sign of life
@@ -126,6 +126,14 @@ def test_a_trial_goes_on_on_another_machine_as_if_it_had_never_left(url, tmp_pat
     assert driver.fetch_folder(job.folder)
     assert {WEIGHTS, "result.json", "log.txt"} <= {path.name for path in job.folder.iterdir()}
     assert not (job.folder / CHECKPOINT).exists()
+
+
+def test_starts_that_get_no_further_count_on_whatever_machine(url, tmp_path, monkeypatch):
+    for name in ("first", "second", "third"):
+        machine(tmp_path, name, monkeypatch)
+        there = exchange.settled(job_for(tmp_path / "driver"), url)
+        next(exchange.handed_over(there, run(there, HERE), NEVER))  # the second and third repeat what the first did
+    assert read_starts(there.folder).idle == 1
 
 
 def test_a_trial_starts_from_weights_and_twins_of_other_machines(url, tmp_path, monkeypatch):
