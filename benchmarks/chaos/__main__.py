@@ -24,10 +24,7 @@ NAME = "struck"
 TRIALS = 8
 STRIKES = 5  # of one study
 LONGEST_S = 4.0  # after a trial has begun
-SETS = (
-    f"study.name={NAME}", f"study.budget={{trials: {TRIALS}}}", "study.limits={silence: 20s}",
-    "data.subset=1200", "train.epochs=3",
-)  # fmt: skip
+SETS = (f"study.name={NAME}", "study.limits={silence: 20s}", "data.subset=1200", "train.epochs=3")
 TRAINED_WELL = (*WHOLE, "stopped")  # what a budget counts, but for failed ones, of which there must be none
 MEMORY_SHARE = 0.08  # of this machine's memory that a worker may eat
 
@@ -48,7 +45,8 @@ class Struck:
     def start(self) -> Running:
         begun = (self.folder / "header.json").exists()
         words = ["resume", NAME] if begun else ["launch", str(ROOT / "spaces/smoke.yaml")]
-        sets = [] if begun else [word for each in SETS for word in ("--set", each)]
+        budget = f"study.budget={{trials: {TRIALS}}}"
+        sets = [] if begun else [word for each in (*SETS, budget) for word in ("--set", each)]
         more = ["--runs", str(self.runs), "--executor", self.executor, "--workers", "1", "--device", "cpu"]
         limit = {"RAY_memory_usage_threshold": f"{min(0.95, used_share() + MEMORY_SHARE):.3f}"}
         return Running([*words, *sets, *more], self.log, self.chaos, limit)

@@ -183,8 +183,8 @@ def test_rungs_are_those_of_all_drivers(opened, space):
 
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_study_stops_trials_at_rungs(executor, tmp_path):
-    space = load_space(early(""), overrides={"data.subset": "500", "train.chance_patience": "0"})
-    record = launch(space, options_for(tmp_path, executor=executor, trials=12), Console(file=io.StringIO()))
+    space = load_space(early(""), overrides={"data.subset": "300", "train.chance_patience": "0"})
+    record = launch(space, options_for(tmp_path, executor=executor, trials=7), Console(file=io.StringIO()))
     stopped = [trial for trial in record.trials if trial.status == "stopped"]
     assert stopped
     for trial in stopped:
