@@ -78,10 +78,11 @@ print(*(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]))
         """A driver on the head."""
         return self.run([sys.executable, "-c", "from search.cli import main; main()", *words])
 
-    def run(self, words: list[str]) -> subprocess.Popen[str]:
-        """A process on the head, which is ended with the cluster."""
+    def run(self, words: list[str], *, told: bool = True) -> subprocess.Popen[str]:
+        """A process on the head, which is ended with the cluster; ``told``: the caller reads what it says."""
+        out = subprocess.PIPE if told else subprocess.DEVNULL
         process = subprocess.Popen(
-            self._inside(1, words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._env(1)
+            self._inside(1, words), stdout=out, stderr=subprocess.STDOUT, text=True, env=self._env(1)
         )
         self._processes.append(process)
         return process

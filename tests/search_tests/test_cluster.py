@@ -153,7 +153,7 @@ def exchange(request, three, tmp_path):
         pytest.importorskip(package)
     three.env |= {"AWS_ENDPOINT_URL": f"http://{address(1)}:5000", "AWS_DEFAULT_REGION": "us-east-1"}
     three.env |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    three.run([sys.executable, "-m", "moto.server", "-H", address(1), "-p", "5000"])
+    three.run([sys.executable, "-m", "moto.server", "-H", address(1), "-p", "5000"], told=False)
     bucket = "import boto3, time\nfor _ in range(100):\n try: boto3.client('s3').create_bucket(Bucket='snn'); break\n"
     made = three.run([sys.executable, "-c", f"{bucket} except Exception: time.sleep(0.5)"])
     assert made.wait(90) == 0
