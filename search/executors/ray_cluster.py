@@ -56,6 +56,12 @@ def connect(crew: Crew) -> None:
             _open_depot(crew.placement)
 
 
+def node_lives() -> bool:
+    """Whether the cluster still has the driver's machine."""
+    own = ray.get_runtime_context().get_node_id()
+    return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
+
+
 def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placement]:
     """In a worker on any machine of a cluster: ``job`` and its placement as they are there, with what they need. A data
     set is sent by the driver's machine once, the trial's files where no folder is shared. Raises Unfit."""

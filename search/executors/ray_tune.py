@@ -33,12 +33,14 @@ from search import exchange
 from search.errors import InputError
 from search.exchange import handed_over
 from search.executors import Crew, Source
-from search.executors.ray_cluster import Ticket, Unfit, board, connect
+from search.executors.ray_cluster import Ticket, Unfit, board, connect, node_lives
 from search.job import BEAT, START, STARTS, Job, Placement, read_starts
 from search.watchdog import Beat, Heartbeats, every_s, read_beat, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
 
+
+NODE_EVERY_S = 5.0  # this machine's own part of Ray is looked at
 
 logger = logging.getLogger(__name__)
 
@@ -253,10 +255,15 @@ class _Watch(_Unpickled, Callback):
         self._source = source
         self._jobs = jobs
         self._heartbeats = Heartbeats(time.monotonic, jobs.beat)
+        self._looked = time.monotonic()
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         if self._source.stopping():
             raise _Halt
+        if time.monotonic() - self._looked > NODE_EVERY_S:  # without it, Tune waits for room for ever
+            self._looked = time.monotonic()
+            if not node_lives():
+                raise RuntimeError("this machine's raylet is gone")
         for trial in trials:
             if trial.status in (TuneTrial.ERROR, TuneTrial.TERMINATED):
                 self._jobs.abandon(trial)
