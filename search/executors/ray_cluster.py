@@ -59,7 +59,7 @@ def connect(crew: Crew) -> None:
 def node_lives() -> bool:
     """Whether the cluster still has the driver's machine."""
     own = ray.get_runtime_context().get_node_id()
-    return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())
+    return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())  # type: ignore[no-untyped-call]
 
 
 def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placement]:
