@@ -15,7 +15,16 @@ from .database import Database, Row
 from .errors import LedgerError
 from .record import RECORD_VERSION, Leaf, Record, Status, StudyHeader, StudyRecord, TrialRecord
 
-__all__ = ["DATABASE", "LedgerError", "list_studies", "load_study_folder", "read_study", "sqlite_url", "study_names"]
+__all__ = [
+    "DATABASE",
+    "LedgerError",
+    "list_studies",
+    "load_study_folder",
+    "read_header",
+    "read_study",
+    "sqlite_url",
+    "study_names",
+]
 
 DATABASE = "study.db"
 TEXT = TypeAdapter(str)
@@ -59,16 +68,26 @@ def read_study(storage_url: str, name: str) -> StudyRecord:
     """
     with Database(storage_url) as database:
         study = database.study(name)
-        if study["header"] is None:
-            raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
-        try:
-            header = _parse(StudyHeader, study["header"], f"study {name!r}")
-        except SPOILT as error:
-            raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
+        header = _header(study, name)
         rows = database.trials(study["study_id"])
         if [row["number"] for row in rows] != list(range(len(rows))):
             raise LedgerError(f"the trials of study {name!r} are not numbered from 0: its database is damaged")
         return StudyRecord(header=header, trials=tuple(_trial(row, database) for row in rows))
+
+
+def read_header(storage_url: str, name: str) -> StudyHeader:
+    """What is stored of a launch. Raises LedgerError as `read_study` does."""
+    with Database(storage_url) as database:
+        return _header(database.study(name), name)
+
+
+def _header(study: Row, name: str) -> StudyHeader:
+    if study["header"] is None:
+        raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
+    try:
+        return _parse(StudyHeader, study["header"], f"study {name!r}")
+    except SPOILT as error:
+        raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
 
 
 def _trial(row: Row, database: Database) -> TrialRecord:

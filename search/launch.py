@@ -10,7 +10,7 @@ from rich.console import Console
 
 from reports.benchmark.ledger import is_benchmark
 from reports.files import replace_text
-from reports.ledger import DATABASE, list_studies, read_study, sqlite_url
+from reports.ledger import DATABASE, list_studies, read_header, read_study, sqlite_url
 from reports.record import ObjectiveRecord, StudyHeader, StudyRecord
 from reports.wording import duration
 from reports.write import write_report
@@ -66,7 +66,7 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         if options.storage is None:
             for line in rebuilding.mend(folder):
                 console.print(line, highlight=False, soft_wrap=True)
-        header = read_study(url, name).header
+        header = read_header(url, name)
         space = load_space(header.space_yaml)
         _check_unedited(folder / SPACE, header.space_yaml, space)
         opened = opening.resume(header, space, folder, url, lease.connection)
