@@ -99,6 +99,10 @@ class Heartbeats:
         self._read = read or read_beat  # of a trial's folder
         self._seen: dict[int, _Seen] = {}  # by trial
 
+    def begun(self, job: Job) -> None:
+        """Another worker has begun with the trial: it has all its time, whatever the one before it has used."""
+        self._seen.pop(job.number, None)
+
     def stands_still(self, job: Job) -> bool:
         """Whether the worker of a running trial is to be ended. Asked again, the next worker has all its time."""
         silence_s, now, seen = job.limits.silence_s, self._clock(), self._seen.get(job.number)

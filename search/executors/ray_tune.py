@@ -257,6 +257,10 @@ class _Watch(_Unpickled, Callback):
         self._heartbeats = Heartbeats(time.monotonic, jobs.beat)
         self._looked = time.monotonic()
 
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        if (job := self._jobs.live(trial.trial_id)) is not None:
+            self._heartbeats.begun(job)
+
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         if self._source.stopping():
             raise _Halt

@@ -1,12 +1,13 @@
 """What Tune is given and what it hands back, trial by trial; no Ray is started."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from small_trials import job_for
 
-from search.executors import Crew
-from search.executors.ray_tune import RETRIES, Searcher, _Jobs
+from search.executors import Crew, ray_tune
+from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Jobs, _Watch
 from search.job import Starts, write_starts
 
 
@@ -98,3 +99,22 @@ def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(g
     jobs.abandon(Ended("b", num_failures=RETRIES + 1))
     jobs.abandon(Ended("c", num_failures=RETRIES + 1))
     assert jobs.suggest("d") == Searcher.FINISHED
+
+
+def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(given, monkeypatch):
+    """The first one ends itself and is replaced, the second one is stopped and cannot."""
+    now, ended = [0.0], []
+    monkeypatch.setattr(ray_tune, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(ray_tune, "node_lives", lambda: True)
+    monkeypatch.setattr(ray_tune.ray, "kill", lambda worker: ended.append((worker, now[0])))
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    jobs.live("a").folder.mkdir(parents=True)
+    watch = _Watch(given, jobs)
+    trial = SimpleNamespace(trial_id="a", status=TuneTrial.RUNNING, temporary_state=SimpleNamespace(ray_actor=None))
+    for begins, worker, until in ((0, "first", 610), (610, "second", 1600)):  # seconds; silence is 10 min, 15 here
+        trial.temporary_state.ray_actor = worker
+        watch.on_trial_start(0, [trial], trial)
+        for now[0] in range(begins, until, 10):
+            watch.on_step_end(0, [trial])
+    assert ended == [("second", 610 + 900)]

@@ -125,6 +125,18 @@ def test_driver_sees_a_worker_that_stands_still_and_one_that_gets_on(job, clock)
     assert not heartbeats.stands_still(job)  # of the next worker
 
 
+def test_worker_in_the_place_of_one_that_ended_itself_has_all_its_time(job, clock):
+    heartbeats = Heartbeats(clock)
+    assert not heartbeats.stands_still(job)
+    clock.now += 80
+    assert not heartbeats.stands_still(job)
+    heartbeats.begun(job)
+    for _ in range(3):
+        assert not heartbeats.stands_still(job)
+        clock.now += 40
+    assert heartbeats.stands_still(job)
+
+
 def test_no_limit_on_silence_watches_nothing(job, clock):
     free = job.model_copy(update={"limits": Limits(silence=None)})
     heartbeats = Heartbeats(clock)
