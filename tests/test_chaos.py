@@ -45,6 +45,7 @@ def test_a_struck_study_ends_as_one_that_was_left_alone(name, executor, whole):
     with chaos.place(FAULTS[name]) as runs:
         struck = chaos.Struck(runs, executor)
         chaos.strike(struck, FAULTS[name], random.Random(0))
+        assert struck.strikes == 1
         chaos.check(struck, FAULTS[name], whole[executor])
 
 

@@ -22,8 +22,9 @@ from search.progress import WHOLE
 
 NAME = "struck"
 TRIALS = 8
-STRIKES = 5  # of one study
-LONGEST_S = 4.0  # after a trial has begun
+STRIKES = 5  # of one study, where it lasts for so many
+LONGEST_S = 4.0  # after it has got on
+OVER_S = 240  # after the last strike a driver is over, and does not wait for what is gone
 SETS = (f"study.name={NAME}", "study.limits={silence: 20s}", "data.subset=1200", "train.epochs=3")
 TRAINED_WELL = (*WHOLE, "stopped")  # what a budget counts, but for failed ones, of which there must be none
 MEMORY_SHARE = 0.08  # of this machine's memory that a worker may eat
@@ -41,6 +42,7 @@ class Struck:
         self.folder = runs / NAME
         self.chaos = Path(tempfile.mkdtemp(prefix="chaos-"))
         self.log = self.chaos / "drivers.log"
+        self.strikes = 0  # that found what to strike
 
     def start(self) -> Running:
         begun = (self.folder / "header.json").exists()
@@ -61,9 +63,9 @@ class Struck:
         study = self.study()
         return {t.number: t for t in study.trials if t.status in TRAINED_WELL} if study else {}
 
-    def begun(self) -> int:
+    def logged(self, what: str) -> int:
         logs = self.folder.glob("trials/*/log.txt")
-        return sum(path.read_text(errors="replace").count("event=start") for path in logs)
+        return sum(path.read_text(errors="replace").count(what) for path in logs)
 
     def refused(self) -> None:
         driver = self.start()
@@ -79,26 +81,35 @@ class Struck:
             driver = self.start()
             status = driver.wait(300)
             driver.end()
+            if status is None:
+                raise Broken("a driver that was not struck hangs")
             if status == 0 and len(self.finished()) >= TRIALS:
                 return tries
         raise Broken(f"not done after {tries} resumes; the last one ended with {status}: {self.log.read_text()[-300:]}")
 
 
 def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
-    """Strike a study STRIKES times, then finish it. Raises Broken."""
+    """Strike a study STRIKES times, then finish it. Every second time it has got on by an epoch: a trial whose worker
+    dies three times before that is given up, as promised. Raises Broken."""
     driver = struck.start()
     scene = Scene(struck.folder, struck.chaos, driver, rng, struck.refused)
     known: dict[int, TrialRecord] = {}
     try:
-        for _ in range(STRIKES):
+        for turn in range(2 * STRIKES):
             if scene.driver.over:
                 scene.driver.end()
+                if len(struck.finished()) >= TRIALS:
+                    break
                 scene.driver = struck.start()
-            wait_for_a_trial(struck, scene.driver)
+            wait_for_more(struck, scene.driver, ("event=start", "val_accuracy=")[turn % 2])
             time.sleep(rng.uniform(0, LONGEST_S))
-            known |= struck.finished()
-            fault.strike(scene)
-        scene.driver.wait(120)
+            known = struck.finished() | known
+            if not scene.driver.over and fault.strike(scene):
+                struck.strikes += 1
+            if struck.strikes == STRIKES:
+                break
+        if scene.driver.wait(OVER_S) is None:
+            raise Broken("a driver hangs")
     finally:
         scene.driver.end()
     struck.finish()
@@ -108,10 +119,10 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
             raise Broken(f"trial {number} is not what it was")
 
 
-def wait_for_a_trial(struck: Struck, driver: Running) -> None:
-    """Until one more has begun, or all are over."""
-    before = struck.begun()
-    until(lambda: struck.begun() > before or driver.over, 60)
+def wait_for_more(struck: Struck, driver: Running, what: str) -> None:
+    """In the logs of its trials, or until all are over."""
+    before = struck.logged(what)
+    until(lambda: struck.logged(what) > before or driver.over, 60)
 
 
 def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
@@ -126,6 +137,8 @@ def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
     failed = [(t.number, t.reason) for t in study.trials if t.status == "failed"]
     if lost := [each for each in failed if "damaged database" not in str(each[1])]:
         raise Broken(f"failed: {lost}")
+    if "Traceback" in (said := struck.log.read_text(errors="replace")):
+        raise Broken(f"a driver ended with a traceback: {said[-2000:]}")
     if (trained := sum(t.status in TRAINED_WELL for t in study.trials)) != TRIALS:
         raise Broken(f"{trained} trained, {TRIALS} asked for")
     if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
@@ -180,7 +193,7 @@ def run(out: Path, strikes: int, names: list[str]) -> None:
                 shutil.copytree(runs, out.with_name(f"{out.stem}-{done}"), dirs_exist_ok=True)
                 shutil.copy(struck.log, out.with_name(f"{out.stem}-{done}.log"))
             shutil.rmtree(struck.chaos)
-        row = {"fault": fault.name, "executor": executor, "strikes": STRIKES, "broken": broken}
+        row = {"fault": fault.name, "executor": executor, "strikes": struck.strikes, "broken": broken}
         with out.open("a") as file:
             file.write(json.dumps(row | {"wall_s": round(time.monotonic() - began, 1)}) + "\n")
         print(json.dumps(row), flush=True)

@@ -25,49 +25,54 @@ class Scene:
 
 @dataclass(frozen=True)
 class Fault:
-    """``same``: the study ends as one that nothing has happened to."""
+    """``strike``: whether it found what to strike. ``same``: the study ends as one that nothing has happened to."""
 
     name: str
-    strike: Callable[[Scene], None]
+    strike: Callable[[Scene], bool]
     executors: tuple[str, ...] = ("ray",)
     same: bool = True
     disk: bool = False
 
 
-def signalled(role: str, signum: signal.Signals, stopped_s: float | None = None) -> Callable[[Scene], None]:
+def signalled(role: str, signum: signal.Signals, stopped_s: float | None = None) -> Callable[[Scene], bool]:
     """Of several processes in that role one is drawn. ``stopped_s``: after so long it may go on."""
 
-    def strike(scene: Scene) -> None:
+    def strike(scene: Scene) -> bool:
         until(lambda: bool(scene.driver.find(role)), 30)
         pids = scene.driver.find(role)
         if not pids:
-            return
+            return False
         pid = scene.rng.choice(pids)
-        send(pid, signum)
+        struck = send(pid, signum)
         if stopped_s is not None:
             time.sleep(stopped_s)
             send(pid, signal.SIGCONT)
+        return struck
 
     return strike
 
 
-def armed(what: str) -> Callable[[Scene], None]:
+def armed(what: str) -> Callable[[Scene], bool]:
     """The next training step anywhere does it; see `site.sitecustomize`."""
 
-    def strike(scene: Scene) -> None:
-        (scene.chaos / "armed").write_text(what)
-        until(lambda: not (scene.chaos / "armed").exists() or scene.driver.over, 60)
-        (scene.chaos / "armed").unlink(missing_ok=True)
+    def strike(scene: Scene) -> bool:
+        file = scene.chaos / "armed"
+        file.write_text(what)
+        until(lambda: not file.exists() or scene.driver.over, 60)
+        struck = not file.exists()
+        file.unlink(missing_ok=True)
+        return struck
 
     return strike
 
 
-def clock_jump(scene: Scene) -> None:
+def clock_jump(scene: Scene) -> bool:
     """By up to a year, ahead or back; the next jump takes it somewhere else."""
     (scene.chaos / "clock").write_text(str(scene.rng.choice((-1, 1)) * 10 ** scene.rng.uniform(1, 7.5)))
+    return True
 
 
-def full_disk(scene: Scene) -> None:
+def full_disk(scene: Scene) -> bool:
     """For some seconds not a byte more fits."""
     filler = scene.folder.parent / "filler"
     try:
@@ -78,6 +83,7 @@ def full_disk(scene: Scene) -> None:
         pass
     scene.driver.wait(scene.rng.uniform(1, 12))
     filler.unlink()
+    return True
 
 
 def _killed(scene: Scene) -> None:
@@ -86,24 +92,26 @@ def _killed(scene: Scene) -> None:
     scene.driver.end()
 
 
-def read_only(scene: Scene) -> None:
+def read_only(scene: Scene) -> bool:
     """A driver that is started then has nothing to write to."""
     _killed(scene)
     mount = str(scene.folder.parent)
     until(lambda: subprocess.run(["mount", "-o", "remount,ro", mount], check=False).returncode == 0, 60)
     scene.refused()
     subprocess.run(["mount", "-o", "remount,rw", mount], check=True)
+    return True
 
 
-def torn(*names: str) -> Callable[[Scene], None]:
+def torn(*names: str) -> Callable[[Scene], bool]:
     """After a kill one file of these is cut off, anywhere."""
 
-    def strike(scene: Scene) -> None:
+    def strike(scene: Scene) -> bool:
         _killed(scene)
         there = [path for name in names for path in sorted(scene.folder.glob(name))]
         if there:
             path = scene.rng.choice(there)
             os.truncate(path, scene.rng.randrange(path.stat().st_size or 1))
+        return bool(there)
 
     return strike
 

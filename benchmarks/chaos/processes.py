@@ -25,6 +25,7 @@ class Running:
     def __init__(self, words: list[str], log: Path, chaos: Path, environment: dict[str, str]) -> None:
         paths = os.pathsep.join([str(SITE), str(ROOT), os.environ.get("PYTHONPATH", "")])
         env = os.environ | {"PYTHONPATH": paths, "CHAOS": str(chaos), "OMP_NUM_THREADS": "1"} | environment
+        self._mark = f"CHAOS={chaos}".encode()
         self._file = log.open("ab")
         self._process = subprocess.Popen(
             snnsearch(*words),
@@ -48,23 +49,37 @@ class Running:
         return None
 
     def end(self) -> None:
-        """With all that it has started."""
-        pids = [self._process.pid, *descendants(self._process.pid)]
-        for pid in pids:
-            send(pid, signal.SIGKILL)
+        """With all that it has started, orphans included: one that is stopped does not see that Ray is gone."""
+        while pids := marked(self._mark):
+            for pid in pids:
+                send(pid, signal.SIGKILL)
+            time.sleep(0.05)
         self._process.wait()
         self._file.close()
 
 
-def send(pid: int, signum: signal.Signals) -> None:
+def send(pid: int, signum: signal.Signals) -> bool:
+    """Whether there was such a process."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
+        return True
+    return False
 
 
 def command(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def marked(mark: bytes) -> list[int]:
+    """The processes that have it in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
 
 
 def descendants(pid: int) -> list[int]:
