@@ -116,7 +116,8 @@ class Heartbeats:
             self._seen[job.number] = replace(seen, looked=now)
             return False
         del self._seen[job.number]
-        log(job.folder, f"event=worker_ended reason='no sign of life for {now - seen.since:.0f} s'")
+        with contextlib.suppress(OSError):  # no folder yet, or a full disk
+            log(job.folder, f"event=worker_ended reason='no sign of life for {now - seen.since:.0f} s'")
         return True
 
 

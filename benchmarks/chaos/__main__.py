@@ -97,7 +97,7 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
     try:
         for turn in range(2 * STRIKES):
             if scene.driver.over:
-                scene.driver.end()
+                check_end(struck, fault, scene.driver)
                 if len(struck.finished()) >= TRIALS:
                     break
                 scene.driver = struck.start()
@@ -108,8 +108,7 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
                 struck.strikes += 1
             if struck.strikes == STRIKES:
                 break
-        if scene.driver.wait(OVER_S) is None:
-            raise Broken("a driver hangs")
+        check_end(struck, fault, scene.driver)
     finally:
         scene.driver.end()
     struck.finish()
@@ -117,6 +116,16 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
     for number, record in known.items():
         if now.get(number) != record:
             raise Broken(f"trial {number} is not what it was")
+
+
+def check_end(struck: Struck, fault: Fault, driver: Running) -> None:
+    """Raises Broken."""
+    status = driver.wait(OVER_S)
+    driver.end()
+    if status is None:
+        raise Broken("a driver hangs")
+    if status != 0 and struck.executor in fault.goes_on:
+        raise Broken(f"a driver ended with {status} in place of going on: {struck.log.read_text()[-300:]}")
 
 
 def wait_for_more(struck: Struck, driver: Running, what: str) -> None:

@@ -25,11 +25,13 @@ class Scene:
 
 @dataclass(frozen=True)
 class Fault:
-    """``strike``: whether it found what to strike. ``same``: the study ends as one that nothing has happened to."""
+    """``strike``: whether it found what to strike. ``same``: the study ends as one that nothing has happened to.
+    ``goes_on``: the executors whose driver survives it, and needs no `resume`."""
 
     name: str
     strike: Callable[[Scene], bool]
     executors: tuple[str, ...] = ("ray",)
+    goes_on: tuple[str, ...] = ()
     same: bool = True
     disk: bool = False
 
@@ -116,31 +118,32 @@ def torn(*names: str) -> Callable[[Scene], bool]:
     return strike
 
 
-EVERYWHERE = ("inline", "ray")
+INLINE, RAY = ("inline",), ("ray",)
+EVERYWHERE = INLINE + RAY
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
         Fault("SIGKILL of the driver", signalled("driver", signal.SIGKILL), EVERYWHERE),
         Fault("SIGTERM of the driver", signalled("driver", signal.SIGTERM), EVERYWHERE),
         Fault("SIGINT of the driver", signalled("driver", signal.SIGINT), EVERYWHERE),
-        Fault("SIGSTOP of the driver, 5 s", signalled("driver", signal.SIGSTOP, 5), EVERYWHERE),
-        Fault("SIGKILL of a worker", signalled("worker", signal.SIGKILL)),
-        Fault("SIGTERM of a worker", signalled("worker", signal.SIGTERM)),
-        Fault("SIGINT of a worker", signalled("worker", signal.SIGINT)),
-        Fault("SIGSTOP of a worker, for good", signalled("worker", signal.SIGSTOP)),
+        Fault("SIGSTOP of the driver, 5 s", signalled("driver", signal.SIGSTOP, 5), EVERYWHERE, EVERYWHERE),
+        Fault("SIGKILL of a worker", signalled("worker", signal.SIGKILL), goes_on=RAY),
+        Fault("SIGTERM of a worker", signalled("worker", signal.SIGTERM), goes_on=RAY),
+        Fault("SIGINT of a worker", signalled("worker", signal.SIGINT), goes_on=RAY),
+        Fault("SIGSTOP of a worker, for good", signalled("worker", signal.SIGSTOP), goes_on=RAY),
         Fault("SIGKILL of the raylet, with its object store", signalled("raylet", signal.SIGKILL)),
-        Fault("SIGSTOP of the raylet, 5 s", signalled("raylet", signal.SIGSTOP, 5)),
+        Fault("SIGSTOP of the raylet, 5 s", signalled("raylet", signal.SIGSTOP, 5), goes_on=RAY),
         Fault("SIGKILL of Ray's control store", signalled("gcs", signal.SIGKILL)),
-        Fault("a worker hangs", armed("hang")),
-        Fault("a worker calls os._exit", armed("exit"), EVERYWHERE),
-        Fault("a worker eats memory until it is killed", armed("eat")),
-        Fault("a step raises CUDA's out of memory", armed("raise"), EVERYWHERE, same=False),
+        Fault("a worker hangs", armed("hang"), goes_on=RAY),
+        Fault("a worker calls os._exit", armed("exit"), EVERYWHERE, RAY),
+        Fault("a worker eats memory until it is killed", armed("eat"), goes_on=RAY),
+        Fault("a step raises CUDA's out of memory", armed("raise"), EVERYWHERE, EVERYWHERE, same=False),
         Fault("disk full", full_disk, EVERYWHERE, disk=True),
-        Fault("read-only folder", read_only, ("inline",), disk=True),
-        Fault("clock jump", clock_jump, EVERYWHERE),
-        Fault("torn checkpoint", torn("trials/*/checkpoint.pt", "trials/*/twin.pt"), ("inline",)),
-        Fault("torn record", torn("trials/*/result.json"), ("inline",)),
-        Fault("torn log, beat or count of starts", torn("trials/*/*.txt", "trials/*/[bs]*.json"), ("inline",)),
-        Fault("truncated SQLite file", torn("study.db"), ("inline",), same=False),
+        Fault("read-only folder", read_only, INLINE, disk=True),
+        Fault("clock jump", clock_jump, EVERYWHERE, EVERYWHERE),
+        Fault("torn checkpoint", torn("trials/*/checkpoint.pt", "trials/*/twin.pt"), INLINE),
+        Fault("torn record", torn("trials/*/result.json"), INLINE),
+        Fault("torn log, beat or count of starts", torn("trials/*/*.txt", "trials/*/[bs]*.json"), INLINE),
+        Fault("truncated SQLite file", torn("study.db"), INLINE, same=False),
     )
 }

@@ -10,7 +10,11 @@ from pathlib import Path
 
 SITE = Path(__file__).parent / "site"
 ROOT = Path(__file__).parents[2]
-ROLES = {"worker": b"ray::_Worker", "raylet": b"raylet/raylet", "gcs": b"gcs_server"}
+ROLES = {
+    "worker": (b"ray::_Worker", b"ray::ResourceTrainable"),  # between two epochs, and within one
+    "raylet": (b"raylet/raylet",),
+    "gcs": (b"gcs_server",),
+}
 
 
 def snnsearch(*words: str) -> list[str]:
@@ -40,7 +44,8 @@ class Running:
         """Its own pid, or those of what it has started in that role."""
         if role == "driver":
             return [self._process.pid]
-        return [pid for pid in descendants(self._process.pid) if ROLES[role] in command(pid)]
+        named = ROLES[role]
+        return [pid for pid in descendants(self._process.pid) if any(name in command(pid) for name in named)]
 
     def wait(self, seconds: float) -> int | None:
         """Its exit status; None where it is still running then."""

@@ -15,7 +15,9 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import numpy as np
 import ray
+import ray._private.serialization as ray_errors
 from numpy.typing import NDArray
+from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search import exchange
@@ -30,7 +32,7 @@ SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
 PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
 OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; this machine's workers read data sets from disk
 DEPOT = "depot"
-KNOCK_S = 10
+KNOCK_S = 10  # for an answer
 
 
 class Ticket(Value):
@@ -48,12 +50,30 @@ def connect(crew: Crew) -> None:
     """Start Ray, or join the cluster at ``crew.address``. Raises InputError where none answers there."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the traceback of a trial that goes on elsewhere
+    ray_errors.OutOfMemoryError = _killed  # type: ignore[attr-defined,assignment]  # a name in Ray's own module
     with _secrets_kept():
         if crew.address is None:
             _start(crew)
         else:
             _join(crew.address)
             _open_depot(crew.placement)
+
+
+def _killed(text: str) -> RayActorError:
+    """To Tune a worker that Ray has killed for its memory is to be dead, and replaced. Ray's own error is "unexpected"
+    there, and the end of all others."""
+    return RayActorError(error_msg=text)
+
+
+def store_answers() -> bool:
+    """Whether Ray's control store can be reached. Without it most of Ray's functions wait, and a minute later Ray ends
+    this process."""
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def node_lives() -> bool:

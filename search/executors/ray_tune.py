@@ -19,6 +19,7 @@ os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # TensorBoard's costs 500 MB in the driver
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")  # never read back
+os.environ.setdefault("TUNE_STATE_REFRESH_PERIOD", "3600")  # for a line that is not shown, and waits for the store
 
 import ray
 from ray import tune
@@ -33,20 +34,24 @@ from search import exchange
 from search.errors import InputError
 from search.exchange import handed_over
 from search.executors import Crew, Source
-from search.executors.ray_cluster import Ticket, Unfit, board, connect, node_lives
+from search.executors.ray_cluster import Ticket, Unfit, board, connect, node_lives, store_answers
 from search.job import BEAT, START, STARTS, Job, Placement, read_starts
 from search.watchdog import Beat, Heartbeats, every_s, read_beat, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
+LOOK_EVERY_S = 5.0  # whether Ray is still there
+STORE_AWAY_S = 20.0  # a cluster's control store may come back
 
-
-NODE_EVERY_S = 5.0  # this machine's own part of Ray is looked at
 
 logger = logging.getLogger(__name__)
 
 
 class _Halt(BaseException):
     """Leaves Tune's loop at once; its trials stay as they are for the next driver."""
+
+
+class _Gone(BaseException):
+    """A part of Ray is. No Exception, upon which Tune would clean up with what is no longer there."""
 
 
 def execute(source: Source, crew: Crew) -> None:
@@ -79,7 +84,7 @@ def execute(source: Source, crew: Crew) -> None:
         tuner.fit()
     except _Halt:
         pass
-    except Exception as error:  # of Ray, whose processes may be gone; what they trained is stored
+    except (_Gone, Exception) as error:  # what was trained is stored
         cause = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"Ray failed: {cause}. Nothing that was trained is lost; go on: snnsearch resume") from error
     finally:
@@ -255,7 +260,7 @@ class _Watch(_Unpickled, Callback):
         self._source = source
         self._jobs = jobs
         self._heartbeats = Heartbeats(time.monotonic, jobs.beat)
-        self._looked = time.monotonic()
+        self._looked = self._answered = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         if (job := self._jobs.live(trial.trial_id)) is not None:
@@ -264,17 +269,27 @@ class _Watch(_Unpickled, Callback):
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         if self._source.stopping():
             raise _Halt
-        if time.monotonic() - self._looked > NODE_EVERY_S:  # without it, Tune waits for room for ever
-            self._looked = time.monotonic()
-            if not node_lives():
-                raise RuntimeError("this machine's raylet is gone")
+        self._look_at_ray()
         for trial in trials:
             if trial.status in (TuneTrial.ERROR, TuneTrial.TERMINATED):
                 self._jobs.abandon(trial)
-            elif trial.status == TuneTrial.RUNNING and (job := self._jobs.live(trial.trial_id)) is not None:
-                worker = trial.temporary_state.ray_actor
+            elif (job := self._jobs.live(trial.trial_id)) is not None:
+                worker = trial.temporary_state.ray_actor  # None while the trial waits for room
                 if worker is not None and self._heartbeats.stands_still(job):
                     ray.kill(worker)
+
+    def _look_at_ray(self) -> None:
+        """Tune would wait for ever for what is gone. Raises _Gone."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_EVERY_S:
+            return
+        self._looked = now
+        if store_answers():
+            self._answered = now
+            if not node_lives():
+                raise _Gone("this machine's raylet is gone")
+        elif now - self._answered > STORE_AWAY_S:
+            raise _Gone("Ray's control store is gone")
 
 
 class _Silent(ProgressReporter):

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+from ray._private import serialization
+from ray.exceptions import OutOfMemoryError, RayActorError
 from small_trials import job_for
 
-from search.executors import Crew, ray_tune
-from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Jobs, _Watch
+from search.executors import Crew, ray_cluster, ray_tune
+from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Gone, _Jobs, _Watch
 from search.job import Starts, write_starts
 
 
@@ -101,20 +103,80 @@ def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(g
     assert jobs.suggest("d") == Searcher.FINISHED
 
 
-def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(given, monkeypatch):
-    """The first one ends itself and is replaced, the second one is stopped and cannot."""
-    now, ended = [0.0], []
-    monkeypatch.setattr(ray_tune, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(ray_tune, "node_lives", lambda: True)
-    monkeypatch.setattr(ray_tune.ray, "kill", lambda worker: ended.append((worker, now[0])))
+@pytest.fixture
+def ray(monkeypatch):
+    """What a driver sees of Ray: its ``now``, and whether its parts are there. ``ended``: workers, and when."""
+    ray = SimpleNamespace(now=0.0, store=True, node=True, ended=[])
+    monkeypatch.setattr(ray_tune, "time", SimpleNamespace(monotonic=lambda: ray.now))
+    monkeypatch.setattr(ray_tune, "store_answers", lambda: ray.store)
+    monkeypatch.setattr(ray_tune, "node_lives", lambda: ray.node)
+    monkeypatch.setattr(ray_tune.ray, "kill", lambda worker: ray.ended.append((worker, ray.now)))
+    return ray
+
+
+def under_way(worker, status=TuneTrial.RUNNING):
+    return SimpleNamespace(trial_id="a", status=status, temporary_state=SimpleNamespace(ray_actor=worker))
+
+
+def watched(watch, trial, ray, until):
+    """So many seconds pass."""
+    while ray.now < until:
+        watch.on_step_end(0, [trial])
+        ray.now += 1
+
+
+def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(given, ray):
+    """The first one ends itself after the 10 minutes allowed, the second one is stopped and cannot."""
     jobs = _Jobs(given, Crew())
     jobs.suggest("a")
-    jobs.live("a").folder.mkdir(parents=True)
     watch = _Watch(given, jobs)
-    trial = SimpleNamespace(trial_id="a", status=TuneTrial.RUNNING, temporary_state=SimpleNamespace(ray_actor=None))
-    for begins, worker, until in ((0, "first", 610), (610, "second", 1600)):  # seconds; silence is 10 min, 15 here
-        trial.temporary_state.ray_actor = worker
+    for worker, until in (("first", 610), ("second", 1600)):
+        trial = under_way(worker)
         watch.on_trial_start(0, [trial], trial)
-        for now[0] in range(begins, until, 10):
-            watch.on_step_end(0, [trial])
-    assert ended == [("second", 610 + 900)]
+        watched(watch, trial, ray, until)
+    assert ray.ended == [("second", 610 + 900)]
+
+
+def test_a_worker_that_stands_still_between_two_trials_is_ended(given, ray):
+    """Tune waits for it before it calls the second one running."""
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    watched(_Watch(given, jobs), under_way("worker", TuneTrial.PENDING), ray, 1000)
+    assert ray.ended == [("worker", 900)]
+
+
+def test_a_trial_that_waits_for_room_has_no_worker_to_end(given, ray):
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    watched(_Watch(given, jobs), under_way(None, TuneTrial.PENDING), ray, 2000)
+    assert ray.ended == []
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "after"),
+    [("node", "this machine's raylet is gone", 5), ("store", "Ray's control store is gone", 25)],
+)
+def test_a_driver_ends_when_a_part_of_ray_is_gone(given, ray, part, text, after):
+    watch = _Watch(given, _Jobs(given, Crew()))
+    watched(watch, under_way(None), ray, 100)
+    setattr(ray, part, False)
+    with pytest.raises(_Gone, match=text):
+        watched(watch, under_way(None), ray, 200)
+    assert ray.now - 100 <= after
+
+
+def test_a_control_store_may_come_back(given, ray):
+    watch = _Watch(given, _Jobs(given, Crew()))
+    for until in range(15, 300, 15):
+        ray.store = not ray.store
+        watched(watch, under_way(None), ray, until)
+    assert ray.now == 285
+
+
+def test_tune_takes_a_worker_that_ray_kills_for_its_memory_for_dead(monkeypatch):
+    monkeypatch.setattr(serialization, "OutOfMemoryError", OutOfMemoryError)
+    monkeypatch.setattr(ray_cluster, "_start", lambda crew: None)
+    ray_cluster.connect(Crew())
+    error = serialization.OutOfMemoryError("low on memory")
+    assert isinstance(error, RayActorError)
+    assert str(error) == "low on memory"
