@@ -95,7 +95,7 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
     scene = Scene(struck.folder, struck.chaos, driver, rng, struck.refused)
     known: dict[int, TrialRecord] = {}
     try:
-        for turn in range(2 * STRIKES):
+        for turn in range(4 + 2 * STRIKES):
             if scene.driver.over:
                 check_end(struck, fault, scene.driver)
                 if len(struck.finished()) >= TRIALS:

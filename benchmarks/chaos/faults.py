@@ -107,13 +107,18 @@ def read_only(scene: Scene) -> bool:
 def torn(*names: str) -> Callable[[Scene], bool]:
     """After a kill one file of these is cut off, anywhere."""
 
+    def there(scene: Scene) -> list[Path]:
+        return [path for name in names for path in sorted(scene.folder.glob(name))]
+
     def strike(scene: Scene) -> bool:
+        if not there(scene):
+            return False
         _killed(scene)
-        there = [path for name in names for path in sorted(scene.folder.glob(name))]
-        if there:
-            path = scene.rng.choice(there)
-            os.truncate(path, scene.rng.randrange(path.stat().st_size or 1))
-        return bool(there)
+        if not (left := there(scene)):
+            return False
+        path = scene.rng.choice(left)
+        os.truncate(path, scene.rng.randrange(path.stat().st_size or 1))
+        return True
 
     return strike
 
