@@ -1,7 +1,9 @@
 """One candidate to train, complete enough to be sent to another process or machine, and what comes back of it."""
 
+import contextlib
 import logging
 import time
+import zlib
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -80,6 +82,15 @@ def write_starts(job: Job, starts: Starts) -> None:
     """Raises OSError."""
     known = starts.model_copy(update={"name": job.name, "params": job.params})
     replace_text(job.folder / STARTS, known.model_dump_json())
+
+
+def reached(folder: Path) -> int:
+    """A digest of what a trial would go on from; 0 where that is nothing. Times are those of the machine it is on."""
+    digest = 0
+    for path in (folder / CHECKPOINT, folder / TWIN_CHECKPOINT):
+        with contextlib.suppress(OSError):
+            digest = zlib.crc32(path.read_bytes(), digest)
+    return digest
 
 
 def outline(

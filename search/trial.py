@@ -9,7 +9,6 @@ import json
 import math
 import time
 import traceback
-import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache, partial
@@ -26,13 +25,13 @@ from search.candidate import Candidate
 from search.job import (
     CHECKPOINT,
     START,
-    TWIN_CHECKPOINT,
     Job,
     Placement,
     Starts,
     keep,
     log,
     outline,
+    reached,
     read_start,
     read_starts,
     write_starts,
@@ -243,9 +242,7 @@ def device_name(placement: Placement) -> str:
 
 def _count_start(job: Job) -> int:
     """The number of earlier starts. Raises RuntimeError where too many of them in a row led nowhere."""
-    before, now = read_starts(job.folder) or Starts(), 0
-    for path in (job.folder / CHECKPOINT, job.folder / TWIN_CHECKPOINT):
-        now = zlib.crc32(path.read_bytes(), now) if path.exists() else now  # times are those of the machine it is on
+    before, now = read_starts(job.folder) or Starts(), reached(job.folder)
     idle = before.idle + 1 if before.starts and now == before.checkpoint else 0
     write_starts(job, Starts(starts=before.starts + 1, idle=idle, checkpoint=now))
     if idle >= IDLE_STARTS:

@@ -27,7 +27,7 @@ LONGEST_S = 4.0  # after it has got on
 OVER_S = 240  # after the last strike a driver is over, and does not wait for what is gone
 SETS = (f"study.name={NAME}", "study.limits={silence: 20s}", "data.subset=1200", "train.epochs=3")
 TRAINED_WELL = (*WHOLE, "stopped")  # what a budget counts, but for failed ones, of which there must be none
-MEMORY_SHARE = 0.08  # of this machine's memory that a worker may eat
+MEMORY_SHARE = 0.15  # of this machine's memory that a driver and a worker may take
 
 
 class Broken(Exception):  # noqa: N818  # what is looked for

@@ -35,7 +35,7 @@ from search.errors import InputError
 from search.exchange import handed_over
 from search.executors import Crew, Source
 from search.executors.ray_cluster import Ticket, Unfit, board, connect, node_lives, store_answers
-from search.job import BEAT, START, STARTS, Job, Placement, read_starts
+from search.job import BEAT, START, STARTS, Job, Placement, Starts, reached, read_starts
 from search.watchdog import Beat, Heartbeats, every_s, read_beat, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
@@ -144,7 +144,7 @@ class _Jobs(_Unpickled, Searcher):
         self._live: dict[str, Job] = {}  # by Tune's trial id
         self._again: list[Job] = []  # to be handed out once more
         self._losses: Counter[int] = Counter()  # by trial, without getting any further
-        self._stamps: dict[int, int] = {}  # by trial, of the checkpoint that it last began from
+        self._stamps: dict[int, int] = {}  # by trial, of its checkpoint
         self._drained = False  # no job was left, and nothing has ended since
         self._exchange = None if crew.exchange is None else exchange.of(crew.exchange, Path(crew.scratch))
 
@@ -227,10 +227,14 @@ class _Jobs(_Unpickled, Searcher):
             )
 
     def _got_on(self, job: Job) -> bool:
-        """Whether the trial has begun from another checkpoint since this was asked last."""
-        self._fetched(job.folder / STARTS)
-        before, starts = self._stamps.get(job.number, 0), read_starts(job.folder)
-        self._stamps[job.number] = 0 if starts is None else starts.checkpoint
+        """Whether the trial has another checkpoint than when this was asked last; through an exchange, which it is too
+        large for, whether it has begun from another."""
+        before = self._stamps.get(job.number, 0)
+        if self._exchange is None:
+            self._stamps[job.number] = reached(job.folder)
+        else:
+            self._fetched(job.folder / STARTS)
+            self._stamps[job.number] = (read_starts(job.folder) or Starts()).checkpoint
         return self._stamps[job.number] != before
 
     def save(self, checkpoint_path: str) -> None:

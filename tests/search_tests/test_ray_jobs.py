@@ -10,7 +10,7 @@ from small_trials import job_for
 
 from search.executors import Crew, ray_cluster, ray_tune
 from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Gone, _Jobs, _Watch
-from search.job import Starts, write_starts
+from search.job import CHECKPOINT, Starts, write_starts
 
 
 @dataclass
@@ -75,17 +75,30 @@ def test_a_trial_that_tune_has_tried_often_enough_is_lost(given):
     assert given.lost_numbers == [0]
 
 
-def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
-    jobs = _Jobs(given, Crew())
+def lost_after(given, crew, get_on):
+    """How often a trial that gets on four times is handed out again: its workers die as often as Tune tries."""
+    jobs = _Jobs(given, crew)
     jobs.suggest("a")
     job = jobs.live("a")
     job.folder.mkdir(parents=True)
-    for checkpoint in range(1, 5):
-        write_starts(job, Starts(starts=checkpoint, checkpoint=checkpoint))
+    for handed in range(10):
+        if handed < 4:
+            get_on(job, handed)
         jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+        if given.lost_numbers:
+            return handed
         assert number(jobs.suggest("a")) == 0
-    jobs.abandon(Ended("a", num_failures=RETRIES + 1))
-    assert given.lost_numbers == [0]
+    return None
+
+
+def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
+    """Those that follow may die before they begin: what it has come to is in its checkpoint."""
+    assert lost_after(given, Crew(), lambda job, n: (job.folder / CHECKPOINT).write_text(str(n))) == 4
+
+
+def test_through_an_exchange_a_trial_has_got_on_where_it_began_from_another_checkpoint(given, tmp_path):
+    crew = Crew(exchange=str(tmp_path / "exchange"), scratch=str(tmp_path))
+    assert lost_after(given, crew, lambda job, n: write_starts(job, Starts(starts=n + 1, checkpoint=n + 1))) == 4
 
 
 def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(given, tmp_path):
