@@ -1,20 +1,15 @@
 """What benchmarks/ compares is one network."""
 
 import copy
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.contestants import NEURON, Rectified, SnnTorch, SpikingJelly
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.network import Network
 from snnkit.values import Encoding
-
-sys.path.append(str(Path(__file__).parents[1]))  # last: what is tested of ours stays what is installed
-
-from benchmarks.contestants import NEURON, Rectified, SnnTorch, SpikingJelly
 
 
 @pytest.fixture

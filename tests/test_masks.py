@@ -1,12 +1,9 @@
 """The table of masks is what it says, and searches replayed on it spend and find what they should."""
 
 import random
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))  # last: what is tested of ours stays what is installed
 
 from benchmarks.masks.replay import SEARCHES, SHARES, Table, correlations, cost, found, replay, table_of
 from benchmarks.masks.train import RECIPE, Row, append, masks, plan, read

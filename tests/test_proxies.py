@@ -1,7 +1,6 @@
 """Zero-cost proxies are what their papers say, and depend on weights and images only where they should."""
 
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +8,6 @@ import pytest
 import torch
 from scipy.stats import pearsonr, rankdata
 from torch import Tensor
-
-sys.path.append(str(Path(__file__).parents[1]))  # last: what is tested of ours stays what is installed
 
 from benchmarks.masks.proxies import (
     PROXIES,

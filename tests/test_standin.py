@@ -1,12 +1,9 @@
 """The stand-in for training: the same world twice, a study's order, and shares that are shares."""
 
 import itertools
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))  # last: what is tested of ours stays what is installed
 
 from benchmarks.standin import outcome, shares, trials
 from search.corners import corners

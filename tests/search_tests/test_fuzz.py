@@ -6,7 +6,6 @@ SNNSEARCH_FUZZ=2000 draws so many inputs for each claim in place of 30; docs/fuz
 import io
 import os
 import random
-import sys
 import zipfile
 from pathlib import Path
 
@@ -15,15 +14,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search import yaml_source
-from search.errors import SpaceError
-from search.space import load_space
-
-sys.path.append(str(Path(__file__).parents[2]))  # last: what is tested of ours stays what is installed
-
 from benchmarks import claims
 from benchmarks.fuzz import SMALL
 from benchmarks.mutations import LETTERS, RAW, mutated
+from search import yaml_source
+from search.errors import SpaceError
+from search.space import load_space
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("SNNSEARCH_FUZZ", "30"))
