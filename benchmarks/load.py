@@ -34,7 +34,7 @@ from rich.console import Console
 
 from benchmarks.memory import peak_mb, resident_mb
 from benchmarks.standin import outcome
-from reports.ledger import DATABASE, read_study, sqlite_url
+from reports.ledger import DATABASE, read_header, read_study, sqlite_url
 from reports.record import EpochRecord, Metrics, TrialRecord
 from search import executors, launch, opening, study
 from search.crews import crew_of
@@ -211,7 +211,7 @@ class Load:
         if not (self.folder / DATABASE).exists():
             launch.make_folder(self.folder)
             return opening.create(launch.header_of(self.space, options), self.space, self.folder, url), ()
-        opened = opening.resume(read_study(url, self.space.study.name).header, self.space, self.folder, url)
+        opened = opening.resume(read_header(url, self.space.study.name), self.space, self.folder, url)
         opened.recover()
         trials = read_study(url, self.space.study.name).trials
         return opened, tuple(trial for trial in trials if trial.status not in ("running", "waiting"))

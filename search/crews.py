@@ -50,6 +50,5 @@ def described(crew: Crew) -> str:
     threads = count(crew.placement.threads, "thread")
     share = f" and {crew.gpus:.3g} of a GPU" if crew.gpus else ""
     room = f"as many at once as the cluster at {crew.address} has room for"
-    return (
-        f"{crew.placement.device}, {room if crew.workers is None else f'{crew.workers} at once'}, {threads}{share} each"
-    )
+    at_once = room if crew.workers is None else f"{crew.workers} at once"
+    return f"{crew.placement.device}, {at_once}, {threads}{share} each"

@@ -8,11 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from benchmarks.chaos.processes import ROOT
 
@@ -60,7 +60,7 @@ class Cluster:
         log = (self.folder / f"node{node}.log").open("a")
         words = [_ray(), "start", *role, "--node-ip-address", address(node), *size, "--block"]
         subprocess.Popen(self._inside(node, words), stdout=log, stderr=log, env=self._env(node), start_new_session=True)
-        until(lambda: address(node) in self.alive(), 90, f"node {node} to join")
+        wait_for(lambda: address(node) in self.alive(), 90, f"node {node} to join")
 
     def alive(self) -> set[str]:
         """Addresses of the nodes that Ray takes to be there."""
@@ -139,13 +139,6 @@ def cluster(folder: Path, nodes: int) -> Iterator[Cluster]:
 
 def address(node: int) -> str:
     return f"10.77.0.{node}"
-
-
-def until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
 
 
 def _ip(*words: str) -> None:

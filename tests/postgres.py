@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from pathlib import Path
 
@@ -106,10 +105,3 @@ def server_or_skip() -> Server:
     if binaries() is None:
         pytest.skip(f"no PostgreSQL server: {NEEDED}")
     return Server()
-
-
-def wait_for(condition, seconds: float = 240) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -182,30 +182,36 @@ def rows(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
 
 
+def strikes_of(row: Mapping[str, object]) -> int:
+    return int(str(row["strikes"]))
+
+
 def run(out: Path, strikes: int, names: list[str]) -> None:
     """Append a line a study, until there are ``strikes``."""
     whole: dict[str, StudyRecord] = {}
     cases = [(FAULTS[name], executor) for name in names for executor in FAULTS[name].executors]
-    while sum(int(str(row["strikes"])) for row in rows(out)) < strikes:
-        done = len(rows(out))
-        fault, executor = cases[done % len(cases)]
+    before = rows(out)
+    studies, made = len(before), sum(map(strikes_of, before))
+    while made < strikes:
+        fault, executor = cases[studies % len(cases)]
         if executor not in whole:
             whole[executor] = undisturbed(executor)
         began, broken = time.monotonic(), None
         with place(fault) as runs:
             struck = Struck(runs, executor)
             try:
-                strike(struck, fault, random.Random(done))
+                strike(struck, fault, random.Random(studies))
                 check(struck, fault, whole[executor])
             except Broken as error:
                 broken = str(error)
-                shutil.copytree(runs, out.with_name(f"{out.stem}-{done}"), dirs_exist_ok=True)
-                shutil.copy(struck.log, out.with_name(f"{out.stem}-{done}.log"))
+                shutil.copytree(runs, out.with_name(f"{out.stem}-{studies}"), dirs_exist_ok=True)
+                shutil.copy(struck.log, out.with_name(f"{out.stem}-{studies}.log"))
             shutil.rmtree(struck.chaos)
         row = {"fault": fault.name, "executor": executor, "strikes": struck.strikes, "broken": broken}
         with out.open("a") as file:
             file.write(json.dumps(row | {"wall_s": round(time.monotonic() - began, 1)}) + "\n")
         print(json.dumps(row), flush=True)
+        studies, made = studies + 1, made + struck.strikes
 
 
 def table(out: Path) -> Iterator[str]:
@@ -213,7 +219,7 @@ def table(out: Path) -> Iterator[str]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for row in rows(out):
         key = (str(row["fault"]), str(row["executor"]))
-        strikes = int(str(row["strikes"]))
+        strikes = strikes_of(row)
         of_this = {"studies": 1, "strikes": strikes, "survived": strikes if row["broken"] is None else 0}
         for what, count in of_this.items():
             counts[(*key, what)] += count

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 SITE = Path(__file__).parent / "site"
@@ -100,9 +101,8 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def until(condition: object, seconds: float) -> bool:
+def until(condition: Callable[[], object], seconds: float) -> bool:
     """Wait for it; False where it did not come."""
-    assert callable(condition)
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if condition():

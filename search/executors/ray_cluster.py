@@ -68,9 +68,8 @@ def _killed(text: str) -> RayActorError:
 def store_answers() -> bool:
     """Whether Ray's control store can be reached. Without it most of Ray's functions wait, and a minute later Ray ends
     this process."""
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+        _knock(ray.get_runtime_context().gcs_address)
     except OSError:
         return False
     return True
@@ -85,7 +84,8 @@ def node_lives() -> bool:
 def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placement]:
     """In a worker on any machine of a cluster: ``job`` and its placement as they are there, with what they need. A data
     set is sent by the driver's machine once, the trial's files where no folder is shared. Raises Unfit."""
-    here = f"node {ray.util.get_node_ip_address()}"  # type: ignore[no-untyped-call]
+    address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    here = f"node {address}"
     if (own := version("snnsearch")) != ticket.sender:
         raise Unfit(f"{here} has snnsearch {own}, the driver {ticket.sender}: install the same")
     if ticket.exchange is not None:
@@ -99,7 +99,7 @@ def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placemen
             "share; where there is none, launch with --exchange URL"
         )
     job.folder.mkdir(exist_ok=True)
-    log(job.folder, f"event=boarded {here.replace(' ', '=')}")
+    log(job.folder, f"event=boarded node={address}")
     data = job.candidate.data
     if DATASETS[data.name].layout.embedded:
         return job, placement
@@ -108,7 +108,7 @@ def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placemen
     except DataError as error:
         raise Unfit(f"{here}: {error}") from error
     if received:
-        log(job.folder, f"event=data_received data={data.name} bytes={received} {here.replace(' ', '=')}")
+        log(job.folder, f"event=data_received data={data.name} bytes={received} node={address}")
     return job, placement.model_copy(update={"data_root": root})
 
 
@@ -145,7 +145,7 @@ def _join(address: str) -> None:
             f"--address {address}: the driver runs on a machine of the cluster, not as Ray's client. There: "
             "ray start --address HEAD:6379, and launch with --address auto"
         )
-    _knock(address)
+    _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
@@ -160,19 +160,25 @@ def _join(address: str) -> None:
         ) from error
 
 
-def _knock(address: str) -> None:
+def _check_answers(address: str) -> None:
     """Whether anybody is there: Ray itself would wait for minutes. Raises InputError."""
     if address == "auto":
         return
-    host, colon, port = address.rpartition(":")
+    _, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal():
         raise InputError(f"--address {address}: write HOST:PORT of the cluster's head, or auto on a machine of it")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+        _knock(address)
     except (OSError, OverflowError) as error:
         raise InputError(
             f"--address {address}: no Ray cluster answers: {error}. Start one: ray start --head"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody answers, OverflowError where there is no such port."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
 
 
 class _Depot:

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from ray.tune.search import Searcher
 from reports.record import EpochRecord, TrialRecord
 from search import exchange
 from search.errors import InputError
-from search.exchange import handed_over
+from search.exchange import Exchange, handed_over
 from search.executors import Crew, Source
 from search.executors.ray_cluster import Ticket, Unfit, board, connect, node_lives, store_answers
 from search.job import BEAT, START, STARTS, Job, Placement, Starts, reached, read_starts
@@ -177,7 +177,7 @@ class _Jobs(_Unpickled, Searcher):
             return True
         epoch, job = EpochRecord.model_validate_json(result["epoch_record"]), self._live[trial_id]
         if epoch.measured is not None:  # the trial may be over here and now
-            self._fetched(job.folder / START)
+            self._from_exchange(lambda there: there.fetch(job.folder / START))
         goes_on = self._source.epoch(job.number, epoch)
         if not goes_on:
             self._over(trial_id)
@@ -191,22 +191,22 @@ class _Jobs(_Unpickled, Searcher):
         if result is not None and "unfit" in result:
             self._source.halt(result["unfit"])
         if result is not None and "record" in result and (job := self._over(trial_id)) is not None:
-            self._fetched(job.folder)
+            self._from_exchange(lambda there: there.fetch_folder(job.folder))
             self._source.finished(TrialRecord.model_validate_json(result["record"]))
 
     def beat(self, folder: Path) -> Beat:
         """A trial's last sign of life."""
-        self._fetched(folder / BEAT)
+        self._from_exchange(lambda there: there.fetch(folder / BEAT))
         return read_beat(folder)
 
-    def _fetched(self, path: Path) -> None:
-        """Make sure that what a worker has left, a file or a trial's folder, is here."""
+    def _from_exchange(self, fetch: Callable[[Exchange], object]) -> None:
+        """What a worker has left, where no folder is shared."""
         if self._exchange is None:
             return
         try:
-            self._exchange.fetch_folder(path) if path.parent.name == "trials" else self._exchange.fetch(path)
+            fetch(self._exchange)
         except OSError as error:
-            logger.warning("files not fetched path=%s error=%s", path, error)
+            logger.warning("files not fetched error=%s", error)
 
     def abandon(self, trial: TuneTrial) -> None:
         """Tune has given a trial up without a record: its workers died, or the one that was to take it had, which Tune
@@ -233,7 +233,7 @@ class _Jobs(_Unpickled, Searcher):
         if self._exchange is None:
             self._stamps[job.number] = reached(job.folder)
         else:
-            self._fetched(job.folder / STARTS)
+            self._from_exchange(lambda there: there.fetch(job.folder / STARTS))
             self._stamps[job.number] = (read_starts(job.folder) or Starts()).checkpoint
         return self._stamps[job.number] != before
 

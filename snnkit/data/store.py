@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,17 +49,12 @@ class Manifest(Value):
 
 def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> None:
     """Write the arrays to ``folder``, in place of those that are there. Raises OSError where that is impossible."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     assert all(part.index is None for part in (data.train, data.test)), "a view: its array holds other images too"
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with _in_place_of(folder) as scratch:
         arrays = (data.train.array, data.train.labels, data.test.array, data.test.labels)
         files = {name: _write_array(scratch / name, array) for name, array in zip(FILES, arrays, strict=True)}
         manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files)
         (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
-        _replace_folder(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_files(folder: Path) -> dict[str, NDArray[np.uint8]]:
@@ -69,14 +64,9 @@ def read_files(folder: Path) -> dict[str, NDArray[np.uint8]]:
 
 def write_files(folder: Path, files: Mapping[str, NDArray[np.uint8]]) -> None:
     """What `read_files` gave elsewhere; `read_store` then holds it against its digests. Raises OSError."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with _in_place_of(folder) as scratch:
         for name in (*FILES, MANIFEST):
             files[name].tofile(scratch / name)
-        _replace_folder(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -122,6 +112,18 @@ def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:
         os.fsync(file.fileno())
     stat = path.stat()
     return ArrayFile(bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=_sha256(path))
+
+
+@contextlib.contextmanager
+def _in_place_of(folder: Path) -> Iterator[Path]:
+    """An empty folder, which takes the place of ``folder`` when the block is done."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield scratch
+        _replace_folder(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _replace_folder(scratch: Path, folder: Path) -> None:

@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-from cluster import HEAD, address, cluster, needs_namespaces, until
+from cluster import HEAD, address, cluster, needs_namespaces
 from recordings import bin_file, random_events
 from untrained import SPACES
+from waiting import wait_for
 
 from reports.ledger import LedgerError, load_study_folder
 from search.job import CHECKPOINT, read_starts
@@ -99,7 +100,7 @@ def test_a_node_dies_and_another_joins(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
     driver = launch(three, data, tmp_path, 8)
-    until(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
+    wait_for(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
     (struck,) = in_the_middle(tmp_path, 2)
     three.kill(2)
     three.start(3, cpus=1)
@@ -114,9 +115,9 @@ def test_a_node_is_cut_off_and_comes_back(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
     driver = launch(three, data, tmp_path, 6)
-    until(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
+    wait_for(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
     three.connect(2, up=False)
-    until(lambda: address(2) not in three.alive(), 120, "Ray to notice")
+    wait_for(lambda: address(2) not in three.alive(), 120, "Ray to notice")
     three.connect(2, up=True)
     check_whole(tmp_path, driver, 6)
 
@@ -125,7 +126,7 @@ def test_a_killed_driver_is_followed_by_another(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
     driver = launch(three, data, tmp_path, 6)
-    until(lambda: len(trained(tmp_path)) >= 2, 120, "two trials")
+    wait_for(lambda: len(trained(tmp_path)) >= 2, 120, "two trials")
     driver.kill()
     before = {trial.number: trial for trial in trained(tmp_path)}
     words = ["resume", NAME, "--runs", str(tmp_path / "runs"), "--data", str(data), "--address", HEAD, "--trials"]
@@ -168,7 +169,7 @@ def test_files_go_through_an_exchange_where_no_folder_is_shared(exchange, three,
         three.start(node, cpus=1, hidden=[tmp_path / "runs", data])
     driver = launch(three, data, tmp_path, 6, "--exchange", exchange)
     at_work = f"cache2/snnsearch/exchange/*/trials/*/{CHECKPOINT}"
-    until(
+    wait_for(
         lambda: any("epoch=3 " in (path.parent / "log.txt").read_text() for path in tmp_path.glob(at_work)), 120, "it"
     )
     three.kill(2)

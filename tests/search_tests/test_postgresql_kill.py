@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from killing import finish, kill_after, start_until_trial
-from postgres import PASSWORD, Server, wait_for
+from postgres import PASSWORD, Server
 from untrained import SPACES
+from waiting import wait_for
 
 from benchmarks.chaos.processes import descendants, snnsearch
 from benchmarks.outcomes import figures

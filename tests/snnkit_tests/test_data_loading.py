@@ -255,19 +255,23 @@ def test_copied_store_is_read_through_once(store: Path, tmp_path: Path) -> None:
     assert sorted(os.listdir(copy)) == sorted([*manifest.files, "manifest.json"])
 
 
+def _three_at_once(target: Callable[..., None], *args: object) -> None:
+    context = get_context("fork")
+    processes = [context.Process(target=target, args=args) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+
+
 def _write(folder: Path) -> None:
     for _ in range(20):
         write_store(folder, DATA, source="race", fingerprint="")
 
 
 def test_processes_that_write_the_same_store_do_not_clash(store: Path) -> None:
-    context = get_context("fork")
-    writers = [context.Process(target=_write, args=(store,)) for _ in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    _three_at_once(_write, store)
     manifest = read_manifest(store)
     assert manifest is not None
     assert same(read_store(store, manifest))
@@ -318,11 +322,5 @@ def test_of_processes_that_want_a_data_set_at_once_one_has_it_sent(
     (tmp_path / "here" / "usual").mkdir(parents=True)
     files = packed("small", tmp_path / "here")
     monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "there"))
-    context = get_context("fork")
-    wanting = [context.Process(target=_receive, args=(tmp_path, tmp_path / "sent", files)) for _ in range(3)]
-    for process in wanting:
-        process.start()
-    for process in wanting:
-        process.join()
-    assert [process.exitcode for process in wanting] == [0, 0, 0]
+    _three_at_once(_receive, tmp_path, tmp_path / "sent", files)
     assert (tmp_path / "sent").read_text() == "sent\n"
