@@ -28,7 +28,7 @@ def crew_of(options: Options, folder: Path, resources: Resources) -> Crew:
         gpus=gpus if options.device == "cuda" else 0.0,
         placement=placement,
         address=options.address,
-        exchange=exchange.noted(folder),
+        exchange=None if options.address is None else exchange.noted(folder),  # on one machine files are here
         scratch=str(folder.resolve()),
     )
 

@@ -168,9 +168,16 @@ def of(url: str, run: Path) -> Exchange:
 
 
 def catch_up(run: Path) -> None:
-    """Fetch what workers have left of trials that are not over here, and their twins. Raises ExchangeError."""
-    if (url := noted(run)) is not None:
+    """Fetch what workers have left of trials that are not over here, and their twins. Raises InputError."""
+    if (url := noted(run)) is None:
+        return
+    try:
         of(url, run.absolute()).catch_up()
+    except ExchangeError as error:
+        raise InputError(
+            f"files of this run cannot be fetched from {url}: {error}. When it answers, the same command "
+            f"goes on; to do without, remove {run / FILE}: unfinished trials begin anew"
+        ) from error
 
 
 def settled(job: Job, url: str) -> Job:

@@ -41,10 +41,10 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     url = _url(folder, options)
     make_folder(folder)
     with Lease(folder, name, url, _sayer(console)) as lease:
-        begin_exchange(folder, options)
         announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
         opened = opening.create(header, space, folder, url, lease.connection)
+        begin_exchange(folder, options)  # not before: what is refused may be there, with its own
         write_text(folder / SPACE, header.space_yaml)
         write_text(folder / rebuilding.HEADER, header.model_dump_json(indent=1))
         show = StudyShow(header)

@@ -1,6 +1,7 @@
 """Ray itself: a cluster of this machine alone, or one that runs; and what its machines need before they train."""
 
 import logging
+import math
 import os
 import re
 import socket
@@ -130,8 +131,8 @@ def _start(crew: Crew) -> None:
     workers = crew.workers or 1
     ray.init(
         address="local",  # not one that happens to run here, which may be another user's
-        num_cpus=max(1, round(workers * crew.cpus)),
-        num_gpus=max(1, round(workers * crew.gpus)) if crew.gpus else 0,
+        num_cpus=math.ceil(workers * crew.cpus),
+        num_gpus=math.ceil(workers * crew.gpus),
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,

@@ -1,17 +1,24 @@
 """Files of trials where the machines of a cluster share no folder."""
 
+import io
 import os
 import re
 
 import pytest
+from rich.console import Console
 from small_trials import HERE, job_for, record_of
+from untrained import header_for, options_for
 
 from benchmarks.outcomes import figures
+from reports.ledger import sqlite_url
 from reports.record import EpochRecord
-from search import exchange
+from search import exchange, opening
+from search.crews import crew_of
 from search.errors import InputError
 from search.exchange import Exchange, ExchangeError
 from search.job import BEAT, CHECKPOINT, WEIGHTS, read_starts
+from search.launch import launch
+from search.limits import Resources
 from search.trial import run
 
 NEVER = 3600.0  # seconds until the next sign of life
@@ -177,6 +184,30 @@ def test_a_driver_catches_up_with_what_is_not_over(url, tmp_path):
     assert (run / "trials" / "1" / "log").read_text() == "new 1"
     assert (run / "twins" / "twin").read_text() == "t"
     exchange.catch_up(tmp_path)  # a run without a URL
+
+
+def test_storage_that_does_not_answer_is_told(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(exchange, "TRIES", 1)
+    run = written(tmp_path / "run", **{exchange.FILE: url})
+    monkeypatch.setattr(exchange.of(url, run)._files, "find", lambda root: 1 / 0)
+    with pytest.raises(InputError, match=r"cannot be fetched from .*ZeroDivisionError.*the same command goes on"):
+        exchange.catch_up(run)
+
+
+def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url, smoke, tmp_path):
+    folder = written(tmp_path / "runs" / "smoke", **{exchange.FILE: "file:///noted"})
+    opening.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
+    options = options_for(tmp_path / "runs", address="127.0.0.1:9", exchange=url)
+    with pytest.raises(InputError, match="exists"):
+        launch(smoke, options, Console(file=io.StringIO()))
+    assert exchange.noted(folder) == "file:///noted"
+
+
+def test_on_one_machine_files_are_where_they_are(url, tmp_path):
+    """What the storage has may be older than what a run without the cluster has left here."""
+    written(tmp_path, **{exchange.FILE: url})
+    assert crew_of(options_for(tmp_path), tmp_path, Resources()).exchange is None
+    assert crew_of(options_for(tmp_path, address="auto"), tmp_path, Resources()).exchange == url
 
 
 def test_signs_of_life_are_handed_over_between_epochs(url, tmp_path):
