@@ -139,18 +139,17 @@ class Exchange:
         return f"{self._root}/{path.relative_to(self._run).as_posix()}"
 
 
-def begun(url: str, run: Path) -> str:
-    """The URL of a run that begins: a folder of its own below ``url``, noted in ``run``. Raises InputError."""
+def own(url: str, name: str) -> str:
+    """The URL of the run ``name`` that begins: a folder of its own below ``url``. Raises InputError."""
     parts = urlsplit(url)
     if not parts.scheme or parts.password is not None:
         raise InputError(
             f"--exchange {parts.scheme}: write a URL that fsspec knows, without a password, such as "
             "s3://bucket/folder or sftp://user@host/folder"
         )
-    own = f"{url.rstrip('/')}/{run.name}-{secrets.token_hex(4)}"
-    _open(own)
-    (run / FILE).write_text(own + "\n")
-    return own
+    found = f"{url.rstrip('/')}/{name}-{secrets.token_hex(4)}"
+    _open(found)
+    return found
 
 
 def noted(run: Path) -> str | None:

@@ -38,13 +38,13 @@ def launch(space: Space, options: Options, console: Console) -> StudyRecord:
     name = space.study.name
     folder = options.runs / name
     _check_no_benchmark(folder, "Call the study something else: --name NAME")
-    url = _url(folder, options)
+    url, meeting = _url(folder, options), exchange_of(name, options)
     make_folder(folder)
     with Lease(folder, name, url, _sayer(console)) as lease:
         announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
         opened = opening.create(header, space, folder, url, lease.connection)
-        begin_exchange(folder, options)  # not before: what is refused may be there, with its own
+        note_exchange(folder, meeting)  # not before: a study that is there may have its own
         write_text(folder / SPACE, header.space_yaml)
         write_text(folder / rebuilding.HEADER, header.model_dump_json(indent=1))
         show = StudyShow(header)
@@ -286,13 +286,19 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"cannot write to {folder}: {error.strerror}. Choose another folder: --runs DIR") from error
 
 
-def begin_exchange(folder: Path, options: Options) -> None:
-    """Where the run's machines share no folder: note the URL that its files go through. Raises InputError."""
+def exchange_of(name: str, options: Options) -> str | None:
+    """The URL that a new run's files go through, where its machines share no folder. Raises InputError."""
     if options.exchange is None:
-        return
+        return None
     if options.address is None:
         raise InputError("--exchange is for a cluster: give its --address as well")
-    exchange.begun(options.exchange, folder)
+    return exchange.own(options.exchange, name)
+
+
+def note_exchange(folder: Path, url: str | None) -> None:
+    """For all that go on with the run. Raises InputError."""
+    if url is not None:
+        write_text(folder / exchange.FILE, url + "\n")
 
 
 def _check_no_benchmark(folder: Path, remedy: str) -> None:

@@ -19,7 +19,7 @@ from search.crews import crew_of, described
 from search.dials import shown
 from search.errors import InputError
 from search.executors import Crew
-from search.launch import announce_fetching, begin_exchange, drive, make_folder, recipe_text, write_text
+from search.launch import announce_fetching, drive, exchange_of, make_folder, note_exchange, recipe_text, write_text
 from search.lease import Lease
 from search.options import Options
 from search.progress import Progress
@@ -40,7 +40,7 @@ def start(benchmark: Benchmark, options: Options, console: Console, command: str
     make_folder(folder)
     with Lease(folder, name, ""):
         if exchange.noted(folder) is None:
-            begin_exchange(folder, options)
+            note_exchange(folder, exchange_of(name, options))
         exchange.catch_up(folder)
         work = Trainings(benchmark.jobs(folder), command)
         if work.left:

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -17,7 +18,7 @@ from search.crews import crew_of
 from search.errors import InputError
 from search.exchange import Exchange, ExchangeError
 from search.job import BEAT, CHECKPOINT, WEIGHTS, read_starts
-from search.launch import launch
+from search.launch import launch, note_exchange
 from search.limits import Resources
 from search.trial import run
 
@@ -198,6 +199,9 @@ def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url,
     folder = written(tmp_path / "runs" / "smoke", **{exchange.FILE: "file:///noted"})
     opening.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
     options = options_for(tmp_path / "runs", address="127.0.0.1:9", exchange=url)
+    with pytest.raises(InputError, match="give its --address as well"):
+        launch(smoke, replace(options, runs=tmp_path / "other", address=None), Console(file=io.StringIO()))
+    assert not (tmp_path / "other").exists()
     with pytest.raises(InputError, match="exists"):
         launch(smoke, options, Console(file=io.StringIO()))
     assert exchange.noted(folder) == "file:///noted"
@@ -228,10 +232,10 @@ def test_signs_of_life_are_handed_over_between_epochs(url, tmp_path):
 
 def test_each_run_has_a_folder_of_its_own(url, tmp_path):
     """A study of a name that was there before does not take the other one's results for its own."""
-    run = written(tmp_path / "runs" / "smoke")
-    first, second = exchange.begun(url, run), exchange.begun(url, run)
+    first, second = exchange.own(url, "smoke"), exchange.own(url, "smoke")
     assert first != second
-    assert exchange.noted(run) == second
+    note_exchange(tmp_path, second)
+    assert exchange.noted(tmp_path) == second
     assert re.fullmatch(re.escape(url) + "/smoke-[0-9a-f]{8}", second)
 
 
@@ -245,6 +249,5 @@ def test_each_run_has_a_folder_of_its_own(url, tmp_path):
 )
 def test_a_url_that_cannot_be_used_is_refused(url, said, tmp_path):
     with pytest.raises(InputError, match=said) as raised:
-        exchange.begun(url, tmp_path)
+        exchange.own(url, "smoke")
     assert "s3cret" not in str(raised.value)
-    assert exchange.noted(tmp_path) is None
