@@ -253,9 +253,9 @@ class Study:
     def _ask(self) -> Trial | None:
         if self._interrupted:
             return _adopt(self._study, self._interrupted.pop(0))
-        last = max(self._study.get_trials(deepcopy=False), key=lambda trial: trial.number, default=None)
-        if last is not None and _status(last) in ("duplicate", "refused"):
-            untried = self._untried(last)
+        trials = self._study.get_trials(deepcopy=False)  # in the order of their numbers
+        if trials and _status(trials[-1]) in ("duplicate", "refused"):
+            untried = self._untried(trials[-1])
             if untried is None:
                 return None
             self._study.enqueue_trial(untried)
