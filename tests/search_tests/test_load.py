@@ -1,7 +1,7 @@
 """A trial costs the driver as much later as at the beginning: counted work, since time depends on the machine.
 
-Counted are steps of SQLite's virtual machine, of which reading a row takes some tens, and calls in Python, but for those of
-the screen, which is drawn by the clock. `benchmarks.load` measures seconds, in studies of thousands of trials.
+Counted are steps of SQLite's virtual machine, of which reading a row takes some tens, and calls in Python, but for
+those of the screen, which is drawn by the clock. `benchmarks.load` measures seconds, in studies of thousands of trials.
 """
 
 import sqlite3
