@@ -139,14 +139,28 @@ def _seconds(start: datetime | str | None) -> float | None:
 
 
 def _parse(kind: type[R], value: str, what: str) -> R:
-    raw = json.loads(value)
-    version = raw.get("version") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > RECORD_VERSION:
+    try:
+        record = kind.model_validate_json(value)
+        version = getattr(record, "version", None)
+    except ValidationError:
+        version = _stored_version(value)  # what a newer one has more is an error to this one
+        if not _newer(version):
+            raise
+    if _newer(version):
         raise LedgerError(
             f"{what} was stored as version {version} of the record, this snnsearch knows up to {RECORD_VERSION}: "
             "install the snnsearch that launched the study, or a newer one"
         )
-    return kind.model_validate_json(value)
+    return record
+
+
+def _newer(version: object) -> bool:
+    return isinstance(version, int) and version > RECORD_VERSION
+
+
+def _stored_version(value: str) -> object:
+    raw = json.loads(value)
+    return raw.get("version") if isinstance(raw, dict) else None
 
 
 def _first(error: Exception) -> str:
