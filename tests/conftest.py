@@ -1,7 +1,9 @@
 """One thread for torch, here and in what tests start: small networks gain nothing from a second, and beside other work
-on two cores two threads wait for each other several times as long as they compute."""
+on two cores two threads wait for each other several times as long as they compute. Temporary folders lie in memory
+where there is enough: a study commits fifteen times a trial, and a disk takes ten milliseconds for each."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,3 +14,7 @@ import torch  # it reads that as it is loaded
 
 if not torch.cuda.is_available():  # Triton's kernels are tried on the CPU
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+MEMORY = "/dev/shm"
+if os.access(MEMORY, os.W_OK) and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and shutil.disk_usage(MEMORY).free > 4e9:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)

@@ -32,12 +32,23 @@ def seen(folder: Path) -> StudyRecord | None:
         return None  # killed before the study was made
 
 
-def check_killed_study(tmp_path: Path, executor: str, trials: int, kills: int, longest: float) -> None:
+def uninterrupted(runs: Path, executor: str, trials: int) -> StudyRecord:
+    finish(launch_words(runs, executor, trials))
+    return load_study_folder(runs / "smoke")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
+    """Of four trials, inline: what an executor has no part in."""
+    return uninterrupted(tmp_path_factory.mktemp("whole"), "inline", 4)
+
+
+def check_killed_study(
+    tmp_path: Path, executor: str, whole: StudyRecord, trials: int, kills: int, longest: float
+) -> None:
     def words(runs: Path) -> list[str]:
         return resume_words(runs, executor) if seen(runs / "smoke") else launch_words(runs, executor, trials)
 
-    finish(words(tmp_path / "whole"))
-    whole = load_study_folder(tmp_path / "whole" / "smoke")
     rng = random.Random(kills)
     cut = tmp_path / "cut" / "smoke"
     finished: dict[int, TrialRecord] = {}
@@ -57,16 +68,17 @@ def check_killed_study(tmp_path: Path, executor: str, trials: int, kills: int, l
 
 
 @pytest.mark.timeout(300)
-def test_killed_study_ends_as_an_uninterrupted_one(tmp_path):
-    check_killed_study(tmp_path, "inline", trials=6, kills=3, longest=3.0)
+def test_killed_study_ends_as_an_uninterrupted_one(tmp_path: Path, whole: StudyRecord) -> None:
+    check_killed_study(tmp_path, "inline", whole, trials=4, kills=2, longest=3.0)
 
 
 @pytest.mark.timeout(300)
-def test_killed_ray_study_ends_as_an_uninterrupted_one(tmp_path):
-    check_killed_study(tmp_path, "ray", trials=4, kills=1, longest=2.0)
+def test_killed_ray_study_ends_as_an_uninterrupted_one(tmp_path: Path, whole: StudyRecord) -> None:
+    check_killed_study(tmp_path, "ray", whole, trials=4, kills=1, longest=2.0)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_ray_study_killed_five_times_ends_as_an_uninterrupted_one(tmp_path):
-    check_killed_study(tmp_path, "ray", trials=12, kills=5, longest=6.0)
+def test_ray_study_killed_five_times_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = uninterrupted(tmp_path, "ray", 12)
+    check_killed_study(tmp_path / "cut", "ray", whole, trials=12, kills=5, longest=6.0)
