@@ -14,6 +14,14 @@ def _no_settings_from_outside(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_core():
+    """For what is trained in a test's own process: threads of several tests would wait for each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("search.machine.cores", lambda: 1)
+        yield
+
+
 @pytest.fixture
 def smoke() -> Space:
     return load_space(SPACES / "smoke.yaml")

@@ -49,9 +49,7 @@ def launched(tmp_path_factory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     file = runs / "tiny.yaml"
     file.write_text(TINY)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("search.machine.cores", lambda: 1)
-        run(file, runs, overrides={"benchmark.seeds": "[0]"})
+    run(file, runs, overrides={"benchmark.seeds": "[0]"})
     return runs
 
 

@@ -43,7 +43,6 @@ class Shell:
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("search.machine.cores", lambda: 1)  # threads of several tests would wait for each other
     monkeypatch.setattr("search.cli_common.out", Console(width=160))
     return Shell(monkeypatch, capsys)
 
@@ -56,7 +55,6 @@ def study_folder(tmp_path_factory):
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", words)
-        patch.setattr("search.machine.cores", lambda: 1)
         patch.setattr("search.cli_common.out", Console(file=printed, width=160))
         with contextlib.suppress(SystemExit):
             cli.main()

@@ -176,7 +176,6 @@ def test_a_study_goes_on_where_its_retrain_section_was_edited():
 def call(monkeypatch, *words: str) -> tuple[int, str]:
     printed = io.StringIO()
     monkeypatch.setattr(sys, "argv", ["snnsearch", *words])
-    monkeypatch.setattr("search.machine.cores", lambda: 1)
     monkeypatch.setattr("search.cli_common.out", Console(file=printed, width=160))
     code = 0
     try:

@@ -16,7 +16,6 @@ QUICK = ["--set", "train.epochs=1", "--set", "train.chance_patience=0", "--set",
 def run(monkeypatch, capsys, tmp_path, url):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SNNSEARCH_STORAGE", url)
-    monkeypatch.setattr("search.machine.cores", lambda: 1)
     monkeypatch.setattr("search.cli_common.out", Console(width=160))
 
     def call(*words: str, code: int = 0) -> str:
