@@ -60,6 +60,10 @@ VARIANTS: Mapping[str, Change] = {
     "reset_delay: false": {"neuron.reset_delay": False},
     "pool: avg": {"network.pool": {"kind": "avg"}},
     "timesteps: 4": {"encoding.timesteps": 4},
+    "squeezes doubled, expands halved": {
+        f"network.fire{number}": {"squeeze": 2 * squeeze, "expand1x1": 2 * squeeze, "expand3x3": 2 * squeeze}
+        for number, squeeze in ((4, 32), (6, 48), (8, 64), (9, 64))
+    },
 }
 
 
