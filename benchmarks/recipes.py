@@ -37,6 +37,21 @@ MASK = "00101011"
 BASE = RECIPE.model_copy(update={"rungs": (), "start": "cnn"})
 Change = Mapping[str, Any]  # path -> value, of network, neuron, encoding, train
 
+SQUEEZES = {4: 32, 6: 48, 8: 64, 9: 64}
+
+
+def reshaped(factor: float) -> Change:
+    """Squeezes so many times as wide, each expand so much thinner: about as many parameters and operations."""
+    return {
+        f"network.fire{number}": {
+            "squeeze": 4 * round(factor * squeeze / 4),
+            "expand1x1": int(4 * squeeze / factor),
+            "expand3x3": int(4 * squeeze / factor),
+        }
+        for number, squeeze in SQUEEZES.items()
+    }
+
+
 VARIANTS: Mapping[str, Change] = {
     "as it is": {},
     "ema: 0.99": {"train.ema": 0.99},
@@ -60,10 +75,9 @@ VARIANTS: Mapping[str, Change] = {
     "reset_delay: false": {"neuron.reset_delay": False},
     "pool: avg": {"network.pool": {"kind": "avg"}},
     "timesteps: 4": {"encoding.timesteps": 4},
-    "squeezes doubled, expands halved": {
-        f"network.fire{number}": {"squeeze": 2 * squeeze, "expand1x1": 2 * squeeze, "expand3x3": 2 * squeeze}
-        for number, squeeze in ((4, 32), (6, 48), (8, 64), (9, 64))
-    },
+    "squeezes x 1.4, expands / 1.4": reshaped(1.4),
+    "squeezes x 2, expands / 2": reshaped(2.0),
+    "squeezes x 2.8, expands / 2.8": reshaped(2.8),
 }
 
 

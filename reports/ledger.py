@@ -7,13 +7,13 @@ What is read of an Optuna study: its attribute ``header`` (StudyHeader); of each
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from .database import Database, Row
 from .errors import LedgerError
-from .record import RECORD_VERSION, Leaf, Record, Status, StudyHeader, StudyRecord, TrialRecord
+from .record import Leaf, Status, StudyHeader, StudyRecord, TrialRecord
+from .versions import parse
 
 __all__ = [
     "DATABASE",
@@ -30,8 +30,6 @@ DATABASE = "study.db"
 TEXT = TypeAdapter(str)
 # What a stored value that is no longer what was written runs into; ValidationError is a ValueError
 SPOILT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError)
-
-R = TypeVar("R", bound=Record)
 
 
 def list_studies(runs: Path) -> tuple[Path, ...]:
@@ -85,7 +83,7 @@ def _header(study: Row, name: str) -> StudyHeader:
     if study["header"] is None:
         raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
     try:
-        return _parse(StudyHeader, study["header"], f"study {name!r}")
+        return parse(StudyHeader, study["header"], f"study {name!r}")
     except SPOILT as error:
         raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
 
@@ -96,7 +94,7 @@ def _trial(row: Row, database: Database) -> TrialRecord:
         name = TEXT.validate_json(row["name"]) if row["name"] else None
         if row["record"] is None:
             return _without_record(row, name, database)
-        record = _parse(TrialRecord, row["record"], f"trial {row['number']}")
+        record = parse(TrialRecord, row["record"], f"trial {row['number']}")
         if record.number != row["number"]:
             raise ValueError(f"it says that it is of trial {record.number}")
         return record
@@ -136,31 +134,6 @@ def _seconds(start: datetime | str | None) -> float | None:
     if isinstance(start, str):
         start = datetime.fromisoformat(start)
     return start.timestamp() if start else None
-
-
-def _parse(kind: type[R], value: str, what: str) -> R:
-    try:
-        record = kind.model_validate_json(value)
-        version = getattr(record, "version", None)
-    except ValidationError:
-        version = _stored_version(value)  # what a newer one has more is an error to this one
-        if not _newer(version):
-            raise
-    if _newer(version):
-        raise LedgerError(
-            f"{what} was stored as version {version} of the record, this snnsearch knows up to {RECORD_VERSION}: "
-            "install the snnsearch that launched the study, or a newer one"
-        )
-    return record
-
-
-def _newer(version: object) -> bool:
-    return isinstance(version, int) and version > RECORD_VERSION
-
-
-def _stored_version(value: str) -> object:
-    raw = json.loads(value)
-    return raw.get("version") if isinstance(raw, dict) else None
 
 
 def _first(error: Exception) -> str:

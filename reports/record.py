@@ -26,6 +26,12 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Versioned(Record):
+    """What is stored by itself, and read by `reports.versions`."""
+
+    version: Whole = RECORD_VERSION
+
+
 class ModuleState(Record):
     """One cell of a candidate's strip: ``fire4``, kept / removed / resized, ``32 / 128 + 128``."""
 
@@ -132,8 +138,7 @@ class SupernetRecord(Record):
     wall_s: float = 0.0
 
 
-class TrialRecord(Record):
-    version: Whole = RECORD_VERSION
+class TrialRecord(Versioned):
     number: Whole
     status: Status
     name: str | None = None  # a named candidate of the space: "SqueezeNet-P"
@@ -190,10 +195,9 @@ class ReferencePoint(Record):
     source: str = ""
 
 
-class StudyHeader(Record):
+class StudyHeader(Versioned):
     """What was launched. Stored once, with the study."""
 
-    version: Whole = RECORD_VERSION
     name: str
     seed: Whole
     sampler: str  # as resolved: "tpe", never "auto"

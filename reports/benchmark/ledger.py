@@ -1,17 +1,15 @@
 """From a benchmark's folder to a BenchmarkRecord: ``benchmark.json`` and each trial's ``result.json``, nothing else."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ..errors import LedgerError
 from ..files import replace_text
 from ..front import STATUSES
-from ..record import RECORD_VERSION, TrialRecord
+from ..record import TrialRecord
 from ..results import read_result
+from ..versions import parse
 from .record import BenchmarkHeader, BenchmarkRecord, Cell
 
 HEADER = "benchmark.json"
@@ -34,20 +32,13 @@ def read_header(folder: Path) -> BenchmarkHeader:
     """What was launched in ``folder``. Raises LedgerError where that cannot be read or is of a newer version."""
     path = folder / HEADER
     try:
-        text = path.read_text(encoding="utf-8")
-        version = json.loads(text).get("version")
-        if isinstance(version, int) and version > RECORD_VERSION:
-            raise LedgerError(
-                f"{path} is of version {version} of the record, this snnsearch knows up to {RECORD_VERSION}: install "
-                "the snnsearch that launched the benchmark, or a newer one"
-            )
-        return BenchmarkHeader.model_validate_json(text)
+        return parse(BenchmarkHeader, path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         others = ", ".join(found.name for found in list_benchmarks(folder.parent)) or "none"
         raise LedgerError(
             f"no benchmark in {folder}: {error.strerror}: {HEADER}. Benchmarks in {folder.parent}: {others}"
         ) from error
-    except (ValueError, AttributeError, ValidationError) as error:
+    except ValueError as error:
         raise LedgerError(
             f"{path} cannot be read: {str(error).splitlines()[0]}. What was trained is safe in {folder / 'trials'}; "
             "restore that file, or start again under another name: --name NAME"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ..record import RECORD_VERSION, Moment, Record, ReferencePoint, TrialRecord
+from ..record import Moment, Record, ReferencePoint, TrialRecord, Versioned
 
 Kind = Literal["snn", "cnn"]
 KINDS: dict[Kind, str] = {"snn": "SNN", "cnn": "CNN twin"}
@@ -69,10 +69,9 @@ class Sitting(Record):
     machine: str
 
 
-class BenchmarkHeader(Record):
+class BenchmarkHeader(Versioned):
     """What a benchmark consists of. Stored once; ``sittings`` grow."""
 
-    version: int = RECORD_VERSION
     name: str
     cells: tuple[Cell, ...]
     networks: tuple[str, ...]

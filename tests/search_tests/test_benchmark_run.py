@@ -312,3 +312,13 @@ def test_corrupt_header_is_told_and_hides_no_other_run(shell, untrained_runs: Pa
     assert (code, "7 complete" in out, "broken" in err) == (0, True, True)
     code, _, err = shell("report", "broken")
     assert (code, "cannot be read" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('{"version": 99, "unheard_of": 1}', "version 99 of the record"), ("[" * 100_000, "cannot be read")],
+)
+def test_header_that_is_newer_or_nested_deeply_is_told(text: str, said: str, shell, untrained_runs: Path) -> None:
+    (untrained_runs / "tiny" / "benchmark.json").write_text(text)
+    code, _, err = shell("report", "tiny")
+    assert (code, said in err) == (2, True), err

@@ -39,8 +39,8 @@ def uninterrupted(runs: Path, executor: str, trials: int) -> StudyRecord:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
-    """Of four trials, inline: what an executor has no part in."""
-    return uninterrupted(tmp_path_factory.mktemp("whole"), "inline", 4)
+    """Of six trials, inline: what an executor has no part in."""
+    return uninterrupted(tmp_path_factory.mktemp("whole"), "inline", 6)
 
 
 def check_killed_study(
@@ -69,12 +69,12 @@ def check_killed_study(
 
 @pytest.mark.timeout(300)
 def test_killed_study_ends_as_an_uninterrupted_one(tmp_path: Path, whole: StudyRecord) -> None:
-    check_killed_study(tmp_path, "inline", whole, trials=4, kills=2, longest=3.0)
+    check_killed_study(tmp_path, "inline", whole, trials=6, kills=3, longest=3.0)
 
 
 @pytest.mark.timeout(300)
 def test_killed_ray_study_ends_as_an_uninterrupted_one(tmp_path: Path, whole: StudyRecord) -> None:
-    check_killed_study(tmp_path, "ray", whole, trials=4, kills=1, longest=2.0)
+    check_killed_study(tmp_path, "ray", whole, trials=6, kills=1, longest=2.0)
 
 
 @pytest.mark.slow
