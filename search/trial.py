@@ -141,6 +141,9 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
         history.append(EpochRecord(**asdict(epoch), measured=measured))
         log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
+    if network.neuron is not None and network.neuron.learn_leak:
+        leaks = " ".join(f"{op.name}={network.lif(op).current_neuron.leak:.3f}" for op in network.firing)
+        log(job.folder, f"event=leaks {leaks}")
     metrics, layers = assessed(network, candidate, parts, device, accuracy=history[-1].val_accuracy)
     save_weights(job, network, parts, metrics)
     return record.model_copy(

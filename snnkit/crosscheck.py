@@ -41,8 +41,10 @@ def crosscheck(
 
 
 def _sizes(network: Network, images: Tensor) -> Iterator[str]:
-    """Parameters and multiply-accumulates: of the plan in closed form, and as torch counts them in the network."""
-    held = sum(parameter.numel() for parameter in network.parameters())
+    """Parameters and multiply-accumulates: of the plan in closed form, and as torch counts them in the network. A
+    layer's leak is its neurons', learned or not, and no parameter."""
+    leaks = sum(network.lif(op).leak_logit is not None for op in network.firing)
+    held = sum(parameter.numel() for parameter in network.parameters()) - leaks
     if held != network.plan.params:
         yield f"parameters: {network.plan.params:,} by the plan, {held:,} in the network"
     counter = FlopCounterMode(display=False)

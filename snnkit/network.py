@@ -123,7 +123,11 @@ class Network(nn.Module):
         self.timesteps = 1 if neuron is None else encoding.timesteps
         with torch.device("meta"):  # no draw from the global random generator: initialise() draws the weights
             self.layers = nn.ModuleDict({key(conv): ConvLayer(conv, neuron) for conv in plan.convs})
+            self.neurons = nn.ModuleDict(
+                {key(op): LIF(neuron) for op in plan.ops if isinstance(op, Neurons) and neuron is not None}
+            )
         self.layers.to_empty(device="cpu")
+        self.neurons.to_empty(device="cpu")
         self._steps = schedule(plan, spiking=neuron is not None)
         self._unread = last_readers(self._steps)
         self.initialise(seed)
@@ -161,12 +165,26 @@ class Network(nn.Module):
                 self.neuron,
                 torch.Generator().manual_seed(crc32(f"{seed}/{conv.name}".encode())),
             )
+        for op in self.firing:
+            self.lif(op).initialise()
 
     @property
     def training_macs(self) -> int:
         """Dense multiply-accumulates of training on one image, forward and backward."""
         frames = self.timesteps if self.encoding.kind == "frames" else 1
         return training_macs(self.plan, timesteps=self.timesteps, input_steps=frames)
+
+    def lif(self, op: Conv | Neurons) -> LIF:
+        """The neurons of an operation that fires, in a spiking network."""
+        neurons = self.layer(op).activation if isinstance(op, Conv) else self.neurons[key(op)]
+        assert isinstance(neurons, LIF)
+        return neurons
+
+    @property
+    def firing(self) -> tuple[Conv | Neurons, ...]:
+        """The operations that end in neurons; none in the twin."""
+        ops = (op for op in self.plan.ops if isinstance(op, Neurons) or (isinstance(op, Conv) and op.fires))
+        return () if self.neuron is None else tuple(ops)
 
     def layer(self, conv: Conv) -> ConvLayer:
         """The layer that runs ``conv``."""
@@ -195,7 +213,9 @@ class Network(nn.Module):
         """The spikes of ``ops`` side by side, pooled in windows."""
         assert self.neuron is not None
         currents = [
-            self.layer(op).current(x) if isinstance(op, Conv) else kernels.drive(x, None)
+            (self.layer(op).current(x) if isinstance(op, Conv) else kernels.drive(x, None))._replace(
+                leak=self.lif(op).leak
+            )
             for op, x in zip(ops, reads, strict=True)
         ]
         dtype = kernels.autocast_dtype(currents[0].values)
@@ -267,9 +287,9 @@ def _mean_square(conv: Conv, neuron: Neuron | None) -> float:
     return 0.5 if neuron is None else LOW_RATE * (LOW_RATE + (1 - LOW_RATE) / conv.input_scale)
 
 
-def key(conv: Conv) -> str:
-    """The name of a convolution's layer in the state dict: "fire4.squeeze" is "layers.fire4_squeeze"."""
-    return conv.name.replace(".", "_")
+def key(op: Conv | Neurons) -> str:
+    """The name of an operation's layer in the state dict: "fire4.squeeze" is "layers.fire4_squeeze"."""
+    return op.name.replace(".", "_")
 
 
 def _pool(pool: Pool, x: Tensor) -> Tensor:

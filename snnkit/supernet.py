@@ -29,16 +29,16 @@ Index = tuple[slice | list[int], ...]
 class Place:
     """A tensor of a layer, or some of its input channels: ``own[here]`` is ``shared[name][there]``."""
 
-    conv: Conv
-    tensor: str  # of the layer: conv.weight, conv.bias, norm.weight, norm.bias
+    tensor: str  # of the network: layers.fire4_squeeze.conv.weight
     name: str
     here: Index
     there: Index
     size: tuple[int, ...]  # that the shared tensor has at least
 
 
-def places(plan: Plan) -> Iterator[Place]:
-    """For all weights of a network, in order of execution."""
+def places(network: Network) -> Iterator[Place]:
+    """For all weights of a network, in order of execution; leaks that are learned come last."""
+    plan = network.plan
     at = {conv.name: index for index, conv in enumerate(plan.convs)}
     origins = channels(plan)
     for conv in plan.convs:
@@ -48,13 +48,16 @@ def places(plan: Plan) -> Iterator[Place]:
         for slot, (here, there) in enumerate(_sources(conv, at, origins.read_by(conv))):
             columns = max(there) + 1
             yield Place(
-                conv, "conv.weight", f"{name}_{conv.kernel}_{slot}", (slice(None), _run(here)),
+                f"layers.{name}.conv.weight", f"{name}_{conv.kernel}_{slot}", (slice(None), _run(here)),
                 (slice(filters), _run(there)), (filters, columns, *kernel),
             )  # fmt: skip
         vectors = ("conv.bias",) * conv.bias + ("norm.weight", "norm.bias") * conv.batchnorm
         for vector in vectors:
             shared = f"{name}_{vector.replace('.', '_')}"
-            yield Place(conv, vector, shared, (slice(None),), (slice(filters),), (filters,))
+            yield Place(f"layers.{name}.{vector}", shared, (slice(None),), (slice(filters),), (filters,))
+    for tensor, _ in network.named_parameters():
+        if tensor.endswith(".leak_logit"):
+            yield Place(tensor, tensor.replace(".", "_"), (), (), ())
 
 
 def _sources(
@@ -143,23 +146,18 @@ class Supernet(nn.Module):
         network = self._network(plan)
         network.to(next(iter(self.shared.values())).device).to(memory_format=torch.channels_last)
         return network, tuple(
-            _Part(
-                network.layer(place.conv).get_parameter(place.tensor), self.shared[place.name], place.here, place.there
-            )
-            for place in places(plan)
+            _Part(network.get_parameter(place.tensor), self.shared[place.name], place.here, place.there)
+            for place in places(network)
         )
 
     def _make_room(self, plan: Plan) -> None:
         """A place for every weight of ``plan``; what is new is drawn as the network itself would have it."""
-        network: Network | None = None
-        for place in places(plan):
+        network = self._network(plan)
+        for place in places(network):
             before = self.shared.get(place.name, None)
             if before is not None and all(n <= there for n, there in zip(place.size, before.shape, strict=True)):
                 continue
-            network = network or self._network(plan)
-            self.shared[place.name] = _grown(
-                before, network.layer(place.conv).get_parameter(place.tensor), place, self.seed
-            )
+            self.shared[place.name] = _grown(before, network.get_parameter(place.tensor), place, self.seed)
 
 
 def _grown(before: Tensor | None, own: Tensor, place: Place, seed: int) -> nn.Parameter:

@@ -38,9 +38,9 @@ def inherit(child: Network, parent: Network) -> tuple[Inherited, ...]:
 
     Kernels of another size are aligned at their centres: taps that only the child has are 0, so that it computes what
     the parent did (Chen et al. 2016, Net2Net, arXiv:1511.05641). Currents are scaled by the ratio of the thresholds
-    (spikes that are added to currents are not).
-    Statistics no longer fit where something was left out: see `snnkit.recalibration`. Nor do weights that now read
-    other channels: see `snnkit.reconnection`.
+    (spikes that are added to currents are not). Leaks that both learn are the parent's. Statistics no longer fit where
+    something was left out: see `snnkit.recalibration`. Nor do weights that now read other channels: see
+    `snnkit.reconnection`.
     """
     theirs = {conv.name: conv for conv in parent.plan.convs}
     importance = {name: _importance(parent.layer(conv)) for name, conv in theirs.items()}
@@ -48,6 +48,11 @@ def inherit(child: Network, parent: Network) -> tuple[Inherited, ...]:
     for conv in child.plan.convs:
         if conv.name in matches:
             _copy(child, conv, parent, theirs[conv.name], matches[conv.name])
+    leaks = {op.name: parent.lif(op).leak_logit for op in parent.firing}
+    for op in child.firing:
+        own, learned = child.lif(op).leak_logit, leaks.get(op.name)
+        if own is not None and learned is not None:
+            own.copy_(learned)
     return tuple(
         Inherited(conv.name, _outcome(conv, theirs, matches), matches.get(conv.name)) for conv in child.plan.convs
     )

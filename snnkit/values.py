@@ -1,8 +1,8 @@
 """The frozen values a network, its neurons and its input are described by. No torch: a space loads without it."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 EVENT_BINS = 32  # time bins of a recording that are kept, one bit each: no more frames can be told apart
 
@@ -21,9 +21,13 @@ class Neuron(Value):
     ``slope`` is the surrogate's steepness: the slope of fast_sigmoid and sigmoid, the alpha of atan; the other
     surrogates have none and ignore it. ``initial_rate`` is the share of neurons behind a BatchNorm that fire before
     training, by the BatchNorm's first bias: deep networks leave chance sooner where more fire.
+
+    With ``learn_leak`` each layer learns a leak of its own, as the sigmoid of a weight, from ``leak`` on (PLIF, Fang et
+    al. 2021, arXiv:2007.05785). A learned threshold would add nothing to the BatchNorm before it.
     """
 
     leak: float = Field(0.9, ge=0, le=1)
+    learn_leak: bool = False
     threshold: float = Field(1.0, gt=0)
     reset: Literal["subtract", "zero"] = "subtract"
     reset_delay: bool = True
@@ -33,9 +37,19 @@ class Neuron(Value):
 
     def effective(self, timesteps: int) -> dict[str, Any]:
         """The fields that make a difference in so many steps: in a single one nothing leaks or is reset."""
-        ignored = {"leak", "reset", "reset_delay"} if timesteps == 1 else set()
+        ignored = {"leak", "learn_leak", "reset", "reset_delay"} if timesteps == 1 else set()
+        ignored |= set() if self.learn_leak else {"learn_leak"}
         ignored |= {"slope"} if self.surrogate in ("triangular", "straight_through") else set()
         return self.model_dump(mode="json", exclude=ignored)
+
+    @model_validator(mode="after")
+    def _can_be_learned(self) -> Self:
+        if self.learn_leak and self.leak in (0, 1):
+            raise ValueError(
+                f"given learn_leak with leak {self.leak:g}; a leak is learned from a value between 0 and 1 on: write "
+                "leak: 0.5"
+            )
+        return self
 
 
 class Encoding(Value):

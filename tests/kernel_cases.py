@@ -22,6 +22,7 @@ class Case(NamedTuple):
     pool: int
     norm: str  # none, batch or running
     last: bool  # channels_last
+    learns: bool  # a leak of each layer's own
     seed: int
 
 
@@ -45,6 +46,7 @@ CASES = st.builds(
     pool=st.integers(1, 3),
     norm=st.sampled_from(["none", "batch", "running"]),
     last=st.booleans(),
+    learns=st.booleans(),
     seed=st.integers(0, 2**16),
 )
 
@@ -52,7 +54,7 @@ CASES = st.builds(
 class Outcome(NamedTuple):
     spikes: Tensor
     fired: Tensor
-    gradients: list[Tensor]  # of the currents, weights and biases
+    gradients: list[Tensor]  # of the currents, weights, biases and leaks
     running: list[Tensor]
 
 
@@ -81,7 +83,12 @@ def outcome(kernels: Kernels | None, case: Case, dtype: torch.dtype, device: str
             leaves += [norm.weight, norm.bias]
             running += [norm.running_mean, norm.running_var, norm.num_batches_tracked]
         leaves.append(values)
-        currents.append(drive(values, norm))
+        current = drive(values, norm)
+        if case.learns:
+            leak = drawn().sigmoid().requires_grad_()
+            leaves.append(leak)
+            current = current._replace(leak=leak)
+        currents.append(current)
     spikes, fired = fire(currents, case.neuron, case.timesteps, pool=case.pool, dtype=dtype, counted=True)
     weights = drawn(*spikes.shape).to(dtype)
     gradients = torch.autograd.grad(spikes, leaves, weights)

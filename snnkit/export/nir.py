@@ -20,7 +20,7 @@ from snnkit.export.errors import ExportError
 from snnkit.export.folding import folded
 from snnkit.export.parity import Outcome
 from snnkit.network import Network
-from snnkit.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Shape, Sum, sources
+from snnkit.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Sum, sources
 from snnkit.values import Neuron
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class _Graph:
             case Concat() if (pair := self._pair(op)) is not None:
                 return self._layer(op.name, pair, self._last[pair[0].source])
             case Neurons():
-                return self._lif(op.name, op.out_shape, read)
+                return self._lif(op.name, (op,), read)
             case Pool() if op.kind == "avg" and not op.ceil:
                 window = (np.array([size] * 2) for size in (op.kernel, op.stride, 0))
                 return self._put(op.name, nir.AvgPool2d(*window), read)
@@ -178,16 +178,17 @@ class _Graph:
             input_shape=first.in_shape[1:], weight=weight, bias=bias, stride=first.stride, padding=first.padding,
             dilation=1, groups=first.groups,
         )  # fmt: skip
-        shape = (len(weight), *first.out_shape[1:])
         current = self._put(f"{name}.conv" if first.fires else name, node, read)
-        return self._lif(name, shape, current) if first.fires else current
+        return self._lif(name, convs, current) if first.fires else current
 
-    def _lif(self, name: str, shape: Shape, read: tuple[str, ...]) -> tuple[str, ...]:
+    def _lif(self, name: str, ops: tuple[Conv | Neurons, ...], read: tuple[str, ...]) -> tuple[str, ...]:
+        """The neurons of ``ops``, side by side, each with its leak."""
         nir = _library()
-        tau = DT / (1 - self.neuron.leak)
-        values = [tau, tau / DT, 0.0, self.neuron.threshold, 0.0]
-        tau_s, resistance, leak, threshold, reset = (np.full(shape, value, np.float32) for value in values)
-        node = nir.LIF(tau=tau_s, r=resistance, v_leak=leak, v_threshold=threshold, v_reset=reset)
+        shape = (sum(op.out_shape[0] for op in ops), *ops[0].out_shape[1:])
+        leaks = [np.full(op.out_shape, self.network.lif(op).current_neuron.leak) for op in ops]
+        tau = (DT / (1 - np.concatenate(leaks))).astype(np.float32)
+        leak, threshold, reset = (np.full(shape, each, np.float32) for each in (0.0, self.neuron.threshold, 0.0))
+        node = nir.LIF(tau=tau, r=tau / np.float32(DT), v_leak=leak, v_threshold=threshold, v_reset=reset)
         return self._put(name, node, read)
 
     def _put(self, name: str, node: Any, read: tuple[str, ...]) -> tuple[str, ...]:

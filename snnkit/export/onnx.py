@@ -106,7 +106,7 @@ class _Graph:
             case Conv():
                 return self._conv(op, read[0])
             case Neurons():
-                return read[0] if self._network.neuron is None else self._fire(op.name, read[0], self._network.neuron)
+                return read[0] if self._network.neuron is None else self._fire(op, read[0])
             case Pool():
                 return self._each(op.name, read, lambda name, x: self._pool(op, name, x[0]))
             case Slice():
@@ -140,8 +140,7 @@ class _Graph:
         name = f"{op.name}.current" if fires or acts else op.name
         currents = self._each(name, [read], lambda name, x: self._node("Conv", [*x, *given], name, **attributes))
         if fires:
-            assert self._network.neuron is not None
-            return self._fire(op.name, currents, self._network.neuron)
+            return self._fire(op, currents)
         if acts:
             return self._each(op.name, [currents], lambda name, x: self._activation(op, name, x[0]))
         return currents
@@ -178,8 +177,9 @@ class _Graph:
 
     # -- neurons ------------------------------------------------------------------------------------------------------
 
-    def _fire(self, layer: str, currents: list[str], neuron: Neuron) -> list[str]:
+    def _fire(self, op: Conv | Neurons, currents: list[str]) -> list[str]:
         """As `snnkit.kernels.reference` defines it, from a membrane of 0."""
+        layer, neuron = op.name, self._network.lif(op).current_neuron
         threshold, found = self._number(neuron.threshold), []
         membrane: str | None = None
         for t in range(self._steps):

@@ -52,9 +52,10 @@ def fire(
 ) -> Spikes:
     """The spikes of several layers side by side, after max pooling in windows of ``pool`` x ``pool``.
 
-    Each current is (T', B, C, H, W), T' being ``timesteps``, or 1 where it is the same at every step. Spikes are
-    (T, B, sum of C, H / pool, W / pool), in ``dtype`` or else the dtype of the first current, and ``counted`` where
-    asked for. The membrane starts at 0 and is integrated in float32 at least.
+    Each current is (T', B, C, H, W), T' being ``timesteps``, or 1 where it is the same at every step; a ``leak`` of its
+    own stands for the neuron's and gets a gradient. Spikes are (T, B, sum of C, H / pool, W / pool), in ``dtype`` or
+    else the dtype of the first current, and ``counted`` where asked for. The membrane starts at 0 and is integrated in
+    float32 at least.
 
     Raises ``ValueError`` where ``pool`` does not divide H and W.
     """
@@ -67,14 +68,15 @@ def fire(
     return run(currents, neuron, timesteps, pool=pool, dtype=dtype or first.dtype, counted=counted)
 
 
-def lif(values: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
+def lif(values: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:
     """Spikes (T, ...) in the dtype of the current, which is (T, ...), or (1, ...) where it is the same at every step.
 
-    The membrane starts at 0 and is integrated in float32 at least.
+    ``leak``, a number, stands for the neuron's where it is given, and gets a gradient. The membrane starts at 0 and is
+    integrated in float32 at least.
     """
     kernels = _fused(values, timesteps=timesteps)
     run = reference.lif if kernels is None else partial(fused.lif, kernels)
-    return run(values, neuron, timesteps)
+    return run(values, neuron, timesteps, leak)
 
 
 def arrivals(values: Tensor, scale: int = 1, most: int = 1) -> Tensor:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from snnkit.values import Neuron
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -33,11 +35,17 @@ class Norm(NamedTuple):
 class Current(NamedTuple):
     values: Tensor  # (T', B, C, H, W)
     norm: Norm | None = None
+    leak: Tensor | None = None  # of the layer, a number in float32 that is learned; None: the neuron's own
 
 
 class Spikes(NamedTuple):
     values: Tensor  # (T, B, C, H, W)
     fired: Tensor | None  # (layers,) in float64: how many before pooling, over all steps and images, where asked for
+
+
+def learned(neuron: Neuron, leak: Tensor | None) -> Neuron:
+    """The neuron as a layer has it that learns its leak."""
+    return neuron if leak is None else neuron.model_copy(update={"leak": leak.item()})
 
 
 def driven(values: Tensor, norm: nn.BatchNorm2d | None, sums: Callable[[Tensor], Tensor]) -> Current:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from snnkit.kernels.current import Current, Spikes, Statistics, driven
+from snnkit.kernels.current import Current, Spikes, Statistics, driven, learned
 from snnkit.kernels.layout import dense, dense_order, flat, full
 from snnkit.values import Neuron
 
@@ -29,7 +29,8 @@ class Part(NamedTuple):
 
     values: Tensor  # (T', B, C, H, W), as ``dense`` makes it
     norm: Folded | None
-    neuron: Neuron
+    neuron: Neuron  # with the layer's leak
+    learns: bool  # whether that gets a gradient
     timesteps: int
     pool: int
     start: int  # of its channels among those of the spikes
@@ -44,8 +45,9 @@ class Kernels(Protocol):
     def fire(self, part: Part, spikes: Tensor, *, counted: bool) -> Tensor | None:
         """Writes the part's channels of ``spikes``: how many there were before pooling, where asked for."""
 
-    def fire_back(self, part: Part, grad_spikes: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of the normalised values, and (2, C) in float64 what BatchNorm's weight and bias get."""
+    def fire_back(self, part: Part, grad_spikes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The gradients of the normalised values, and in float64 what BatchNorm's weight and bias get (2, C), and what
+        the leak gets, a number, where the part learns it."""
 
     def norm_back(self, part: Part, grad: Tensor, means: Tensor) -> None:
         """Through BatchNorm, in place. ``means`` (2, C) in float32: over the batch, of gradient * normalised value and
@@ -63,18 +65,19 @@ def fire(
 ) -> Spikes:  # fmt: skip
     """As ``snnkit.kernels.fire``; the spikes are in channels_last."""
     parts: list[Tensor | None] = []
-    for values, norm in currents:
-        parts += [dense(values), None if norm is None else norm.weight, None if norm is None else norm.bias]
-    found = tuple(None if norm is None else norm.found for _, norm in currents)
+    for values, norm, leak in currents:
+        parts += [dense(values), None if norm is None else norm.weight, None if norm is None else norm.bias, leak]
+    found = tuple(None if current.norm is None else current.norm.found for current in currents)
     spikes, fired = _Fire.apply(_Given(kernels, neuron, timesteps, pool, dtype, counted, found), *parts)
     return Spikes(spikes, fired)
 
 
-def lif(kernels: Kernels, values: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
+def lif(kernels: Kernels, values: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:
     """As ``snnkit.kernels.lif``, in the memory layout of the current."""
     order = dense_order(values[0])
     pixels = flat(values, order)[:, None, None, :, None]  # one image of one channel
-    spikes, _ = fire(kernels, [Current(pixels)], neuron, timesteps, pool=1, dtype=values.dtype, counted=False)
+    current = Current(pixels, leak=leak)
+    spikes, _ = fire(kernels, [current], neuron, timesteps, pool=1, dtype=values.dtype, counted=False)
     return full(spikes[:, 0, 0, :, 0], torch.Size((timesteps, *values.shape[1:])), order)
 
 
@@ -93,7 +96,7 @@ class _Given(NamedTuple):
 class _Fire(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: _Given, *tensors: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """``tensors``: values, weight and bias of each layer, the last two None where it has no BatchNorm."""
+        """``tensors``: values, weight, bias and leak of each layer; None where there is no BatchNorm, no own leak."""
         ctx.given = given
         ctx.save_for_backward(*tensors)
         parts = list(_parts(given, tensors))
@@ -118,23 +121,24 @@ class _Fire(torch.autograd.Function):
         grad_spikes = dense(grad_spikes)
         grads: list[Tensor | None] = [None]
         for part, found in zip(_parts(given, ctx.saved_tensors), given.found, strict=True):
-            grad, sums = given.kernels.fire_back(part, grad_spikes)
+            grad, sums, leak = given.kernels.fire_back(part, grad_spikes)
             weight = bias = None
             if found is not None:
                 count = part.values.numel() // part.values.shape[2]
                 means = (sums / count if found.of_batch else sums * 0).float()
                 given.kernels.norm_back(part, grad, means)
                 weight, bias = sums.float()
-            grads += [grad, weight, bias]
+            grads += [grad, weight, bias, None if leak is None else leak.float()]
         return tuple(grads)
 
 
 def _parts(given: _Given, tensors: Sequence[Tensor | None]) -> Iterator[Part]:
     start = 0
-    for values, weight, bias, found in zip(tensors[::3], tensors[1::3], tensors[2::3], given.found, strict=True):
+    for values, weight, bias, leak, found in zip(*(tensors[at::4] for at in range(4)), given.found, strict=True):
         assert values is not None
+        neuron = learned(given.neuron, leak)
         norm = None
         if weight is not None and bias is not None and found is not None:
             norm = Folded(found.mean, found.invstd, *found.scale_and_shift(weight.detach(), bias.detach()))
-        yield Part(values, norm, given.neuron, given.timesteps, given.pool, start)
+        yield Part(values, norm, neuron, leak is not None, given.timesteps, given.pool, start)
         start += values.shape[2]

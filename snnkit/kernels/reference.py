@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from snnkit.kernels.current import Current, Norm, Spikes, Statistics, driven
+from snnkit.kernels.current import Current, Norm, Spikes, Statistics, driven, learned
 from snnkit.kernels.layout import dense_order, flat, full
 from snnkit.values import Neuron
 
@@ -32,7 +32,10 @@ def fire(
     currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype, counted: bool
 ) -> Spikes:
     """As ``snnkit.kernels.fire``."""
-    layers = [lif(normalised(*each), neuron, timesteps).flatten(0, 1).to(dtype) for each in currents]
+    layers = [
+        lif(normalised(values, norm), neuron, timesteps, leak).flatten(0, 1).to(dtype)
+        for values, norm, leak in currents
+    ]
     spikes = torch.cat(layers, dim=1) if len(layers) > 1 else layers[0]  # (T * B, C, H, W)
     pooled = functional.max_pool2d(spikes, pool) if pool > 1 else spikes
     fired = torch.stack([layer.detach().sum(dtype=torch.float64) for layer in layers]) if counted else None
@@ -72,18 +75,19 @@ def normalised(values: Tensor, norm: Norm | None) -> Tensor:
     return y
 
 
-def lif(current: Tensor, neuron: Neuron, timesteps: int) -> Tensor:
-    """Spikes (T, ...) for currents (T, ...), or for a current (1, ...) that is the same at every step.
+def lif(current: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:
+    """Spikes (T, ...) for currents (T, ...), or for a current (1, ...) that is the same at every step; ``leak`` as
+    ``snnkit.kernels.lif`` has it.
 
     In the dtype and memory layout of the current; integrated in float32, or float64 for float64 currents.
     """
-    spikes: Tensor = _LIF.apply(current, neuron, timesteps, False)[0]
+    spikes: Tensor = _LIF.apply(current, leak, neuron, timesteps, False)[0]
     return spikes
 
 
 def lif_with_membrane(current: Tensor, neuron: Neuron, timesteps: int) -> tuple[Tensor, Tensor]:
     """Spikes as ``lif`` has them, and the membrane m that each step leaves behind (T, ...), as it is integrated."""
-    spikes, membrane = _LIF.apply(current, neuron, timesteps, True)
+    spikes, membrane = _LIF.apply(current, None, neuron, timesteps, True)
     return spikes, membrane
 
 
@@ -130,43 +134,56 @@ def _channel_sums(values: Tensor) -> Tensor:
 class _LIF(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, current: Tensor, neuron: Neuron, timesteps: int, with_membrane: bool
+        ctx: Any, current: Tensor, leak: Tensor | None, neuron: Neuron, timesteps: int, with_membrane: bool
     ) -> tuple[Tensor, Tensor | None]:
+        neuron = learned(neuron, leak)
         order, shape = dense_order(current[0]), torch.Size((timesteps, *current.shape[1:]))
         x = flat(current, order)
         spikes = x.new_empty(timesteps, x.shape[1])
-        above = torch.empty_like(spikes) if ctx.needs_input_grad[0] else None
+        above = torch.empty_like(spikes) if any(ctx.needs_input_grad) else None
+        kept = torch.empty_like(spikes, dtype=_precision(x)) if ctx.needs_input_grad[1] else None
         membrane = torch.empty_like(spikes, dtype=_precision(x)) if with_membrane else None
         for block in _blocks(x):
-            for t, (p_minus_v, s, m) in enumerate(_steps(x[:, block], neuron, timesteps)):
+            for t, (p_minus_v, s, m, left) in enumerate(_steps(x[:, block], neuron, timesteps)):
                 spikes[t, block] = s
                 if above is not None:
                     above[t, block] = p_minus_v
                 if membrane is not None:
                     membrane[t, block] = m
-        ctx.save_for_backward(above)
+                if kept is not None:
+                    kept[t, block] = left
+        ctx.save_for_backward(above, kept)
         ctx.neuron, ctx.order, ctx.shape = neuron, order, current.shape
         return full(spikes, shape, order), None if membrane is None else full(membrane, shape, order)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_spikes: Tensor, grad_membrane: Tensor | None) -> tuple[Tensor, None, None, None]:
-        (above,) = ctx.saved_tensors
+    def backward(
+        ctx: Any, grad_spikes: Tensor, grad_membrane: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, None, None, None]:
+        above, kept = ctx.saved_tensors
         gs = flat(grad_spikes, ctx.order)
         gm = None if grad_membrane is None else flat(grad_membrane, ctx.order)
         gx = above.new_empty(ctx.shape[0], above.shape[1])
+        on_leak = above.new_zeros((), dtype=torch.float64)
         for block in _blocks(above):
+            together = torch.zeros_like(above[0, block], dtype=_precision(above))
             steps = _steps_back(above[:, block], gs[:, block], None if gm is None else gm[:, block], ctx.neuron)
-            if len(gx) == len(above):
-                for t, step in enumerate(steps):
-                    gx[-1 - t, block] = step
-            else:  # one current for all steps
-                gx[0, block] = sum(steps)
-        return full(gx, ctx.shape, ctx.order), None, None, None
+            for t, step in zip(reversed(range(len(above))), steps, strict=True):
+                if kept is not None and t > 0:
+                    on_leak += (step * kept[t - 1, block]).sum(dtype=torch.float64)
+                if len(gx) == len(above):
+                    gx[t, block] = step
+                else:  # one current for all steps
+                    together += step
+            if len(gx) < len(above):
+                gx[0, block] = together
+        return full(gx, ctx.shape, ctx.order), None if kept is None else on_leak.float(), None, None, None
 
 
-def _steps(x: Tensor, neuron: Neuron, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """For currents (T or 1, N), step by step: p - v, s and m (N,), which the next step overwrites."""
+def _steps(x: Tensor, neuron: Neuron, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """For currents (T or 1, N), step by step: p - v, s, m and what of m will leak (N,), which the next step
+    overwrites."""
     x = x.to(_precision(x)).expand(timesteps, -1)
     v, s = neuron.threshold, torch.empty_like(x[0])
     p = left = r = None
@@ -183,7 +200,7 @@ def _steps(x: Tensor, neuron: Neuron, timesteps: int) -> Iterator[tuple[Tensor, 
         else:
             left = torch.sub(p, s if r is None else s - r, alpha=v)
             r = torch.gt(left, v, out=torch.empty_like(s))
-        yield p_minus_v, s, p if neuron.reset_delay else left
+        yield p_minus_v, s, p if neuron.reset_delay else left, left
 
 
 def _steps_back(above: Tensor, grad_s: Tensor, grad_m: Tensor | None, neuron: Neuron) -> Iterator[Tensor]:

@@ -13,6 +13,7 @@ from reports.results import read_result
 from search.candidate import Candidate
 from search.job import Job
 from search.trial import IDLE_STARTS, _count_start, _data, run
+from search.weights import trained_network
 from snnkit import checkpoint as checkpoints
 from snnkit.data import DataError
 from snnkit.export import pytorch
@@ -38,6 +39,18 @@ def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
     assert Candidate.model_validate_json(metadata["candidate"]) == job.candidate
     counted = sum(w.numel() for name, w in weights.items() if "running" not in name and "tracked" not in name)
     assert counted == metrics.params
+
+
+def test_leaks_that_are_learned_are_kept_and_logged(tmp_path):
+    job = job_for(tmp_path, **{"neuron.leak": 0.5, "neuron.learn_leak": True, "train.start": "cnn", "train.epochs": 3})
+    record = record_of(job)
+    assert record.status == "complete", record.traceback
+    assert record.metrics.params == job.static["params"]
+    network = trained_network(job.candidate, job.folder / "weights.pt")
+    learned = {op.name: f"{network.lif(op).current_neuron.leak:.3f}" for op in network.firing}
+    assert len(set(learned.values())) > 1
+    (line,) = (line for line in (job.folder / "log.txt").read_text().splitlines() if "event=leaks" in line)
+    assert dict(each.split("=") for each in line.split()[2:]) == learned
 
 
 @pytest.mark.parametrize("timesteps", [3, 2])

@@ -106,18 +106,20 @@ def test_what_is_summed_has_one_balance(family: str, residual: str) -> None:
     assert len(blocks) == 1
 
 
+@pytest.mark.parametrize("neuron", [Neuron(), Neuron(leak=0.5, learn_leak=True)], ids=["fixed", "learning"])
 @pytest.mark.parametrize("gate", ["spikes", "real"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_converts(family: str, gate: str) -> None:
+def test_every_family_converts(family: str, gate: str, neuron: Neuron) -> None:
     given = {"gate": gate} if "gate" in FAMILIES[family].design.model_fields else {}
     try:
         plan = planned(family, narrow(family, **given))
     except PlanError:  # too narrow for its kernels
         pytest.skip("does not build at this width")
-    network, _ = converted(plan, Neuron(), 2)
+    network, _ = converted(plan, neuron, 2)
     recalibrate(network, [images()])
     with torch.no_grad():
         assert network(images()).isfinite().all()
+    assert {network.lif(op).current_neuron.leak for op in network.firing} == {neuron.leak}
 
 
 def test_network_of_another_plan_is_refused() -> None:

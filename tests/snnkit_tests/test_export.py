@@ -21,7 +21,9 @@ NEURONS = {
     "zero, later": Neuron(leak=0.5, reset="zero"),
     "zero, at once": Neuron(leak=0.5, reset="zero", reset_delay=False),
     "no leak": Neuron(leak=1.0, threshold=0.7),
+    "learned": Neuron(leak=0.5, learn_leak=True),
 }
+LEARNING = Neuron(leak=0.5, learn_leak=True, reset="zero", reset_delay=False)  # as NIR has them
 NIR = {"pool": {"kind": "avg"}}
 
 
@@ -31,6 +33,8 @@ def network(family: str, neuron: Neuron | None, *, timesteps: int = 3, side: int
     plan = found.plan(found.design.model_validate({"family": family} | design), 10, (3, side, side))
     made = Network(plan, neuron, Encoding(timesteps=timesteps))
     with torch.no_grad():
+        for at, op in enumerate(made.firing if neuron and neuron.learn_leak else ()):
+            made.lif(op).leak_logit.fill_((-1) ** at)  # type: ignore[union-attr]  # of each layer another than before
         for seed in (1, 2):
             made(images(seed, side))
     return made.eval()
@@ -90,8 +94,9 @@ def test_folded_weights_give_what_batchnorm_gave() -> None:
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-def test_nir_does_what_the_network_does(tmp_path: Path) -> None:
-    made = network("squeezenet", NEURONS["zero, at once"], **NIR)
+@pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
+def test_nir_does_what_the_network_does(tmp_path: Path, neuron: Neuron) -> None:
+    made = network("squeezenet", neuron, **NIR)
     parity = export(made, tmp_path / "n.nir", "nir", images(), {"commit": "abc"})
     assert parity.same_class == 4
     assert parity.spike_difference < 1e-3
@@ -105,11 +110,12 @@ def test_nir_does_what_the_network_does(tmp_path: Path) -> None:
     assert len(convolutions) == len(made.plan.convs) - 8  # each pair of expands is one
 
 
-def test_nir_runs_in_snntorch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
+def test_nir_runs_in_snntorch(neuron: Neuron) -> None:
     """Its importer, step by step, against the network."""
     from snntorch.import_nir import import_from_nir
 
-    made = network("squeezenet", NEURONS["zero, at once"], **NIR)
+    made = network("squeezenet", neuron, **NIR)
     imported = import_from_nir(nir_graph(made))
     x, state, total = images(), None, torch.zeros(())
     with torch.no_grad():

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from snnkit.kernels import reference
@@ -71,6 +72,48 @@ def test_spikes_membrane_and_gradients_are_those_of_leaky(neuron: Neuron, dtype:
     assert theirs.grad is not None
     scale = theirs.grad.abs().max().item()  # snnTorch's spikes are float32, and so are the gradients through them
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize("neuron", NEURONS, ids=label)
+def test_a_learned_leak_gets_the_gradient_that_leaky_s_gets(neuron: Neuron) -> None:
+    learning = neuron.model_copy(update={"learn_leak": True})
+    lif, current = LIF(learning).double(), currents(7, 50, dtype=torch.float64)
+    leaky = lif.as_leaky().double()
+    membrane, expected = torch.zeros_like(current[0]), []
+    for x in current:
+        spike, membrane = leaky(x, membrane)
+        expected.append(spike)
+    weights = torch.randn(current.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    spikes = lif(current)
+    assert torch.equal(spikes, torch.stack(expected))
+    (theirs,) = torch.autograd.grad((torch.stack(expected) * weights).sum(), leaky.beta)
+    (ours,) = torch.autograd.grad((spikes * weights).sum(), lif.leak_logit)
+    assert abs(theirs) > 0.1
+    assert ours.item() == pytest.approx(theirs.item() * neuron.leak * (1 - neuron.leak), rel=1e-5)
+
+
+def test_a_still_current_gives_the_leak_the_gradient_of_every_step() -> None:
+    lif, still = LIF(Neuron(leak=0.5, learn_leak=True)), currents(5, 11)[:1].detach()
+    weights = torch.randn(STEPS, 5, 11, generator=torch.Generator().manual_seed(1))
+    for each in (lif(still, STEPS), lif(still.repeat(STEPS, 1, 1))):
+        (each * weights).sum().backward()
+    once, repeated = (
+        lif.leak_logit.grad / 2,
+        torch.autograd.grad((lif(still, STEPS) * weights).sum(), lif.leak_logit)[0],
+    )
+    assert once.item() == pytest.approx(repeated.item(), rel=1e-5)
+
+
+def test_what_is_learned_counts_as_a_difference_only_where_it_makes_one() -> None:
+    assert "learn_leak" not in Neuron(leak=0.5).effective(4)
+    assert "learn_leak" not in Neuron(leak=0.5, learn_leak=True).effective(1)
+    assert Neuron(leak=0.5, learn_leak=True).effective(2)["learn_leak"]
+
+
+@pytest.mark.parametrize("leak", [0, 1])
+def test_a_leak_that_a_sigmoid_cannot_have_is_refused(leak: int) -> None:
+    with pytest.raises(ValidationError, match=f"given learn_leak with leak {leak}; .* write leak: 0.5"):
+        Neuron(leak=leak, learn_leak=True)
 
 
 def spikes_and_gradient(current: Tensor, neuron: Neuron, timesteps: int | None = None) -> tuple[Tensor, Tensor]:

@@ -49,8 +49,8 @@ def squeezenet(kept: str, **changes: object) -> Plan:
 PLANS = [squeezenet("24"), squeezenet("2"), squeezenet("4"), squeezenet("")]
 
 
-def supernet(plans: list[Plan] = PLANS) -> Supernet:
-    return Supernet(plans, NEURON, ENCODING, seed=0)
+def supernet(plans: list[Plan] = PLANS, neuron: Neuron = NEURON) -> Supernet:
+    return Supernet(plans, neuron, ENCODING, seed=0)
 
 
 def images(count: int = 8) -> torch.Tensor:
@@ -112,10 +112,12 @@ def test_gradients_of_all_networks_add_up() -> None:
 @examples(5)
 def test_every_family_has_a_supernet(family: str, data: st.DataObject) -> None:
     plans = [data.draw(built(family))[1] for _ in range(3)]
-    whole = supernet(plans)
+    whole = supernet(plans, Neuron(initial_rate=0.4, leak=0.5, learn_leak=True))
     pictures = torch.rand(4, *IMAGE, generator=torch.Generator().manual_seed(0))
     for each in plans:
-        logits = whole.take(each).train()(pictures)
+        network = whole.take(each).train()
+        assert {network.lif(op).current_neuron.leak for op in network.firing} == {0.5}
+        logits = network(pictures)
         logits.square().sum().backward()
         whole.collect(each)
         assert logits.shape == (4, each.classes)

@@ -17,6 +17,7 @@ from snnkit.transfer import inherit
 from snnkit.values import Encoding, Neuron
 
 NEURON, ENCODING = Neuron(), Encoding(timesteps=2)
+LEARNING = Neuron(leak=0.5, learn_leak=True)
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -42,9 +43,13 @@ def outcomes(child: Network, parent: Network) -> dict[str, str]:
 
 
 @every_family
-def test_child_with_the_plan_of_its_parent_puts_out_the_same(family: str) -> None:
+@pytest.mark.parametrize("neuron", [NEURON, LEARNING], ids=["fixed", "learning"])
+def test_child_with_the_plan_of_its_parent_puts_out_the_same(family: str, neuron: Neuron) -> None:
     plan = planned(family, narrow(family))
-    parent, child = network(plan, seed=1), network(plan, seed=2)
+    parent, child = (network(plan, seed=seed, neuron=neuron) for seed in (1, 2))
+    for name, weight in parent.named_parameters():
+        if name.endswith("leak_logit"):
+            nn.init.constant_(weight, 3.0)
     assert set(outcomes(child, parent).values()) == {"copied"}
     assert torch.equal(outputs(child), outputs(parent))
 

@@ -31,17 +31,18 @@ def fire(part: Part, spikes: Tensor, *, counted: bool) -> Tensor | None:
     return counts.sum(dtype=torch.float64) if counted else None
 
 
-def fire_back(part: Part, grad_spikes: Tensor) -> tuple[Tensor, Tensor]:
+def fire_back(part: Part, grad_spikes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     grid, sizes, kinds = _shape(part, grad_spikes)
     neuron, channels = part.neuron, part.values.shape[2]
     grad = torch.empty_like(part.values)
     each = grad.new_empty(grid[0], 2, channels, dtype=torch.float32)
+    leaks = grad.new_empty(grid if part.learns else 0, dtype=torch.float32)
     programs.fire_back[grid](
         part.values, *_norm(part, "mean", "invstd", "scale", "shift"), _channels_of(part, grad_spikes), grad, each,
-        *sizes, neuron.leak, neuron.threshold, neuron.slope,
-        SURROGATE=neuron.surrogate, enable_fp_fusion=False, **kinds,
+        leaks, *sizes, neuron.leak, neuron.threshold, neuron.slope,
+        LEARNS=part.learns, SURROGATE=neuron.surrogate, enable_fp_fusion=False, **kinds,
     )  # fmt: skip
-    return grad, each.sum(0, dtype=torch.float64)
+    return grad, each.sum(0, dtype=torch.float64), leaks.sum(dtype=torch.float64) if part.learns else None
 
 
 def norm_back(part: Part, grad: Tensor, means: Tensor) -> None:

@@ -95,10 +95,10 @@ def fire(
 
 @triton.jit
 def fire_back(
-    current, mean, invstd, scale, shift, grad_spikes, grad, sums, pixels, channels, out_height, out_width, pitch,
+    current, mean, invstd, scale, shift, grad_spikes, grad, sums, leaks, pixels, channels, out_height, out_width, pitch,
     in_step, out_step, leak, threshold, slope,
-    NORMED: tl.constexpr, STILL: tl.constexpr, T: tl.constexpr, POOL: tl.constexpr, RESET: tl.constexpr,
-    SURROGATE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    NORMED: tl.constexpr, LEARNS: tl.constexpr, STILL: tl.constexpr, T: tl.constexpr, POOL: tl.constexpr,
+    RESET: tl.constexpr, SURROGATE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     pixel, channel, inside, under = _where(pixels, channels, out_height, out_width, POOL, ROWS, COLUMNS)
     place = tl.arange(0, POOL * POOL)[:, None, None]
@@ -112,6 +112,7 @@ def fire_back(
         middle = tl.load(mean + channel, mask=there, other=0.0)
         rate = tl.load(invstd + channel, mask=there, other=0.0)
     above = ()
+    kept = ()
     for t in tl.static_range(T):
         if t == 0 or not STILL:
             x = tl.load(current + t * in_step + under, mask=inside, other=0.0).to(tl.float32)
@@ -120,9 +121,10 @@ def fire_back(
                 x = x * factor + offset
         over, left, reset = _integrate(left, reset, x, leak, threshold, RESET)
         above = above + (over,)
+        kept = kept + (left,)
     carried = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
     together = carried
-    sum_gx, sum_g = carried, carried
+    sum_gx, sum_g, sum_leak = carried, carried, carried
     for back in tl.static_range(T):
         t: tl.constexpr = T - 1 - back
         over = above[t]
@@ -135,15 +137,17 @@ def fire_back(
             g = tl.where(place == first, g, 0.0)
         else:
             g = g + tl.zeros((1, ROWS, COLUMNS), tl.float32)
-        kept = carried
+        passed = carried
         if RESET == "subtract":
             g = g - carried * threshold
         if RESET == "zero":
             g = g - carried * (over + threshold)
         if RESET == "zero" or RESET == "zero delayed":
-            kept = tl.where(over > 0, 0.0, carried)
-        total = kept + _derivative(over, slope, SURROGATE) * g
+            passed = tl.where(over > 0, 0.0, carried)
+        total = passed + _derivative(over, slope, SURROGATE) * g
         carried = total * leak
+        if LEARNS and t > 0:
+            sum_leak += tl.where(inside, total * kept[t - 1], 0.0)
         together += total
         if t == 0 or not STILL:
             tl.store(grad + t * in_step + under, together.to(grad.dtype.element_ty), mask=inside)
@@ -155,6 +159,9 @@ def fire_back(
                 sum_gx += tl.where(inside, together * ((y - middle) * rate), 0.0)
                 sum_g += tl.where(inside, together, 0.0)
             together = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
+    if LEARNS:
+        of_all = tl.sum(tl.sum(tl.sum(sum_leak, axis=2), axis=1), axis=0)
+        tl.store(leaks + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), of_all)
     if NORMED:  # of this program's pixels: sums (programs, 2, channels)
         own = sums + tl.program_id(0) * 2 * channels + tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
         written = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS) < channels

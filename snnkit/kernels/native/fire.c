@@ -19,7 +19,7 @@ static float *take(float **scratch, size n) {
 /* Floats of scratch memory that one thread needs. */
 size snn_scratch(const Layer *l) {
     size places = l->pool * l->pool;
-    return 6 * period(l->channels, 1) + (places * (l->steps + l->timesteps) + l->timesteps) * LANES;
+    return 6 * period(l->channels, 1) + (places * (l->steps + 2 * l->timesteps) + l->timesteps) * LANES;
 }
 
 /* Doubles of one thread's sums over a period: two of each channel. */
@@ -66,8 +66,10 @@ typedef struct {
     lanes scale, shift, mean, invstd;
 } Norm;
 
-/* Currents (steps) and membranes minus threshold (timesteps) of `n` neurons whose first current is at `at`. */
-INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm, lanes *currents, lanes *above) {
+/* Currents (steps) and membranes minus threshold (timesteps) of `n` neurons whose first current is at `at`; and, where
+ * there is room for it, what will leak of the membranes (timesteps). */
+INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm, lanes *currents, lanes *above,
+                      lanes *left) {
     State state = {{0}, {0}};
     lanes x = {0};
     for (size t = 0; t < loop.timesteps; t++) {
@@ -76,6 +78,7 @@ INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm
             x = currents[t] * norm.scale + norm.shift;
         }
         above[t] = integrate(loop.neuron, &state, x);
+        if (left) left[t] = state.left;
     }
 }
 
@@ -84,7 +87,7 @@ INLINE bits fire_bundle(Loop loop, const void *current, void *spikes, Bundle bun
                         lanes *above, bits *fired) {
     bits count = {0};
     for (size w = 0; w < loop.places; w++) {
-        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents, above);
+        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents, above, 0);
         for (size t = 0; t < loop.timesteps; t++) {
             bits fires = above[t] > 0; /* -1 where it does */
             fired[t] = w ? fired[t] | fires : fires;
@@ -137,24 +140,27 @@ INLINE bits receives(const lanes *above, size w, size t, size places, size times
     return own | ~after;
 }
 
-/* What a bundle adds to BatchNorm's weight and bias. */
+/* What a bundle adds to the gradients of BatchNorm's weight and bias, and to the leak's. */
 typedef struct {
-    lanes gx, g;
+    lanes gx, g, leak;
 } Sums;
 
 INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_spikes, void *grad, Bundle bundle, size n,
-                             Norm norm, lanes *currents, lanes *above) {
+                             Norm norm, lanes *currents, lanes *above, lanes *left) {
     const size T = loop.timesteps, steps = loop.steps;
-    Sums sums = {{0}, {0}};
+    Sums sums = {{0}, {0}, {0}};
     for (size w = 0; w < loop.places; w++)
-        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents + w * steps, above + w * T);
+        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents + w * steps, above + w * T,
+                  left ? left + w * T : 0);
     for (size w = 0; w < loop.places; w++) {
         lanes carried = {0}, together = {0};
         size at = bundle.in + place(loop, w);
         for (size t = T - 1; t >= 0; t--) {
             lanes arriving = read(grad_spikes, bundle.out + t * loop.out_step, n, loop.spikes_bf16);
             if (loop.places > 1) arriving = only(receives(above, w, t, loop.places, T), arriving);
-            together += integrate_back(loop.neuron, &carried, above[w * T + t], arriving);
+            lanes total = integrate_back(loop.neuron, &carried, above[w * T + t], arriving);
+            together += total;
+            if (left && t > 0) sums.leak += total * left[w * T + t - 1];
             if (t < steps) { /* a current that is the same at every step gets all steps' gradients at step 0 */
                 write(grad, at + t * loop.in_step, together, n, loop.bf16);
                 sums.gx += together * ((currents[w * steps + t] - norm.mean) * norm.invstd);
@@ -167,9 +173,10 @@ INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_sp
 }
 
 /* From the spikes' gradients those of the normalised current, `grad` as the current, and what BatchNorm's weight and bias
- * get: `sums` (2, channels). `partial` (threads, snn_partial) is 0. */
-void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *sums, double *partial, float *scratch,
-                   size threads) {
+ * get: `sums` (2, channels); what the leak gets by thread, `leaks` (threads,), or NULL. `partial` (threads, snn_partial)
+ * is 0. */
+void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *sums, double *leaks, double *partial,
+                   float *scratch, size threads) {
     size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
@@ -182,6 +189,8 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
         const float *invstd = repeated(take(&own, length), l->invstd, 1, l->channels, length, flat(l));
         lanes *currents = (lanes *)take(&own, loop.places * loop.steps * LANES);
         lanes *above = (lanes *)take(&own, loop.places * loop.timesteps * LANES);
+        lanes *left = leaks ? (lanes *)take(&own, loop.places * loop.timesteps * LANES) : 0;
+        wide leak = {0};
         double *sum_gx = partial + 2 * THREAD * length, *sum_g = sum_gx + length;
         size count = bundles(l), end = count * (THREAD + 1) / TEAM;
         for (size index = count * THREAD / TEAM; index < end; index++) {
@@ -190,10 +199,13 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
                 load(invstd + bundle.channel)};
             Sums found;
             WITH_CONSTANTS(loop, bundle.n, found = fire_bundle_back(as, current, grad_spikes, grad, bundle, n, norm,
-                                                                    currents, above))
+                                                                    currents, above, left))
             add_to(sum_gx + bundle.channel, __builtin_convertvector(found.gx, wide));
             add_to(sum_g + bundle.channel, __builtin_convertvector(found.g, wide));
+            if (left) leak += __builtin_convertvector(found.leak, wide);
         }
+        if (left)
+            for (size i = 0; i < LANES; i++) leaks[THREAD] += leak[i];
     }
     collect(sums, partial, threads, l->channels, length, flat(l));
 }

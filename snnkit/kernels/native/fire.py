@@ -48,14 +48,15 @@ def fire(part: Part, spikes: Tensor, *, counted: bool) -> Tensor | None:
     return None if counts is None else counts.sum()
 
 
-def fire_back(part: Part, grad_spikes: Tensor) -> tuple[Tensor, Tensor]:
+def fire_back(part: Part, grad_spikes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     layer = _layer(part, grad_spikes)
     (scratch, threads), (total, partial), grad = _scratch(layer), _sums(layer), torch.empty_like(part.values)
+    leaks = torch.zeros(threads, dtype=torch.float64) if part.learns else None
     _kernels().snn_fire_back(
-        ctypes.byref(layer), _channels_of(part, grad_spikes), pointer(grad), pointer(total), pointer(partial),
-        pointer(scratch), _int(threads),
+        ctypes.byref(layer), _channels_of(part, grad_spikes), pointer(grad), pointer(total), pointer(leaks),
+        pointer(partial), pointer(scratch), _int(threads),
     )  # fmt: skip
-    return grad, total
+    return grad, total, None if leaks is None else leaks.sum()
 
 
 def norm_back(part: Part, grad: Tensor, means: Tensor) -> None:
