@@ -75,6 +75,8 @@ VARIANTS: Mapping[str, Change] = {
     "reset: zero": {"neuron.reset": "zero"},
     "reset_delay: false": {"neuron.reset_delay": False},
     "pool: avg": {"network.pool": {"kind": "avg"}},
+    "pool: currents": {"network.pool": {"of": "currents"}},
+    "pool: avg, currents": {"network.pool": {"kind": "avg", "of": "currents"}},
     "timesteps: 4": {"encoding.timesteps": 4},
     "timesteps: 4, learn_leak: true": {"encoding.timesteps": 4, "neuron.learn_leak": True},
     "squeezes x 1.4, expands / 1.4": reshaped(1.4),

@@ -96,8 +96,8 @@ class PlanBuilder:
         assert kind == "max" or not padding, f"{name}: an average over padding has no one scale"
         assert not (ceil and padding), f"{name}: a ragged last window that may start in the padding"
         op = Pool(name, source, signal.shape, out_shape, kind, kernel, stride, padding, ceil)
-        # the largest of several sums is one of them: max pooling keeps the scale
-        spikes = kernel**2 if kind == "avg" else 1
+        # the largest of several sums is one of them: max pooling keeps the scale, as currents, which have none, do
+        spikes = kernel**2 if kind == "avg" and signal.kind != "currents" else 1
         return self._put(op, Signal(out_shape, signal.kind, signal.scale * spikes, signal.most * spikes))
 
     def mean(self, name: str, source: str) -> str:
@@ -133,9 +133,9 @@ class PlanBuilder:
         total = replace(first, kind="currents") if currents else replace(first, most=sum(s.most for s in signals))
         return self._put(Sum(name, sources, first.shape, currents), total)
 
-    def neurons(self, name: str, source: str) -> str:
+    def neurons(self, name: str, source: str, activation: Activation | None = None) -> str:
         shape = self.shape(source)
-        return self._put(Neurons(name, source, shape), Signal(shape, "spikes"))
+        return self._put(Neurons(name, source, shape, activation), Signal(shape, "spikes"))
 
     def gate(self, name: str, source: str, gate: str) -> str:
         """Spikes times spikes are spikes; times a real gate they are real numbers."""

@@ -241,7 +241,7 @@ class Network(nn.Module):
             case Neurons():
                 if observe is not None:
                     observe(step, reads[0], None)
-                return reads[0]
+                return reads[0] if step.activation is None else ACTIVATIONS[step.activation]()(reads[0])
             case Pool():
                 return _pool(step, reads[0])
             case Slice():

@@ -126,11 +126,12 @@ class Sum:
 
 @dataclass(frozen=True)
 class Neurons:
-    """LIF neurons on a current; in the twin nothing."""
+    """LIF neurons on a current; in the twin the activation, or nothing."""
 
     name: str
     source: str
     out_shape: Shape
+    activation: Activation | None = None
 
     @property
     def outputs(self) -> int:

@@ -106,7 +106,7 @@ class _Graph:
             case Conv():
                 return self._conv(op, read[0])
             case Neurons():
-                return read[0] if self._network.neuron is None else self._fire(op, read[0])
+                return self._fire(op, read[0]) if self._network.neuron is not None else self._activated(op, read[0])
             case Pool():
                 return self._each(op.name, read, lambda name, x: self._pool(op, name, x[0]))
             case Slice():
@@ -136,16 +136,15 @@ class _Graph:
             "kernel_shape": [op.kernel] * 2, "strides": [op.stride] * 2, "pads": [op.padding] * 4, "group": op.groups,
         }  # fmt: skip
         fires = op.fires and self._network.neuron is not None
-        acts = op.activation is not None and not fires and op.activation != "identity"
+        acts = not fires and _acts(op)
         name = f"{op.name}.current" if fires or acts else op.name
         currents = self._each(name, [read], lambda name, x: self._node("Conv", [*x, *given], name, **attributes))
-        if fires:
-            return self._fire(op, currents)
-        if acts:
-            return self._each(op.name, [currents], lambda name, x: self._activation(op, name, x[0]))
-        return currents
+        return self._fire(op, currents) if fires else self._activated(op, currents)
 
-    def _activation(self, op: Conv, name: str, x: str) -> str:
+    def _activated(self, op: Conv | Neurons, values: list[str]) -> list[str]:
+        return self._each(op.name, [values], lambda name, x: self._activation(op, name, x[0])) if _acts(op) else values
+
+    def _activation(self, op: Conv | Neurons, name: str, x: str) -> str:
         match op.activation:
             case "relu6":
                 return self._node("Clip", [x, self._number(0.0), self._number(6.0)], name)
@@ -248,6 +247,11 @@ class _Graph:
 
     def _axes(self) -> str:
         return self._constant("channels, rows, columns", np.array([1, 2, 3]))
+
+
+def _acts(op: Conv | Neurons) -> bool:
+    """Whether it has an activation that does something, in the twin."""
+    return op.activation not in (None, "identity")
 
 
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:

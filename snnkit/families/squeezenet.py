@@ -11,12 +11,13 @@ from pydantic import Field, model_validator
 
 from snnkit.builder import PlanBuilder
 from snnkit.families.design import Design, removed, view
-from snnkit.plan import ModuleView, Plan, Shape
+from snnkit.plan import Activation, ModuleView, Plan, Shape
 from snnkit.values import Value
 
 Position = Literal["stem", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
 FireName = Literal["fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
 FIRES: tuple[FireName, ...] = ("fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9")
+POSITIONS: tuple[Position, ...] = ("stem", *FIRES)
 
 _WIDTHS = {"fire2": (16, 64), "fire3": (16, 64), "fire4": (32, 128), "fire5": (32, 128)}
 _WIDTHS |= {"fire6": (48, 192), "fire7": (48, 192), "fire8": (64, 256), "fire9": (64, 256)}
@@ -67,6 +68,7 @@ class Pool(Value):
     kernel: int = Field(ge=1, le=8)
     stride: int = Field(ge=1, le=8)
     ceil: bool  # keep a ragged last window
+    of: Literal["spikes", "currents"] = "spikes"  # behind the neurons, or before them, of which there are fewer then
     after: tuple[Position, ...]  # stays where it is when the Fire before it is removed
 
     @model_validator(mode="after")
@@ -99,6 +101,12 @@ class SqueezeNet(Design):
     batchnorm: bool
     head: Head
 
+    @model_validator(mode="after")
+    def _currents_are_normalised(self) -> Self:
+        if self.pool.of == "currents" and not self.batchnorm:
+            raise ValueError("given pool.of: currents without BatchNorm; write batchnorm: true, or pool.of: spikes")
+        return self
+
     @property
     def fires(self) -> dict[FireName, Fire]:
         return {name: getattr(self, name) for name in FIRES}
@@ -106,26 +114,30 @@ class SqueezeNet(Design):
 
 def plan(design: SqueezeNet, classes: int, in_shape: Shape) -> Plan:
     """The operations that ``design`` stands for; raises ``PlanError`` where the image is too small for it."""
-    build = PlanBuilder(in_shape)
-    stem = design.stem
-    at = build.conv(
-        "stem",
-        "input",
-        stem.width,
-        kernel=stem.kernel,
-        stride=stem.stride,
-        padding=stem.padding,
-        batchnorm=design.batchnorm,
-    )
-    at = _pool(build, design.pool, "stem", at)
-    for name, fire in design.fires.items():
-        if fire.keep:
-            at = _fire(build, name, at, fire, batchnorm=design.batchnorm)
-        at = _pool(build, design.pool, name, at)
+    build, pool, at = PlanBuilder(in_shape), design.pool, "input"
+    for name, pools in _pooled(design).items():
+        currents = bool(pools) and pool.of == "currents"
+        activation: Activation | None = None if currents else "relu"
+        at = _module(build, design, name, at, activation)
+        for position in pools:
+            at = build.pool(f"{position}.pool", at, pool.kind, kernel=pool.kernel, stride=pool.stride, ceil=pool.ceil)
+        if currents:
+            at = build.neurons(f"{name}.neurons", at, "relu")
     if design.head.dropout:
         at = build.dropout("dropout", at, design.head.dropout)
     at = build.conv("head", at, classes, batchnorm=False, activation="relu" if design.head.relu else None)
     return build.scores("scores", at)
+
+
+def _pooled(design: SqueezeNet) -> dict[Position, list[Position]]:
+    """The modules that are there, and the poolings behind each: its own, and those of the modules removed after it."""
+    found: dict[Position, list[Position]] = {}
+    for position in POSITIONS:
+        if position == "stem" or design.fires[position].keep:
+            found[position] = []
+        if position in design.pool.after:
+            found[next(reversed(found))].append(position)
+    return found
 
 
 def modules(design: SqueezeNet) -> tuple[ModuleView, ...]:
@@ -145,15 +157,19 @@ def modules(design: SqueezeNet) -> tuple[ModuleView, ...]:
     )
 
 
-def _fire(build: PlanBuilder, name: FireName, source: str, fire: Fire, *, batchnorm: bool) -> str:
-    squeeze = build.conv(f"{name}.squeeze", source, fire.squeeze, batchnorm=batchnorm)
-    expand1x1 = build.conv(f"{name}.expand1x1", squeeze, fire.expand1x1, batchnorm=batchnorm)
-    expand3x3 = build.conv(f"{name}.expand3x3", squeeze, fire.expand3x3, kernel=3, padding=1, batchnorm=batchnorm)
+def _module(build: PlanBuilder, design: SqueezeNet, name: Position, source: str, activation: Activation | None) -> str:
+    """The stem or a Fire; without ``activation`` it ends in currents."""
+    norm = design.batchnorm
+    if name == "stem":
+        stem = design.stem
+        return build.conv(
+            name, source, stem.width, kernel=stem.kernel, stride=stem.stride, padding=stem.padding, batchnorm=norm,
+            activation=activation,
+        )  # fmt: skip
+    fire = design.fires[name]
+    squeeze = build.conv(f"{name}.squeeze", source, fire.squeeze, batchnorm=norm)
+    expand1x1 = build.conv(f"{name}.expand1x1", squeeze, fire.expand1x1, batchnorm=norm, activation=activation)
+    expand3x3 = build.conv(
+        f"{name}.expand3x3", squeeze, fire.expand3x3, kernel=3, padding=1, batchnorm=norm, activation=activation
+    )
     return build.concat(name, (expand1x1, expand3x3))
-
-
-def _pool(build: PlanBuilder, pool: Pool, position: Position, source: str) -> str:
-    if position not in pool.after:
-        return source
-    name = f"{position}.pool"
-    return build.pool(name, source, pool.kind, kernel=pool.kernel, stride=pool.stride, ceil=pool.ceil)

@@ -23,10 +23,11 @@ def images(count: int = 8) -> Tensor:
     return torch.randn(count, *IMAGE, generator=torch.Generator().manual_seed(0))
 
 
-def shallow() -> Plan:
-    """A stem and a Fire without pooling between them: the maximum of spikes is not that of rates."""
+def shallow(**pool: object) -> Plan:
+    """A stem and a Fire without pooling between them, unless of averages: the maximum of spikes, or of currents that
+    change from step to step, is not that of rates."""
     gone = {f"fire{at}": {"keep": False} for at in range(3, 10)}
-    pool = {"kind": "max", "kernel": 2, "stride": 2, "ceil": False, "after": ()}
+    pool = {"kind": "max", "kernel": 2, "stride": 2, "ceil": False, "after": ()} | pool
     return FAMILIES["squeezenet"].plan(SqueezeNet.model_validate({"pool": pool, **gone}), CLASSES, IMAGE)
 
 
@@ -79,8 +80,9 @@ def test_rate_times_its_worth_is_the_activation(threshold: float) -> None:
         assert error.square().mean() < 0.05 * wanted.square().mean(), name
 
 
-def test_converted_network_scores_as_its_twin() -> None:
-    network, twin = converted(shallow(), INTEGRATOR, 64)
+@pytest.mark.parametrize("pool", [{}, {"kind": "avg", "of": "currents", "after": ("stem", "fire2")}], ids=str)
+def test_converted_network_scores_as_its_twin(pool: dict[str, object]) -> None:
+    network, twin = converted(shallow(**pool), INTEGRATOR, 64)
     with torch.no_grad():
         own, theirs = network(images()), twin(images())
     assert (own - theirs).abs().mean() < 0.1 * theirs.std()

@@ -73,6 +73,15 @@ def test_ragged_windows_are_those_of_the_network(tmp_path: Path, geometry: str) 
         assert parity.logit_difference < 1e-4
 
 
+@pytest.mark.parametrize("neuron", [NEURONS["subtract, later"], None], ids=["snn", "twin"])
+def test_onnx_pools_currents_as_the_network_does(tmp_path: Path, neuron: Neuron | None) -> None:
+    made = network("squeezenet", neuron, pool={"of": "currents"})
+    parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
+    assert parity.same_class == 4
+    assert parity.spike_difference < 1e-3
+    assert set(parity.spikes) == {op.name for op in made.firing}
+
+
 def test_onnx_has_no_batchnorm_and_carries_its_metadata() -> None:
     model = onnx_model(network("squeezenet", Neuron()), metadata={"candidate": "{}"})
     kinds = {node.op_type for node in model.graph.node}
@@ -94,13 +103,14 @@ def test_folded_weights_give_what_batchnorm_gave() -> None:
     assert torch.allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("of", ["spikes", "currents"])
 @pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
-def test_nir_does_what_the_network_does(tmp_path: Path, neuron: Neuron) -> None:
-    made = network("squeezenet", neuron, **NIR)
+def test_nir_does_what_the_network_does(tmp_path: Path, neuron: Neuron, of: str) -> None:
+    made = network("squeezenet", neuron, pool={"kind": "avg", "of": of})
     parity = export(made, tmp_path / "n.nir", "nir", images(), {"commit": "abc"})
     assert parity.same_class == 4
     assert parity.spike_difference < 1e-3
-    assert set(parity.spikes) == {conv.name for conv in made.plan.convs if conv.fires}
+    assert set(parity.spikes) == {op.name for op in made.firing}
     import nir
 
     read = nir.read(tmp_path / "n.nir")

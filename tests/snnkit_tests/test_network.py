@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
-from torch import Tensor
+from torch import Tensor, nn
 
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
 from snnkit.network import Fired, Network
@@ -140,6 +140,22 @@ def test_network_equals_snntorch_step_by_step() -> None:
     grads, expected_grads = (torch.autograd.grad(y.square().sum(), parameters) for y in (logits, expected))
     for grad, theirs in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(grad, theirs, rtol=0, atol=1e-5 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("neuron", [Neuron(), None], ids=["one step", "twin"])
+def test_the_maximum_of_currents_fires_where_one_of_the_spikes_did(neuron: Neuron | None) -> None:
+    """In one time step, and under ReLU: both only rise with the current. Averages differ."""
+    outputs = {}
+    for kind, of in product(("max", "avg"), ("spikes", "currents")):
+        design = SqueezeNet.model_validate({"pool": {"kind": kind, "of": of}, "fire8": {"keep": False}})
+        made = Network(plan(design, 10, (3, 32, 32)), neuron, Encoding(timesteps=1))
+        for conv in made.plan.convs:  # as drawn for spikes: those that fire are drawn with a bias
+            if (norm := made.layer(conv).norm) is not None:
+                nn.init.constant_(norm.bias, 0.1)
+        with torch.no_grad():
+            outputs[kind, of] = made.eval()(images())
+    torch.testing.assert_close(outputs["max", "currents"], outputs["max", "spikes"])
+    assert not torch.allclose(outputs["avg", "currents"], outputs["avg", "spikes"])
 
 
 def test_observer_sees_every_convolution() -> None:

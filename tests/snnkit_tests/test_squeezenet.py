@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from snnkit.builder import PlanBuilder, pooled
 from snnkit.families.squeezenet import FIRES, GEOMETRIES, SqueezeNet, modules, plan
-from snnkit.plan import Concat, Conv, GlobalAverage, Plan, PlanError, Pool
+from snnkit.plan import Concat, Conv, GlobalAverage, Neurons, Plan, PlanError, Pool
 
 
 def design(kept: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 9), **given: Any) -> SqueezeNet:
@@ -49,6 +49,36 @@ def test_parameters_and_macs_are_the_published_ones(
     built = plan(design(kept), classes, (3, size, size))
     assert built.params == params
     assert published_macs(built) == macs
+
+
+@pytest.mark.parametrize(
+    ("kept", "poolings"),
+    [
+        ((2, 3, 4, 5, 6, 7, 8, 9), {"stem": 1, "fire4": 1, "fire8": 1}),
+        ((2, 6, 9), {"stem": 1, "fire2": 1, "fire6": 1}),  # a removed Fire's pooling is of the currents before it
+        ((), {"stem": 3}),
+    ],
+)
+def test_pooled_currents_cost_as_much_and_drive_fewer_neurons(kept: tuple[int, ...], poolings: dict[str, int]) -> None:
+    spikes, currents = (plan(design(kept, pool={"of": of}), 10, (3, 32, 32)) for of in ("spikes", "currents"))
+    assert (currents.params, currents.dense_macs) == (spikes.params, spikes.dense_macs)
+    ops = {op.name: op for op in currents.ops}
+    neurons = [op for op in currents.ops if isinstance(op, Neurons)]
+    assert [op.name for op in neurons] == [f"{name}.neurons" for name in poolings]
+    for op in neurons:
+        back, count = ops[op.source], 0
+        while isinstance(back, Pool):
+            back, count = ops[back.source], count + 1
+        assert count == poolings[op.name.removesuffix(".neurons")]
+        assert not any(conv.fires for conv in currents.convs if conv.name in getattr(back, "sources", (back.name,)))
+    shapes = {conv.name: conv.in_shape for conv in spikes.convs}
+    assert {conv.name: conv.in_shape for conv in currents.convs} == shapes
+    assert {conv.input_scale for conv in currents.convs} == {1}
+
+
+def test_pooled_currents_need_batchnorm() -> None:
+    with pytest.raises(ValidationError, match=r"pool\.of: currents without BatchNorm; write batchnorm: true"):
+        design(pool={"of": "currents"}, batchnorm=False)
 
 
 def test_twin_macs_are_the_published_ones() -> None:
