@@ -5,8 +5,8 @@ Each layer's currents are scaled such that a neuron's rate follows the twin's ac
 activations is worth one threshold; with few time steps and a leak almost nothing fires then. So the percentile is the
 one at which rates reproduce the activations with the least squared error, over the network's own steps and neurons (as
 Li et al. 2021, arXiv:2106.06984, choose thresholds): a high one where there are many steps and no leak. What remains is
-made good by training (Rathi and Roy 2021, arXiv:2008.03658). Not followed: max pooling is the maximum at each step, more
-than that of rates; negative values behind a projection, which the twin passes on and neurons do not.
+made good by training (Rathi and Roy 2021, arXiv:2008.03658). Not followed: max pooling is the maximum at each step,
+more than that of rates; negative values behind a projection, which the twin passes on and neurons do not.
 """
 
 from collections.abc import Callable, Iterable
