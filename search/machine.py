@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from reports.wording import count
+
 
 def cores() -> int:
     """Processors that this process may use."""
@@ -17,7 +19,7 @@ def cores() -> int:
 def describe(device: str) -> str:
     """``2 cores of Intel Xeon …, 23 GiB, Linux``; with a GPU, its name first."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    computer = f"{cores()} cores of {_processor()}, {memory:.0f} GiB, {platform.system()}"
+    computer = f"{count(cores(), 'core')} of {_processor()}, {memory:.0f} GiB, {platform.system()}"
     if device != "cuda":
         return computer
     if not gpus():
