@@ -82,6 +82,7 @@ VARIANTS: Mapping[str, Change] = {
     "squeezes x 1.4, expands / 1.4": reshaped(1.4),
     "squeezes x 2, expands / 2": reshaped(2.0),
     "squeezes x 2.8, expands / 2.8": reshaped(2.8),
+    "squeezes x 2, expands / 2, pool: currents": {**reshaped(2.0), "network.pool": {"of": "currents"}},
 }
 
 

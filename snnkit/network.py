@@ -41,7 +41,8 @@ class Observer(Protocol):
     """Is shown every convolution and every layer of neurons of a forward pass: what it read and what fired.
 
     ``incoming`` is (T', B, C, H, W) with T' = 1 where it is the same at every step (the stem on a still image, the
-    twin); ``fired`` is None where no neurons follow, and in the twin.
+    twin). ``fired`` is None where no neurons follow, and in the twin. Neurons on pooled currents are shown what the
+    first of the convolutions before them read.
     """
 
     def __call__(self, op: Conv | Neurons, incoming: Tensor, fired: "Fired | None") -> None: ...
@@ -208,29 +209,33 @@ class Network(nn.Module):
         return images.transpose(0, 1)
 
     def _fire(
-        self, ops: Sequence[Conv | Neurons], reads: tuple[Tensor, ...], observe: Observer | None, *, window: int = 1
-    ) -> Tensor:
-        """The spikes of ``ops`` side by side, pooled in windows."""
+        self, ops: Sequence[Conv | Neurons], reads: tuple[Tensor, ...], observe: Observer | None, *, window: int = 1,
+        neurons: Neurons | None = None,
+    ) -> Tensor:  # fmt: skip
+        """The spikes of ``ops`` side by side, pooled in windows; or those of ``neurons`` on their pooled currents."""
         assert self.neuron is not None
         currents = [
             (self.layer(op).current(x) if isinstance(op, Conv) else kernels.drive(x, None))._replace(
-                leak=self.lif(op).leak
+                leak=self.lif(neurons or op).leak
             )
             for op, x in zip(ops, reads, strict=True)
         ]
         dtype = kernels.autocast_dtype(currents[0].values)
         fire = partial(kernels.fire, neuron=self.neuron, timesteps=self.timesteps, dtype=dtype)
-        spikes, fired = fire(currents, pool=window, counted=observe is not None)
+        pooled = partial(fire, currents, pool=window, of_currents=neurons is not None)
+        spikes, fired = pooled(counted=observe is not None)
         if observe is not None:
             assert fired is not None
             for op, x, current, count in zip(ops, reads, currents, fired, strict=True):
-                observe(op, x, Fired(count, partial(fire, [current])))
+                observe(op, x, Fired(count, partial(fire, [current])) if neurons is None else None)
+            if neurons is not None:
+                observe(neurons, reads[0], Fired(fired.sum(), pooled))
         return spikes
 
     def _run(self, step: Op | Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
         match step:
             case Firing():
-                return self._fire(step.convs, reads, observe, window=step.window)
+                return self._fire(step.convs, reads, observe, window=step.window, neurons=step.neurons)
             case Conv():
                 if observe is not None:
                     observe(step, reads[0], None)

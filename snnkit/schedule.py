@@ -3,16 +3,18 @@ slices of one source."""
 
 from dataclasses import dataclass
 
-from snnkit.plan import Concat, Conv, Op, Plan, Pool, Shuffle, Slice, Sum, sources
+from snnkit.plan import Concat, Conv, Neurons, Op, Plan, Pool, Shuffle, Slice, Sum, sources
 
 
 @dataclass(frozen=True)
 class Firing:
-    """Convolutions with neurons, whose spikes lie side by side and are pooled where ``pool`` says so."""
+    """Convolutions with neurons, whose spikes lie side by side and are pooled where ``pool`` says so; or convolutions
+    whose currents, side by side and pooled, drive ``neurons``."""
 
     name: str  # of the plan's operation that gives the same
     convs: tuple[Conv, ...]
     pool: Pool | None = None
+    neurons: Neurons | None = None
 
     @property
     def window(self) -> int:
@@ -48,7 +50,7 @@ def _firing(plan: Plan) -> tuple[Step, ...]:
     for op in plan.ops:
         step = _joined(op, done, readers)
         if isinstance(step, Firing):
-            for name in sources(op) if not isinstance(op, Conv) else ():
+            for name in _joins(step, op, done):
                 del done[name]
         done[op.name] = step
     return tuple(done.values())
@@ -83,7 +85,28 @@ def _joined(op: Op, done: dict[str, Step], readers: dict[str, int]) -> Step:
         if len(firings) == len(before) and (isinstance(op, Concat) or _tiles(op)):
             convs = tuple(conv for firing in firings for conv in firing.convs)
             return Firing(op.name, convs, op if isinstance(op, Pool) else None)
+    if isinstance(op, Neurons):
+        pool = done.get(op.source)
+        driving = _driving(pool.source, done, readers) if isinstance(pool, Pool) and readers[pool.name] == 1 else ()
+        if isinstance(pool, Pool) and driving and _tiles(pool):
+            return Firing(op.name, driving, pool, op)
     return op
+
+
+def _driving(name: str, done: dict[str, Step], readers: dict[str, int]) -> tuple[Conv, ...]:
+    """The convolutions whose currents are the value ``name``, if that is all it is and nothing else reads them."""
+    value = done.get(name)
+    parts = [done.get(part) for part in value.sources] if isinstance(value, Concat) else [value]
+    convs = tuple(part for part in parts if isinstance(part, Conv) and readers[part.name] == 1)
+    return convs if len(convs) == len(parts) and readers[name] == 1 else ()
+
+
+def _joins(step: Firing, op: Op, done: dict[str, Step]) -> tuple[str, ...]:
+    """The steps before ``op`` that ``step``, which stands for it, does too."""
+    if step.neurons is None or step.pool is None:
+        return () if isinstance(op, Conv) else sources(op)
+    value = done[step.pool.source]
+    return (step.pool.name, value.name, *(value.sources if isinstance(value, Concat) else ()))
 
 
 def _split(plan: Plan, steps: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -20,6 +20,7 @@ class Case(NamedTuple):
     channels: tuple[int, ...]  # of layers side by side
     side: int  # of the spikes; the current's is pool times as large
     pool: int
+    of_currents: bool  # pooled before the neurons
     norm: str  # none, batch or running
     last: bool  # channels_last
     learns: bool  # a leak of each layer's own
@@ -44,6 +45,7 @@ CASES = st.builds(
     channels=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
     side=st.integers(1, 5),
     pool=st.integers(1, 3),
+    of_currents=st.booleans(),
     norm=st.sampled_from(["none", "batch", "running"]),
     last=st.booleans(),
     learns=st.booleans(),
@@ -89,7 +91,9 @@ def outcome(kernels: Kernels | None, case: Case, dtype: torch.dtype, device: str
             leaves.append(leak)
             current = current._replace(leak=leak)
         currents.append(current)
-    spikes, fired = fire(currents, case.neuron, case.timesteps, pool=case.pool, dtype=dtype, counted=True)
+    spikes, fired = fire(
+        currents, case.neuron, case.timesteps, pool=case.pool, of_currents=case.of_currents, dtype=dtype, counted=True
+    )
     weights = drawn(*spikes.shape).to(dtype)
     gradients = torch.autograd.grad(spikes, leaves, weights)
     assert fired is not None

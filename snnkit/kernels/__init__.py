@@ -47,10 +47,12 @@ def fire(
     timesteps: int,
     *,
     pool: int = 1,
+    of_currents: bool = False,
     dtype: torch.dtype | None = None,
     counted: bool = False,
 ) -> Spikes:
-    """The spikes of several layers side by side, after max pooling in windows of ``pool`` x ``pool``.
+    """The spikes of several layers side by side, after max pooling in windows of ``pool`` x ``pool``; or, where it is
+    ``of_currents``, the spikes of one neuron a window, which its largest current drives at each step.
 
     Each current is (T', B, C, H, W), T' being ``timesteps``, or 1 where it is the same at every step; a ``leak`` of its
     own stands for the neuron's and gets a gradient. Spikes are (T, B, sum of C, H / pool, W / pool), in ``dtype`` or
@@ -64,8 +66,11 @@ def fire(
     if height % pool or width % pool:
         raise ValueError(f"windows of {pool}x{pool} do not divide {height}x{width}; pool the spikes by themselves")
     kernels = _fused(*(each.values for each in currents), timesteps=timesteps, pool=pool)
+    if of_currents and first.is_cuda:
+        kernels = None
     run = reference.fire if kernels is None else partial(fused.fire, kernels)
-    return run(currents, neuron, timesteps, pool=pool, dtype=dtype or first.dtype, counted=counted)
+    dtype = dtype or first.dtype
+    return run(currents, neuron, timesteps, pool=pool, dtype=dtype, counted=counted, of_currents=of_currents)
 
 
 def lif(values: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:

@@ -33,6 +33,7 @@ class Part(NamedTuple):
     learns: bool  # whether that gets a gradient
     timesteps: int
     pool: int
+    of_currents: bool  # whether the maximum is of a window's currents, which drive one neuron
     start: int  # of its channels among those of the spikes
 
 
@@ -61,14 +62,15 @@ def drive(kernels: Kernels, values: Tensor, norm: nn.BatchNorm2d | None) -> Curr
 
 def fire(
     kernels: Kernels, currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype,
-    counted: bool,
+    counted: bool, of_currents: bool = False,
 ) -> Spikes:  # fmt: skip
     """As ``snnkit.kernels.fire``; the spikes are in channels_last."""
     parts: list[Tensor | None] = []
     for values, norm, leak in currents:
         parts += [dense(values), None if norm is None else norm.weight, None if norm is None else norm.bias, leak]
     found = tuple(None if current.norm is None else current.norm.found for current in currents)
-    spikes, fired = _Fire.apply(_Given(kernels, neuron, timesteps, pool, dtype, counted, found), *parts)
+    given = _Given(kernels, neuron, timesteps, pool, of_currents and pool > 1, dtype, counted, found)
+    spikes, fired = _Fire.apply(given, *parts)
     return Spikes(spikes, fired)
 
 
@@ -88,6 +90,7 @@ class _Given(NamedTuple):
     neuron: Neuron
     timesteps: int
     pool: int
+    of_currents: bool
     dtype: torch.dtype
     counted: bool
     found: tuple[Statistics | None, ...]  # by layer, None where it has no BatchNorm
@@ -140,5 +143,5 @@ def _parts(given: _Given, tensors: Sequence[Tensor | None]) -> Iterator[Part]:
         norm = None
         if weight is not None and bias is not None and found is not None:
             norm = Folded(found.mean, found.invstd, *found.scale_and_shift(weight.detach(), bias.detach()))
-        yield Part(values, norm, neuron, leak is not None, given.timesteps, given.pool, start)
+        yield Part(values, norm, neuron, leak is not None, given.timesteps, given.pool, given.of_currents, start)
         start += values.shape[2]

@@ -29,11 +29,13 @@ BLOCK = 131072  # neurons taken through all their steps at once on a CPU, so tha
 
 
 def fire(
-    currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype, counted: bool
-) -> Spikes:
+    currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype, counted: bool,
+    of_currents: bool = False,
+) -> Spikes:  # fmt: skip
     """As ``snnkit.kernels.fire``."""
+    side, pool = (pool, 1) if of_currents else (1, pool)
     layers = [
-        lif(normalised(values, norm), neuron, timesteps, leak).flatten(0, 1).to(dtype)
+        lif(_largest(normalised(values, norm), side), neuron, timesteps, leak).flatten(0, 1).to(dtype)
         for values, norm, leak in currents
     ]
     spikes = torch.cat(layers, dim=1) if len(layers) > 1 else layers[0]  # (T * B, C, H, W)
@@ -73,6 +75,14 @@ def normalised(values: Tensor, norm: Norm | None) -> Tensor:
     """The current (T', B, C, H, W) after its BatchNorm, in float32 at least."""
     y: Tensor = values if norm is None else _Normalised.apply(values, *norm)
     return y
+
+
+def _largest(values: Tensor, side: int) -> Tensor:
+    """(T', B, C, H, W) to (T', B, C, H / side, W / side)."""
+    if side == 1:
+        return values
+    pooled = functional.max_pool2d(values.flatten(0, 1), side)
+    return pooled.view(*values.shape[:2], *pooled.shape[1:])
 
 
 def lif(current: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:

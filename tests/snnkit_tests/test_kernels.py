@@ -46,7 +46,7 @@ def test_in_bf16_spikes_are_equal_and_gradients_within_rounding(case: Case) -> N
 
 @needs_compiler
 def test_a_fused_layer_repeats_itself_bit_by_bit_and_threads_change_only_roundings() -> None:
-    case = Case(Neuron(), 4, False, 5, (24, 40), 4, 2, "batch", True, True, 0)
+    case = Case(Neuron(), 4, False, 5, (24, 40), 4, 2, False, "batch", True, True, 0)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

@@ -19,7 +19,7 @@ static float *take(float **scratch, size n) {
 /* Floats of scratch memory that one thread needs. */
 size snn_scratch(const Layer *l) {
     size places = l->pool * l->pool;
-    return 6 * period(l->channels, 1) + (places * (l->steps + 2 * l->timesteps) + l->timesteps) * LANES;
+    return 6 * period(l->channels, 1) + (places * (l->steps + 2 * l->timesteps) + l->steps + l->timesteps) * LANES;
 }
 
 /* Doubles of one thread's sums over a period: two of each channel. */
@@ -82,12 +82,41 @@ INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm
     }
 }
 
+/* As `membranes`, driven by the largest current of a window at each step: it comes as it is in memory, with its place. */
+INLINE void membranes_of_largest(Loop loop, const void *current, size at, size n, Norm norm, lanes *currents,
+                                 lanes *above, lanes *left, bits *largest) {
+    State state = {{0}, {0}};
+    lanes x = {0};
+    for (size t = 0; t < loop.timesteps; t++) {
+        if (t < loop.steps) {
+            lanes found = read(current, at + t * loop.in_step, n, loop.bf16);
+            bits where = {0};
+            x = found * norm.scale + norm.shift;
+            for (size w = 1; w < loop.places; w++) {
+                lanes other = read(current, at + place(loop, w) + t * loop.in_step, n, loop.bf16);
+                lanes y = other * norm.scale + norm.shift;
+                bits larger = y > x;
+                x = either(larger, y, x);
+                found = either(larger, other, found);
+                where = (where & ~larger) | (((bits){0} + (int32_t)w) & larger);
+            }
+            currents[t] = found;
+            largest[t] = where;
+        }
+        above[t] = integrate(loop.neuron, &state, x);
+        if (left) left[t] = state.left;
+    }
+}
+
 /* How often each neuron of the bundle fires, lane by lane. */
 INLINE bits fire_bundle(Loop loop, const void *current, void *spikes, Bundle bundle, size n, Norm norm, lanes *currents,
-                        lanes *above, bits *fired) {
+                        lanes *above, bits *fired, bits *largest) {
     bits count = {0};
-    for (size w = 0; w < loop.places; w++) {
-        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents, above, 0);
+    for (size w = 0; w < (largest ? 1 : loop.places); w++) {
+        if (largest)
+            membranes_of_largest(loop, current, bundle.in, n, norm, currents, above, 0, largest);
+        else
+            membranes(loop, current, bundle.in + place(loop, w), n, norm, currents, above, 0);
         for (size t = 0; t < loop.timesteps; t++) {
             bits fires = above[t] > 0; /* -1 where it does */
             fired[t] = w ? fired[t] | fires : fires;
@@ -112,6 +141,7 @@ void snn_fire(const Layer *l, void *spikes, double *counts, float *scratch, size
         const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, flat(l));
         lanes *currents = (lanes *)take(&own, loop.steps * LANES), *above = (lanes *)take(&own, loop.timesteps * LANES);
         bits *fired = (bits *)take(&own, loop.timesteps * LANES);
+        bits *largest = loop.of_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
         wide total = {0};
         size all_bundles = bundles(l), end = all_bundles * (THREAD + 1) / TEAM;
         for (size index = all_bundles * THREAD / TEAM; index < end; index++) {
@@ -119,7 +149,7 @@ void snn_fire(const Layer *l, void *spikes, double *counts, float *scratch, size
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), {0}, {0}};
             bits count;
             WITH_CONSTANTS(loop, bundle.n,
-                           count = fire_bundle(as, current, spikes, bundle, n, norm, currents, above, fired))
+                           count = fire_bundle(as, current, spikes, bundle, n, norm, currents, above, fired, largest))
             if (counts && bundle.n == LANES)
                 total += __builtin_convertvector(count, wide);
             else if (counts)
@@ -172,6 +202,29 @@ INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_sp
     return sums;
 }
 
+/* The same where the largest current of a window drives its one neuron. */
+INLINE Sums fire_largest_back(Loop loop, const void *current, const void *grad_spikes, void *grad, Bundle bundle, size n,
+                              Norm norm, lanes *currents, lanes *above, lanes *left, bits *largest) {
+    Sums sums = {{0}, {0}, {0}};
+    lanes carried = {0}, together = {0};
+    membranes_of_largest(loop, current, bundle.in, n, norm, currents, above, left, largest);
+    for (size t = loop.timesteps - 1; t >= 0; t--) {
+        lanes arriving = read(grad_spikes, bundle.out + t * loop.out_step, n, loop.spikes_bf16);
+        lanes total = integrate_back(loop.neuron, &carried, above[t], arriving);
+        together += total;
+        if (left && t > 0) sums.leak += total * left[t - 1];
+        if (t < loop.steps) {
+            for (size w = 0; w < loop.places; w++)
+                write(grad, bundle.in + place(loop, w) + t * loop.in_step, only(largest[t] == (int32_t)w, together), n,
+                      loop.bf16);
+            sums.gx += together * ((currents[t] - norm.mean) * norm.invstd);
+            sums.g += together;
+            together = all(0);
+        }
+    }
+    return sums;
+}
+
 /* From the spikes' gradients those of the normalised current, `grad` as the current, and what BatchNorm's weight and bias
  * get: `sums` (2, channels); what the leak gets by thread, `leaks` (threads,), or NULL. `partial` (threads, snn_partial)
  * is 0. */
@@ -190,6 +243,7 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
         lanes *currents = (lanes *)take(&own, loop.places * loop.steps * LANES);
         lanes *above = (lanes *)take(&own, loop.places * loop.timesteps * LANES);
         lanes *left = leaks ? (lanes *)take(&own, loop.places * loop.timesteps * LANES) : 0;
+        bits *largest = loop.of_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
         wide leak = {0};
         double *sum_gx = partial + 2 * THREAD * length, *sum_g = sum_gx + length;
         size count = bundles(l), end = count * (THREAD + 1) / TEAM;
@@ -198,8 +252,12 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), load(mean + bundle.channel),
                 load(invstd + bundle.channel)};
             Sums found;
-            WITH_CONSTANTS(loop, bundle.n, found = fire_bundle_back(as, current, grad_spikes, grad, bundle, n, norm,
-                                                                    currents, above, left))
+            if (largest)
+                WITH_CONSTANTS(loop, bundle.n, found = fire_largest_back(as, current, grad_spikes, grad, bundle, n, norm,
+                                                                         currents, above, left, largest))
+            else
+                WITH_CONSTANTS(loop, bundle.n, found = fire_bundle_back(as, current, grad_spikes, grad, bundle, n, norm,
+                                                                        currents, above, left))
             add_to(sum_gx + bundle.channel, __builtin_convertvector(found.gx, wide));
             add_to(sum_g + bundle.channel, __builtin_convertvector(found.g, wide));
             if (left) leak += __builtin_convertvector(found.leak, wide);

@@ -19,7 +19,7 @@ class Layer(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("current", "mean", "invstd", "scale", "shift")),
         *((name, ctypes.c_int64) for name in ("bf16", "spikes_bf16", "steps", "timesteps")),
-        *((name, ctypes.c_int64) for name in ("images", "height", "width", "channels", "pool", "pitch")),
+        *((name, ctypes.c_int64) for name in ("images", "height", "width", "channels", "pool", "of_currents", "pitch")),
         *((name, ctypes.c_int64) for name in ("reset", "surrogate")),
         *((name, ctypes.c_float) for name in ("leak", "threshold", "slope")),
     )
@@ -87,7 +87,7 @@ def _layer(part: Part, spikes: Tensor) -> Layer:
     return Layer(
         part.values.data_ptr(), *norm,
         part.values.dtype == torch.bfloat16, spikes.dtype == torch.bfloat16, steps, part.timesteps,
-        images, height, width, channels, part.pool, spikes.shape[2],
+        images, height, width, channels, part.pool, part.of_currents, spikes.shape[2],
         RESETS[neuron.reset, neuron.reset_delay], SURROGATES[neuron.surrogate],
         neuron.leak, neuron.threshold, neuron.slope,
     )  # fmt: skip
@@ -98,7 +98,22 @@ def _as_layer(values: Tensor) -> Layer:
     steps, images, channels, height, width = values.shape
     bf16, pitch = values.dtype == torch.bfloat16, values.stride(4) if is_strip(values) else channels
     return Layer(
-        values.data_ptr(), None, None, None, None, bf16, bf16, steps, steps, images, height, width, channels, 1, pitch
+        values.data_ptr(),
+        None,
+        None,
+        None,
+        None,
+        bf16,
+        bf16,
+        steps,
+        steps,
+        images,
+        height,
+        width,
+        channels,
+        1,
+        False,
+        pitch,
     )
 
 

@@ -7,6 +7,7 @@ typedef struct {
     size steps, timesteps; /* steps: as many as timesteps, or 1 where the current is the same at each */
     size images, height, width, channels;
     size pool;  /* side of the windows of max pooling, side by side; 1: none */
+    size of_currents; /* whether a window has one neuron, driven by the largest current; else the maximum is of spikes */
     size pitch; /* channels of a pixel of the spikes: more than `channels` where others lie beside them */
     Neuron neuron;
 } Layer;
@@ -54,13 +55,14 @@ static inline Bundle bundle_at(const Layer *l, size index, size period) {
 
 /* What the loops over steps need, apart from `Layer`, so that no store can change it and it stays in registers. */
 typedef struct {
-    size steps, timesteps, places, in_step, out_step, width, channels, pool, bf16, spikes_bf16;
+    size steps, timesteps, places, in_step, out_step, width, channels, pool, of_currents, bf16, spikes_bf16;
     Neuron neuron;
 } Loop;
 
 static Loop loop_of(const Layer *l) {
     return (Loop){l->steps, l->timesteps, l->pool * l->pool, l->images * l->height * l->width * l->channels,
-        pooled_pixels(l) * l->pitch, l->width, l->channels, l->pool, l->bf16, l->spikes_bf16, l->neuron};
+        pooled_pixels(l) * l->pitch, l->width, l->channels, l->pool, l->of_currents, l->bf16, l->spikes_bf16,
+        l->neuron};
 }
 
 /* How far place `w` of a window lies from place 0. */
