@@ -66,8 +66,6 @@ def fire(
     if height % pool or width % pool:
         raise ValueError(f"windows of {pool}x{pool} do not divide {height}x{width}; pool the spikes by themselves")
     kernels = _fused(*(each.values for each in currents), timesteps=timesteps, pool=pool)
-    if of_currents and first.is_cuda:
-        kernels = None
     run = reference.fire if kernels is None else partial(fused.fire, kernels)
     dtype = dtype or first.dtype
     return run(currents, neuron, timesteps, pool=pool, dtype=dtype, counted=counted, of_currents=of_currents)

@@ -160,24 +160,27 @@ class Spikes:
             assert fired.count == self.of[op.name].sum()
 
 
-def small(seed: int = 0) -> Network:
+def small(seed: int = 0, **pool: str) -> Network:
     widths = {f"fire{i}": {"squeeze": 4, "expand1x1": 8, "expand3x3": 6} for i in range(2, 10)}
     design = squeezenet.SqueezeNet.model_validate(
-        {"stem": {"width": 8, "kernel": 3, "stride": 1, "padding": 1}} | widths
+        {"stem": {"width": 8, "kernel": 3, "stride": 1, "padding": 1}, "pool": pool} | widths
     )
     return Network(squeezenet.plan(design, 10, (3, 16, 16)), Neuron(), Encoding(timesteps=3), seed=seed).train()
 
 
 @needs_compiler
-def test_a_network_has_the_same_loss_spikes_and_gradients_on_either_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("of", ["spikes", "currents"])
+def test_a_network_has_the_same_loss_spikes_and_gradients_on_either_kernel(
+    monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
     torch.manual_seed(0)
     images, labels = torch.randn(6, 3, 16, 16), torch.arange(6)
 
     def run() -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
-        network, spikes = small(), Spikes()
+        network, spikes = small(of=of), Spikes()
         with torch.no_grad():
             network(images, observe=spikes)
-        network = small()
+        network = small(of=of)
         loss = nn.functional.cross_entropy(network(images), labels)
         return loss.detach(), spikes.of, list(torch.autograd.grad(loss, list(network.parameters())))
 

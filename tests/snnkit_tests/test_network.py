@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from kernel_cases import assert_close
 from torch import Tensor, nn
 
+from snnkit import schedule
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
 from snnkit.network import Fired, Network
 from snnkit.neurons import LIF
@@ -156,6 +158,20 @@ def test_the_maximum_of_currents_fires_where_one_of_the_spikes_did(neuron: Neuro
             outputs[kind, of] = made.eval()(images())
     torch.testing.assert_close(outputs["max", "currents"], outputs["max", "spikes"])
     assert not torch.allclose(outputs["avg", "currents"], outputs["avg", "spikes"])
+
+
+def test_pooled_currents_in_one_go_are_what_they_are_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loss_and_gradients() -> tuple[float, list[Tensor]]:
+        made = network(SMALL | {"pool": {"of": "currents"}}, steps=3).train()
+        loss = made(images()).square().mean()
+        weights = [weight for name, weight in made.named_parameters() if not name.endswith("conv.bias")]
+        return loss.item(), list(torch.autograd.grad(loss, weights))  # of the biases before a BatchNorm they are 0
+
+    loss, gradients = loss_and_gradients()
+    monkeypatch.setattr(schedule, "_driving", lambda *_: ())
+    expected_loss, expected = loss_and_gradients()
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    assert_close(gradients, expected, 1e-4)
 
 
 def test_observer_sees_every_convolution() -> None:

@@ -1,7 +1,9 @@
 """What of a plan is run together."""
 
+import pytest
+
 from snnkit.families import FAMILIES
-from snnkit.plan import Concat, Conv, Plan, Pool, Slice
+from snnkit.plan import Concat, Conv, Neurons, Plan, Pool, Slice
 from snnkit.schedule import Firing, Split, reads, schedule
 
 
@@ -22,6 +24,32 @@ def test_a_fire_is_one_step_and_its_pooling_too() -> None:
     assert [conv.name for conv in found["fire4.pool"].convs] == ["fire4.expand1x1", "fire4.expand3x3"]
     assert "stem" not in found
     assert "fire4" not in found
+
+
+def test_pooled_currents_and_their_neurons_are_one_step() -> None:
+    steps = {step.name: step for step in schedule(plan_of("squeezenet", pool={"of": "currents"}), spiking=True)}
+    for name, convs in (("stem", ["stem"]), ("fire4", ["fire4.expand1x1", "fire4.expand3x3"])):
+        step = steps[f"{name}.neurons"]
+        assert isinstance(step, Firing)
+        assert [conv.name for conv in step.convs] == convs
+        assert step.window == 2
+        assert not {name, f"{name}.pool", *convs} & set(steps)
+
+
+@pytest.mark.parametrize(
+    ("choices", "alone"),
+    [
+        ({"pool": {"of": "currents", "kind": "avg"}}, {"stem.neurons", "fire4.neurons", "fire8.neurons"}),
+        ({"pool": {"of": "currents"}, "fire8": {"keep": False}}, set()),
+        ({"pool": {"of": "currents"}, "fire4": {"keep": False}, "fire3": {"keep": False}}, set()),
+        ({"pool": {"of": "currents", "after": ("fire4", "fire5")}, "fire5": {"keep": False}}, {"fire4.neurons"}),
+    ],
+)
+def test_averages_and_poolings_on_poolings_stay_apart(choices: dict[str, object], alone: set[str]) -> None:
+    steps = schedule(plan_of("squeezenet", **choices), spiking=True)
+    assert {step.name for step in steps if isinstance(step, Neurons)} == alone
+    given = {step.name for step in steps}
+    assert all(name in given or name == "input" for step in steps for name in reads(step))
 
 
 def test_windows_that_overlap_or_are_ragged_are_pooled_by_themselves() -> None:

@@ -1,4 +1,4 @@
-"""Whether the kernels give on this device what the reference gives: asked once a process, on two small layers."""
+"""Whether the kernels give on this device what the reference gives: asked once a process, on small layers."""
 
 from functools import partial
 
@@ -9,6 +9,8 @@ from snnkit.kernels import fused, reference
 from snnkit.kernels.fused import Kernels
 from snnkit.values import Neuron
 
+Outcome = tuple[Tensor, list[Tensor]]  # spikes and gradients
+
 
 class KernelError(Exception):
     pass
@@ -16,18 +18,22 @@ class KernelError(Exception):
 
 def check(kernels: Kernels, device: torch.device) -> None:
     """Raises KernelError, or what the kernels raise, where they cannot be trusted."""
-    spikes, gradients = _run(kernels, device)
-    expected_spikes, expected_gradients = _run(None, device)
+    for of_currents in (False, True):
+        _compare(_run(kernels, device, of_currents=of_currents), _run(None, device, of_currents=of_currents))
+
+
+def _compare(ours: Outcome, expected: Outcome) -> None:
+    (spikes, gradients), (expected_spikes, expected_gradients) = ours, expected
     if not torch.equal(spikes, expected_spikes):
         raise KernelError(f"{int((spikes != expected_spikes).sum())} of {spikes.numel()} spikes differ")
-    for ours, expected in zip(gradients, expected_gradients, strict=True):
-        worst = float((ours - expected).abs().max() / expected.abs().max())
+    for found, wanted in zip(gradients, expected_gradients, strict=True):
+        worst = float((found - wanted).abs().max() / wanted.abs().max())
         if not worst < 1e-4:
             raise KernelError(f"a gradient differs by {worst:.1g} of its largest value")
 
 
-def _run(kernels: Kernels | None, device: torch.device) -> tuple[Tensor, list[Tensor]]:
-    """Two layers side by side with pooling; None: by the reference."""
+def _run(kernels: Kernels | None, device: torch.device, *, of_currents: bool) -> Outcome:
+    """Two layers side by side with pooling, one of which learns its leak; None: by the reference."""
     generator = torch.Generator().manual_seed(0)
     currents, leaves = [], []
     for channels in (24, 7):
@@ -35,7 +41,10 @@ def _run(kernels: Kernels | None, device: torch.device) -> tuple[Tensor, list[Te
         norm = nn.BatchNorm2d(channels, device=device)
         currents.append(reference.drive(values, norm) if kernels is None else fused.drive(kernels, values, norm))
         leaves += [values, norm.weight, norm.bias]
+    leak = torch.tensor(0.7, device=device, requires_grad=True)
+    currents[0], leaves = currents[0]._replace(leak=leak), [*leaves, leak]
     run = reference.fire if kernels is None else partial(fused.fire, kernels)
-    spikes, _ = run(currents, Neuron(leak=0.5), 3, pool=2, dtype=torch.float32, counted=False)
+    dtype = torch.float32
+    spikes, _ = run(currents, Neuron(leak=0.5), 3, pool=2, dtype=dtype, counted=False, of_currents=of_currents)
     weights = torch.randn(spikes.shape, generator=generator).to(device)
     return spikes.detach(), list(torch.autograd.grad(spikes, leaves, weights))

@@ -65,7 +65,8 @@ def _shape(part: Part, spikes: Tensor) -> tuple[tuple[int, int], tuple[int, ...]
     delayed = " delayed" if part.neuron.reset_delay else ""
     kinds = {
         "NORMED": part.norm is not None, "STILL": len(part.values) == 1, "T": part.timesteps, "POOL": part.pool,
-        "RESET": part.neuron.reset + delayed, "ROWS": rows, "COLUMNS": columns,
+        "NEURONS": 1 if part.of_currents else part.pool**2, "RESET": part.neuron.reset + delayed,
+        "ROWS": rows, "COLUMNS": columns,
     }  # fmt: skip
     return grid, (pixels, channels, height, width, pitch, in_step, out_step), kinds
 

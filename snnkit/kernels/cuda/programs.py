@@ -1,5 +1,6 @@
 """BatchNorm, LIF over T steps and max pooling in Triton, channels side by side in memory: snnkit/kernels/native/fire.c
-for GPUs. A program has ROWS pixels of the spikes, COLUMNS channels and all PLACES of their windows, through all steps.
+for GPUs. A program has ROWS pixels of the spikes, COLUMNS channels and all places of their windows, through all steps,
+with a neuron for each place, or one for all where the maximum is of currents.
 
 Without fused multiply-adds (``enable_fp_fusion=False`` at launch) spikes equal the reference's bit by bit.
 """
@@ -66,21 +67,23 @@ def fire(
     current, scale, shift, spikes, counts, pixels, channels, out_height, out_width, pitch, in_step, out_step,
     leak, threshold,
     NORMED: tl.constexpr, COUNTED: tl.constexpr, STILL: tl.constexpr, T: tl.constexpr, POOL: tl.constexpr,
-    RESET: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    NEURONS: tl.constexpr, RESET: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     pixel, channel, inside, under = _where(pixels, channels, out_height, out_width, POOL, ROWS, COLUMNS)
-    left = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
-    reset = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
+    left = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
+    reset = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     x = left
     if NORMED:
         factor = tl.load(scale + channel, mask=channel < channels, other=0.0)
         offset = tl.load(shift + channel, mask=channel < channels, other=0.0)
-    fired = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.int32)
+    fired = tl.zeros((NEURONS, ROWS, COLUMNS), tl.int32)
     for t in tl.static_range(T):
         if t == 0 or not STILL:
             x = tl.load(current + t * in_step + under, mask=inside, other=0.0).to(tl.float32)
             if NORMED:
                 x = x * factor + offset
+            if NEURONS < POOL * POOL:
+                x = tl.max(x, axis=0)[None, :, :]
         above, left, reset = _integrate(left, reset, x, leak, threshold, RESET)
         spike = tl.where(above > 0, 1, 0)
         if COUNTED:
@@ -98,12 +101,12 @@ def fire_back(
     current, mean, invstd, scale, shift, grad_spikes, grad, sums, leaks, pixels, channels, out_height, out_width, pitch,
     in_step, out_step, leak, threshold, slope,
     NORMED: tl.constexpr, LEARNS: tl.constexpr, STILL: tl.constexpr, T: tl.constexpr, POOL: tl.constexpr,
-    RESET: tl.constexpr, SURROGATE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    NEURONS: tl.constexpr, RESET: tl.constexpr, SURROGATE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     pixel, channel, inside, under = _where(pixels, channels, out_height, out_width, POOL, ROWS, COLUMNS)
     place = tl.arange(0, POOL * POOL)[:, None, None]
-    left = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
-    reset = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
+    left = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
+    reset = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     x, y = left, left
     there = channel < channels
     if NORMED:
@@ -113,16 +116,21 @@ def fire_back(
         rate = tl.load(invstd + channel, mask=there, other=0.0)
     above = ()
     kept = ()
+    largest = ()  # of a window's currents, by step: its place
     for t in tl.static_range(T):
         if t == 0 or not STILL:
             x = tl.load(current + t * in_step + under, mask=inside, other=0.0).to(tl.float32)
             y = x
             if NORMED:
                 x = x * factor + offset
+            if NEURONS < POOL * POOL:
+                top = tl.max(x, axis=0)[None, :, :]
+                largest = largest + (tl.min(tl.where(x == top, place, POOL * POOL), axis=0)[None, :, :],)
+                x = top
         over, left, reset = _integrate(left, reset, x, leak, threshold, RESET)
         above = above + (over,)
         kept = kept + (left,)
-    carried = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
+    carried = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     together = carried
     sum_gx, sum_g, sum_leak = carried, carried, carried
     for back in tl.static_range(T):
@@ -130,7 +138,7 @@ def fire_back(
         over = above[t]
         arriving = grad_spikes + t * out_step + pixel * pitch + channel
         g = tl.load(arriving, mask=inside, other=0.0).to(tl.float32)
-        if POOL > 1:  # the first place that spikes takes it, or place 0 where none does
+        if POOL > 1 and NEURONS == POOL * POOL:  # the first place that spikes takes it, or place 0 where none does
             rank = tl.where(over > 0, place, POOL * POOL)
             first = tl.min(rank, axis=0)[None, :, :]
             first = tl.where(first == POOL * POOL, 0, first)
@@ -150,15 +158,20 @@ def fire_back(
             sum_leak += tl.where(inside, total * kept[t - 1], 0.0)
         together += total
         if t == 0 or not STILL:
-            tl.store(grad + t * in_step + under, together.to(grad.dtype.element_ty), mask=inside)
+            spread = together
+            if NEURONS < POOL * POOL:
+                spread = tl.where(place == largest[t], together, 0.0)
+            tl.store(grad + t * in_step + under, spread.to(grad.dtype.element_ty), mask=inside)
             if NORMED:
                 if not STILL and t > 0:
                     y = tl.load(current + t * in_step + under, mask=inside, other=0.0).to(tl.float32)
                 if not STILL and t == 0:
                     y = tl.load(current + under, mask=inside, other=0.0).to(tl.float32)
+                if NEURONS < POOL * POOL:
+                    y = tl.sum(tl.where(place == largest[t], y, 0.0), axis=0)[None, :, :]
                 sum_gx += tl.where(inside, together * ((y - middle) * rate), 0.0)
                 sum_g += tl.where(inside, together, 0.0)
-            together = tl.zeros((POOL * POOL, ROWS, COLUMNS), tl.float32)
+            together = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     if LEARNS:
         of_all = tl.sum(tl.sum(tl.sum(sum_leak, axis=2), axis=1), axis=0)
         tl.store(leaks + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), of_all)
