@@ -62,6 +62,7 @@ function energyTable(trial) {
 const LAYER = { name: 0, macs: 1, acs: 2, dense: 3, in: 4, out: 5, neurons: 6, rate: 7, params: 8, energy: 9 };
 
 function layerBars(trial) {
+  if (!trial.layers) return layersLeftOut(trial);
   if (!trial.layers.length) return null;
   const at = LAYER.energy + study.prices.indexOf(state.price);
   const energies = trial.layers.map((row) => row[at] ?? 0);
@@ -80,8 +81,15 @@ function layerBars(trial) {
   return tableOf(["layer", "energy, µJ (share)", "firing rate"], rows, "Energy and firing rate by layer");
 }
 
+function layersLeftOut(trial) {
+  const kept = [...trials.values()].filter((each) => each.layers).length;
+  return el("div", {},
+    el("p", { class: "note" }, `To stay small, this page has the layers of ${kept} candidates, those of best rank. Of this one:`),
+    el("pre", { class: "command", tabindex: 0 }, trial.show));
+}
+
 function countsTable(trial) {
-  if (!trial.layers.length) return null;
+  if (!trial.layers?.length) return null;
   const head = ["layer", "MACs", "ACs", "dense MACs", "spikes in", "spikes out", "neurons", "firing rate", "parameters", ...study.prices.map((p) => `µJ, ${p}`)];
   const rows = trial.layers.map((row) => el("tr", {}, row.map((v, i) =>
     el("td", { class: i ? "n" : null }, countText(v, i)))));

@@ -10,6 +10,10 @@ from .record import EpochRecord, LayerRecord, StudyRecord, TrialRecord
 from .reproduce import circumstances, show, train_again
 from .wording import axis, beginning, started
 
+DETAILED = (
+    500  # candidates whose layers are in the page, three quarters of what one takes: named ones, and the best by rank
+)
+
 
 def payload(study: StudyRecord) -> str:
     """JSON that may stand in a script element: no ``<``, ``>`` or ``&`` in it, whatever the study's texts hold."""
@@ -21,12 +25,14 @@ def _payload(study: StudyRecord) -> dict[str, Any]:
     trials, ranks, front = finished(study), trial_ranks(study), front_trials(study)
     progress = hypervolume_over_time(study)
     prices = prices_of(study)
+    by_rank = sorted(trials, key=lambda trial: (trial.name is None, ranks[trial.number], trial.number))
+    detailed = {trial.number for trial in by_rank[:DETAILED]}
     return {
         "objectives": [o.model_dump() | {"axis": axis(o.name)} for o in study.header.objectives],
         "price": study.header.price if study.header.price in prices or not prices else prices[0],
         "prices": prices,
         "references": [r.model_dump() for r in study.header.references],
-        "trials": [_trial(study, t, ranks[t.number], prices) for t in trials],
+        "trials": [_trial(study, t, ranks[t.number], prices, layers=t.number in detailed) for t in trials],
         "selected": front[0].number if front else None,
         "hypervolume": None if isinstance(progress, str) else [asdict(step) for step in progress.steps],
     }
@@ -38,7 +44,7 @@ def prices_of(study: StudyRecord) -> list[str]:
     return sorted(set.intersection(*shared), key=lambda p: (p != study.header.price, p)) if shared else []
 
 
-def _trial(study: StudyRecord, trial: TrialRecord, rank: int, prices: list[str]) -> dict[str, Any]:
+def _trial(study: StudyRecord, trial: TrialRecord, rank: int, prices: list[str], *, layers: bool) -> dict[str, Any]:
     metrics = trial.metrics
     assert metrics is not None  # finished
     return {
@@ -58,7 +64,7 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int, prices: list[str])
         "energy": {price: _brief(value) for price, value in metrics.energy_mj.items()},
         "twin": {price: _brief(value) for price, value in metrics.twin_energy_mj.items()},
         "values": trial.values,
-        "layers": [_layer(layer, prices) for layer in trial.layers],
+        "layers": [_layer(layer, prices) for layer in trial.layers] if layers else None,
         "history": [_epoch(epoch) for epoch in trial.history],
         "dials": trial.params,
         "wall": _brief(trial.wall_s),

@@ -9,6 +9,7 @@ import pytest
 from html_page import Page
 
 import reports.html
+import reports.payload
 from reports.html import SCRIPTS, page
 from reports.record import ObjectiveRecord, ReferencePoint, StudyRecord
 
@@ -79,6 +80,19 @@ def test_the_data_has_every_finished_candidate_and_its_figures(make_study: Build
         assert [layer[0] for layer in drawn["layers"]] == [layer.name for layer in trial.layers]
         width = 9 + len(data["prices"])
         assert {len(layer) for layer in drawn["layers"]} == {width}
+
+
+def test_a_large_study_has_the_layers_of_named_candidates_and_the_best_by_rank(
+    make_study: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports.payload, "DETAILED", 6)
+    trials = Page(page(make_study(15))).data["trials"]
+    kept, left = ([t for t in trials if (t["layers"] is not None) is there] for there in (True, False))
+    assert len(kept) == 6
+    assert left
+    unnamed = [t["rank"] for t in kept if t["name"] is None]
+    assert all(t["name"] is None and t["rank"] >= max(unnamed, default=0) for t in left)
+    assert all(t["show"] for t in left)
 
 
 def test_the_selected_candidate_is_on_the_front(make_study: Build) -> None:
