@@ -84,7 +84,7 @@ function layerBars(trial) {
 function layersLeftOut(trial) {
   const kept = [...trials.values()].filter((each) => each.layers).length;
   return el("div", {},
-    el("p", { class: "note" }, `To stay small, this page has the layers of ${kept} candidates, those of best rank. Of this one:`),
+    el("p", { class: "note" }, `To stay small, this page has the layers of ${kept} candidates: named ones and those of best rank. Of this one:`),
     el("pre", { class: "command", tabindex: 0 }, trial.show));
 }
 

@@ -10,9 +10,7 @@ from .record import EpochRecord, LayerRecord, StudyRecord, TrialRecord
 from .reproduce import circumstances, show, train_again
 from .wording import axis, beginning, started
 
-DETAILED = (
-    500  # candidates whose layers are in the page, three quarters of what one takes: named ones, and the best by rank
-)
+DETAILED = 500  # candidates whose layers, most of a page, are in it: named ones first, then the best by rank
 
 
 def payload(study: StudyRecord) -> str:
