@@ -12,12 +12,25 @@ function drawDetail() {
       el("li", { class: kind }, el("b", {}, name), kind === "removed" ? "removed" : detail || kind))),
     measures(trial),
     fold("energy", "Energy by model", energyTable(trial)),
+    ...(trial.layers ? details(trial) : [leftOut(trial)]),
+  );
+}
+
+function details(trial) {
+  return [
     fold("layers", "Energy and firing rate by layer", layerBars(trial)),
     fold("training", `Training, ${trial.history.length} epochs`, trainingCharts(trial)),
     fold("counts", "Counts by layer", countsTable(trial)),
     fold("dials", `Dials, ${Object.keys(trial.dials).length}`, dialsTable(trial)),
     fold("reproduce", "How to reproduce this point", reproduceText(trial)),
-  );
+  ];
+}
+
+function leftOut(trial) {
+  const kept = [...trials.values()].filter((each) => each.layers).length;
+  return el("div", { class: "left-out" },
+    el("p", { class: "note" }, `To stay small, this page has layers, training and dials of ${kept} candidates: named ones and those of best rank. Of this one:`),
+    el("pre", { class: "command", tabindex: 0 }, trial.show));
 }
 
 function fold(key, text, content) {
@@ -62,7 +75,6 @@ function energyTable(trial) {
 const LAYER = { name: 0, macs: 1, acs: 2, dense: 3, in: 4, out: 5, neurons: 6, rate: 7, params: 8, energy: 9 };
 
 function layerBars(trial) {
-  if (!trial.layers) return layersLeftOut(trial);
   if (!trial.layers.length) return null;
   const at = LAYER.energy + study.prices.indexOf(state.price);
   const energies = trial.layers.map((row) => row[at] ?? 0);
@@ -81,15 +93,8 @@ function layerBars(trial) {
   return tableOf(["layer", "energy, µJ (share)", "firing rate"], rows, "Energy and firing rate by layer");
 }
 
-function layersLeftOut(trial) {
-  const kept = [...trials.values()].filter((each) => each.layers).length;
-  return el("div", {},
-    el("p", { class: "note" }, `To stay small, this page has the layers of ${kept} candidates: named ones and those of best rank. Of this one:`),
-    el("pre", { class: "command", tabindex: 0 }, trial.show));
-}
-
 function countsTable(trial) {
-  if (!trial.layers?.length) return null;
+  if (!trial.layers.length) return null;
   const head = ["layer", "MACs", "ACs", "dense MACs", "spikes in", "spikes out", "neurons", "firing rate", "parameters", ...study.prices.map((p) => `µJ, ${p}`)];
   const rows = trial.layers.map((row) => el("tr", {}, row.map((v, i) =>
     el("td", { class: i ? "n" : null }, countText(v, i)))));

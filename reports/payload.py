@@ -10,7 +10,7 @@ from .record import EpochRecord, LayerRecord, StudyRecord, TrialRecord
 from .reproduce import circumstances, show, train_again
 from .wording import axis, beginning, started
 
-DETAILED = 500  # candidates whose layers, most of a page, are in it: named ones first, then the best by rank
+DETAILED = 500  # candidates whose details, most of a page, are in it: named ones first, then the best by rank
 
 
 def payload(study: StudyRecord) -> str:
@@ -30,7 +30,10 @@ def _payload(study: StudyRecord) -> dict[str, Any]:
         "price": study.header.price if study.header.price in prices or not prices else prices[0],
         "prices": prices,
         "references": [r.model_dump() for r in study.header.references],
-        "trials": [_trial(study, t, ranks[t.number], prices, layers=t.number in detailed) for t in trials],
+        "trials": [
+            _trial(study, t, ranks[t.number]) | (_details(study, t, prices) if t.number in detailed else {})
+            for t in trials
+        ],
         "selected": front[0].number if front else None,
         "hypervolume": None if isinstance(progress, str) else [asdict(step) for step in progress.steps],
     }
@@ -42,7 +45,8 @@ def prices_of(study: StudyRecord) -> list[str]:
     return sorted(set.intersection(*shared), key=lambda p: (p != study.header.price, p)) if shared else []
 
 
-def _trial(study: StudyRecord, trial: TrialRecord, rank: int, prices: list[str], *, layers: bool) -> dict[str, Any]:
+def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
+    """A row of the table, and what stands beside a selected one."""
     metrics = trial.metrics
     assert metrics is not None  # finished
     return {
@@ -62,15 +66,20 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int, prices: list[str],
         "energy": {price: _brief(value) for price, value in metrics.energy_mj.items()},
         "twin": {price: _brief(value) for price, value in metrics.twin_energy_mj.items()},
         "values": trial.values,
-        "layers": [_layer(layer, prices) for layer in trial.layers] if layers else None,
-        "history": [_epoch(epoch) for epoch in trial.history],
-        "dials": trial.params,
         "wall": _brief(trial.wall_s),
         "device": trial.device,
         "restarts": trial.restarts,
         "start": beginning(trial),
         "origin": started(trial),
         "show": show(study, trial),
+    }
+
+
+def _details(study: StudyRecord, trial: TrialRecord, prices: list[str]) -> dict[str, Any]:
+    return {
+        "layers": [_layer(layer, prices) for layer in trial.layers],
+        "history": [_epoch(epoch) for epoch in trial.history],
+        "dials": trial.params,
         "again": train_again(study, trial),
         "circumstances": circumstances(study.header, trial),
     }
