@@ -13,11 +13,12 @@ from reports.wording import count, duration
 from search import exchange, machine, yaml_source
 from search.benchmark.grid import Benchmark, trained_leaves
 from search.benchmark.show import BenchmarkShow
+from search.benchmark.source import load_benchmark
 from search.benchmark.trainings import Trainings
 from search.candidate import Candidate
 from search.crews import crew_of, described
 from search.dials import shown
-from search.errors import InputError
+from search.errors import InputError, SpaceError
 from search.executors import Crew
 from search.launch import announce_fetching, drive, exchange_of, make_folder, note_exchange, recipe_text, write_text
 from search.lease import Lease
@@ -91,19 +92,24 @@ def _check_free(folder: Path, benchmark: Benchmark) -> None:
             )
         return
     before = read_header(folder)
-    if before.benchmark_hash != benchmark.hash:
+    if before.benchmark_hash != benchmark.hash and (difference := _differing(before, benchmark)):
         raise InputError(
-            f"{folder} holds a benchmark of other trainings: {_difference(before, benchmark)}. Go on with that one: "
+            f"{folder} holds a benchmark of other trainings: {difference}. Go on with that one: "
             f"snnsearch bench {folder / FILE}; or start this one under another name: --name NAME"
         )
 
 
-def _difference(before: BenchmarkHeader, benchmark: Benchmark) -> str:
-    """The first leaf that differs, and how many."""
-    there, here = (trained_leaves(tree) for tree in (yaml_source.parse(before.benchmark_yaml).tree, benchmark.tree))
+def _differing(before: BenchmarkHeader, benchmark: Benchmark) -> str:
+    """The first leaf that differs, and how many; nothing where none does, as both are read now: a leaf may have been
+    added since it was begun."""
+    try:
+        tree = load_benchmark(before.benchmark_yaml).tree
+    except SpaceError:
+        tree = yaml_source.parse(before.benchmark_yaml).tree
+    there, here = trained_leaves(tree), trained_leaves(benchmark.tree)
     paths = [path for path in dict.fromkeys([*here, *there]) if here.get(path) != there.get(path)]
     if not paths:
-        return "its defaults were others"  # a leaf that this version knows and that one did not
+        return ""
     first, more = paths[0], len(paths) - 1
     text = f"{first} is {shown(there.get(first))} there and {shown(here.get(first))} here"
     return f"{text}, and {count(more, 'other leaf', 'other leaves')}" if more else text
