@@ -99,16 +99,15 @@ def test_resolved_file_goes_on_with_the_same_benchmark(done: Path) -> None:
     assert run(done / "tiny" / FILE, done).header.name == "tiny"
 
 
-def test_benchmark_of_a_version_that_knew_fewer_leaves_goes_on(done: Path, tmp_path: Path, monkeypatch) -> None:
-    folder = tmp_path / "tiny"
-    shutil.copytree(done / "tiny", folder)
+def test_benchmark_of_a_version_that_knew_fewer_leaves_goes_on(done: Path, monkeypatch) -> None:
+    folder = done / "tiny"
     header = read_benchmark(folder).header
     older = header.benchmark_yaml.replace("  learn_leak: false\n", "")
     assert older != header.benchmark_yaml
     write_header(folder, header.model_copy(update={"benchmark_yaml": older, "benchmark_hash": "0" * 16}))
     (folder / FILE).write_text(older)
     monkeypatch.setattr("search.trial.train", lambda *_, **__: 1 / 0)
-    assert len(run(folder / FILE, tmp_path).trials) == 4
+    assert len(run(folder / FILE, done).trials) == 4
 
 
 def test_published_figures_may_be_edited_without_training_again(done: Path, monkeypatch) -> None:
