@@ -98,23 +98,9 @@ def _as_layer(values: Tensor) -> Layer:
     steps, images, channels, height, width = values.shape
     bf16, pitch = values.dtype == torch.bfloat16, values.stride(4) if is_strip(values) else channels
     return Layer(
-        values.data_ptr(),
-        None,
-        None,
-        None,
-        None,
-        bf16,
-        bf16,
-        steps,
-        steps,
-        images,
-        height,
-        width,
-        channels,
-        1,
-        False,
+        values.data_ptr(), None, None, None, None, bf16, bf16, steps, steps, images, height, width, channels, 1, False,
         pitch,
-    )
+    )  # fmt: skip
 
 
 def _channels_of(part: Part, spikes: Tensor) -> ctypes.c_void_p:
