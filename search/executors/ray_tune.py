@@ -99,7 +99,7 @@ class _Worker(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._job = Job.model_validate(new_config["job"])
+        self._job = Job.model_validate_json(new_config["job"])
         self._placement = Placement.model_validate(new_config["placement"])
         ticket = new_config.get("ticket")  # none where the workers are the driver's own
         self._ticket = None if ticket is None else Ticket.model_validate(ticket)
@@ -152,7 +152,8 @@ class _Jobs(_Unpickled, Searcher):
         job = None if self._source.stopping() else self._next()
         if job is not None:
             self._live[trial_id] = job
-            return {"job": job.model_dump(mode="json"), **self._config}
+            # as text: of a mapping Tune keeps three copies for as long as it runs
+            return {"number": job.number, "job": job.model_dump_json(), **self._config}
         if self._live and not self._source.stopping():
             return None  # to be asked again: one that runs may yet be handed out again, or fail and leave room
         return Searcher.FINISHED  # type: ignore[return-value]  # a str, which Searcher's own hint leaves out
@@ -282,6 +283,11 @@ class _Watch(_Unpickled, Callback):
                 if worker is not None and self._heartbeats.stands_still(job):
                     ray.kill(worker)
 
+    def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """What it brought is stored by now; Tune would keep it for as long as it runs."""
+        for text in ("record", "epoch_record"):
+            trial.run_metadata.last_result.pop(text, None)
+
     def _look_at_ray(self) -> None:
         """Tune would wait for ever for what is gone. Raises _Gone."""
         now = time.monotonic()
@@ -307,4 +313,4 @@ class _Silent(ProgressReporter):
 
 
 def _name(trial: TuneTrial) -> str:
-    return f"trial_{trial.config['job']['number']}"
+    return f"trial_{trial.config['number']}"

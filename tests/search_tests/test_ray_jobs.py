@@ -10,7 +10,7 @@ from small_trials import job_for
 
 from search.executors import Crew, ray_cluster, ray_tune
 from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Gone, _Jobs, _Watch
-from search.job import CHECKPOINT, Starts, write_starts
+from search.job import CHECKPOINT, Job, Starts, write_starts
 
 
 @dataclass
@@ -52,7 +52,7 @@ def given(tmp_path):
 
 
 def number(config):
-    return config["job"]["number"]
+    return config["number"]
 
 
 def test_a_trial_whose_worker_died_before_it_began_is_handed_out_again(given):
@@ -66,6 +66,17 @@ def test_a_trial_whose_worker_died_before_it_began_is_handed_out_again(given):
     jobs.abandon(Ended("ab"[RETRIES % 2]))
     assert given.lost_numbers == [0]
     assert number(jobs.suggest("c")) == 1
+
+
+def test_tune_is_given_nothing_that_it_would_keep_in_pieces(given):
+    """It holds a trial's configuration and last result for as long as it runs, each leaf by its path."""
+    config = _Jobs(given, Crew()).suggest("a")
+    assert {key for key, value in config.items() if isinstance(value, dict)} == {"placement"}
+    assert Job.model_validate_json(config["job"]).number == config["number"] == 0
+    trial = TuneTrial("stub", stub=True)
+    trial.run_metadata.last_result = {"record": "x" * 10_000, "done": True}
+    _Watch(given, _Jobs(given, Crew())).on_trial_complete(iteration=1, trials=[trial], trial=trial)
+    assert trial.run_metadata.last_result.keys() <= {"done", "trial_id"}
 
 
 def test_a_trial_that_tune_has_tried_often_enough_is_lost(given):
