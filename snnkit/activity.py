@@ -244,7 +244,7 @@ def _silent_layer(op: Conv | Sum | Neurons, neuron: Neuron, encoding: Encoding) 
     timesteps = encoding.timesteps
     if isinstance(op, Sum):
         return LayerActivity(op, timesteps, timesteps, additions=float(timesteps * op.additions))
-    neurons = op.outputs if isinstance(op, Neurons) or op.fires else 0
+    neurons = op.outputs if op.fires else 0
     neuron_ops = timesteps * neurons if 0 < neuron.leak < 1 else 0
     layer = LayerActivity(op, timesteps, timesteps, neurons=neurons, neuron_ops=neuron_ops)
     if isinstance(op, Neurons):

@@ -184,8 +184,7 @@ class Network(nn.Module):
     @property
     def firing(self) -> tuple[Conv | Neurons, ...]:
         """The operations that end in neurons; none in the twin."""
-        ops = (op for op in self.plan.ops if isinstance(op, Neurons) or (isinstance(op, Conv) and op.fires))
-        return () if self.neuron is None else tuple(ops)
+        return () if self.neuron is None else self.plan.firing
 
     def layer(self, conv: Conv) -> ConvLayer:
         """The layer that runs ``conv``."""

@@ -132,6 +132,7 @@ class Neurons:
     source: str
     out_shape: Shape
     activation: Activation | None = None
+    fires = True  # as a convolution with neurons does
 
     @property
     def outputs(self) -> int:
@@ -202,6 +203,11 @@ class Plan:
     @property
     def convs(self) -> tuple[Conv, ...]:
         return tuple(op for op in self.ops if isinstance(op, Conv))
+
+    @property
+    def firing(self) -> tuple[Conv | Neurons, ...]:
+        """The operations that end in neurons in the spiking network."""
+        return tuple(op for op in self.ops if isinstance(op, Conv | Neurons) and op.fires)
 
     @property
     def unnamed(self) -> "Plan":

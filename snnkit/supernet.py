@@ -36,9 +36,8 @@ class Place:
     size: tuple[int, ...]  # that the shared tensor has at least
 
 
-def places(network: Network) -> Iterator[Place]:
-    """For all weights of a network, in order of execution; leaks that are learned come last."""
-    plan = network.plan
+def places(plan: Plan, *, leaks: bool) -> Iterator[Place]:
+    """For all weights of a network, in order of execution; last, where they are learned, its leaks."""
     at = {conv.name: index for index, conv in enumerate(plan.convs)}
     origins = channels(plan)
     for conv in plan.convs:
@@ -55,9 +54,10 @@ def places(network: Network) -> Iterator[Place]:
         for vector in vectors:
             shared = f"{name}_{vector.replace('.', '_')}"
             yield Place(f"layers.{name}.{vector}", shared, (slice(None),), (slice(filters),), (filters,))
-    for tensor, _ in network.named_parameters():
-        if tensor.endswith(".leak_logit"):
-            yield Place(tensor, tensor.replace(".", "_"), (), (), ())
+    for op in plan.firing if leaks else ():
+        name = layer_key(op)
+        lif = f"layers.{name}.activation" if isinstance(op, Conv) else f"neurons.{name}"
+        yield Place(f"{lif}.leak_logit", f"{name}_leak_logit", (), (), ())
 
 
 def _sources(
@@ -142,21 +142,25 @@ class Supernet(nn.Module):
     def _network(self, plan: Plan) -> Network:
         return Network(plan, self.neuron, self.encoding, seed=self.seed)
 
+    def _places(self, plan: Plan) -> Iterator[Place]:
+        return places(plan, leaks=self.neuron.learn_leak)
+
     def _build(self, plan: Plan) -> tuple[Network, tuple[_Part, ...]]:
         network = self._network(plan)
         network.to(next(iter(self.shared.values())).device).to(memory_format=torch.channels_last)
         return network, tuple(
             _Part(network.get_parameter(place.tensor), self.shared[place.name], place.here, place.there)
-            for place in places(network)
+            for place in self._places(plan)
         )
 
     def _make_room(self, plan: Plan) -> None:
         """A place for every weight of ``plan``; what is new is drawn as the network itself would have it."""
-        network = self._network(plan)
-        for place in places(network):
+        network: Network | None = None
+        for place in self._places(plan):
             before = self.shared.get(place.name, None)
             if before is not None and all(n <= there for n, there in zip(place.size, before.shape, strict=True)):
                 continue
+            network = network or self._network(plan)
             self.shared[place.name] = _grown(before, network.get_parameter(place.tensor), place, self.seed)
 
 

@@ -177,7 +177,7 @@ class _LIF(torch.autograd.Function):
         gx = above.new_empty(ctx.shape[0], above.shape[1])
         on_leak = above.new_zeros((), dtype=torch.float64)
         for block in _blocks(above):
-            together = torch.zeros_like(above[0, block], dtype=_precision(above))
+            together: Tensor | float = 0.0
             steps = _steps_back(above[:, block], gs[:, block], None if gm is None else gm[:, block], ctx.neuron)
             for t, step in zip(reversed(range(len(above))), steps, strict=True):
                 if kept is not None and t > 0:
@@ -185,7 +185,7 @@ class _LIF(torch.autograd.Function):
                 if len(gx) == len(above):
                     gx[t, block] = step
                 else:  # one current for all steps
-                    together += step
+                    together = together + step
             if len(gx) < len(above):
                 gx[0, block] = together
         return full(gx, ctx.shape, ctx.order), None if kept is None else on_leak.float(), None, None, None

@@ -176,50 +176,34 @@ typedef struct {
 } Sums;
 
 INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_spikes, void *grad, Bundle bundle, size n,
-                             Norm norm, lanes *currents, lanes *above, lanes *left) {
-    const size T = loop.timesteps, steps = loop.steps;
+                             Norm norm, lanes *currents, lanes *above, lanes *left, bits *largest) {
+    const size T = loop.timesteps, steps = loop.steps, neurons = largest ? 1 : loop.places; /* of each window */
     Sums sums = {{0}, {0}, {0}};
-    for (size w = 0; w < loop.places; w++)
-        membranes(loop, current, bundle.in + place(loop, w), n, norm, currents + w * steps, above + w * T,
-                  left ? left + w * T : 0);
-    for (size w = 0; w < loop.places; w++) {
+    for (size w = 0; w < neurons; w++)
+        if (largest)
+            membranes_of_largest(loop, current, bundle.in, n, norm, currents, above, left, largest);
+        else
+            membranes(loop, current, bundle.in + place(loop, w), n, norm, currents + w * steps, above + w * T,
+                      left ? left + w * T : 0);
+    for (size w = 0; w < neurons; w++) {
         lanes carried = {0}, together = {0};
-        size at = bundle.in + place(loop, w);
         for (size t = T - 1; t >= 0; t--) {
             lanes arriving = read(grad_spikes, bundle.out + t * loop.out_step, n, loop.spikes_bf16);
-            if (loop.places > 1) arriving = only(receives(above, w, t, loop.places, T), arriving);
+            if (neurons > 1) arriving = only(receives(above, w, t, neurons, T), arriving);
             lanes total = integrate_back(loop.neuron, &carried, above[w * T + t], arriving);
             together += total;
             if (left && t > 0) sums.leak += total * left[w * T + t - 1];
             if (t < steps) { /* a current that is the same at every step gets all steps' gradients at step 0 */
-                write(grad, at + t * loop.in_step, together, n, loop.bf16);
+                if (largest) /* of the window's currents it alone */
+                    for (size p = 0; p < loop.places; p++)
+                        write(grad, bundle.in + place(loop, p) + t * loop.in_step,
+                              only(largest[t] == (int32_t)p, together), n, loop.bf16);
+                else
+                    write(grad, bundle.in + place(loop, w) + t * loop.in_step, together, n, loop.bf16);
                 sums.gx += together * ((currents[w * steps + t] - norm.mean) * norm.invstd);
                 sums.g += together;
                 together = all(0);
             }
-        }
-    }
-    return sums;
-}
-
-/* The same where the largest current of a window drives its one neuron. */
-INLINE Sums fire_largest_back(Loop loop, const void *current, const void *grad_spikes, void *grad, Bundle bundle, size n,
-                              Norm norm, lanes *currents, lanes *above, lanes *left, bits *largest) {
-    Sums sums = {{0}, {0}, {0}};
-    lanes carried = {0}, together = {0};
-    membranes_of_largest(loop, current, bundle.in, n, norm, currents, above, left, largest);
-    for (size t = loop.timesteps - 1; t >= 0; t--) {
-        lanes arriving = read(grad_spikes, bundle.out + t * loop.out_step, n, loop.spikes_bf16);
-        lanes total = integrate_back(loop.neuron, &carried, above[t], arriving);
-        together += total;
-        if (left && t > 0) sums.leak += total * left[t - 1];
-        if (t < loop.steps) {
-            for (size w = 0; w < loop.places; w++)
-                write(grad, bundle.in + place(loop, w) + t * loop.in_step, only(largest[t] == (int32_t)w, together), n,
-                      loop.bf16);
-            sums.gx += together * ((currents[t] - norm.mean) * norm.invstd);
-            sums.g += together;
-            together = all(0);
         }
     }
     return sums;
@@ -252,12 +236,8 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), load(mean + bundle.channel),
                 load(invstd + bundle.channel)};
             Sums found;
-            if (largest)
-                WITH_CONSTANTS(loop, bundle.n, found = fire_largest_back(as, current, grad_spikes, grad, bundle, n, norm,
-                                                                         currents, above, left, largest))
-            else
-                WITH_CONSTANTS(loop, bundle.n, found = fire_bundle_back(as, current, grad_spikes, grad, bundle, n, norm,
-                                                                        currents, above, left))
+            WITH_CONSTANTS(loop, bundle.n, found = fire_bundle_back(as, current, grad_spikes, grad, bundle, n, norm,
+                                                                    currents, above, left, largest))
             add_to(sum_gx + bundle.channel, __builtin_convertvector(found.gx, wide));
             add_to(sum_g + bundle.channel, __builtin_convertvector(found.g, wide));
             if (left) leak += __builtin_convertvector(found.leak, wide);
