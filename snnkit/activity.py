@@ -145,18 +145,17 @@ def silent(plan: Plan, neuron: Neuron, encoding: Encoding) -> Activity:
 
 
 def measure(network: "Network", batches: "Iterable[Tensor]") -> Activity:
-    """Runs ``network`` on batches of normalised images (B, C, H, W) in eval mode and counts; the mode is restored.
+    """Runs ``network`` on batches of normalised images (B, C, H, W) in eval mode and in fp32, and counts; the mode is
+    restored.
 
     The counts are whole numbers until they are divided by the number of images, so they do not depend on the batch
     size. Raises ``ValueError`` if there is no image.
     """
-    import torch
-
-    from snnkit.evaluation import eval_mode
+    from snnkit.evaluation import as_counted
 
     counter = Counter(network)
     device = next(network.parameters()).device
-    with eval_mode(network), torch.no_grad():
+    with as_counted(network):
         for images in batches:
             network(images.to(device), observe=counter)
     return counter.activity()

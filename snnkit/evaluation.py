@@ -45,9 +45,9 @@ def evaluate(
     batch: int | None = None,
     observe: Observer | None = None,
 ) -> Evaluation:
-    """Classify ``images`` in eval mode and in fp32, as the spikes are counted; the mode is restored."""
+    """Classify ``images`` as spikes are counted; the mode is restored."""
     logits = []
-    with eval_mode(network), torch.no_grad():
+    with as_counted(network):
         for part in batches(images, splits, device, batch=batch):
             logits.append(network(part, observe=observe).cpu())
     scores, labels = torch.cat(logits), torch.tensor(images.labels)
@@ -69,6 +69,13 @@ def macro_f1(labels: Tensor, predicted: Tensor) -> float:
     both = labels.bincount(minlength=size) + predicted.bincount(minlength=size)  # TP + FN + TP + FP
     occurs = both > 0
     return float((2 * hits[occurs] / both[occurs]).mean())
+
+
+@contextlib.contextmanager
+def as_counted(network: nn.Module) -> Iterator[None]:
+    """Within the block: eval mode, no gradients, and fp32 multiplied as such: cuDNN may not round factors to TF32."""
+    with eval_mode(network), torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
 
 
 @contextlib.contextmanager

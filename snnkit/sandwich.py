@@ -15,7 +15,7 @@ from snnkit.data import Splits
 from snnkit.plan import Plan, training_macs
 from snnkit.recipe import Recipe
 from snnkit.seeds import derived_seed
-from snnkit.steps import Batch, Stepper
+from snnkit.steps import Batch, Stepper, read
 from snnkit.supernet import Supernet
 
 
@@ -69,7 +69,7 @@ class SandwichStepper(Stepper):
         plans = self.drawn(epoch, step)
         losses, correct = [], 0
         for plan in plans:
-            loss, right = self._backward(self.supernet.take(plan).train(), batch)
+            loss, right = read(self._backward(self.supernet.take(plan).train(), batch))
             self.supernet.collect(plan)
             losses.append(loss)
             correct += right

@@ -7,7 +7,7 @@ before: a step that is done again after an interruption is the same step.
 import contextlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from snnkit.augment import erased, flip_crop, normalise, trivial
 from snnkit.data import Images, Splits
 from snnkit.evaluation import eval_mode
+from snnkit.graphs import Graphs
 from snnkit.network import Network
-from snnkit.plan import PASSES
+from snnkit.plan import PASSES, Dropout
 from snnkit.recipe import Recipe
 from snnkit.seeds import derived_seed
 from snnkit.traffic import Traffic
@@ -36,7 +36,14 @@ class Batch:
     images: Tensor
     labels: Tensor
     others: Tensor | None = None
-    share: float = 1.0
+    share: Tensor | float = 1.0
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All there is of it, on the device; ``Batch(*tensors)`` is the same one."""
+        if self.others is None:
+            return self.images, self.labels
+        return self.images, self.labels, self.others, torch.as_tensor(self.share, device=self.labels.device)
 
     def parts(self, count: int) -> "list[Batch]":
         """Itself in ``count`` parts of about one size."""
@@ -72,6 +79,8 @@ class Stepper:
         self.bf16 = uses_bf16(recipe, self.device)
         self.optimizer = make_optimizer(network, recipe)
         self.average = None if recipe.ema is None else Average(network, recipe.ema)
+        self._graphs = Graphs(self._recorded, list(network.parameters())) if self._recordable else None
+        self._order: tuple[int, Tensor] | None = None  # of an epoch
 
     def step(self, epoch: int, step: int) -> tuple[float, int]:
         """Do one step, both counted from 0: its loss and how many of its batch were right.
@@ -120,8 +129,9 @@ class Stepper:
 
     def _batch(self, epoch: int, step: int) -> Batch:
         recipe, drawn = self.recipe, partial(_generator, self.seed)
-        order = torch.randperm(len(self.labels), generator=drawn("order", epoch))
-        picked = order[step * self.batch : (step + 1) * self.batch]
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, torch.randperm(len(self.labels), generator=drawn("order", epoch))
+        picked = self._order[1][step * self.batch : (step + 1) * self.batch]
         images = self._rows(picked)
         if recipe.augment != "none":
             images = flip_crop(images, drawn("augment", epoch, step))
@@ -144,10 +154,27 @@ class Stepper:
 
     def _gradients(self, batch: Batch, epoch: int, step: int) -> tuple[float, int]:
         """Leaves gradients at the weights; the loss and how many were right."""
-        found = [self._backward(self.network, part) for part in batch.parts(self.accumulate)]
+        if self._graphs is not None:
+            assert isinstance(self.network, Network)
+            return read(self._graphs(self.network.timesteps, batch.tensors))
+        found = [read(self._backward(self.network, part)) for part in batch.parts(self.accumulate)]
         return sum(loss for loss, _ in found), sum(right for _, right in found)
 
-    def _backward(self, network: nn.Module, batch: Batch) -> tuple[float, int]:
+    @property
+    def _recordable(self) -> bool:
+        """Whether all steps launch the same kernels, with the same numbers: dropout draws new ones, and a leak that is
+        learned is read by the CPU."""
+        network = self.network
+        if self.device.type != "cuda" or self.accumulate > 1 or not isinstance(network, Network):
+            return False
+        drops = any(isinstance(op, Dropout) and op.rate for op in network.plan.ops)
+        return not drops and not (network.neuron is not None and network.neuron.learn_leak)
+
+    def _recorded(self, tensors: Sequence[Tensor]) -> Tensor:
+        return self._backward(self.network, Batch(*tensors))
+
+    def _backward(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Adds to the gradients; the loss and how many were right (2,)."""
         traffic = Traffic() if self.recipe.rate_penalty else None
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             steps = _each_step(network, batch.images, traffic)
@@ -156,7 +183,8 @@ class Stepper:
             loss = loss + self.recipe.rate_penalty * traffic.share
         loss = loss * (len(batch.labels) / self.batch)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return loss.item(), int((steps.mean(0).argmax(dim=1) == batch.labels).sum())
+        right = (steps.mean(0).argmax(dim=1) == batch.labels).sum()
+        return torch.stack([loss.detach(), right])
 
     def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Of logits (steps, B, classes) in float32, the mean of the steps' own."""
@@ -205,37 +233,42 @@ class Average:
     2017, arXiv:1703.01780)."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self._network = network
+        self._decay, self._steps = decay, 0
+        self._own = network.state_dict()  # the tensors themselves
+        self._averaged = {name: own.clone() for name, own in self._own.items()}
+        self._numbers = [name for name, own in self._own.items() if own.is_floating_point()]
+        self._counts = [name for name in self._own if name not in self._numbers]
 
-        def average(averaged: Any, current: Any, steps: Any) -> None:
-            fold = get_ema_multi_avg_fn(decay_after(int(steps), decay))  # type: ignore[no-untyped-call]  # torch's
-            fold(averaged, current, steps)
-
-        self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-
+    @torch.no_grad()
     def update(self) -> None:
         """After a step."""
-        self._model.update_parameters(self._network)
+        share = 1 - decay_after(self._steps, self._decay) if self._steps else 1.0
+        torch._foreach_lerp_(*self._both(self._numbers), share)
+        torch._foreach_copy_(*self._both(self._counts))
+        self._steps += 1
 
+    @torch.no_grad()
     def swap(self) -> None:
         """Exchange the network's weights with the averaged ones."""
-        with torch.no_grad():
-            for own, averaged in zip(*(each.state_dict().values() for each in self._both), strict=True):
-                kept = own.clone()
-                own.copy_(averaged)
-                averaged.copy_(kept)
+        for own, averaged in zip(self._own.values(), self._averaged.values(), strict=True):
+            kept = own.clone()
+            own.copy_(averaged)
+            averaged.copy_(kept)
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return self._model.state_dict()
+        """For a checkpoint; as torch's ``AveragedModel`` has it."""
+        averaged = {f"module.{name}": tensor for name, tensor in self._averaged.items()}
+        return {"n_averaged": torch.tensor(self._steps), **averaged}
 
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """From a checkpoint."""
-        self._model.load_state_dict(state)
+        self._steps = int(state["n_averaged"])
+        for name, averaged in self._averaged.items():
+            averaged.copy_(state[f"module.{name}"])
 
-    @property
-    def _both(self) -> tuple[nn.Module, nn.Module]:
-        return self._network, self._model.module
+    def _both(self, names: Sequence[str]) -> tuple[list[Tensor], list[Tensor]]:
+        return [self._averaged[name] for name in names], [self._own[name] for name in names]
 
 
 def mixed(batch: Batch, alpha: float, seed: int) -> Batch:
@@ -248,6 +281,12 @@ def mixed(batch: Batch, alpha: float, seed: int) -> Batch:
     return Batch(images, batch.labels, batch.labels[order], share)
 
 
+def read(found: Tensor) -> tuple[float, int]:
+    """A loss and how many were right, once the device has them."""
+    loss, right = found.tolist()
+    return loss, int(right)
+
+
 def _each_step(network: nn.Module, images: Tensor, traffic: Traffic | None) -> Tensor:
     """(T, B, classes) in float32; of a module that knows no steps (1, B, classes)."""
     known = isinstance(network, Network)
@@ -256,13 +295,15 @@ def _each_step(network: nn.Module, images: Tensor, traffic: Traffic | None) -> T
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Weight decay on the weights of convolutions alone: biases and BatchNorm have none."""
+    """Weight decay on the weights of convolutions alone: biases and BatchNorm have none. On a GPU a step is one kernel
+    for each group."""
+    on_gpu = all(parameter.is_cuda for parameter in network.parameters())
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999))
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=on_gpu)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=on_gpu)
 
 
 def uses_bf16(recipe: Recipe, device: torch.device) -> bool:

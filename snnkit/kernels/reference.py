@@ -237,7 +237,7 @@ def _precision(x: Tensor) -> torch.dtype:
 
 
 def _atan(x: Tensor, alpha: float) -> Tensor:
-    return torch.addcmul(x.new_tensor(2 / alpha), x, x, value=pi**2 * alpha / 2).reciprocal_()
+    return torch.addcmul(x.new_full((), 2 / alpha), x, x, value=pi**2 * alpha / 2).reciprocal_()
 
 
 def _fast_sigmoid(x: Tensor, slope: float) -> Tensor:

@@ -7,7 +7,7 @@ from snnkit.kernels.cuda import programs
 from snnkit.kernels.fused import Part
 
 ELEMENTS = 1024  # of a program's tile
-PIXELS = 4096  # of a program that adds up channels
+PIXELS = 512  # of a program that adds up channels
 
 
 def channel_sums(values: Tensor) -> Tensor:

@@ -133,8 +133,7 @@ def fire_back(
     carried = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     together = carried
     sum_gx, sum_g, sum_leak = carried, carried, carried
-    for back in tl.static_range(T):
-        t: tl.constexpr = T - 1 - back
+    for t in tl.static_range(T - 1, -1, -1):
         over = above[t]
         arriving = grad_spikes + t * out_step + pixel * pitch + channel
         g = tl.load(arriving, mask=inside, other=0.0).to(tl.float32)
