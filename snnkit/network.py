@@ -175,6 +175,11 @@ class Network(nn.Module):
         frames = self.timesteps if self.encoding.kind == "frames" else 1
         return training_macs(self.plan, timesteps=self.timesteps, input_steps=frames)
 
+    def describe(self) -> str:
+        """All that it computes depends on besides its weights, in the same words whatever the version of torch."""
+        neuron = None if self.neuron is None else self.neuron.model_dump(exclude_defaults=True)
+        return repr((self.plan, neuron, self.timesteps, self.encoding.frames))
+
     def lif(self, op: Conv | Neurons) -> LIF:
         """The neurons of an operation that fires, in a spiking network."""
         neurons = self.layer(op).activation if isinstance(op, Conv) else self.neurons[key(op)]

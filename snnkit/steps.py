@@ -36,14 +36,12 @@ class Batch:
     images: Tensor
     labels: Tensor
     others: Tensor | None = None
-    share: Tensor | float = 1.0
+    share: Tensor | None = None  # a number
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """All there is of it, on the device; ``Batch(*tensors)`` is the same one."""
-        if self.others is None:
-            return self.images, self.labels
-        return self.images, self.labels, self.others, torch.as_tensor(self.share, device=self.labels.device)
+        """All there is of it; ``Batch(*tensors)`` is the same one."""
+        return tuple(each for each in (self.images, self.labels, self.others, self.share) if each is not None)
 
     def parts(self, count: int) -> "list[Batch]":
         """Itself in ``count`` parts of about one size."""
@@ -195,7 +193,7 @@ class Stepper:
             return functional.cross_entropy(flat, labels.repeat(count), label_smoothing=recipe.label_smoothing)
 
         loss = entropy(batch.labels)
-        if batch.others is not None:
+        if batch.others is not None and batch.share is not None:
             loss = batch.share * loss + (1 - batch.share) * entropy(batch.others)
         if self.teacher is None:
             return loss
@@ -278,7 +276,7 @@ def mixed(batch: Batch, alpha: float, seed: int) -> Batch:
     share = max(share, 1 - share)
     order = torch.randperm(len(batch.labels), generator=torch.Generator().manual_seed(seed)).to(batch.labels.device)
     images = torch.lerp(batch.images[order], batch.images, share)
-    return Batch(images, batch.labels, batch.labels[order], share)
+    return Batch(images, batch.labels, batch.labels[order], torch.tensor(share, device=order.device))
 
 
 def read(found: Tensor) -> tuple[float, int]:

@@ -21,7 +21,7 @@ from snnkit.allocator import keep_freed_memory
 from snnkit.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from snnkit.data import Splits
 from snnkit.evaluation import Evaluation, evaluate
-from snnkit.network import Fired
+from snnkit.network import Fired, Network
 from snnkit.plan import Conv, Neurons
 from snnkit.recipe import Recipe
 from snnkit.steps import Stepper
@@ -162,7 +162,8 @@ class SpikeWatch:
 def identity(network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, origin: str = "") -> str:
     """A digest of all that a training depends on, but for its network's first weights, of which ``origin`` tells."""
     shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-    parts = [repr(network), shapes, recipe.effective(), seed, splits.describe(), splits.mean, splits.std, origin]
+    what = network.describe() if isinstance(network, Network) else repr(network)  # torch's changes with its version
+    parts = [what, shapes, recipe.effective(), seed, splits.describe(), splits.mean, splits.std, origin]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

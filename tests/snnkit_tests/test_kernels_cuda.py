@@ -1,6 +1,10 @@
 """The Triton kernels against the reference: on a GPU where there is one, else in Triton's interpreter."""
 
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,6 +41,14 @@ def test_in_bf16_spikes_are_equal_and_gradients_within_rounding(case: Case) -> N
     ours, expected = (outcome(kernels, case, torch.bfloat16, DEVICE) for kernels in (launch, None))
     assert torch.equal(ours.spikes, expected.spikes)
     assert_close(ours.gradients, expected.gradients, 2**-6)
+
+
+def test_programs_compile_for_a_gpu(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment["TRITON_CACHE_DIR"] = str(tmp_path)
+    script = [sys.executable, str(Path(__file__).parents[1] / "compiled.py")]
+    done = subprocess.run(script, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.stdout == "compiled\n", done.stderr[-3000:]
 
 
 def test_kernels_are_checked_before_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from snnkit.plan import Conv, Neurons
 from snnkit.recipe import Recipe
 from snnkit.steps import Stepper, decay_after, make_optimizer
 from snnkit.traffic import Traffic
-from snnkit.training import Epoch, TrainingStopped, chance_accuracy, train
+from snnkit.training import Epoch, TrainingStopped, chance_accuracy, identity, train
 from snnkit.values import Encoding, Neuron
 
 CONV = Conv("conv", "input", (1, 8, 8), (6, 8, 8), kernel=3, padding=1)
@@ -330,6 +330,15 @@ def test_checkpoint_of_another_training_is_refused(tmp_path: Path, change: str) 
     options |= {"seed": 1} if change == "seed" else {}
     with pytest.raises(CheckpointError, match=r"c\.pt: of another network, recipe, data or seed"):
         next(train(network, splits, recipe, **options))  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_outlives_a_version_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> str:
+        return identity(spiking_squeezenet(), SPLITS, RECIPE, seed=0)
+
+    before = told()
+    monkeypatch.setattr(nn.BatchNorm2d, "extra_repr", lambda self: "in other words")
+    assert told() == before
 
 
 def test_loss_that_is_not_finite_stops_with_epoch_and_step() -> None:

@@ -185,7 +185,7 @@ def test_each_step_s_loss_is_the_mean_of_the_steps_losses() -> None:
 
 def test_mixed_labels_count_by_their_share() -> None:
     logits, one, other = torch.randn(2, 5, 4, generator=generator()), torch.tensor([0, 1, 2, 3, 0]), torch.arange(5) % 4
-    batch = Batch(torch.empty(5, 2, 4, 4), one, other, 0.7)
+    batch = Batch(torch.empty(5, 2, 4, 4), one, other, torch.tensor(0.7))
     plain = [loss_of(Recipe(), logits, Batch(batch.images, labels)) for labels in (one, other)]
     assert loss_of(Recipe(), logits, batch) == pytest.approx(0.7 * plain[0] + 0.3 * plain[1])
 
