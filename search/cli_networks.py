@@ -183,7 +183,7 @@ def evaluate(
 
     found = exporting.trained(study, _numbers(trials), runs, storage)
     place = common.device(device)
-    evaluated = [reevaluation.evaluate(each, data, place) for each in found]
+    evaluated = reevaluation.evaluate(found, data, place)
     benchmark = read_benchmark(runs / study) if is_benchmark(runs / study) else None
     # figures are never cut off: a narrower terminal breaks their lines
     wide = Terminal(file=common.out.file, width=max(common.out.width, 140))

@@ -1,6 +1,9 @@
 """``snnsearch evaluate``: figures of trained networks measured anew from their weights, beside those on record."""
 
+import itertools
+import multiprocessing
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from reports.benchmark.record import BenchmarkRecord
 from reports.benchmark.sentences import dominance
 from reports.record import Metrics
 from reports.wording import count, number, ratio
+from search import machine
 from search.exporting import Trained, network_of
 
 # what the rounding of another machine's kernels may change: of the images, and as a share of the energy
@@ -41,16 +45,33 @@ class Evaluated:
         return close and self.now.params == self.before.params
 
 
-def evaluate(found: Trained, data_root: Path | None, device: str) -> Evaluated:
-    """Raises InputError where its weights cannot be read, DataError."""
+def evaluate(found: Sequence[Trained], data_root: Path | None, device: str) -> list[Evaluated]:
+    """Each in turn; on a CPU as many at once as it has cores, each on one. Raises InputError where weights cannot be
+    read, DataError."""
+    from search.trial import parts_of
+
+    workers = min(machine.cores(), len(found))
+    if device != "cpu" or workers == 1:
+        return [_evaluated(each, data_root, device) for each in found]
+    for each in found:  # here, so that no two workers fetch the same images
+        parts_of(each.candidate, data_root, each.record.seed)
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
+        return list(pool.map(_evaluated, found, itertools.repeat(data_root), itertools.repeat(device)))
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _evaluated(found: Trained, data_root: Path | None, device: str) -> Evaluated:
     from search.trial import assessed, parts_of
-    from snnkit.evaluation import evaluate as judged
 
     assert found.record.metrics is not None, "a trial that is complete was measured"
-    candidate, network = found.candidate, network_of(found).to(device)
-    parts = parts_of(candidate, data_root, found.record.seed)
-    accuracy = judged(network, parts.validation, parts, device=device).accuracy
-    now, _ = assessed(network, candidate, parts, device, accuracy=accuracy)
+    parts = parts_of(found.candidate, data_root, found.record.seed)
+    now, _ = assessed(network_of(found).to(device), found.candidate, parts, device)
     return Evaluated(found, found.record.metrics, now)
 
 

@@ -39,7 +39,7 @@ from search.job import (
 from search.resuming import from_checkpoint
 from search.watchdog import Watchdog
 from search.weights import earlier_epochs, first_weights, origin, save_weights
-from snnkit.activity import Activity, dense_twin, measure
+from snnkit.activity import Activity, Counter, dense_twin, measure
 from snnkit.crosscheck import crosscheck
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
 from snnkit.energy import PRESETS, Energy, Pricing, all_prices
@@ -144,7 +144,7 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
     if network.neuron is not None and network.neuron.learn_leak:
         leaks = " ".join(f"{op.name}={network.lif(op).current_neuron.leak:.3f}" for op in network.firing)
         log(job.folder, f"event=leaks {leaks}")
-    metrics, layers = assessed(network, candidate, parts, device, accuracy=history[-1].val_accuracy)
+    metrics, layers = assessed(network, candidate, parts, device)
     save_weights(job, network, parts, metrics)
     return record.model_copy(
         update={"status": "complete", "history": tuple(history), "metrics": metrics, "layers": layers}
@@ -152,11 +152,13 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
 
 
 def assessed(
-    network: Network, candidate: Candidate, parts: Splits, device: str, *, accuracy: float
+    network: Network, candidate: Candidate, parts: Splits, device: str
 ) -> tuple[Metrics, tuple[LayerRecord, ...]]:
-    """What is recorded of a trained network: operations and energy on the validation images, whose ``accuracy`` is
-    known, and a look at the test images. Raises Contradiction where they cannot all be right."""
-    activity = measure(network, batches(parts.validation, parts, device))
+    """What is recorded of a trained network: accuracy, operations and energy on the validation images, and a look at
+    the test images. Raises Contradiction where they cannot all be right."""
+    counter = Counter(network)
+    validation = evaluate(network, parts.validation, parts, device=device, observe=counter)
+    activity, accuracy = counter.activity(), validation.accuracy
     test = evaluate(network, parts.test, parts, device=device)
     prices = all_prices(activity, candidate.energy.sram)
     shares = {"validation accuracy": accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}

@@ -252,8 +252,9 @@ def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, 
         assert json.loads(metadata["metrics"])["params"] == study_record.trials[0].metrics.params
 
 
-@pytest.mark.parametrize("name", ["smoke", "smoke-finals"])
-def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeypatch, name):
+@pytest.mark.parametrize(("name", "cores"), [("smoke", 1), ("smoke-finals", 1), ("smoke-finals", 2)])
+def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeypatch, name, cores):
+    monkeypatch.setattr("search.machine.cores", lambda: cores)
     header = here / "runs" / "smoke-finals" / "benchmark.json"
     point = ReferencePoint(label="worse", accuracy=0.0, energy_mj=9.0, params=10**9)
     stored = BenchmarkHeader.model_validate_json(header.read_text())
@@ -277,6 +278,16 @@ def test_other_weights_than_those_on_record_are_told(here, monkeypatch):
     assert code == 1
     assert f"{label}, SNN" in out
     assert "not as recorded: 0" in out
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(here, monkeypatch, capsys, cores):
+    monkeypatch.setattr("search.machine.cores", lambda: cores)
+    monkeypatch.setattr("search.cli_common.err", Console(stderr=True, width=200))
+    (here / "runs" / "smoke-finals" / "trials" / "1" / "weights.pt").write_bytes(b"torn")
+    code, _ = call(monkeypatch, "evaluate", "smoke-finals")
+    assert code == 2
+    assert "weights.pt cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from designs import narrow, planned
 from small_trials import job_for, record_of
 from torch import nn
 
-from snnkit.activity import Activity, measure
+from snnkit.activity import Activity, Counter, measure
 from snnkit.crosscheck import Contradiction, crosscheck
 from snnkit.energy import Energy, all_prices
 from snnkit.families import FAMILIES
@@ -108,10 +108,8 @@ def test_all_that_is_wrong_is_said(network, activity):
 
 
 def test_trial_whose_figures_contradict_each_other_fails_with_the_reason(tmp_path, monkeypatch):
-    def doubled(network, images):
-        return changed(measure(network, images), "spikes_out", 100)
-
-    monkeypatch.setattr("search.trial.measure", doubled)
+    activity = Counter.activity
+    monkeypatch.setattr(Counter, "activity", lambda counter: changed(activity(counter), "spikes_out", 100))
     record = record_of(job_for(tmp_path))
     assert record.status == "failed"
     assert record.reason.startswith("Contradiction: spikes of")
