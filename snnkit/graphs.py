@@ -15,35 +15,35 @@ log = logging.getLogger(__name__)
 
 
 class Graphs:
-    """``run`` as it is called, but recorded: one graph for each ``kind`` of call, which says all that a pass depends on
-    besides the values of its inputs and of the network's weights and buffers.
+    """Passes that leave gradients at ``parameters``, recorded: one graph for each ``kind``, which says all that a pass
+    depends on besides the values of its inputs and of the network's weights and buffers.
 
-    The first call of a kind is run as it is, which compiles what is missing; the second is recorded. Where that fails,
+    The first pass of a kind is run as it is, which compiles what is missing; the second is recorded. Where that fails,
     all are run as they are, and the log says why.
     """
 
-    def __init__(self, run: Pass, parameters: Sequence[nn.Parameter]) -> None:
-        self._run, self._parameters = run, parameters
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self._parameters = parameters
         self._recorded: dict[Hashable, _Recorded | None] = {}
         self._usable = True
 
-    def __call__(self, kind: Hashable, inputs: Sequence[Tensor]) -> Tensor:
+    def __call__(self, run: Pass, kind: Hashable, inputs: Sequence[Tensor]) -> Tensor:
         """What ``run`` gives, until the next call. The parameters have no gradients before it."""
         if not self._usable:
-            return self._run(inputs)
+            return run(inputs)
         kind = kind, *(each.shape for each in inputs)
         if kind not in self._recorded:
             self._recorded[kind] = None
-            return self._run(inputs)
-        recorded = self._recorded[kind] or self._record(inputs)
+            return run(inputs)
+        recorded = self._recorded[kind] or self._record(run, inputs)
         if recorded is None:
-            return self._run(inputs)
+            return run(inputs)
         self._recorded[kind] = recorded
         return recorded(inputs)
 
-    def _record(self, inputs: Sequence[Tensor]) -> "_Recorded | None":
+    def _record(self, run: Pass, inputs: Sequence[Tensor]) -> "_Recorded | None":
         try:
-            return _Recorded(self._run, inputs, self._parameters)
+            return _Recorded(run, inputs, self._parameters)
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:  # whatever a driver does not let a graph hold: training goes on without

@@ -77,7 +77,7 @@ class Stepper:
         self.bf16 = uses_bf16(recipe, self.device)
         self.optimizer = make_optimizer(network, recipe)
         self.average = None if recipe.ema is None else Average(network, recipe.ema)
-        self._graphs = Graphs(self._recorded, list(network.parameters())) if self._recordable else None
+        self._graphs = Graphs(list(network.parameters())) if self._recordable else None
         self._order: tuple[int, Tensor] | None = None  # of an epoch
 
     def step(self, epoch: int, step: int) -> tuple[float, int]:
@@ -154,7 +154,7 @@ class Stepper:
         """Leaves gradients at the weights; the loss and how many were right."""
         if self._graphs is not None:
             assert isinstance(self.network, Network)
-            return read(self._graphs(self.network.timesteps, batch.tensors))
+            return read(self._graphs(self._of_tensors, self.network.timesteps, batch.tensors))
         found = [read(self._backward(self.network, part)) for part in batch.parts(self.accumulate)]
         return sum(loss for loss, _ in found), sum(right for _, right in found)
 
@@ -168,7 +168,7 @@ class Stepper:
         drops = any(isinstance(op, Dropout) and op.rate for op in network.plan.ops)
         return not drops and not (network.neuron is not None and network.neuron.learn_leak)
 
-    def _recorded(self, tensors: Sequence[Tensor]) -> Tensor:
+    def _of_tensors(self, tensors: Sequence[Tensor]) -> Tensor:
         return self._backward(self.network, Batch(*tensors))
 
     def _backward(self, network: nn.Module, batch: Batch) -> Tensor:

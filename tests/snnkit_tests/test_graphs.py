@@ -1,7 +1,10 @@
 """Steps that are recorded as CUDA graphs; where there is no GPU, with a stand-in for what torch records."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,11 +29,12 @@ class Standin:
     made: list[list[torch.Size]]
 
     def __init__(self, run: graphs.Pass, inputs: Sequence[Tensor], parameters: Any) -> None:
-        self.run = run
+        self.run = getattr(run, "__func__", run), weakref.ref(getattr(run, "__self__", run))
         Standin.made.append([each.shape for each in inputs])
 
     def __call__(self, inputs: Sequence[Tensor]) -> Tensor:
-        return self.run(inputs)
+        function, owner = self.run
+        return function(inputs) if function is owner() else function(owner(), inputs)
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def test_the_second_step_of_each_kind_is_recorded(recorded: list[list[torch.Size
         calls.append("run")
         return inputs[0].sum()
 
-    passes, small, large = Graphs(run, []), [torch.ones(2)], [torch.ones(3)]
+    passes, small, large = partial(Graphs([]), run), [torch.ones(2)], [torch.ones(3)]
     found = [
         float(passes(kind, inputs)) for kind, inputs in ((1, small), (1, small), (2, small), (1, large), (1, small))
     ]
@@ -85,7 +89,7 @@ def test_the_second_step_of_each_kind_is_recorded(recorded: list[list[torch.Size
 def test_recorded_steps_are_those_of_a_training(recipe: dict[str, Any], recorded: list[list[torch.Size]]) -> None:
     plain = trained(stepper(**recipe))
     recording = stepper(**recipe)
-    recording._graphs = Graphs(recording._recorded, list(recording.network.parameters()))
+    recording._graphs = Graphs(list(recording.network.parameters()))
     steps, weights = trained(recording)
     assert len(recorded) == (2 if "short_epochs" in recipe else 1)
     assert [right for _, right in steps] == [right for _, right in plain[0]]
@@ -109,7 +113,7 @@ def test_what_cannot_be_recorded_is_run_as_it_is(
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(graphs, "_Recorded", refused)
-    passes = Graphs(run, [weight])
+    passes = partial(Graphs([weight]), run)
     for value in (1.0, 2.0, 3.0):
         weight.grad = None
         assert float(passes("kind", [torch.tensor([value])])) == value
@@ -122,10 +126,25 @@ def test_a_gpu_without_memory_for_a_graph_is_out_of_memory(monkeypatch: pytest.M
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(graphs, "_Recorded", full)
-    passes = Graphs(lambda inputs: inputs[0], [])
+    passes = partial(Graphs([]), lambda inputs: inputs[0])
     passes("kind", [torch.ones(1)])
     with pytest.raises(torch.OutOfMemoryError):  # the trial takes its batches in parts, then
         passes("kind", [torch.ones(1)])
+
+
+def test_a_stepper_goes_when_its_training_does(recorded: list[list[torch.Size]]) -> None:
+    """With its graphs, whose memory the next trial needs; not only when Python looks for cycles."""
+    gc.disable()
+    try:
+        made = stepper()
+        made._graphs = Graphs(list(made.network.parameters()))
+        trained(made)
+        gone = weakref.ref(made)
+        del made
+        assert gone() is None
+        assert recorded
+    finally:
+        gc.enable()
 
 
 @needs_gpu
