@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,14 +190,17 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
     search, search_problems = _search(laid, models)
     template, tree_problems = opened(laid, models)
     wrong += [*profile_problems, *override_problems, *search_problems, *tree_problems]
-    if not tree_problems and len(models) == len(SECTIONS) + 1:
+    if len(models) == len(SECTIONS) + 1:
         template, leaf_problems = settled(template, laid)
-        wrong += leaf_problems or built_problems(template, laid)
-        if search is not None and not leaf_problems:
-            wrong += [
-                *stopping_problems(search.study, template, laid),
-                *supernet_problems(search.study, template, laid),
-            ]
+        if tree_problems:
+            wrong += [each for each in leaf_problems if _stands_alone(each, tree_problems, laid)]
+        elif leaf_problems:
+            wrong += leaf_problems
+        else:
+            wrong += built_problems(template, laid)
+            if search is not None:
+                wrong += stopping_problems(search.study, template, laid)
+                wrong += supernet_problems(search.study, template, laid)
     found.extend(wrong)
     if wrong or search is None:
         return None
@@ -206,6 +209,16 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
     named.read()
     found.extend([*named.problems, *retrain_problems(search.retrain, base.train, base.data, laid)])
     return Space(search.study, template.dials, base, named.candidates, search.retrain, search.reference, template)
+
+
+def _stands_alone(problem: Problem, others: Sequence[Problem], document: Document) -> bool:
+    """Whether it is of what was written, and none of ``others``, at that place or in it, may be its cause."""
+    tree: Any = document.tree
+    for key in problem.path.split("."):
+        if not isinstance(tree, dict) or key not in tree:
+            return False
+        tree = tree[key]
+    return not any(f"{other.path}.".startswith(f"{problem.path}.") for other in others)
 
 
 def _search(document: Document, models: Mapping[str, Model]) -> tuple[SearchSections | None, list[Problem]]:

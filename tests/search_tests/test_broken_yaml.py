@@ -225,6 +225,22 @@ def test_all_errors_of_a_file_are_told_at_once_in_its_order() -> None:
     assert places == ["<text>:3", "<text>:10", "<text>:18"]
 
 
+def test_wrong_values_are_told_beside_unknown_keys() -> None:
+    text = BASE.replace("stride: 1", "strde: 1").replace("choices: [1, 2], default: 2", "choice: [1, 2]")
+    text = text.replace("  epochs: 2", "  epochs: 0").replace("stem: {width: {choices: [8, 16]}, ", "stem: {width: 0, ")
+    with pytest.raises(SpaceError) as refused:
+        load_space(text)
+    paths = [problem.path for problem in refused.value.problems if not problem.path.startswith("candidates")]
+    assert paths == ["network.stem.strde", "network.stem.width", "encoding.timesteps", "train.epochs"]
+
+
+def test_what_an_unknown_key_may_have_caused_is_not_told() -> None:
+    text = BASE.replace("{keep: true, squeeze: 4}", "{kep: true, squeeze: 4}").replace("pool: {after", "pool: {aftr")
+    with pytest.raises(SpaceError) as refused:
+        load_space(text)
+    assert [problem.path for problem in refused.value.problems] == ["network.fire2.kep", "network.pool.aftr"]
+
+
 def test_encoding_that_does_not_fit_the_data_is_one_problem() -> None:
     assert len(error_of(BASE.replace("name: digits", "name: nmnist")).splitlines()) == 1
 
