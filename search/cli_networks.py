@@ -172,6 +172,13 @@ def evaluate(
         str | None,
         typer.Option(help="Numbers of trials: 3,17. Default: a study's front, all of a benchmark.", metavar="N,N…"),
     ] = None,
+    timesteps: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the spiking networks for so many steps: 2,3,4. BatchNorm is calibrated anew for each.",
+            metavar="T,T…",
+        ),
+    ] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     device: Device = "auto",
@@ -183,10 +190,15 @@ def evaluate(
 
     found = exporting.trained(study, _numbers(trials), runs, storage)
     place = common.device(device)
-    evaluated = reevaluation.evaluate(found, data, place)
-    benchmark = read_benchmark(runs / study) if is_benchmark(runs / study) else None
     # figures are never cut off: a narrower terminal breaks their lines
     wide = Terminal(file=common.out.file, width=max(common.out.width, 140))
+    if timesteps:
+        asked = reevaluation.in_steps(found, _steps(timesteps))
+        wide.print(reevaluation.figures(reevaluation.evaluate(asked, data, place, anew=True)))
+        wide.print("\nThe weights on record; BatchNorm's statistics are those of training images in so many steps.")
+        return
+    evaluated = reevaluation.evaluate(found, data, place)
+    benchmark = read_benchmark(runs / study) if is_benchmark(runs / study) else None
     wide.print(reevaluation.view(evaluated, benchmark))
     if not all(each.reproduced for each in evaluated):
         raise typer.Exit(1)
@@ -215,6 +227,13 @@ def _bench(
     common.out.print(show.ending(record, options.runs / record.header.name, command))
     if not any(trial.status == "complete" for trial in record.trials):
         raise typer.Exit(1)
+
+
+def _steps(timesteps: str) -> list[int]:
+    try:
+        return [int(word) for word in timesteps.split(",")]
+    except ValueError:
+        raise InputError(f"--timesteps {timesteps!r}: write numbers of steps with commas: --timesteps 2,3") from None
 
 
 def _numbers(trials: str | None) -> list[int]:

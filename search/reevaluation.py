@@ -1,12 +1,15 @@
-"""``snnsearch evaluate``: figures of trained networks measured anew from their weights, beside those on record."""
+"""``snnsearch evaluate``: figures of trained networks measured anew from their weights, beside those on record; or what
+the same weights give in other numbers of time steps."""
 
 import itertools
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +20,10 @@ from reports.benchmark.sentences import dominance
 from reports.record import Metrics
 from reports.wording import count, number, ratio
 from search import machine
+from search.errors import InputError
 from search.exporting import Trained, network_of
+from search.schema import said
+from snnkit.values import Encoding
 
 # what the rounding of another machine's kernels may change: of the images, and as a share of the energy
 ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
@@ -45,19 +51,38 @@ class Evaluated:
         return close and self.now.params == self.before.params
 
 
-def evaluate(found: Sequence[Trained], data_root: Path | None, device: str) -> list[Evaluated]:
-    """Each in turn; on a CPU as many at once as it has cores, each on one. Raises InputError where weights cannot be
-    read, DataError."""
+def in_steps(found: Sequence[Trained], timesteps: Sequence[int]) -> list[Trained]:
+    """The spiking networks of ``found``, to be run for each of these numbers of steps. Raises InputError."""
+    asked = []
+    for each, steps in itertools.product(found, timesteps):
+        try:
+            encoding = Encoding.model_validate(each.candidate.encoding.model_dump() | {"timesteps": steps})
+        except ValidationError as error:
+            raise InputError(f"--timesteps {steps}: {said(error)}") from None
+        if not each.twin:
+            asked.append(replace(each, candidate=each.candidate.model_copy(update={"encoding": encoding})))
+    if not asked:
+        raise InputError("--timesteps is for spiking networks, and only CNN twins were asked for; leave it out")
+    return asked
+
+
+def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, anew: bool = False) -> list[Evaluated]:
+    """Each in turn; on a CPU as many at once as it has cores, each on one. ``anew``: with BatchNorm's statistics
+    estimated anew on training images, as they are in as many steps as the network has now.
+
+    Raises InputError where weights cannot be read, DataError.
+    """
     from search.trial import parts_of
 
+    run = partial(_evaluated, data_root=data_root, device=device, anew=anew)
     workers = min(machine.cores(), len(found))
     if device != "cpu" or workers == 1:
-        return [_evaluated(each, data_root, device) for each in found]
+        return [run(each) for each in found]
     for each in found:  # here, so that no two workers fetch the same images
         parts_of(each.candidate, data_root, each.record.seed)
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
-        return list(pool.map(_evaluated, found, itertools.repeat(data_root), itertools.repeat(device)))
+        return list(pool.map(run, found))
 
 
 def _one_thread() -> None:
@@ -66,18 +91,28 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _evaluated(found: Trained, data_root: Path | None, device: str) -> Evaluated:
+def _evaluated(found: Trained, *, data_root: Path | None, device: str, anew: bool) -> Evaluated:
     from search.trial import assessed, parts_of
+    from search.weights import calibration
+    from snnkit.recalibration import recalibrate
 
     assert found.record.metrics is not None, "a trial that is complete was measured"
-    parts = parts_of(found.candidate, data_root, found.record.seed)
-    now, _ = assessed(network_of(found).to(device), found.candidate, parts, device)
+    parts, network = parts_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
+    if anew:
+        recalibrate(network, calibration(parts, found.record.seed, device))
+    now, _ = assessed(network, found.candidate, parts, device)
     return Evaluated(found, found.record.metrics, now)
 
 
 def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> RenderableType:
     """Each network's figures, its seeds put together; which published points of ``benchmark``, of which they are, they
     dominate; and how far they are from those on record."""
+    told = [] if benchmark is None else _dominance(evaluated, benchmark)
+    return Group(figures(evaluated), Text(), *map(Text, told), *([Text()] if told else []), _against_record(evaluated))
+
+
+def figures(evaluated: Sequence[Evaluated]) -> Table:
+    """Each network's, its seeds put together."""
     prices = list(evaluated[0].now.energy_mj)
     table = Table(box=None, pad_edge=False, header_style="dim")
     heads = (
@@ -92,7 +127,7 @@ def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> R
     )
     for head in heads:
         table.add_column(head, justify="left" if head in ("data", "network") else "right", no_wrap=True)
-    for (data, label), members in _groups(evaluated).items():
+    for (data, label, _), members in _groups(evaluated).items():
         now = [each.now for each in members]
         table.add_row(
             data, label, str(len(members)), f"{now[0].params:,}",
@@ -100,8 +135,7 @@ def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> R
             _spread([m.test_f1 for m in now], ratio),
             *(_spread([m.energy_mj[price] for m in now], number) for price in prices),
         )  # fmt: skip
-    told = [] if benchmark is None else _dominance(evaluated, benchmark)
-    return Group(table, Text(), *map(Text, told), *([Text()] if told else []), _against_record(evaluated))
+    return table
 
 
 def _dominance(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord) -> list[str]:
@@ -114,10 +148,12 @@ def _dominance(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord) -> li
     return [line for setup in benchmark.header.setups for line in dominance(measured, setup.data)]
 
 
-def _groups(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], list[Evaluated]]:
-    found: dict[tuple[str, str], list[Evaluated]] = {}
+def _groups(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str, int], list[Evaluated]]:
+    """By data, network and steps."""
+    found: dict[tuple[str, str, int], list[Evaluated]] = {}
     for each in evaluated:
-        found.setdefault((each.trained.candidate.data.name, each.trained.label), []).append(each)
+        candidate = each.trained.candidate
+        found.setdefault((candidate.data.name, each.trained.label, candidate.encoding.timesteps), []).append(each)
     return found
 
 

@@ -79,7 +79,7 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
         log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
         return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
     found = inherit(network.to("cpu"), parent)
-    images = _calibration(parts, job.seed, device)
+    images = calibration(parts, job.seed, device)
     network.to(device)
     comparable = network.encoding.frames == parent.encoding.frames  # the same images go through both
     fitted = reconnect(network, parent.to(device), found, images[: BALANCE // BATCH]) if comparable else ()
@@ -134,7 +134,7 @@ def _converted(
     else:
         history = yield from _twin_epochs(job, twin, parts, device, beat)
         start = start.model_copy(update={"history": history})
-    images = _calibration(parts, job.seed, device)
+    images = calibration(parts, job.seed, device)
     convert(network.to(device), twin, images[: BALANCE // BATCH])
     recalibrate(network, images)
     return start
@@ -155,8 +155,9 @@ def _twin_epochs(
     return tuple(history)
 
 
-def _calibration(parts: Splits, seed: int, device: str) -> list[Tensor]:
-    """Training images, drawn by ``seed``, in whole batches but for a data set that is smaller than one."""
+def calibration(parts: Splits, seed: int, device: str) -> list[Tensor]:
+    """``CALIBRATION`` training images without augmentation, drawn by ``seed``, in whole batches but for a data set that
+    is smaller than one."""
     generator = torch.Generator().manual_seed(derived_seed(seed, "calibration"))
     order = torch.randperm(len(parts.train), generator=generator)[:CALIBRATION]
     whole = max(1, len(order) // BATCH)

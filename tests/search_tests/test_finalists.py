@@ -266,6 +266,17 @@ def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeyp
     assert [label in out for label in ("baseline, SNN", "baseline, CNN twin")] == [name == "smoke-finals"] * 2
 
 
+def test_weights_are_run_for_other_numbers_of_steps(here, monkeypatch):
+    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--timesteps", "1,3")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if "baseline, SNN" in line]
+    steps, energies = [row[5] for row in rows], [float(row[-1]) for row in rows]
+    assert steps == ["1", "3"]
+    assert energies[0] < energies[1]
+    assert "twin" not in out
+    assert "on record" in out
+
+
 def test_other_weights_than_those_on_record_are_told(here, monkeypatch):
     record = read_benchmark(here / "runs" / "smoke-finals")
     label = record.header.cells[0].network
@@ -294,6 +305,12 @@ def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(he
     ("words", "says"),
     [
         (["evaluate", "smoke", "--trials", "2"], "is waiting: only what was trained to its end has weights"),
+        (["evaluate", "smoke", "--timesteps", "two"], "write numbers of steps with commas: --timesteps 2,3"),
+        (
+            ["evaluate", "smoke", "--timesteps", "65"],
+            "--timesteps 65: timesteps Input should be less than or equal to 64",
+        ),
+        (["evaluate", "smoke-finals", "--trials", "1", "--timesteps", "2"], "only CNN twins were asked for"),
         (["export", "smoke", "7"], "has no trial 7; it has 3"),
         (["export", "smoke", "2"], "is waiting: only what was trained to its end has weights"),
         (["export", "smoke", "0", "--format", "nir"], "as nir: "),
