@@ -93,8 +93,7 @@ def _one_thread() -> None:
 
 def _evaluated(found: Trained, *, data_root: Path | None, device: str, anew: bool) -> Evaluated:
     from search.trial import assessed, parts_of
-    from search.weights import calibration
-    from snnkit.recalibration import recalibrate
+    from snnkit.recalibration import calibration, recalibrate
 
     assert found.record.metrics is not None, "a trial that is complete was measured"
     parts, network = parts_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)

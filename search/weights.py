@@ -4,7 +4,6 @@
 checkpoint comes to the same weights, and later takes them from that.
 """
 
-import itertools
 import json
 import zipfile
 from collections import Counter
@@ -12,28 +11,21 @@ from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from reports.record import EpochRecord, Metrics, StartRecord
 from search import machine, twins
 from search.candidate import Candidate
 from search.job import WEIGHTS, Job, log, read_start, write_start
 from snnkit.conversion import convert
 from snnkit.data import Splits
-from snnkit.evaluation import batches
 from snnkit.export import pytorch
 from snnkit.network import Network
-from snnkit.recalibration import recalibrate
+from snnkit.recalibration import BATCH, calibration, recalibrate
 from snnkit.reconnection import reconnect
-from snnkit.seeds import derived_seed
 from snnkit.stored import StoredError
 from snnkit.training import Beat, TrainingStopped
 from snnkit.transfer import inherit
 
-CALIBRATION = 1024  # training images that BatchNorm's statistics are estimated on
-BALANCE = 512  # of them those that thresholds are balanced and layers fitted on
-BATCH = 64
+BALANCE = 512  # of the images for calibration those that thresholds are balanced and layers fitted on
 
 Epochs = Generator[EpochRecord, None, None]
 
@@ -153,13 +145,3 @@ def _twin_epochs(
         write_start(job.folder, StartRecord(kind="cnn", history=tuple(history)))
         raise TrainingStopped(f"the CNN twin: {stop.reason}", ()) from stop
     return tuple(history)
-
-
-def calibration(parts: Splits, seed: int, device: str) -> list[Tensor]:
-    """``CALIBRATION`` training images without augmentation, drawn by ``seed``, in whole batches but for a data set that
-    is smaller than one."""
-    generator = torch.Generator().manual_seed(derived_seed(seed, "calibration"))
-    order = torch.randperm(len(parts.train), generator=generator)[:CALIBRATION]
-    whole = max(1, len(order) // BATCH)
-    picked = parts.train.take(order.numpy())
-    return list(itertools.islice(batches(picked, parts, device, batch=BATCH), whole))

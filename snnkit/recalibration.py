@@ -1,12 +1,42 @@
-"""BatchNorm's running statistics, estimated anew for weights that were not trained where they now stand."""
+"""BatchNorm's running statistics, estimated anew: for weights that were not trained where they now stand, or that were
+trained on images which an augmentation had changed."""
 
-from collections.abc import Iterable
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from snnkit.evaluation import eval_mode
+from snnkit.data import Splits
+from snnkit.evaluation import as_counted, batches
 from snnkit.network import Network
+from snnkit.seeds import derived_seed
+
+CALIBRATION = 1024  # training images
+BATCH = 64
+
+
+def calibration(splits: Splits, seed: int, device: torch.device | str, images: int = CALIBRATION) -> list[Tensor]:
+    """Batches of so many training images without augmentation, drawn by ``seed``; whole ones, but for a data set that
+    is smaller than one."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, "calibration"))
+    order = torch.randperm(len(splits.train), generator=generator)[:images]
+    whole = max(1, len(order) // BATCH)
+    picked = splits.train.take(order.numpy())
+    return list(itertools.islice(batches(picked, splits, device, batch=BATCH), whole))
+
+
+@contextlib.contextmanager
+def recalibrated(network: Network, images: Iterable[Tensor]) -> Iterator[None]:
+    """Within the block `recalibrate` has been done; then the statistics are as before."""
+    kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    recalibrate(network, images)
+    try:
+        yield
+    finally:
+        for name, buffer in network.named_buffers():
+            buffer.copy_(kept[name])
 
 
 def recalibrate(network: Network, batches: Iterable[Tensor]) -> None:
@@ -22,7 +52,7 @@ def recalibrate(network: Network, batches: Iterable[Tensor]) -> None:
         return
     momenta = [norm.momentum for norm in norms]
     device = next(network.parameters()).device
-    with eval_mode(network), torch.no_grad():
+    with as_counted(network):
         try:
             for at, images in enumerate(batches):
                 if at == 0:

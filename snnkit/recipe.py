@@ -15,6 +15,7 @@ OFF: dict[str, Any] = {  # what a recipe without them has
     "distill": 0.0,
     "rate_penalty": 0.0,
     "ema": None,
+    "recalibrate": 0,
     "short_epochs": 0,
 }
 
@@ -42,6 +43,7 @@ class Recipe(Value):
     temperature: float = Field(2.0, gt=0)  # at which it compares
     rate_penalty: float = Field(0.0, ge=0)  # on the loss, times accumulates per synapse and step (`snnkit.traffic`)
     ema: float | None = Field(None, gt=0, lt=1)  # decay a step of averaged weights, which are judged and kept
+    recalibrate: int = Field(0, ge=0)  # training images for BatchNorm's statistics in the end (Wu 2021, 2105.07576)
     short_epochs: int = Field(0, ge=0)  # the first ones, with fewer time steps
     short_timesteps: int = Field(1, ge=1)  # in those
     clip_norm: float | None = Field(None, gt=0)  # of all gradients together

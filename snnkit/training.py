@@ -23,6 +23,7 @@ from snnkit.data import Splits
 from snnkit.evaluation import Evaluation, evaluate
 from snnkit.network import Fired, Network
 from snnkit.plan import Conv, Neurons
+from snnkit.recalibration import calibration, recalibrate, recalibrated
 from snnkit.recipe import Recipe
 from snnkit.steps import Stepper
 
@@ -84,8 +85,8 @@ def train(
     beat: Beat = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Epoch]:
-    """Train ``network`` in place, yielding after each epoch; where the recipe averages weights, it has the averaged
-    ones then, and when all is done.
+    """Train ``network`` in place, yielding after each epoch; where the recipe averages weights or estimates BatchNorm's
+    statistics anew, it has these then, and when all is done.
 
     Where there is a file ``checkpoint``, training continues from it, and its finished epochs are yielded again first: a
     caller sees the same epochs whether or not there was an interruption. It is written at the end of each epoch, and
@@ -117,7 +118,7 @@ def train(
                 progress.wall_s = clock() - began
                 save_checkpoint(checkpoint, _state(stepper, progress, training))
                 saved = clock()
-        with _averaged(stepper):
+        with _judged(stepper):
             validation = evaluate(network, splits.validation, splits, device=device)
             epoch = _finished(progress, stepper, validation, clock() - began)
             progress = Progress([*progress.history, epoch])
@@ -126,22 +127,33 @@ def train(
             raise TrainingStopped(reason, tuple(progress.history))
         if checkpoint is not None:
             save_checkpoint(checkpoint, _state(stepper, progress, training))
-        with _averaged(stepper):
+        with _judged(stepper):
             yield epoch
     if stepper.average is not None:
         stepper.average.swap()
+    if recipe.recalibrate and isinstance(network, Network):
+        recalibrate(network, _calibration(stepper))
 
 
 @contextlib.contextmanager
-def _averaged(stepper: Stepper) -> Iterator[None]:
-    """Within the block the network has its averaged weights, where the recipe wants them."""
+def _judged(stepper: Stepper) -> Iterator[None]:
+    """Within the block the network is as it would be if training ended here: with its averaged weights and with
+    BatchNorm's statistics of images as they are, where the recipe wants these."""
     if stepper.average is not None:
         stepper.average.swap()
     try:
-        yield
+        if stepper.recipe.recalibrate and isinstance(stepper.network, Network):
+            with recalibrated(stepper.network, _calibration(stepper)):
+                yield
+        else:
+            yield
     finally:
         if stepper.average is not None:
             stepper.average.swap()
+
+
+def _calibration(stepper: Stepper) -> list[Tensor]:
+    return calibration(stepper.splits, stepper.seed, stepper.device, stepper.recipe.recalibrate)
 
 
 class SpikeWatch:

@@ -19,6 +19,7 @@ from snnkit.evaluation import batches, evaluate
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.network import Fired, Network, Observer
 from snnkit.plan import Conv, Neurons
+from snnkit.recalibration import calibration, recalibrate, recalibrated
 from snnkit.recipe import Recipe
 from snnkit.steps import Stepper, decay_after, make_optimizer
 from snnkit.traffic import Traffic
@@ -187,6 +188,23 @@ def test_averaged_weights_are_those_that_are_judged_and_kept() -> None:
         judged = evaluate(by_hand, SPLITS.validation, SPLITS, device="cpu")
         assert found.val_loss == pytest.approx(judged.loss, rel=1e-4)
     assert not equal(weights(network), weights(plain))
+
+
+def test_statistics_that_are_estimated_anew_are_judged_and_kept_and_change_no_step() -> None:
+    averaged = RECIPE.model_copy(update={"ema": 0.5})
+    network, plain = spiking_squeezenet(), spiking_squeezenet()
+    images = calibration(SPLITS, 0, "cpu", 40)
+    anew = train(network, SPLITS, averaged.model_copy(update={"recalibrate": 40}), seed=0, device="cpu")
+    for found, before in zip(anew, train(plain, SPLITS, averaged, seed=0, device="cpu"), strict=True):
+        assert found.train_loss == before.train_loss
+        statistics = weights(plain)
+        with recalibrated(plain, images):
+            assert found.val_loss == pytest.approx(evaluate(plain, SPLITS.validation, SPLITS, device="cpu").loss)
+        assert equal(weights(plain), statistics)
+        assert found.val_loss != before.val_loss
+    assert not equal(weights(network), weights(plain))
+    recalibrate(plain, images)
+    assert equal(weights(network), weights(plain))
 
 
 def test_a_short_training_is_not_judged_by_the_weights_that_were_drawn() -> None:
