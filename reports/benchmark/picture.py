@@ -3,6 +3,7 @@
 One file that needs no page around it: styles inside, colours that a light and a dark page can bear.
 """
 
+import re
 import textwrap
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from html import escape
 
 from ..prices import in_short
 from ..record import ReferencePoint
+from ..wording import listing
 from .figure import HEIGHT, WIDTH, Dot, Places, drawing, own_dot
 from .groups import groups
 from .record import BenchmarkRecord
@@ -90,5 +92,6 @@ def _caption(record: BenchmarkRecord) -> list[str]:
     if header.sittings:
         last = header.sittings[-1]
         day = time.strftime("%Y-%m-%d", time.gmtime(last.started_at))
-        lines.append(f"{last.machine}; {day}" + (f", commit {last.commit}" if last.commit else ""))
+        machines = dict.fromkeys(re.split("[,;] ", sitting.machine)[0] for sitting in header.sittings)
+        lines.append(f"{listing(list(machines))}; {day}" + (f", commit {last.commit}" if last.commit else ""))
     return lines
