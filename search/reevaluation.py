@@ -54,7 +54,7 @@ class Evaluated:
 def in_steps(found: Sequence[Trained], timesteps: Sequence[int]) -> list[Trained]:
     """The spiking networks of ``found``, to be run for each of these numbers of steps. Raises InputError."""
     asked = []
-    for each, steps in itertools.product(found, timesteps):
+    for each, steps in itertools.product(found, dict.fromkeys(timesteps)):
         try:
             encoding = Encoding.model_validate(each.candidate.encoding.model_dump() | {"timesteps": steps})
         except ValidationError as error:

@@ -267,7 +267,7 @@ def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeyp
 
 
 def test_weights_are_run_for_other_numbers_of_steps(here, monkeypatch):
-    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--timesteps", "1,3")
+    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--timesteps", "1,3,3")
     assert code == 0
     rows = [line.split() for line in out.splitlines() if "baseline, SNN" in line]
     steps, energies = [row[5] for row in rows], [float(row[-1]) for row in rows]
