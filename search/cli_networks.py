@@ -193,7 +193,7 @@ def evaluate(
     # figures are never cut off: a narrower terminal breaks their lines
     wide = Terminal(file=common.out.file, width=max(common.out.width, 140))
     if timesteps:
-        asked = reevaluation.in_steps(found, _steps(timesteps))
+        asked = reevaluation.in_steps(found, _numbers(timesteps, "--timesteps", "numbers of steps", "2,3"))
         wide.print(reevaluation.figures(reevaluation.evaluate(asked, data, place, anew=True)))
         wide.print("\nThe weights on record; BatchNorm's statistics are those of training images in so many steps.")
         return
@@ -229,15 +229,10 @@ def _bench(
         raise typer.Exit(1)
 
 
-def _steps(timesteps: str) -> list[int]:
+def _numbers(
+    given: str | None, option: str = "--trials", what: str = "numbers of trials", example: str = "3,17"
+) -> list[int]:
     try:
-        return [int(word) for word in timesteps.split(",")]
+        return [int(word) for word in given.split(",")] if given else []
     except ValueError:
-        raise InputError(f"--timesteps {timesteps!r}: write numbers of steps with commas: --timesteps 2,3") from None
-
-
-def _numbers(trials: str | None) -> list[int]:
-    try:
-        return [int(word) for word in trials.split(",")] if trials else []
-    except ValueError:
-        raise InputError(f"--trials {trials!r}: write numbers of trials with commas: --trials 3,17") from None
+        raise InputError(f"{option} {given!r}: write {what} with commas: {option} {example}") from None

@@ -213,12 +213,8 @@ def _loaded(document: Document, device: Device, overrides: Mapping[str, Leaf], f
 
 def _stands_alone(problem: Problem, others: Sequence[Problem], document: Document) -> bool:
     """Whether it is of what was written, and none of ``others``, at that place or in it, may be its cause."""
-    tree: Any = document.tree
-    for key in problem.path.split("."):
-        if not isinstance(tree, dict) or key not in tree:
-            return False
-        tree = tree[key]
-    return not any(f"{other.path}.".startswith(f"{problem.path}.") for other in others)
+    written = tuple(problem.path.split(".")) in document.places
+    return written and not any(f"{other.path}.".startswith(f"{problem.path}.") for other in others)
 
 
 def _search(document: Document, models: Mapping[str, Model]) -> tuple[SearchSections | None, list[Problem]]:

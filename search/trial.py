@@ -39,12 +39,13 @@ from search.job import (
 from search.resuming import from_checkpoint
 from search.watchdog import Watchdog
 from search.weights import earlier_epochs, first_weights, origin, save_weights
-from snnkit.activity import Activity, Counter, dense_twin, measure
+from snnkit.activity import Activity, dense_twin, measure
 from snnkit.crosscheck import crosscheck
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
 from snnkit.energy import PRESETS, Energy, Pricing, all_prices
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.evaluation import batches, evaluate
+from snnkit.judging import observed
 from snnkit.kernels import prepare
 from snnkit.network import Network
 from snnkit.steps import Stepper
@@ -156,14 +157,12 @@ def assessed(
 ) -> tuple[Metrics, tuple[LayerRecord, ...]]:
     """What is recorded of a trained network: accuracy, operations and energy on the validation images, and a look at
     the test images. Raises Contradiction where they cannot all be right."""
-    counter = Counter(network)
-    validation = evaluate(network, parts.validation, parts, device=device, observe=counter)
-    activity, accuracy = counter.activity(), validation.accuracy
+    validation, activity = observed(network, parts, device=device)
     test = evaluate(network, parts.test, parts, device=device)
     prices = all_prices(activity, candidate.energy.sram)
-    shares = {"validation accuracy": accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}
+    shares = {"validation accuracy": validation.accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}
     crosscheck(network, next(batches(parts.test, parts, device, batch=1)), activity, prices, shares)
-    measured = figures(activity, accuracy, candidate.energy)
+    measured = figures(activity, validation.accuracy, candidate.energy)
     metrics = Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1)
     return metrics, layer_records(activity, prices)
 

@@ -6,13 +6,12 @@ A wrong number is worse than a crash. This runs on every network before its figu
 import math
 from collections.abc import Iterator, Mapping
 
-import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from snnkit.activity import Activity, LayerActivity
 from snnkit.energy import Energy
-from snnkit.evaluation import eval_mode
+from snnkit.evaluation import as_counted
 from snnkit.network import Network
 from snnkit.plan import PASSES, Conv
 
@@ -48,7 +47,7 @@ def _sizes(network: Network, images: Tensor) -> Iterator[str]:
     if held != network.plan.params:
         yield f"parameters: {network.plan.params:,} by the plan, {held:,} in the network"
     counter = FlopCounterMode(display=False)
-    with eval_mode(network), torch.no_grad(), counter:
+    with as_counted(network), counter:
         network(images)
     planned, counted = network.training_macs // PASSES, counter.get_total_flops() // 2
     if counted != planned:

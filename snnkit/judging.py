@@ -1,4 +1,4 @@
-"""What a network of a supernet does with the shared weights: its accuracy, and its activity for the price."""
+"""What a network does on the validation images: its accuracy, and its activity for the price."""
 
 import itertools
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import torch
 from snnkit.activity import Activity, Counter
 from snnkit.data import Splits
 from snnkit.evaluation import Evaluation, batches, evaluate
+from snnkit.network import Network
 from snnkit.plan import PASSES, Plan
 from snnkit.recalibration import recalibrate
 from snnkit.supernet import Supernet
@@ -23,12 +24,18 @@ class Judgement:
     macs: float  # dense multiply-accumulates of that
 
 
+def observed(network: Network, splits: Splits, *, device: torch.device | str) -> tuple[Evaluation, Activity]:
+    """How well a network classifies the validation images, and what it does on them, in one pass."""
+    counter = Counter(network)
+    found = evaluate(network, splits.validation, splits, device=device, observe=counter)
+    return found, counter.activity()
+
+
 def judge(supernet: Supernet, plan: Plan, splits: Splits, *, device: torch.device | str) -> Judgement:
     """Of the network of ``plan`` on the validation images, its BatchNorm recalibrated on the first training images."""
     network = supernet.take(plan)
     calibration = list(itertools.islice(batches(splits.train, splits, device), CALIBRATION))
     recalibrate(network, calibration)
-    counter = Counter(network)
-    found = evaluate(network, splits.validation, splits, device=device, observe=counter)
+    found, activity = observed(network, splits, device=device)
     images = found.count + sum(len(batch) for batch in calibration)
-    return Judgement(found, counter.activity(), images, images * network.training_macs / PASSES)
+    return Judgement(found, activity, images, images * network.training_macs / PASSES)

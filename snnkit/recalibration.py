@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from snnkit.data import Splits
 from snnkit.evaluation import as_counted, batches
-from snnkit.network import Network
 from snnkit.seeds import derived_seed
 
 CALIBRATION = 1024  # training images
@@ -28,7 +27,7 @@ def calibration(splits: Splits, seed: int, device: torch.device | str, images: i
 
 
 @contextlib.contextmanager
-def recalibrated(network: Network, images: Iterable[Tensor]) -> Iterator[None]:
+def recalibrated(network: nn.Module, images: Iterable[Tensor]) -> Iterator[None]:
     """Within the block `recalibrate` has been done; then the statistics are as before."""
     kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
     recalibrate(network, images)
@@ -39,7 +38,7 @@ def recalibrated(network: Network, images: Iterable[Tensor]) -> Iterator[None]:
             buffer.copy_(kept[name])
 
 
-def recalibrate(network: Network, batches: Iterable[Tensor]) -> None:
+def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace all running means and variances by the mean of those of ``batches``, normalised images (B, C, H, W) or
     frames (B, T, C, H, W) on any device; weights, gradients and modes stay as they are.
 

@@ -131,7 +131,7 @@ def train(
             yield epoch
     if stepper.average is not None:
         stepper.average.swap()
-    if recipe.recalibrate and isinstance(network, Network):
+    if recipe.recalibrate:
         recalibrate(network, _calibration(stepper))
 
 
@@ -139,17 +139,13 @@ def train(
 def _judged(stepper: Stepper) -> Iterator[None]:
     """Within the block the network is as it would be if training ended here: with its averaged weights and with
     BatchNorm's statistics of images as they are, where the recipe wants these."""
-    if stepper.average is not None:
-        stepper.average.swap()
-    try:
-        if stepper.recipe.recalibrate and isinstance(stepper.network, Network):
-            with recalibrated(stepper.network, _calibration(stepper)):
-                yield
-        else:
-            yield
-    finally:
+    with contextlib.ExitStack() as stack:
         if stepper.average is not None:
             stepper.average.swap()
+            stack.callback(stepper.average.swap)
+        if stepper.recipe.recalibrate:
+            stack.enter_context(recalibrated(stepper.network, _calibration(stepper)))
+        yield
 
 
 def _calibration(stepper: Stepper) -> list[Tensor]:
