@@ -26,13 +26,20 @@ logger = logging.getLogger(__name__)
 
 
 class Parent(Value):
-    """A finished trial that another one takes its weights from."""
+    """A trial that another one takes its weights from, when it is finished."""
 
     number: int
     candidate: Candidate
     weights: Path
-    images: int  # that it was trained on, by itself and by those that it inherited from
-    macs: float
+    images: int = 0  # that it was trained on, by itself and by those that it inherited from
+    macs: float = 0.0
+
+    def trained(self, record: TrialRecord) -> "Parent":
+        """With what stands behind its weights by its record."""
+        before = record.start
+        images = record.training_images + (before.inherited_images if before else 0)
+        macs = record.training_macs + (before.inherited_macs if before else 0.0)
+        return self.model_copy(update={"images": images, "macs": macs})
 
 
 class Job(Value):

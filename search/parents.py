@@ -45,15 +45,9 @@ class Families:
 
     def _parent(self, number: int) -> Parent:
         (trial,) = (trial for trial in self.trials() if trial.number == number)
-        record = TrialRecord.model_validate(trial.user_attrs["record"])
-        before = record.start
-        return Parent(
-            number=number,
-            candidate=self.space.candidate(trial.params),
-            weights=self.folder(number) / WEIGHTS,
-            images=record.training_images + (before.inherited_images if before else 0),
-            macs=record.training_macs + (before.inherited_macs if before else 0.0),
-        )
+        weights = self.folder(number) / WEIGHTS
+        parent = Parent(number=number, candidate=self.space.candidate(trial.params), weights=weights)
+        return parent.trained(TrialRecord.model_validate(trial.user_attrs["record"]))
 
 
 def related(one: Candidate, other: Candidate) -> bool:

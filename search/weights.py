@@ -32,22 +32,25 @@ Epochs = Generator[EpochRecord, None, None]
 
 def origin(job: Job) -> str:
     """Where the first weights come from, for a checkpoint to be known by."""
-    if job.twin or job.candidate.train.start == "scratch":
+    start = job.candidate.train.start
+    if job.twin or (start == "scratch" and job.parent is None):
         return ""
     parent = None if job.parent is None else (job.parent.number, job.parent.candidate.key)
-    return f"{job.candidate.train.start} {parent}"
+    return f"{start} {parent}"
 
 
 def first_weights(
     job: Job, network: Network, parts: Splits, device: str, *, beat: Beat
 ) -> Epochs:  # fmt: skip
-    """Give ``network``, as it was drawn, the weights that its recipe's ``start`` asks for; the epochs are its twin's.
+    """Give ``network``, as it was drawn, the weights of its parent, else those that its recipe's ``start`` asks for; the
+    epochs are its twin's.
 
-    Raises TrainingStopped where the twin's training ends early, OSError where nothing can be written.
+    Raises TrainingStopped where the twin's training ends early, OSError where nothing can be written, and where a
+    benchmark's network is to have weights that cannot be read OSError, RuntimeError or StoredError.
     """
     if not origin(job):
         return
-    if job.candidate.train.start == "inherit":
+    if job.parent is not None or job.candidate.train.start == "inherit":
         start = _inherited(job, network, parts, device)
     else:
         start = yield from _converted(job, network, parts, device, beat)
@@ -68,6 +71,8 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
     try:
         parent = trained_network(job.parent.candidate, job.parent.weights)
     except (OSError, RuntimeError, StoredError) as error:
+        if job.candidate.train.start != "inherit":  # these weights were asked for, not any relative's
+            raise
         log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
         return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
     found = inherit(network.to("cpu"), parent)

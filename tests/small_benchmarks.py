@@ -123,3 +123,12 @@ published:
   - {{data: digits, network: One, kind: snn, accuracy: 0.9, params: 500, energy_mj: 0.001, source: nowhere}}
   - {{data: digits, network: One, kind: cnn, accuracy: 0.9, energy_mj: 0.007}}
 """  # a training takes a second or so
+# one network in two trainings: Two goes on from the weights of One, taught by One's twin
+FURTHER = (
+    TINY.replace("fire3: {keep: false}", "fire3: {squeeze: 4, expand1x1: 8, expand3x3: 8}")
+    .replace("patience: 0}", "patience: 0, start: cnn, cnn_epochs: 1}")
+    .replace(
+        "published:",
+        "own: {Two: {weights: One, encoding: {timesteps: 3}, train: {lr: 0.004, distill: 0.5, start: cnn}}}\npublished:",
+    )
+)

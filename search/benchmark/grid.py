@@ -14,7 +14,7 @@ from reports.record import ModuleState, ReferencePoint
 from search import yaml_source
 from search.benchmark.sections import BenchmarkSection, DataEntry
 from search.candidate import Candidate
-from search.job import Job
+from search.job import WEIGHTS, Job, Parent
 from snnkit.energy.pricing import Pricing
 from snnkit.values import Value
 
@@ -23,12 +23,14 @@ UNTRAINED = ("published", "reference")  # sections that change no training: they
 
 @dataclass(frozen=True)
 class Benchmark:
-    """``candidates``: by data set, then by network, with the data set's own training and encoding."""
+    """``candidates``: by data set, then by network, with the data set's own training and encoding. ``origins``: the
+    network that one begins with the weights of, where it does."""
 
     section: BenchmarkSection
     networks: Mapping[str, Value]
     entries: Mapping[str, DataEntry]
     candidates: Mapping[str, Mapping[str, Candidate]]
+    origins: Mapping[str, str]
     energy: Pricing
     published: tuple[Published, ...]
     references: tuple[ReferencePoint, ...]
@@ -52,7 +54,9 @@ class Benchmark:
         return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
 
     def _job(self, number: int, cell: Cell, folder: Path) -> Job:
-        candidate = self.candidates[cell.data][cell.network]
+        origin, twin = self.origins.get(cell.network), cell.kind == "cnn"
+        # the CNN twin of what goes on from another one's weights is that one's
+        candidate = self.candidates[cell.data][origin if origin and twin else cell.network]
         return Job(
             number=number,
             name=cell.label,
@@ -62,9 +66,18 @@ class Benchmark:
             static=candidate.static(),
             folder=trial_folder(folder.absolute(), number),
             seed=cell.seed,
-            twin=cell.kind == "cnn",
+            twin=twin,
+            parent=None
+            if twin or origin is None
+            else self._parent(cell.model_copy(update={"network": origin}), folder),
             limits=self.section.limits,
         )
+
+    def _parent(self, cell: Cell, folder: Path) -> Parent:
+        """Before its training, when nothing stands behind its weights."""
+        number = self.cells.index(cell)
+        weights = trial_folder(folder.absolute(), number) / WEIGHTS
+        return Parent(number=number, candidate=self.candidates[cell.data][cell.network], weights=weights)
 
     @property
     def hash(self) -> str:

@@ -58,8 +58,10 @@ class DataEntry(DataChoice):
 
 
 class Own(Value):
-    """What of neurons, encoding and training is different for one network, on all data sets."""
+    """What of neurons, encoding and training is different for one network, on all data sets; and the network, the same
+    one trained in another way, whose trained weights it begins with."""
 
+    weights: str | None = Field(None, examples=["SqueezeNet"])
     neuron: Neuron | None = None
     encoding: Encoding | None = None
     train: Recipe | None = None

@@ -80,7 +80,15 @@ def _loaded(
         found += wrong
         return None
     candidates = {} if wrong else _candidates(file)
-    found += wrong or (wrong := [*_starts(file, laid), *_built(candidates, laid), *_published(file, laid)])
+    origins = {label: own.weights for label, own in _items(file.own) if own and own.weights is not None}
+    found += wrong or (
+        wrong := [
+            *_starts(file, laid),
+            *_origins(file, origins, laid),
+            *_built(candidates, origins, laid),
+            *_published(file, laid),
+        ]
+    )
     if wrong:
         return None
     return Benchmark(
@@ -88,6 +96,7 @@ def _loaded(
         networks=dict(_items(file.networks)),
         entries=dict(_items(file.data)),
         candidates=candidates,
+        origins=origins,
         energy=file.energy,
         published=file.published,
         references=file.reference,
@@ -188,10 +197,28 @@ def _overlaid(general: Any, *parts: Any) -> Any:
     return type(general)(**fields)
 
 
-def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document) -> Iterator[Problem]:
+def _origins(file: BenchmarkFile, origins: Mapping[str, str], document: Document) -> Iterator[Problem]:
+    """Weights of what is not here, of what has other layers, or of what itself begins with another's."""
+    networks = dict(_items(file.networks))
+    for label, origin in origins.items():
+        others = [name for name in networks if name != label and name not in origins]
+        if origin in others and networks[origin] == networks[label]:
+            continue
+        if origin in others:
+            text = f"given {origin}, which is another network; write the same as in networks.{origin}"
+        elif origin in origins and origin != label:
+            text = f"given {origin}, which begins with the weights of {origins[origin]}; name one that does not"
+        else:
+            text = f"given {origin!r}; allowed are {listed(others)}{nearest(origin, others)}"
+        yield _problem(document, ("own", label, "weights"), text)
+
+
+def _built(
+    candidates: Mapping[str, Mapping[str, Candidate]], origins: Mapping[str, str], document: Document
+) -> Iterator[Problem]:
     """Encodings that are not for their data set, networks that do not build on one, and networks that are equal."""
     for data, row in candidates.items():
-        first: dict[str, str] = {}
+        first: dict[tuple[str, str | None], str] = {}
         misfits = {label: text for label, each in row.items() if (text := unfit(each.encoding, each.data))}
         if len(misfits) == len(row):
             yield _problem(document, ("data", data, "encoding"), next(iter(misfits.values())))
@@ -205,7 +232,7 @@ def _built(candidates: Mapping[str, Mapping[str, Candidate]], document: Document
             except PlanError as error:
                 yield _problem(document, ("networks", label), f"does not build on {data}: {error}")
                 continue
-            if (other := first.setdefault(candidate.key, label)) != label:
+            if (other := first.setdefault((candidate.key, origins.get(label)), label)) != label:
                 yield _problem(document, ("networks", label), f"equal to {other}; remove one of the two")
 
 
@@ -215,7 +242,10 @@ def _starts(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
     own = [((name, key, "train"), each.train) for name, group in sections for key, each in _items(group) if each]
     for keys, train in [(("train",), file.train), *own]:
         if train is not None and train.start == "inherit":
-            text = "given 'inherit', but trainings of a benchmark do not depend on each other; allowed are scratch, cnn"
+            text = (
+                "given 'inherit', but a benchmark's trainings have no nearest relative; allowed are scratch, cnn; weights "
+                "of another network: own: {NAME: {weights: OTHER}}"
+            )
             yield _problem(document, (*keys, "start"), text)
 
 

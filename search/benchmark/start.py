@@ -172,16 +172,20 @@ def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) 
         epochs=candidate.train.epochs,
         timesteps=candidate.encoding.timesteps,
         training=recipe_text(candidate.train),
-        own={label: told for label, each in candidates.items() if (told := _differences(each, candidate))},
+        own={
+            label: told
+            for label, each in candidates.items()
+            if (told := _differences(each, candidate, benchmark.origins.get(label)))
+        },
     )
 
 
-def _differences(candidate: Candidate, other: Candidate) -> str:
-    """``neuron.threshold 0.5, encoding.timesteps 4``: what is not as in ``other``, but for the network."""
+def _differences(candidate: Candidate, other: Candidate, origin: str | None) -> str:
+    """``from the weights of X, neuron.threshold 0.5, encoding.timesteps 4``: what is not as in ``other``, but for the
+    network."""
     different = candidate.different(other)
-    return ", ".join(
-        f"{section}.{name} {shown(value)}" for section, leaves in different.items() for name, value in leaves.items()
-    )
+    leaves = [f"{section}.{name} {shown(value)}" for section, each in different.items() for name, value in each.items()]
+    return ", ".join([f"from the weights of {origin}", *leaves] if origin else leaves)
 
 
 def _budget(benchmark: Benchmark, options: Options) -> Budget:

@@ -10,7 +10,8 @@ from search.storage import StorageError
 
 class Trainings:
     """Those that were interrupted go first, then those that were never begun or failed, in the order of the jobs; but
-    of a seed the twins that networks start from go before these, or two workers would train the same one.
+    of a seed the twins that networks start from go before these, or two workers would train the same one, and what goes
+    on from the weights of another one waits for it.
 
     ``over`` are the records of those that are done: complete, or stopped for a reason of their own. ``again`` is the
     command that goes on with the benchmark. Hold its Lease while you draw jobs.
@@ -23,6 +24,7 @@ class Trainings:
         self._begun = [job for job in left if results[job.number] is None and job.folder.is_dir()]
         self._waiting = _twins_first([job for job in left if job not in self._begun])
         self._jobs = {job.number: job for job in left}
+        self._ended = {record.number: record for record in self.over}
         self._again = again
 
     @property
@@ -36,16 +38,31 @@ class Trainings:
 
     def next(self, told: Callable[[TrialRecord], None]) -> Job | None:
         """The next job. One that failed in an earlier run is tried anew: the cause may have been a full disk."""
-        queue = self._begun or self._waiting
-        if not queue:
-            return None
-        job = queue.pop(0)
-        if read_result(job.folder) is not None:
+        job = self._drawn(told)
+        if job is not None and read_result(job.folder) is not None:
             try:
                 forget(job.folder)
             except OSError as error:
                 raise self._unwritable(job, error) from error
         return job
+
+    def _drawn(self, told: Callable[[TrialRecord], None]) -> Job | None:
+        """The first whose parent, if it has one, is trained; those whose parent will have no weights are lost."""
+        for job in (*self._begun, *self._waiting):
+            parent = None if job.parent is None else self._ended.get(job.parent.number)
+            if job.parent is not None and parent is None:
+                continue
+            (self._begun if job in self._begun else self._waiting).remove(job)
+            if job.parent is None or parent is None:
+                return job
+            if parent.status == "complete":
+                return job.model_copy(update={"parent": job.parent.trained(parent)})
+            told(
+                self.lost(
+                    job.number, f"there are no weights of {parent.name}, which is {parent.status}: {parent.reason}"
+                )
+            )
+        return None
 
     def finish(self, record: TrialRecord) -> TrialRecord:
         """Makes sure that the record is where the next run looks for it: a worker may not have been able to write it.
@@ -57,6 +74,7 @@ class Trainings:
                 write_result(job.folder, record)
             except OSError as error:
                 raise self._unwritable(job, error) from error
+        self._ended[record.number] = record
         return record
 
     def judge(self, number: int, epoch: EpochRecord) -> None:

@@ -33,7 +33,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "dial in a network": ("width: 8", "width: {low: 8, high: 16}", "7: networks.One.stem.width: ", ("no dials",)),
     "images for an event camera": ("timesteps: 2", "timesteps: 2, kind: frames", "15: data.digits.encoding: ", ("holds still images", "kind: direct")),
     "epochs of a data set": ("train: {epochs: 2}", "train: {epochs: 0}", "15: data.digits.train.epochs: ", ("not below 1",)),
-    "weights of another training": ("train: {epochs: 2}", "train: {epochs: 2, start: inherit}", "15: data.digits.train.start: ", ("do not depend on each other", "scratch, cnn")),
+    "weights of another training": ("train: {epochs: 2}", "train: {epochs: 2, start: inherit}", "15: data.digits.train.start: ", ("no nearest relative", "scratch, cnn", "weights: OTHER")),
     "subset too large": ("subset: 200", "subset: 20_000", "15: data.digits: ", ("1,437",)),
     "network too deep for the images": ("after: [stem, fire2]", "after: [stem, fire2, fire3, fire4, fire5]", "6: networks.One: ", ("does not build on digits", "pool")),
     "equal networks": ("fire3: {keep: false}", "fire3: {squeeze: 4, expand1x1: 8, expand3x3: 8}", "9: networks.Two: ", ("equal to One",)),
@@ -52,6 +52,10 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "published by an unknown price": ("source: nowhere", "price: horowitz", "17: published[0].price: ", ("did you mean horowitz45/exact?",)),
     "profile with an unknown path": ("published:", "profiles: {cuda: {networks.One.stm.width: 8}}\npublished:", "16: profiles.cuda.networks.One.stm.width: ", ("stem.width?",)),
     "profile with a bad value": ("published:", "profiles: {cuda: {train.epochs: 0}}\npublished:", "16: train.epochs: ", ("not below 1",)),
+    "weights of nothing here": ("published:", "own: {Two: {weights: Onee}}\npublished:", "16: own.Two.weights: ", ("allowed are One", "did you mean One?")),
+    "weights of its own": ("published:", "own: {Two: {weights: Two}}\npublished:", "16: own.Two.weights: ", ("given 'Two'", "allowed are One")),
+    "weights of another network": ("published:", "own: {Two: {weights: One}}\npublished:", "16: own.Two.weights: ", ("networks.One",)),
+    "weights of weights": ("published:", "own: {One: {weights: Two}, Two: {weights: One}}\npublished:", "16: own.Two.weights: ", ("which begins with the weights of Two",)),
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small_benchmarks import TINY
+from small_benchmarks import FURTHER, TINY
 from untrained import SPACES, options_for, trained
 
 from reports.benchmark.ledger import is_benchmark, read_benchmark, write_header
@@ -147,6 +147,45 @@ def test_data_that_is_not_there_fails_before_anything_trains(file: Path, tmp_pat
     assert not is_benchmark(tmp_path / "tiny")
 
 
+# -- from another network's weights ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def further(tmp_path_factory) -> Path:
+    runs = tmp_path_factory.mktemp("further")
+    file = runs / "tiny.yaml"
+    file.write_text(FURTHER)
+    run(file, runs, overrides=ONE_SEED)
+    return runs / "tiny"
+
+
+def test_network_goes_on_from_the_trained_weights_of_another(further: Path) -> None:
+    record = read_benchmark(further)
+    one, two = (record.trials[number] for number in (0, 2))
+    assert (one.status, two.status) == ("complete", "complete")
+    assert two.start.kind == "inherit"
+    assert (two.start.parent, two.start.layers) == (0, {"copied": 8})
+    assert two.start.inherited_images == one.training_images + one.start.inherited_images
+    assert two.metrics.timesteps == 3
+    assert "from the weights of One" in record.header.setups[0].own["Two"]
+
+
+def test_its_twin_and_its_teacher_are_those_of_the_other(further: Path) -> None:
+    assert len(list((further / "twins").iterdir())) == 1
+    twins = [trial for trial in read_benchmark(further).trials if trial.number in (1, 3)]
+    assert twins[0].metrics == twins[1].metrics
+
+
+def test_weights_that_cannot_be_read_are_a_failure_and_no_other_start(further: Path, tmp_path: Path) -> None:
+    shutil.copytree(further.parent, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "tiny" / "trials"
+    shutil.rmtree(folder / "2")
+    (folder / "0" / "weights.pt").write_bytes(b"PK")
+    record = run(tmp_path / "tiny.yaml", tmp_path, overrides=ONE_SEED)
+    assert record.trials[2].status == "failed"
+    assert "cut short" in record.trials[2].reason
+
+
 # -- without training --------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +269,30 @@ def test_time_of_the_file_holds_where_the_command_gives_none(file: Path, tmp_pat
     run(file, tmp_path, seconds=5.0)
     assert seen == [20 * 60, 5.0]
     assert len(read_benchmark(tmp_path / "tiny").header.sittings) == 2
+
+
+def test_network_waits_for_the_one_whose_weights_it_begins_with(tmp_path: Path) -> None:
+    jobs = load_benchmark(FURTHER).jobs(tmp_path / "tiny")
+    work = Trainings(jobs, AGAIN)
+    assert drawn(work) == [1, 3, 0, 5, 7, 4]  # twins, One
+    assert work.left == 2  # Two, of both seeds
+    record = work.finish(trained(jobs[0]))
+    two = work.next(lambda record: None)
+    assert (two.number, two.parent) == (2, jobs[2].parent.trained(record))
+    assert work.next(lambda record: None) is None
+
+
+def test_network_whose_weights_will_not_be_there_is_lost_with_the_reason(tmp_path: Path) -> None:
+    jobs = load_benchmark(FURTHER).jobs(tmp_path / "tiny")
+    finish(jobs[0], status="stopped", metrics=None, reason="dead network")
+    told = []
+    work = Trainings(jobs, AGAIN)
+    while work.next(told.append) is not None:
+        pass
+    (record,) = told
+    assert (record.number, record.status, record.name) == (2, "failed", jobs[2].name)
+    assert f"no weights of {jobs[0].name}, which is stopped: dead network" in record.reason
+    assert read_result(jobs[2].folder) == record
 
 
 # -- the command line --------------------------------------------------------------------------------------------------
