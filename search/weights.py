@@ -42,8 +42,8 @@ def origin(job: Job) -> str:
 def first_weights(
     job: Job, network: Network, parts: Splits, device: str, *, beat: Beat
 ) -> Epochs:  # fmt: skip
-    """Give ``network``, as it was drawn, the weights of its parent, else those that its recipe's ``start`` asks for; the
-    epochs are its twin's.
+    """Give ``network``, as it was drawn, the weights of its parent, else those that its recipe's ``start`` asks for;
+    the epochs are its twin's.
 
     Raises TrainingStopped where the twin's training ends early, OSError where nothing can be written, and where a
     benchmark's network is to have weights that cannot be read OSError, RuntimeError or StoredError.

@@ -129,6 +129,6 @@ FURTHER = (
     .replace("patience: 0}", "patience: 0, start: cnn, cnn_epochs: 1}")
     .replace(
         "published:",
-        "own: {Two: {weights: One, encoding: {timesteps: 3}, train: {lr: 0.004, distill: 0.5, start: cnn}}}\npublished:",
+        "own: {Two: {weights: One, encoding: {timesteps: 3}, train: {lr: 0.004, distill: 0.5}}}\npublished:",
     )
 )

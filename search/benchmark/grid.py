@@ -54,9 +54,11 @@ class Benchmark:
         return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
 
     def _job(self, number: int, cell: Cell, folder: Path) -> Job:
-        origin, twin = self.origins.get(cell.network), cell.kind == "cnn"
+        origin, twin, parent = self.origins.get(cell.network, cell.network), cell.kind == "cnn", None
         # the CNN twin of what goes on from another one's weights is that one's
-        candidate = self.candidates[cell.data][origin if origin and twin else cell.network]
+        candidate = self.candidates[cell.data][origin if twin else cell.network]
+        if origin != cell.network and not twin:
+            parent = self._parent(cell.model_copy(update={"network": origin}), folder)
         return Job(
             number=number,
             name=cell.label,
@@ -67,9 +69,7 @@ class Benchmark:
             folder=trial_folder(folder.absolute(), number),
             seed=cell.seed,
             twin=twin,
-            parent=None
-            if twin or origin is None
-            else self._parent(cell.model_copy(update={"network": origin}), folder),
+            parent=parent,
             limits=self.section.limits,
         )
 

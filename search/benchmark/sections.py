@@ -47,10 +47,10 @@ class BenchmarkSection(Value):
 
 
 class DataEntry(DataChoice):
-    """A data set, and what of training and encoding is different on it."""
+    """A data set, and what of training and encoding is different on it; `entry_model` has the types."""
 
-    train: Recipe | None = None
-    encoding: Encoding | None = None
+    train: Any = None
+    encoding: Any = None
 
     @property
     def choice(self) -> DataChoice:
@@ -59,12 +59,12 @@ class DataEntry(DataChoice):
 
 class Own(Value):
     """What of neurons, encoding and training is different for one network, on all data sets; and the network, the same
-    one trained in another way, whose trained weights it begins with."""
+    one trained in another way, whose trained weights it begins with. `own_model` has the types."""
 
     weights: str | None = Field(None, examples=["SqueezeNet"])
-    neuron: Neuron | None = None
-    encoding: Encoding | None = None
-    train: Recipe | None = None
+    neuron: Any = None
+    encoding: Any = None
+    train: Any = None
 
 
 class BenchmarkFile(Value):
@@ -82,9 +82,16 @@ class BenchmarkFile(Value):
     reference: tuple[ReferencePoint, ...] = ()
 
 
+def _leaves_of(model: Model) -> Any:
+    """The type of leaves to be laid over a ``model``: what has to go together is asked of the whole."""
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in model.model_fields.items()}
+    return create_model(model.__name__, __base__=Value, **fields) | None
+
+
 def entry_model(name: str) -> Model:
     """The type of an entry of ``data``, whose key is the data set's name."""
     fields: dict[str, Any] = {"name": (Literal[name], name)}
+    fields |= {"train": (_leaves_of(Recipe), None), "encoding": (_leaves_of(Encoding), None)}
     return create_model("DataEntry", __base__=DataEntry, **fields)
 
 
@@ -96,7 +103,9 @@ def group_model(models: Mapping[str, Model | None]) -> Model:
 
 def own_model(labels: Iterable[str]) -> Model:
     """The type of ``own``: a key for each network, which may be left out."""
-    fields: dict[str, Any] = dict.fromkeys(labels, (Own | None, None))
+    sections: dict[str, Model] = {"neuron": Neuron, "encoding": Encoding, "train": Recipe}
+    leaves: dict[str, Any] = {section: (_leaves_of(model), None) for section, model in sections.items()}
+    fields: dict[str, Any] = dict.fromkeys(labels, (create_model("Own", __base__=Own, **leaves) | None, None))
     return create_model("Own", __base__=Value, **fields)
 
 

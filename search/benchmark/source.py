@@ -1,7 +1,7 @@
 """From a benchmark file to a Benchmark, checked before anything trains: every network is planned on every data set."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from search.checks import unfit, unfit_recipe
 from search.dials import shown
 from search.errors import Problem, SpaceError, listed, nearest
 from search.layers import with_overrides, with_profile
-from search.schema import Model, as_fixed, problems
+from search.schema import Model, as_fixed, problems, said
 from search.sections import DEVICES, Device
 from search.yaml_source import Document, Keys, Tree, dotted
 from snnkit.data.datasets import DATASETS
@@ -79,7 +79,7 @@ def _loaded(
         wrong += [problem for problem in more if not problem.path.startswith(told)] if told else list(more)
         found += wrong
         return None
-    candidates = {} if wrong else _candidates(file)
+    candidates = {} if wrong else _candidates(file, laid, wrong)
     origins = {label: own.weights for label, own in _items(file.own) if own and own.weights is not None}
     found += wrong or (
         wrong := [
@@ -145,8 +145,8 @@ def _network(label: str, tree: Tree, document: Document, found: list[Problem]) -
     if isinstance(given, str) and given in FAMILIES:
         design: Model = FAMILIES[given].design
         return design
-    said = f"is missing; write family: {next(iter(FAMILIES))}" if given is None else f"given {shown(given)}"
-    text = f"{said}; allowed are {listed(FAMILIES)}{nearest(str(given), FAMILIES) if given is not None else ''}"
+    given_text = f"is missing; write family: {next(iter(FAMILIES))}" if given is None else f"given {shown(given)}"
+    text = f"{given_text}; allowed are {listed(FAMILIES)}{nearest(str(given), FAMILIES) if given is not None else ''}"
     found.append(_problem(document, ("networks", label, "family"), text))
     return None
 
@@ -170,29 +170,32 @@ def _dials(tree: Tree, keys: Keys, document: Document) -> Iterator[Problem]:
         yield from _dials(below, (*keys, key), document)
 
 
-def _candidates(file: BenchmarkFile) -> dict[str, dict[str, Candidate]]:
+def _candidates(file: BenchmarkFile, document: Document, found: list[Problem]) -> dict[str, dict[str, Candidate]]:
+    """Those that can be: what does not go together, once it is laid over each other, is added to ``found``."""
     own = dict(_items(file.own))
-    return {
-        name: {label: _candidate(file, network, own[label] or Own(), entry) for label, network in _items(file.networks)}
-        for name, entry in _items(file.data)
-    }
+    candidates: dict[str, dict[str, Candidate]] = {}
+    for name, entry in _items(file.data):
+        candidates[name] = {}
+        for label, network in _items(file.networks):
+            layers = {("data", name): entry, ("own", label): own[label] or Own()}
+            sections: dict[str, Any] = {}
+            for section in ("neuron", "encoding", "train"):
+                given = {keys: part for keys, each in layers.items() if (part := getattr(each, section, None))}
+                try:
+                    sections[section] = _overlaid(getattr(file, section), given.values())
+                except ValidationError as error:
+                    problem = _problem(document, (*list(given)[-1], section), said(error))
+                    found += [] if problem in found else [problem]  # with another data set
+            if len(sections) == 3:
+                candidates[name][label] = Candidate(network=network, data=entry.choice, energy=file.energy, **sections)
+    return candidates
 
 
-def _candidate(file: BenchmarkFile, network: Any, own: Own, entry: DataEntry) -> Candidate:
-    return Candidate(
-        network=network,
-        neuron=_overlaid(file.neuron, own.neuron),
-        encoding=_overlaid(file.encoding, entry.encoding, own.encoding),
-        train=_overlaid(file.train, entry.train, own.train),
-        data=entry.choice,
-        energy=file.energy,
-    )
-
-
-def _overlaid(general: Any, *parts: Any) -> Any:
-    """``general`` with what each of ``parts`` names in its place, the last one's word being final."""
+def _overlaid(general: Any, parts: Iterable[Any]) -> Any:
+    """``general`` with what each of ``parts`` names in its place, the last one's word being final. Raises
+    ValidationError."""
     fields = general.model_dump()
-    for part in filter(None, parts):
+    for part in parts:
         fields |= part.model_dump(exclude_unset=True)
     return type(general)(**fields)
 
@@ -243,8 +246,8 @@ def _starts(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
     for keys, train in [(("train",), file.train), *own]:
         if train is not None and train.start == "inherit":
             text = (
-                "given 'inherit', but a benchmark's trainings have no nearest relative; allowed are scratch, cnn; weights "
-                "of another network: own: {NAME: {weights: OTHER}}"
+                "given 'inherit', but a benchmark's trainings have no nearest relative; allowed are scratch, cnn; for "
+                "the weights of another network write own: {NAME: {weights: OTHER}}"
             )
             yield _problem(document, (*keys, "start"), text)
 

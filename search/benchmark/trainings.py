@@ -57,11 +57,8 @@ class Trainings:
                 return job
             if parent.status == "complete":
                 return job.model_copy(update={"parent": job.parent.trained(parent)})
-            told(
-                self.lost(
-                    job.number, f"there are no weights of {parent.name}, which is {parent.status}: {parent.reason}"
-                )
-            )
+            reason = f"there are no weights of {parent.name}, which is {parent.status}: {parent.reason}"
+            told(self.lost(job.number, reason))
         return None
 
     def finish(self, record: TrialRecord) -> TrialRecord:

@@ -52,6 +52,8 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "published by an unknown price": ("source: nowhere", "price: horowitz", "17: published[0].price: ", ("did you mean horowitz45/exact?",)),
     "profile with an unknown path": ("published:", "profiles: {cuda: {networks.One.stm.width: 8}}\npublished:", "16: profiles.cuda.networks.One.stm.width: ", ("stem.width?",)),
     "profile with a bad value": ("published:", "profiles: {cuda: {train.epochs: 0}}\npublished:", "16: train.epochs: ", ("not below 1",)),
+    "own leaves that do not go with the rest": ("train: {epochs: 1,", "own: {Two: {train: {epochs: 2}}}\ntrain: {epochs: 5, short_epochs: 3,", "13: own.Two.train: ", ("short_epochs 3 of 2",)),
+    "a data set's leaves that do not go with the rest": ("train: {epochs: 2}", "train: {epochs: 2, rungs: [3]}", "15: data.digits.train: ", ("rungs [3]",)),
     "weights of nothing here": ("published:", "own: {Two: {weights: Onee}}\npublished:", "16: own.Two.weights: ", ("allowed are One", "did you mean One?")),
     "weights of its own": ("published:", "own: {Two: {weights: Two}}\npublished:", "16: own.Two.weights: ", ("given 'Two'", "allowed are One")),
     "weights of another network": ("published:", "own: {Two: {weights: One}}\npublished:", "16: own.Two.weights: ", ("networks.One",)),
@@ -90,6 +92,14 @@ def test_shipped_benchmark_loads_and_its_dump_too(file: Path, device: Device) ->
     assert (again.hash, again.cells, again.candidates) == (benchmark.hash, benchmark.cells, benchmark.candidates)
     assert len(benchmark.networks) == 5
     assert {point.network for point in benchmark.published} == set(benchmark.networks)
+
+
+def test_own_leaves_may_need_what_all_networks_have() -> None:
+    text = TINY.replace("published:", "own: {Two: {train: {distill: 0.5}}}\npublished:").replace(
+        "lr: 0.01", "start: cnn"
+    )
+    candidates = load_benchmark(text).candidates["digits"]
+    assert [candidates[network].train.distill for network in ("One", "Two")] == [0.0, 0.5]
 
 
 def test_shipped_benchmark_has_the_published_squeezenets() -> None:
