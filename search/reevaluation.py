@@ -1,6 +1,7 @@
 """``snnsearch evaluate``: figures of trained networks measured anew from their weights, beside those on record; or what
 the same weights give in other numbers of time steps."""
 
+import hashlib
 import itertools
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -67,14 +68,33 @@ def in_steps(found: Sequence[Trained], timesteps: Sequence[int]) -> list[Trained
 
 
 def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, anew: bool = False) -> list[Evaluated]:
-    """Each in turn; on a CPU as many at once as it has cores, each on one. ``anew``: with BatchNorm's statistics
-    estimated anew on training images, as they are in as many steps as the network has now.
+    """Each in turn, those that are equal in every weight once; on a CPU as many at once as it has cores, each on
+    one. ``anew``: with BatchNorm's statistics estimated anew on training images, as they are in as many steps as the
+    network has now.
 
     Raises InputError where weights cannot be read, DataError.
     """
+    identities = [_identity(each) for each in found]
+    different = list(dict(zip(identities, found, strict=True)).values())
+    measured = dict(zip(dict.fromkeys(identities), _measured(different, data_root, device, anew), strict=True))
+    pairs = zip(found, identities, strict=True)
+    return [Evaluated(each, _before(each), measured[identity]) for each, identity in pairs]
+
+
+def _identity(found: Trained) -> str:
+    """Equal for networks that are measured alike: the twins of networks that differ in their neurons alone."""
+    network, candidate = network_of(found), found.candidate
+    digest = hashlib.sha256(network.describe().encode())
+    digest.update(f"{candidate.data!r} {candidate.energy!r} {found.record.seed}".encode())
+    for tensor in network.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _measured(found: Sequence[Trained], data_root: Path | None, device: str, anew: bool) -> list[Metrics]:
     from search.trial import parts_of
 
-    run = partial(_evaluated, data_root=data_root, device=device, anew=anew)
+    run = partial(_measure, data_root=data_root, device=device, anew=anew)
     workers = min(machine.cores(), len(found))
     if device != "cpu" or workers == 1:
         return [run(each) for each in found]
@@ -85,22 +105,25 @@ def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, a
         return list(pool.map(run, found))
 
 
+def _before(found: Trained) -> Metrics:
+    assert found.record.metrics is not None, "a trial that is complete was measured"
+    return found.record.metrics
+
+
 def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
 
 
-def _evaluated(found: Trained, *, data_root: Path | None, device: str, anew: bool) -> Evaluated:
+def _measure(found: Trained, *, data_root: Path | None, device: str, anew: bool) -> Metrics:
     from search.trial import assessed, parts_of
     from snnkit.recalibration import calibration, recalibrate
 
-    assert found.record.metrics is not None, "a trial that is complete was measured"
     parts, network = parts_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
     if anew:
         recalibrate(network, calibration(parts, found.record.seed, device))
-    now, _ = assessed(network, found.candidate, parts, device)
-    return Evaluated(found, found.record.metrics, now)
+    return assessed(network, found.candidate, parts, device)[0]
 
 
 def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> RenderableType:

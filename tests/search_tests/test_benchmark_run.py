@@ -15,6 +15,7 @@ from untrained import SPACES, options_for, trained
 from reports.benchmark.ledger import is_benchmark, read_benchmark, write_header
 from reports.ledger import DATABASE
 from reports.results import read_result, write_result
+from search import exporting, reevaluation
 from search.benchmark.source import load_benchmark
 from search.benchmark.start import FILE, start
 from search.benchmark.trainings import Trainings
@@ -24,6 +25,7 @@ from search.lease import Lease
 from search.progress import Progress
 from search.runner import Budget, Driver, RunError
 from search.storage import StorageError
+from search.trial import assessed
 
 AGAIN = "snnsearch bench tiny.yaml"
 
@@ -174,6 +176,18 @@ def test_its_twin_and_its_teacher_are_those_of_the_other(further: Path) -> None:
     assert len(list((further / "twins").iterdir())) == 1
     twins = [trial for trial in read_benchmark(further).trials if trial.number in (1, 3)]
     assert twins[0].metrics == twins[1].metrics
+
+
+def test_networks_that_are_equal_are_measured_once(further: Path, monkeypatch) -> None:
+    measured = []
+    monkeypatch.setattr("search.machine.cores", lambda: 1)
+    monkeypatch.setattr(
+        "search.trial.assessed", lambda network, *rest: measured.append(network) or assessed(network, *rest)
+    )
+    evaluated = reevaluation.evaluate(exporting.trained("tiny", [], further.parent, None), None, "cpu")
+    assert [each.trained.record.number for each in evaluated] == [0, 1, 2, 3]
+    assert all(each.reproduced for each in evaluated)
+    assert len(measured) == 3  # one twin of two
 
 
 def test_weights_that_cannot_be_read_are_a_failure_and_no_other_start(further: Path, tmp_path: Path) -> None:
