@@ -154,16 +154,23 @@ def export(
         ),
     ] = "pytorch",
     to: Annotated[Path | None, typer.Option("--out", help="Default: NAME-TRIAL here.", metavar="FILE")] = None,
+    timesteps: Annotated[
+        int | None,
+        typer.Option(help="For so many steps, BatchNorm calibrated and figures measured anew.", metavar="T"),
+    ] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     data: DataRoot = None,
 ) -> None:
     """Write a trained network to a file for other programs, checked against it on real images."""
-    from search import exporting
+    from search import exporting, reevaluation
 
-    (found,) = exporting.trained(study, [trial], runs, storage)
+    found = exporting.trained(study, [trial], runs, storage)
     path = to or Path(f"{study}-{trial}{exporting.suffix(kind)}")
-    common.out.print(exporting.export(found, kind, path, data), highlight=False, soft_wrap=True)
+    if timesteps is not None:
+        found = reevaluation.in_steps(found, [timesteps])
+    told = exporting.export(found[0], kind, path, data, anew=timesteps is not None)
+    common.out.print(told, highlight=False, soft_wrap=True)
 
 
 def evaluate(

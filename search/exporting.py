@@ -24,6 +24,7 @@ from search.progress import WHOLE
 from search.space import load_space
 
 if TYPE_CHECKING:
+    from snnkit.data import Splits
     from snnkit.export import Parity
     from snnkit.network import Network
 
@@ -78,18 +79,34 @@ def network_of(found: Trained) -> "Network":
         raise InputError(f"{found.weights} cannot be read ({error}): train the network again") from error
 
 
-def export(found: Trained, kind: str, path: Path, data_root: Path | None) -> RenderableType:
-    """Write the file, and say how it compares. Raises InputError, DataError."""
+def prepared(found: Trained, data_root: Path | None, device: str, *, anew: bool) -> "tuple[Network, Splits]":
+    """The network on ``device``, and its data. ``anew``: with BatchNorm's statistics estimated anew on training images,
+    as they are in as many steps as the network has now. Raises InputError, DataError."""
+    from search.trial import parts_of
+    from snnkit.recalibration import calibration, recalibrate
+
+    parts, network = parts_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
+    if anew:
+        recalibrate(network, calibration(parts, found.record.seed, device))
+    return network, parts
+
+
+def export(found: Trained, kind: str, path: Path, data_root: Path | None, *, anew: bool = False) -> RenderableType:
+    """Write the file, and say how it compares. ``anew``: it has other numbers of steps than it was trained for, and is
+    calibrated and measured for them. Raises InputError, DataError."""
     import torch
 
-    from search.trial import parts_of
+    from search.trial import assessed
     from snnkit import export as exports
     from snnkit.evaluation import batches
     from snnkit.export import pytorch
 
-    network = network_of(found)
+    network, parts = prepared(found, data_root, "cpu", anew=anew)
     _, metadata = pytorch.read(found.weights)
-    parts = parts_of(found.candidate, data_root, found.record.seed)
+    if anew:
+        metrics, _ = assessed(network, found.candidate, parts, "cpu")
+        metadata |= {"candidate": found.candidate.model_dump_json(), "metrics": metrics.model_dump_json()}
+        metadata["calibrated"] = "BatchNorm's statistics are of training images in these steps, not of the training"
     images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=IMAGES), 1)))
     try:
         parity = exports.export(network, path, kind, images, metadata)

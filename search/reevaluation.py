@@ -22,7 +22,7 @@ from reports.record import Metrics
 from reports.wording import count, number, ratio
 from search import machine
 from search.errors import InputError
-from search.exporting import Trained, network_of
+from search.exporting import Trained, network_of, prepared
 from search.schema import said
 from snnkit.values import Encoding
 
@@ -68,9 +68,8 @@ def in_steps(found: Sequence[Trained], timesteps: Sequence[int]) -> list[Trained
 
 
 def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, anew: bool = False) -> list[Evaluated]:
-    """Each in turn, those that are equal in every weight once; on a CPU as many at once as it has cores, each on
-    one. ``anew``: with BatchNorm's statistics estimated anew on training images, as they are in as many steps as the
-    network has now.
+    """Each in turn, those that are equal in every weight once; on a CPU as many at once as it has cores, each on one.
+    ``anew`` as `prepared` has it.
 
     Raises InputError where weights cannot be read, DataError.
     """
@@ -117,12 +116,9 @@ def _one_thread() -> None:
 
 
 def _measure(found: Trained, *, data_root: Path | None, device: str, anew: bool) -> Metrics:
-    from search.trial import assessed, parts_of
-    from snnkit.recalibration import calibration, recalibrate
+    from search.trial import assessed
 
-    parts, network = parts_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
-    if anew:
-        recalibrate(network, calibration(parts, found.record.seed, device))
+    network, parts = prepared(found, data_root, device, anew=anew)
     return assessed(network, found.candidate, parts, device)[0]
 
 

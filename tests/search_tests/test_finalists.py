@@ -17,15 +17,17 @@ from reports.benchmark.record import BenchmarkHeader
 from reports.front import front_trials
 from reports.hypervolume import spanning
 from reports.ledger import load_study_folder, read_study, sqlite_url
-from reports.record import EpochRecord, ReferencePoint, TrialRecord
+from reports.record import EpochRecord, Metrics, ReferencePoint, TrialRecord
 from reports.wording import duration, ratio
 from search import cli, finalists, opening
 from search.benchmark.source import load_benchmark
+from search.candidate import Candidate
 from search.errors import InputError, SpaceError
 from search.executors import Crew
 from search.job import Placement
 from search.longer import LONG
 from search.space import load_space
+from snnkit.export import pytorch
 from snnkit.plan import training_macs
 from snnkit.recipe import Recipe
 
@@ -277,6 +279,18 @@ def test_weights_are_run_for_other_numbers_of_steps(here, monkeypatch):
     assert "on record" in out
 
 
+def test_export_for_another_number_of_steps_has_its_own_figures(here, monkeypatch):
+    code, out = call(monkeypatch, "export", "smoke-finals", "0", "--timesteps", "1", "--out", "one.pt")
+    assert (code, "64 of 64 in the same class" in " ".join(out.split())) == (0, True)
+    weights, metadata = pytorch.read(here / "one.pt")
+    candidate = Candidate.model_validate_json(metadata["candidate"])
+    metrics = Metrics.model_validate_json(metadata["metrics"])
+    assert (candidate.encoding.timesteps, metrics.timesteps) == (1, 1)
+    before, _ = pytorch.read(here / "runs" / "smoke-finals" / "trials" / "0" / "weights.pt")
+    changed = {name.rsplit(".")[-1] for name in weights if not torch.equal(weights[name], before[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
+
+
 def test_other_weights_than_those_on_record_are_told(here, monkeypatch):
     record = read_benchmark(here / "runs" / "smoke-finals")
     label = record.header.cells[0].network
@@ -311,6 +325,7 @@ def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(he
             "--timesteps 65: timesteps Input should be less than or equal to 64",
         ),
         (["evaluate", "smoke-finals", "--trials", "1", "--timesteps", "2"], "only CNN twins were asked for"),
+        (["export", "smoke-finals", "1", "--timesteps", "2"], "only CNN twins were asked for"),
         (["export", "smoke", "7"], "has no trial 7; it has 3"),
         (["export", "smoke", "2"], "is waiting: only what was trained to its end has weights"),
         (["export", "smoke", "0", "--format", "nir"], "as nir: "),
