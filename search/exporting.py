@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from reports.benchmark.ledger import is_benchmark, read_benchmark, trial_folder
+from reports.benchmark.ledger import HEADER, is_benchmark, read_benchmark, trial_folder
 from reports.benchmark.record import KINDS
 from reports.front import front_trials
 from reports.record import TrialRecord
@@ -49,11 +49,12 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
     folder = runs / name
     if is_benchmark(folder):
         found = read_benchmark(folder)
-        candidates = load_benchmark(found.header.benchmark_yaml).candidates
-        result = []
+        benchmark, result = load_benchmark(found.header.benchmark_yaml), []
+        if benchmark.cells != found.header.cells:
+            raise InputError(f"{folder / HEADER}: its cells are not those of the YAML in it; restore that file")
         for number in numbers or [trial.number for trial in found.trials if trial.status in WHOLE]:
             record, cell = _complete(name, number, found.trials), found.header.cells[number]
-            label, candidate = f"{cell.network}, {KINDS[cell.kind]}", candidates[cell.data][cell.network]
+            label, candidate = f"{cell.network}, {KINDS[cell.kind]}", benchmark.candidates[cell.data][cell.network]
             result.append(Trained(name, label, record, candidate, cell.kind == "cnn", _file(folder, record)))
     else:
         study = status.study(name, runs, storage)

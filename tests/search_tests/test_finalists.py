@@ -305,6 +305,16 @@ def test_other_weights_than_those_on_record_are_told(here, monkeypatch):
     assert "not as recorded: 0" in out
 
 
+def test_cells_that_are_not_those_of_the_benchmark_are_refused(here, monkeypatch, capsys):
+    monkeypatch.setattr("search.cli_common.err", Console(stderr=True, width=200))
+    path = here / "runs" / "smoke-finals" / "benchmark.json"
+    header = BenchmarkHeader.model_validate_json(path.read_text())
+    cells = tuple(cell.model_copy(update={"network": "of-nothing"}) for cell in header.cells)
+    path.write_text(header.model_copy(update={"cells": cells}).model_dump_json())
+    code, _ = call(monkeypatch, "evaluate", "smoke-finals")
+    assert (code, "are not those of the YAML in it" in " ".join(capsys.readouterr().err.split())) == (2, True)
+
+
 @pytest.mark.parametrize("cores", [1, 2])
 def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(here, monkeypatch, capsys, cores):
     monkeypatch.setattr("search.machine.cores", lambda: cores)
