@@ -56,6 +56,7 @@ class Job(Value):
     limits: Limits = Limits()
     twin: bool = False  # trained as the CNN twin: ReLU in place of neurons, one pass in place of time steps
     parent: Parent | None = None  # where it starts with the weights of one
+    taught_by: Candidate | None = None  # the CNN twin of which one is the teacher; None: its own
     exchange: str | None = None  # URL of its run's files, where the machine that trains it shares no folder
 
 

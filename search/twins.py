@@ -44,10 +44,9 @@ def drawn(job: Job) -> Network:
 
 
 def teacher(job: Job, parts: Splits, device: str, *, beat: Beat) -> Network:
-    """The trained twin; that of its parent where ``job`` goes on from the weights of one. Raises TrainingStopped and
-    OSError as `epochs` does."""
-    if job.parent is not None:
-        job = job.model_copy(update={"candidate": job.parent.candidate})
+    """The trained twin that ``job`` is taught by. Raises TrainingStopped and OSError as `epochs` does."""
+    if job.taught_by is not None:
+        job = job.model_copy(update={"candidate": job.taught_by})
     twin = drawn(job)
     for _ in epochs(job, twin, parts, device, beat=beat):
         pass

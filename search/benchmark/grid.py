@@ -54,11 +54,12 @@ class Benchmark:
         return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
 
     def _job(self, number: int, cell: Cell, folder: Path) -> Job:
-        origin, twin, parent = self.origins.get(cell.network, cell.network), cell.kind == "cnn", None
-        # the CNN twin of what goes on from another one's weights is that one's
-        candidate = self.candidates[cell.data][origin if twin else cell.network]
-        if origin != cell.network and not twin:
-            parent = self._parent(cell.model_copy(update={"network": origin}), folder)
+        origin, first, twin = self.origins.get(cell.network), cell.network, cell.kind == "cnn"
+        while first in self.origins:
+            first = self.origins[first]
+        of_twin = self.candidates[cell.data][first]  # of the network that all begins with
+        candidate = of_twin if twin else self.candidates[cell.data][cell.network]
+        parent = None if twin or origin is None else self._parent(cell.model_copy(update={"network": origin}), folder)
         return Job(
             number=number,
             name=cell.label,
@@ -70,6 +71,7 @@ class Benchmark:
             seed=cell.seed,
             twin=twin,
             parent=parent,
+            taught_by=of_twin if parent else None,
             limits=self.section.limits,
         )
 

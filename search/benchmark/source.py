@@ -201,18 +201,19 @@ def _overlaid(general: Any, parts: Iterable[Any]) -> Any:
 
 
 def _origins(file: BenchmarkFile, origins: Mapping[str, str], document: Document) -> Iterator[Problem]:
-    """Weights of what is not here, of what has other layers, or of what itself begins with another's."""
+    """Weights of what is not here, of what has other layers, or what is trained later."""
     networks = dict(_items(file.networks))
     for label, origin in origins.items():
-        others = [name for name in networks if name != label and name not in origins]
+        others = list(networks)[: list(networks).index(label)]
         if origin in others and networks[origin] == networks[label]:
             continue
         if origin in others:
             text = f"given {origin}, which is another network; write the same as in networks.{origin}"
-        elif origin in origins and origin != label:
-            text = f"given {origin}, which begins with the weights of {origins[origin]}; name one that does not"
+        elif origin in networks:
+            text = f"given {origin}, which does not stand above it in networks; move it there"
         else:
-            text = f"given {origin!r}; allowed are {listed(others)}{nearest(origin, others)}"
+            allowed = listed(others) or "networks that stand above it"
+            text = f"given {origin!r}; allowed are {allowed}{nearest(origin, others)}"
         yield _problem(document, ("own", label, "weights"), text)
 
 

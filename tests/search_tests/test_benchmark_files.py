@@ -55,9 +55,9 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "own leaves that do not go with the rest": ("train: {epochs: 1,", "own: {Two: {train: {epochs: 2}}}\ntrain: {epochs: 5, short_epochs: 3,", "13: own.Two.train: ", ("short_epochs 3 of 2",)),
     "a data set's leaves that do not go with the rest": ("train: {epochs: 2}", "train: {epochs: 2, rungs: [3]}", "15: data.digits.train: ", ("rungs [3]",)),
     "weights of nothing here": ("published:", "own: {Two: {weights: Onee}}\npublished:", "16: own.Two.weights: ", ("allowed are One", "did you mean One?")),
-    "weights of its own": ("published:", "own: {Two: {weights: Two}}\npublished:", "16: own.Two.weights: ", ("given 'Two'", "allowed are One")),
+    "weights of its own": ("published:", "own: {Two: {weights: Two}}\npublished:", "16: own.Two.weights: ", ("does not stand above it",)),
     "weights of another network": ("published:", "own: {Two: {weights: One}}\npublished:", "16: own.Two.weights: ", ("networks.One",)),
-    "weights of weights": ("published:", "own: {One: {weights: Two}, Two: {weights: One}}\npublished:", "16: own.Two.weights: ", ("which begins with the weights of Two",)),
+    "weights of what is trained later": ("published:", "own: {One: {weights: Two}}\npublished:", "16: own.One.weights: ", ("given Two", "move it there")),
 }  # fmt: skip
 
 

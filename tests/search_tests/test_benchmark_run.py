@@ -285,6 +285,16 @@ def test_time_of_the_file_holds_where_the_command_gives_none(file: Path, tmp_pat
     assert len(read_benchmark(tmp_path / "tiny").header.sittings) == 2
 
 
+def test_weights_may_be_handed_on_and_the_teacher_is_the_first_ones_twin(tmp_path: Path) -> None:
+    two = FURTHER[FURTHER.index("  Two:\n") : FURTHER.index("encoding:")]
+    text = FURTHER.replace(two, two + two.replace("Two:", "Three:"))
+    text = text.replace("own: {", "own: {Three: {weights: Two, train: {lr: 0.001}}, ").replace("[0, 1]", "[0]")
+    one, _, two, _, three, twin = load_benchmark(text).jobs(tmp_path)
+    assert (two.parent.number, three.parent.number) == (0, 2)
+    assert two.taught_by == three.taught_by == twin.candidate == one.candidate
+    assert three.parent.candidate == two.candidate
+
+
 def test_network_waits_for_the_one_whose_weights_it_begins_with(tmp_path: Path) -> None:
     jobs = load_benchmark(FURTHER).jobs(tmp_path / "tiny")
     work = Trainings(jobs, AGAIN)
