@@ -156,7 +156,8 @@ def _ratios(twins: Sequence[Pair], prices: tuple[str, ...]) -> list[str]:
         span = dict.fromkeys((times(min(factors.values())), times(max(factors.values()))))
         told.append(f"{' to '.join(span)} times {'' if told else 'the energy of the SNNs '}by {price}")
         if above := [network for network, value in factors.items() if value < 1]:
-            dearer.append(f"by {price} {listing(above, 12)} needs more energy as an SNN than as a CNN")
+            need, kinds = ("needs", "an SNN than as a CNN") if len(above) == 1 else ("need", "SNNs than as CNNs")
+            dearer.append(f"by {price} {listing(above, 12)} {need} more energy as {kinds}")
     if not told:
         return []
     text = f"The CNN twins on {twins[0].snn.data} need {listing(told)}"

@@ -206,6 +206,8 @@ def test_snn_that_needs_more_than_its_twin_by_some_price_is_named() -> None:
     record = build_benchmark(("SqueezeNet",), times=30.0)
     assert "SqueezeNet needs more energy as an SNN than as a CNN" in said(record)
     assert "needs more energy as an SNN" not in said(build_benchmark(("SqueezeNet",)))
+    several = said(build_benchmark(("SqueezeNet", "SqueezeNet-P"), times=30.0))
+    assert "SqueezeNet and SqueezeNet-P need more energy as SNNs than as CNNs" in several
 
 
 def test_zeros_of_the_twin_are_told() -> None:
