@@ -54,7 +54,7 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
             raise InputError(f"{folder / HEADER}: its cells are not those of the YAML in it; restore that file")
         for number in numbers or [trial.number for trial in found.trials if trial.status in WHOLE]:
             record, cell = _complete(name, number, found.trials), found.header.cells[number]
-            label, candidate = f"{cell.network}, {KINDS[cell.kind]}", benchmark.candidates[cell.data][cell.network]
+            label, candidate = f"{cell.network}, {KINDS[cell.kind]}", benchmark.trained(cell)
             result.append(Trained(name, label, record, candidate, cell.kind == "cnn", _file(folder, record)))
     else:
         study = status.study(name, runs, storage)

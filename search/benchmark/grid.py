@@ -54,11 +54,7 @@ class Benchmark:
         return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
 
     def _job(self, number: int, cell: Cell, folder: Path) -> Job:
-        origin, first, twin = self.origins.get(cell.network), cell.network, cell.kind == "cnn"
-        while first in self.origins:
-            first = self.origins[first]
-        of_twin = self.candidates[cell.data][first]  # of the network that all begins with
-        candidate = of_twin if twin else self.candidates[cell.data][cell.network]
+        origin, twin, candidate = self.origins.get(cell.network), cell.kind == "cnn", self.trained(cell)
         parent = None if twin or origin is None else self._parent(cell.model_copy(update={"network": origin}), folder)
         return Job(
             number=number,
@@ -71,9 +67,17 @@ class Benchmark:
             seed=cell.seed,
             twin=twin,
             parent=parent,
-            taught_by=of_twin if parent else None,
+            taught_by=self.trained(cell.model_copy(update={"kind": "cnn"})) if parent else None,
             limits=self.section.limits,
         )
+
+    def trained(self, cell: Cell) -> Candidate:
+        """What a cell is; the CNN twin of what goes on from another one's weights is that of the network that all
+        begins with."""
+        network = cell.network
+        while cell.kind == "cnn" and network in self.origins:
+            network = self.origins[network]
+        return self.candidates[cell.data][network]
 
     def _parent(self, cell: Cell, folder: Path) -> Parent:
         """Before its training, when nothing stands behind its weights."""
