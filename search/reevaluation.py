@@ -33,8 +33,13 @@ ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
 @dataclass(frozen=True)
 class Evaluated:
     trained: Trained
-    before: Metrics  # as recorded
     now: Metrics
+
+    @property
+    def before(self) -> Metrics:
+        """As recorded."""
+        assert self.trained.record.metrics is not None, "a trial that is complete was measured"
+        return self.trained.record.metrics
 
     @property
     def accuracy_differs(self) -> float:
@@ -74,10 +79,9 @@ def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, a
     Raises InputError where weights cannot be read, DataError.
     """
     identities = [_identity(each) for each in found]
-    different = list(dict(zip(identities, found, strict=True)).values())
-    measured = dict(zip(dict.fromkeys(identities), _measured(different, data_root, device, anew), strict=True))
-    pairs = zip(found, identities, strict=True)
-    return [Evaluated(each, _before(each), measured[identity]) for each, identity in pairs]
+    different = dict(zip(identities, found, strict=True))
+    measured = dict(zip(different, _measured(list(different.values()), data_root, device, anew), strict=True))
+    return [Evaluated(each, measured[identity]) for each, identity in zip(found, identities, strict=True)]
 
 
 def _identity(found: Trained) -> str:
@@ -102,11 +106,6 @@ def _measured(found: Sequence[Trained], data_root: Path | None, device: str, ane
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
         return list(pool.map(run, found))
-
-
-def _before(found: Trained) -> Metrics:
-    assert found.record.metrics is not None, "a trial that is complete was measured"
-    return found.record.metrics
 
 
 def _one_thread() -> None:

@@ -16,6 +16,7 @@ from snnkit.energy.pricing import Pricing
 from snnkit.recipe import Recipe
 from snnkit.values import Encoding, Neuron, Value
 
+LAID: dict[str, Model] = {"neuron": Neuron, "encoding": Encoding, "train": Recipe}  # sections laid over with own leaves
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -82,16 +83,16 @@ class BenchmarkFile(Value):
     reference: tuple[ReferencePoint, ...] = ()
 
 
-def _leaves_of(model: Model) -> Any:
-    """The type of leaves to be laid over a ``model``: what has to go together is asked of the whole."""
+def _leaves(section: str) -> Any:
+    """Type and default of the leaves to be laid over a section: what has to go together is asked of the whole."""
+    model = LAID[section]
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in model.model_fields.items()}
-    return create_model(model.__name__, __base__=Value, **fields) | None
+    return create_model(model.__name__, __base__=Value, **fields) | None, None
 
 
 def entry_model(name: str) -> Model:
     """The type of an entry of ``data``, whose key is the data set's name."""
-    fields: dict[str, Any] = {"name": (Literal[name], name)}
-    fields |= {"train": (_leaves_of(Recipe), None), "encoding": (_leaves_of(Encoding), None)}
+    fields: dict[str, Any] = {"name": (Literal[name], name), "train": _leaves("train"), "encoding": _leaves("encoding")}
     return create_model("DataEntry", __base__=DataEntry, **fields)
 
 
@@ -103,8 +104,7 @@ def group_model(models: Mapping[str, Model | None]) -> Model:
 
 def own_model(labels: Iterable[str]) -> Model:
     """The type of ``own``: a key for each network, which may be left out."""
-    sections: dict[str, Model] = {"neuron": Neuron, "encoding": Encoding, "train": Recipe}
-    leaves: dict[str, Any] = {section: (_leaves_of(model), None) for section, model in sections.items()}
+    leaves: dict[str, Any] = {section: _leaves(section) for section in LAID}
     fields: dict[str, Any] = dict.fromkeys(labels, (create_model("Own", __base__=Own, **leaves) | None, None))
     return create_model("Own", __base__=Value, **fields)
 

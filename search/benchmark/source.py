@@ -11,6 +11,7 @@ from reports.record import Leaf
 from search import yaml_source
 from search.benchmark.grid import UNTRAINED, Benchmark
 from search.benchmark.sections import (
+    LAID,
     BenchmarkFile,
     DataEntry,
     Own,
@@ -81,14 +82,10 @@ def _loaded(
         return None
     candidates = {} if wrong else _candidates(file, laid, wrong)
     origins = {label: own.weights for label, own in _items(file.own) if own and own.weights is not None}
-    found += wrong or (
-        wrong := [
-            *_starts(file, laid),
-            *_origins(file, origins, laid),
-            *_built(candidates, origins, laid),
-            *_published(file, laid),
-        ]
-    )
+    if not wrong:
+        wrong += [*_starts(file, laid), *_origins(file, origins, laid)]
+        wrong += [*_built(candidates, origins, laid), *_published(file, laid)]
+    found += wrong
     if wrong:
         return None
     return Benchmark(
@@ -179,14 +176,14 @@ def _candidates(file: BenchmarkFile, document: Document, found: list[Problem]) -
         for label, network in _items(file.networks):
             layers = {("data", name): entry, ("own", label): own[label] or Own()}
             sections: dict[str, Any] = {}
-            for section in ("neuron", "encoding", "train"):
+            for section in LAID:
                 given = {keys: part for keys, each in layers.items() if (part := getattr(each, section, None))}
                 try:
                     sections[section] = _overlaid(getattr(file, section), given.values())
                 except ValidationError as error:
                     problem = _problem(document, (*list(given)[-1], section), said(error))
                     found += [] if problem in found else [problem]  # with another data set
-            if len(sections) == 3:
+            if len(sections) == len(LAID):
                 candidates[name][label] = Candidate(network=network, data=entry.choice, energy=file.energy, **sections)
     return candidates
 

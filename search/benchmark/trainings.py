@@ -49,17 +49,21 @@ class Trainings:
     def _drawn(self, told: Callable[[TrialRecord], None]) -> Job | None:
         """The first whose parent, if it has one, is trained; those whose parent will have no weights are lost."""
         for job in (*self._begun, *self._waiting):
-            parent = None if job.parent is None else self._ended.get(job.parent.number)
-            if job.parent is not None and parent is None:
+            if job.parent is None:
+                return self._taken(job)
+            parent = self._ended.get(job.parent.number)
+            if parent is None:
                 continue
-            (self._begun if job in self._begun else self._waiting).remove(job)
-            if job.parent is None or parent is None:
-                return job
+            self._taken(job)
             if parent.status == "complete":
                 return job.model_copy(update={"parent": job.parent.trained(parent)})
             reason = f"there are no weights of {parent.name}, which is {parent.status}: {parent.reason}"
             told(self.lost(job.number, reason))
         return None
+
+    def _taken(self, job: Job) -> Job:
+        (self._begun if job in self._begun else self._waiting).remove(job)
+        return job
 
     def finish(self, record: TrialRecord) -> TrialRecord:
         """Makes sure that the record is where the next run looks for it: a worker may not have been able to write it.
