@@ -276,23 +276,25 @@ def _tree(file: BenchmarkFile) -> dict[str, Any]:
     """The file with every leaf written out; an entry of ``data`` has its own leaves of other sections alone."""
     tree = file.model_dump(mode="json")
     tree["data"] = {name: _entry_tree(entry) for name, entry in _items(file.data)}
-    if own := {label: _set(own) for label, own in _items(file.own) if own}:
-        tree["own"] = own
-    else:
+    tree["own"] = {label: _own_tree(own) for label, own in _items(file.own) if own}
+    if not tree["own"]:
         del tree["own"]
     tree |= {name: [_brief(point) for point in getattr(file, name)] for name in ("published", "reference")}
     return tree
 
 
-def _set(own: Own) -> dict[str, Any]:
-    """The leaves that are named."""
-    return own.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+def _own_tree(own: Own) -> dict[str, Any]:
+    return ({} if own.weights is None else {"weights": own.weights}) | _named(own)
 
 
 def _entry_tree(entry: DataEntry) -> dict[str, Any]:
-    own = {key: getattr(entry, key) for key in ("train", "encoding")}
-    tree = entry.model_dump(mode="json", exclude={"name", *own})
-    return tree | {key: part.model_dump(mode="json", exclude_unset=True) for key, part in own.items() if part}
+    return entry.model_dump(mode="json", exclude={"name", *LAID}) | _named(entry)
+
+
+def _named(layer: Own | DataEntry) -> dict[str, Any]:
+    """The leaves that are named, null too, which may be another value than the one below."""
+    parts = {section: getattr(layer, section, None) for section in LAID}
+    return {section: part.model_dump(mode="json", exclude_unset=True) for section, part in parts.items() if part}
 
 
 def _brief(point: BaseModel) -> dict[str, Any]:

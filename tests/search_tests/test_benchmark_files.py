@@ -102,6 +102,15 @@ def test_own_leaves_may_need_what_all_networks_have() -> None:
     assert [candidates[network].train.distill for network in ("One", "Two")] == [0.0, 0.5]
 
 
+def test_null_among_own_leaves_is_written_out_as_such() -> None:
+    text = TINY.replace("lr: 0.01", "lr: 0.01, ema: 0.9")
+    benchmark = load_benchmark(text.replace("published:", "own: {Two: {train: {ema: null}}}\npublished:"))
+    again = load_benchmark(benchmark.dump())
+    assert again.candidates == benchmark.candidates
+    assert again.candidates["digits"]["Two"].train.ema is None
+    assert benchmark.hash != load_benchmark(text).hash
+
+
 def test_shipped_benchmark_has_the_published_squeezenets() -> None:
     benchmark = load_benchmark(SPACES / "benchmark.yaml")
     figures = {
