@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs. 4: status infeasible,
-# epochs of a twin, where weights came from, what shared weights said. 5: batches in parts
-RECORD_VERSION = 5
+# epochs of a twin, where weights came from, what shared weights said. 5: batches in parts. 6: means of weights
+RECORD_VERSION = 6
 
 Leaf = bool | int | float | str
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what is worked with as a float, too
@@ -104,9 +104,10 @@ class EpochRecord(Record):
 class StartRecord(Record):
     """Where a trial's first weights came from, in a space that lets them come from elsewhere than a draw."""
 
-    kind: Literal["scratch", "inherit", "cnn"]  # what came of it, which may be less than was asked for
+    kind: Literal["scratch", "inherit", "cnn", "mean"]  # what came of it, which may be less than was asked for
     reason: str | None = None  # why it was scratch all the same, in one sentence
     parent: Whole | None = None  # number of the trial that it inherited from, or should have; that trained its twin
+    parents: tuple[Whole, ...] = ()  # numbers of the trials whose mean it is
     layers: dict[str, Whole] = Field(default_factory=dict)  # copied, cut, padded, rewired, drawn: how many layers
     refitted: Whole = 0  # layers that were fitted to the parent's outputs
     inherited_images: Whole = (

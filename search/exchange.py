@@ -186,11 +186,12 @@ def settled(job: Job, url: str) -> Job:
     shutil.rmtree(moved.folder, ignore_errors=True)  # of an earlier start, which another machine may have gone beyond
     moved.folder.mkdir(parents=True)
     of(url, run).fetch_folder(moved.folder)
-    if job.parent is None:
-        return moved
-    weights = run / "trials" / str(job.parent.number) / job.parent.weights.name
-    here(moved, weights)
-    return moved.model_copy(update={"parent": job.parent.model_copy(update={"weights": weights})})
+    parents = []
+    for parent in job.parents:
+        weights = run / "trials" / str(parent.number) / parent.weights.name
+        here(moved, weights)
+        parents.append(parent.model_copy(update={"weights": weights}))
+    return moved.model_copy(update={"parents": tuple(parents)})
 
 
 def here(job: Job, path: Path) -> None:

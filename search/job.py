@@ -55,9 +55,19 @@ class Job(Value):
     seed: int
     limits: Limits = Limits()
     twin: bool = False  # trained as the CNN twin: ReLU in place of neurons, one pass in place of time steps
-    parent: Parent | None = None  # where it starts with the weights of one
+    parents: tuple[Parent, ...] = ()  # where it starts with the weights of one, or is the mean of several
     taught_by: Candidate | None = None  # the CNN twin of which one is the teacher; None: its own
     exchange: str | None = None  # URL of its run's files, where the machine that trains it shares no folder
+
+    @property
+    def parent(self) -> Parent | None:
+        """The one that it starts with the weights of."""
+        return self.parents[0] if len(self.parents) == 1 else None
+
+    @property
+    def is_mean(self) -> bool:
+        """Of its parents; not trained."""
+        return len(self.parents) > 1
 
 
 class Placement(Value):

@@ -31,9 +31,8 @@ class Families:
         if PARENT not in attributes:
             attributes[PARENT] = self._nearest(job)
             trial.set_user_attr(PARENT, attributes[PARENT])
-        return (
-            job if attributes[PARENT] is None else job.model_copy(update={"parent": self._parent(attributes[PARENT])})
-        )
+        chosen = attributes[PARENT]
+        return job if chosen is None else job.model_copy(update={"parents": (self._parent(chosen),)})
 
     def _nearest(self, job: Job) -> int | None:
         by_distance = sorted(self.trials(), key=lambda trial: (distance(job.params, trial.params), trial.number))

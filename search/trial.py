@@ -38,7 +38,7 @@ from search.job import (
 )
 from search.resuming import from_checkpoint
 from search.watchdog import Watchdog
-from search.weights import earlier_epochs, first_weights, origin, save_weights
+from search.weights import earlier_epochs, first_weights, mean_weights, origin, save_weights
 from snnkit.activity import Activity, dense_twin, measure
 from snnkit.crosscheck import crosscheck
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
@@ -119,6 +119,9 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
     def begin() -> Iterator[EpochRecord | Epoch]:
         if job.twin:
             yield from twins.epochs(job, network, parts, device, beat=beat)
+            return
+        if job.is_mean:
+            mean_weights(job, network, parts, device)
             return
         goes_on = checkpoint.exists()
         yield from earlier_epochs(job) if goes_on else first_weights(job, network, parts, device, beat=beat)

@@ -11,6 +11,8 @@ from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from reports.record import EpochRecord, Metrics, StartRecord
 from search import machine, twins
 from search.candidate import Candidate
@@ -21,6 +23,7 @@ from snnkit.export import pytorch
 from snnkit.network import Network
 from snnkit.recalibration import BATCH, calibration, recalibrate
 from snnkit.reconnection import reconnect
+from snnkit.soup import mean
 from snnkit.stored import StoredError
 from snnkit.training import Beat, TrainingStopped
 from snnkit.transfer import inherit
@@ -62,6 +65,26 @@ def earlier_epochs(job: Job) -> Epochs:
     """The twin's epochs again, of a trial that goes on from a checkpoint of its own."""
     start = read_start(job.folder)
     yield from start.history if start else ()
+
+
+def mean_weights(job: Job, network: Network, parts: Splits, device: str) -> None:
+    """Give ``network`` the mean of its parents' weights, in place of a training.
+
+    Raises OSError where nothing can be written; OSError, RuntimeError, StoredError where weights cannot be read.
+    """
+    states = [trained_network(parent.candidate, parent.weights).state_dict() for parent in job.parents]
+    network.load_state_dict(mean(states))
+    network.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
+    if job.candidate.train.recalibrate:
+        recalibrate(network, calibration(parts, job.seed, device, job.candidate.train.recalibrate))
+    start = StartRecord(
+        kind="mean",
+        parents=tuple(parent.number for parent in job.parents),
+        inherited_images=sum(parent.images for parent in job.parents),
+        inherited_macs=sum(parent.macs for parent in job.parents),
+    )
+    write_start(job.folder, start)
+    log(job.folder, f"event=weights start={start.kind} parents={start.parents}")
 
 
 def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartRecord:

@@ -24,13 +24,13 @@ UNTRAINED = ("published", "reference")  # sections that change no training: they
 @dataclass(frozen=True)
 class Benchmark:
     """``candidates``: by data set, then by network, with the data set's own training and encoding. ``origins``: the
-    network that one begins with the weights of, where it does."""
+    network that one begins with the weights of, where it does; or several, whose mean it is."""
 
     section: BenchmarkSection
     networks: Mapping[str, Value]
     entries: Mapping[str, DataEntry]
     candidates: Mapping[str, Mapping[str, Candidate]]
-    origins: Mapping[str, str]
+    origins: Mapping[str, tuple[str, ...]]
     energy: Pricing
     published: tuple[Published, ...]
     references: tuple[ReferencePoint, ...]
@@ -54,8 +54,9 @@ class Benchmark:
         return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
 
     def _job(self, number: int, cell: Cell, folder: Path) -> Job:
-        origin, twin, candidate = self.origins.get(cell.network), cell.kind == "cnn", self.trained(cell)
-        parent = None if twin or origin is None else self._parent(cell.model_copy(update={"network": origin}), folder)
+        twin, candidate = cell.kind == "cnn", self.trained(cell)
+        origins = () if twin else self.origins.get(cell.network, ())
+        parents = tuple(self._parent(cell.model_copy(update={"network": origin}), folder) for origin in origins)
         return Job(
             number=number,
             name=cell.label,
@@ -66,8 +67,8 @@ class Benchmark:
             folder=trial_folder(folder.absolute(), number),
             seed=cell.seed,
             twin=twin,
-            parent=parent,
-            taught_by=self.trained(cell.model_copy(update={"kind": "cnn"})) if parent else None,
+            parents=parents,
+            taught_by=self.trained(cell.model_copy(update={"kind": "cnn"})) if parents else None,
             limits=self.section.limits,
         )
 
@@ -76,7 +77,7 @@ class Benchmark:
         begins with."""
         network = cell.network
         while cell.kind == "cnn" and network in self.origins:
-            network = self.origins[network]
+            network = self.origins[network][0]
         return self.candidates[cell.data][network]
 
     def _parent(self, cell: Cell, folder: Path) -> Parent:

@@ -60,12 +60,19 @@ class DataEntry(DataChoice):
 
 class Own(Value):
     """What of neurons, encoding and training is different for one network, on all data sets; and the network, the same
-    one trained in another way, whose trained weights it begins with. `own_model` has the types."""
+    one trained in another way, whose trained weights it begins with, or several, whose mean it is without a training
+    of its own. `own_model` has the types."""
 
     weights: str | None = Field(None, examples=["SqueezeNet"])
+    mean_of: tuple[str, ...] | None = Field(None, min_length=2, examples=["[SqueezeNet, SqueezeNet-on]"])
     neuron: Any = None
     encoding: Any = None
     train: Any = None
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The networks that its weights come from."""
+        return self.mean_of or (() if self.weights is None else (self.weights,))
 
 
 class BenchmarkFile(Value):

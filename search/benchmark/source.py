@@ -81,9 +81,9 @@ def _loaded(
         found += wrong
         return None
     candidates = {} if wrong else _candidates(file, laid, wrong)
-    origins = {label: own.weights for label, own in _items(file.own) if own and own.weights is not None}
+    origins = {label: own.origins for label, own in _items(file.own) if own and own.origins}
     if not wrong:
-        wrong += [*_starts(file, laid), *_origins(file, origins, laid)]
+        wrong += [*_starts(file, laid), *_means(file, laid), *_origins(file, origins, laid)]
         wrong += [*_built(candidates, origins, laid), *_published(file, laid)]
     found += wrong
     if wrong:
@@ -197,10 +197,26 @@ def _overlaid(general: Any, parts: Iterable[Any]) -> Any:
     return type(general)(**fields)
 
 
-def _origins(file: BenchmarkFile, origins: Mapping[str, str], document: Document) -> Iterator[Problem]:
+def _means(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
+    """Means that are said to be something else too."""
+    for label, own in ((label, each) for label, each in _items(file.own) if each and each.mean_of):
+        keys = ("own", label, "mean_of")
+        if own.weights is not None:
+            text = "given beside weights; a network begins with one or is the mean of several: keep one of the two"
+            yield _problem(document, keys, text)
+        if len(set(own.mean_of)) < len(own.mean_of):
+            yield _problem(document, keys, f"given {', '.join(own.mean_of)}; name each network once")
+        if others := sorted(_named(own).get("train", {}).keys() - {"recalibrate"}):
+            text = f"given {listed(others)}, but a mean is not trained; of train it may have recalibrate"
+            yield _problem(document, ("own", label, "train"), text)
+
+
+def _origins(
+    file: BenchmarkFile, origins: Mapping[str, tuple[str, ...]], document: Document
+) -> Iterator[Problem]:  # fmt: skip
     """Weights of what is not here, of what has other layers, or what is trained later."""
-    networks = dict(_items(file.networks))
-    for label, origin in origins.items():
+    networks, own = dict(_items(file.networks)), dict(_items(file.own))
+    for label, origin in ((label, origin) for label, each in origins.items() for origin in dict.fromkeys(each)):
         others = list(networks)[: list(networks).index(label)]
         if origin in others and networks[origin] == networks[label]:
             continue
@@ -211,15 +227,15 @@ def _origins(file: BenchmarkFile, origins: Mapping[str, str], document: Document
         else:
             allowed = listed(others) or "networks that stand above it"
             text = f"given {origin!r}; allowed are {allowed}{nearest(origin, others)}"
-        yield _problem(document, ("own", label, "weights"), text)
+        yield _problem(document, ("own", label, "mean_of" if own[label].mean_of else "weights"), text)
 
 
 def _built(
-    candidates: Mapping[str, Mapping[str, Candidate]], origins: Mapping[str, str], document: Document
+    candidates: Mapping[str, Mapping[str, Candidate]], origins: Mapping[str, tuple[str, ...]], document: Document
 ) -> Iterator[Problem]:
     """Encodings that are not for their data set, networks that do not build on one, and networks that are equal."""
     for data, row in candidates.items():
-        first: dict[tuple[str, str | None], str] = {}
+        first: dict[tuple[str, tuple[str, ...]], str] = {}
         misfits = {label: text for label, each in row.items() if (text := unfit(each.encoding, each.data))}
         if len(misfits) == len(row):
             yield _problem(document, ("data", data, "encoding"), next(iter(misfits.values())))
@@ -233,7 +249,7 @@ def _built(
             except PlanError as error:
                 yield _problem(document, ("networks", label), f"does not build on {data}: {error}")
                 continue
-            if (other := first.setdefault((candidate.key, origins.get(label)), label)) != label:
+            if (other := first.setdefault((candidate.key, origins.get(label, ())), label)) != label:
                 yield _problem(document, ("networks", label), f"equal to {other}; remove one of the two")
 
 
@@ -284,7 +300,7 @@ def _tree(file: BenchmarkFile) -> dict[str, Any]:
 
 
 def _own_tree(own: Own) -> dict[str, Any]:
-    return ({} if own.weights is None else {"weights": own.weights}) | _named(own)
+    return own.model_dump(mode="json", include={"weights", "mean_of"}, exclude_none=True) | _named(own)
 
 
 def _entry_tree(entry: DataEntry) -> dict[str, Any]:

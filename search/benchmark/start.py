@@ -9,7 +9,7 @@ from reports.benchmark.ledger import HEADER, is_benchmark, read_benchmark, read_
 from reports.benchmark.record import BenchmarkHeader, BenchmarkRecord, Setup, Sitting
 from reports.benchmark.write import write_benchmark
 from reports.ledger import DATABASE
-from reports.wording import count, duration
+from reports.wording import count, duration, listing
 from search import exchange, machine, yaml_source
 from search.benchmark.grid import Benchmark, trained_leaves
 from search.benchmark.show import BenchmarkShow
@@ -175,17 +175,18 @@ def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) 
         own={
             label: told
             for label, each in candidates.items()
-            if (told := _differences(each, candidate, benchmark.origins.get(label)))
+            if (told := _differences(each, candidate, benchmark.origins.get(label, ())))
         },
     )
 
 
-def _differences(candidate: Candidate, other: Candidate, origin: str | None) -> str:
+def _differences(candidate: Candidate, other: Candidate, origins: tuple[str, ...]) -> str:
     """``from the weights of X, neuron.threshold 0.5, encoding.timesteps 4``: what is not as in ``other``, but for the
     network."""
     different = candidate.different(other)
     leaves = [f"{section}.{name} {shown(value)}" for section, each in different.items() for name, value in each.items()]
-    return ", ".join([f"from the weights of {origin}", *leaves] if origin else leaves)
+    begins = "the mean of" if len(origins) > 1 else "from the weights of"
+    return ", ".join([f"{begins} {listing(origins)}", *leaves] if origins else leaves)
 
 
 def _budget(benchmark: Benchmark, options: Options) -> Budget:

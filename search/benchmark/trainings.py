@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from reports.record import EpochRecord, TrialRecord
+from reports.record import EpochRecord, StartRecord, TrialRecord
 from reports.results import read_result, write_result
 from search.job import Job, forget, outline
 from search.storage import StorageError
@@ -11,7 +11,7 @@ from search.storage import StorageError
 class Trainings:
     """Those that were interrupted go first, then those that were never begun or failed, in the order of the jobs; but
     of a seed the twins that networks start from go before these, or two workers would train the same one, and what goes
-    on from the weights of another one waits for it.
+    on from the weights of another one, or is the mean of several, waits for them.
 
     ``over`` are the records of those that are done: complete, or stopped for a reason of their own. ``again`` is the
     command that goes on with the benchmark. Hold its Lease while you draw jobs.
@@ -47,19 +47,40 @@ class Trainings:
         return job
 
     def _drawn(self, told: Callable[[TrialRecord], None]) -> Job | None:
-        """The first whose parent, if it has one, is trained; those whose parent will have no weights are lost."""
+        """The first whose parents, if it has any, are trained; those whose parents will have no weights are lost."""
         for job in (*self._begun, *self._waiting):
-            if job.parent is None:
-                return self._taken(job)
-            parent = self._ended.get(job.parent.number)
-            if parent is None:
-                continue
-            self._taken(job)
-            if parent.status == "complete":
-                return job.model_copy(update={"parent": job.parent.trained(parent)})
-            reason = f"there are no weights of {parent.name}, which is {parent.status}: {parent.reason}"
-            told(self.lost(job.number, reason))
+            ended = [self._ended[parent.number] for parent in job.parents if parent.number in self._ended]
+            if without := next((parent for parent in ended if parent.status != "complete"), None):
+                reason = f"there are no weights of {without.name}, which is {without.status}: {without.reason}"
+                told(self.lost(self._taken(job).number, reason))
+            elif len(ended) == len(job.parents):
+                return self._with_ledgers(self._taken(job))
         return None
+
+    def _with_ledgers(self, job: Job) -> Job:
+        """``job`` with what stands behind its parents' weights, what they share being counted with the first."""
+        counted: set[str] = set()
+        parents = []
+        for parent in job.parents:
+            images, macs = self._behind(parent.number, counted)
+            parents.append(parent.model_copy(update={"images": images, "macs": macs}))
+        return job.model_copy(update={"parents": tuple(parents)})
+
+    def _behind(self, number: int, counted: set[str]) -> tuple[int, float]:
+        """Images and multiply-accumulates of a training and of all that it began with, but for what is ``counted``."""
+        if str(number) in counted:
+            return 0, 0.0
+        counted.add(str(number))
+        record = self._ended[number]
+        start = record.start or StartRecord(kind="scratch")
+        behind = [(record.training_images, record.training_macs)]
+        if start.kind == "cnn" and (twin := f"twin of {start.parent}") not in counted:  # which another one trained
+            counted.add(twin)
+            behind.append((start.inherited_images, start.inherited_macs))
+        if start.kind == "inherit" and start.parent is not None:
+            behind.append(self._behind(start.parent, counted))
+        behind += [self._behind(parent, counted) for parent in start.parents]
+        return sum(images for images, _ in behind), sum(macs for _, macs in behind)
 
     def _taken(self, job: Job) -> Job:
         (self._begun if job in self._begun else self._waiting).remove(job)

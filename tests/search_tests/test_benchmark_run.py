@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
-from small_benchmarks import FURTHER, TINY
+from small_benchmarks import AVERAGED, TINY
 from untrained import SPACES, finish, options_for
 
 from reports.benchmark.ledger import is_benchmark, read_benchmark, write_header
@@ -20,6 +21,7 @@ from search.benchmark.start import FILE, start
 from search.errors import InputError
 from search.lease import Lease
 from search.trial import assessed
+from snnkit.export import pytorch
 
 AGAIN = "snnsearch bench tiny.yaml"
 
@@ -150,7 +152,7 @@ def test_data_that_is_not_there_fails_before_anything_trains(file: Path, tmp_pat
 def further(tmp_path_factory) -> Path:
     runs = tmp_path_factory.mktemp("further")
     file = runs / "tiny.yaml"
-    file.write_text(FURTHER)
+    file.write_text(AVERAGED)
     run(file, runs, overrides=ONE_SEED)
     return runs / "tiny"
 
@@ -168,8 +170,22 @@ def test_network_goes_on_from_the_trained_weights_of_another(further: Path) -> N
 
 def test_its_twin_and_its_teacher_are_those_of_the_other(further: Path) -> None:
     assert len(list((further / "twins").iterdir())) == 1
-    twins = [trial for trial in read_benchmark(further).trials if trial.number in (1, 3)]
-    assert twins[0].metrics == twins[1].metrics
+    twins = [trial for trial in read_benchmark(further).trials if trial.number in (1, 3, 5)]
+    assert twins[0].metrics == twins[1].metrics == twins[2].metrics
+
+
+def test_mean_of_two_has_the_mean_of_their_weights_and_no_training(further: Path) -> None:
+    record = read_benchmark(further)
+    one, two, mean = (record.trials[number] for number in (0, 2, 4))
+    assert (mean.status, mean.history, mean.start.kind, mean.start.parents) == ("complete", (), "mean", (0, 2))
+    assert mean.start.inherited_images == one.training_images + two.training_images + one.start.inherited_images
+    assert record.header.setups[0].own["Mean"] == "the mean of One and Two"
+    states = [pytorch.read(further / "trials" / str(number) / "weights.pt")[0] for number in (0, 2, 4)]
+    for name, tensor in states[2].items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (states[0][name] + states[1][name]) / 2)
+    assert any(not torch.equal(states[0][name], states[2][name]) for name in states[2])
+    assert [mean.metrics.params, mean.metrics.timesteps] == [one.metrics.params, 2]
 
 
 def test_networks_that_are_equal_are_measured_once(further: Path, monkeypatch) -> None:
@@ -179,9 +195,9 @@ def test_networks_that_are_equal_are_measured_once(further: Path, monkeypatch) -
         "search.trial.assessed", lambda network, *rest: measured.append(network) or assessed(network, *rest)
     )
     evaluated = reevaluation.evaluate(exporting.trained("tiny", [], further.parent, None), None, "cpu")
-    assert [each.trained.record.number for each in evaluated] == [0, 1, 2, 3]
+    assert [each.trained.record.number for each in evaluated] == [0, 1, 2, 3, 4, 5]
     assert all(each.reproduced for each in evaluated)
-    assert len(measured) == 3  # one twin of two
+    assert len(measured) == 4  # one twin of three
 
 
 def test_weights_that_cannot_be_read_are_a_failure_and_no_other_start(further: Path, tmp_path: Path) -> None:

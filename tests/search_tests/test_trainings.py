@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from small_benchmarks import FURTHER, TINY
+from small_benchmarks import AVERAGED, FURTHER, TINY
 from untrained import finish, trained
 
+from reports.record import EpochRecord, StartRecord
 from reports.results import read_result
 from search.benchmark.source import load_benchmark
 from search.benchmark.trainings import Trainings
@@ -104,6 +105,28 @@ def test_network_waits_for_the_one_whose_weights_it_begins_with(tmp_path: Path) 
     two = work.next(lambda record: None)
     assert (two.number, two.parent) == (2, jobs[2].parent.trained(record))
     assert work.next(lambda record: None) is None
+
+
+def test_mean_waits_for_all_whose_mean_it_is_and_counts_what_they_share_once(tmp_path: Path) -> None:
+    one, _, two, _, mean, twin, *_ = jobs = load_benchmark(AVERAGED).jobs(tmp_path / "tiny")
+    assert (mean.is_mean, mean.parent, [parent.number for parent in mean.parents]) == (True, None, [0, 2])
+    assert twin.candidate == load_benchmark(AVERAGED).jobs(tmp_path)[1].candidate
+    work = Trainings(jobs, AGAIN)
+    begun = drawn(work)
+    assert not {2, 4} & set(begun)
+    epoch = EpochRecord(
+        epoch=1, train_loss=1, train_accuracy=0.5, val_loss=1, val_accuracy=0.5, learning_rate=0.1, wall_s=1, images=100
+    )  # fmt: skip
+    of_twin = StartRecord(kind="cnn", parent=1, inherited_images=7)
+    first = work.finish(trained(one).model_copy(update={"history": (epoch, epoch), "start": of_twin}))
+    second = work.next(lambda record: None)
+    assert (second.number, second.parent.images) == (2, 207)
+    assert work.next(lambda record: None) is None  # the mean waits for Two
+    on = StartRecord(kind="inherit", parent=first.number, inherited_images=207)
+    work.finish(trained(two).model_copy(update={"history": (epoch,), "start": on}))
+    drawn_mean = work.next(lambda record: None)
+    assert drawn_mean.number == 4
+    assert [parent.images for parent in drawn_mean.parents] == [207, 100]
 
 
 def test_network_whose_weights_will_not_be_there_is_lost_with_the_reason(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def child_of(trained: tuple[Job, TrialRecord], folder: Path, name: str = "no-fir
         number=0, candidate=job.candidate, weights=job.folder / "weights.pt", images=record.training_images,
         macs=record.training_macs,
     )  # fmt: skip
-    return job_for(folder, name, 1, **{"train.start": "inherit"}).model_copy(update={"parent": parent})
+    return job_for(folder, name, 1, **{"train.start": "inherit"}).model_copy(update={"parents": (parent,)})
 
 
 def weights_of(job: Job) -> dict[str, torch.Tensor]:
@@ -102,7 +102,7 @@ def test_child_that_was_interrupted_ends_with_the_same_weights_though_its_parent
     _, expected = events_of(whole)
     next(run(cut, HERE))  # one epoch, then the process is gone
     moved = cut.parent.model_copy(update={"weights": tmp_path / "gone.pt"})
-    _, record = events_of(cut.model_copy(update={"parent": moved}))
+    _, record = events_of(cut.model_copy(update={"parents": (moved,)}))
     assert record.restarts == 1
     assert record.start == expected.start
     assert record.metrics == expected.metrics
@@ -112,7 +112,7 @@ def test_child_that_was_interrupted_ends_with_the_same_weights_though_its_parent
 def test_checkpoint_of_a_child_of_another_parent_is_put_aside(trained, tmp_path):
     job = child_of(trained, tmp_path)
     next(run(job, HERE))
-    other = job.model_copy(update={"parent": job.parent.model_copy(update={"number": 7})})
+    other = job.model_copy(update={"parents": (job.parent.model_copy(update={"number": 7}),)})
     _, record = events_of(other)
     assert (job.folder / "checkpoint.pt.corrupt").exists()
     assert record.start.parent == 7
@@ -124,7 +124,7 @@ def test_weights_that_cannot_be_read_are_said_and_the_trial_draws_its_own(traine
     path = tmp_path / "weights.pt"
     if content is not None:
         path.write_bytes(content)
-    _, record = events_of(job.model_copy(update={"parent": job.parent.model_copy(update={"weights": path})}))
+    _, record = events_of(job.model_copy(update={"parents": (job.parent.model_copy(update={"weights": path}),)}))
     assert (record.start.kind, record.start.parent) == ("scratch", 0)
     assert "weights of trial 0" in record.start.reason
     assert "event=parent_unusable" in (job.folder / "log.txt").read_text()
