@@ -17,7 +17,7 @@ from search import exchange, opening
 from search.crews import crew_of
 from search.errors import InputError
 from search.exchange import Exchange, ExchangeError
-from search.job import BEAT, CHECKPOINT, WEIGHTS, read_starts
+from search.job import BEAT, CHECKPOINT, WEIGHTS, Parent, read_starts
 from search.launch import launch, note_exchange
 from search.limits import Resources
 from search.trial import run
@@ -156,6 +156,25 @@ def test_a_trial_starts_from_weights_and_twins_of_other_machines(url, tmp_path, 
     *_, record = exchange.handed_over(there, run(there, HERE), NEVER)
     assert record.status == "complete"
     assert record.start.parent == 0  # it trained no twin
+
+
+def test_a_mean_is_of_weights_of_other_machines(url, tmp_path, monkeypatch):
+    machine(tmp_path, "first", monkeypatch)
+    here, parents = job_for(tmp_path / "driver", **{"train.epochs": 1}), []
+    for number in (0, 1):
+        folder = here.folder.with_name(str(number))
+        job = here.model_copy(update={"number": number, "seed": number, "folder": folder})
+        there = exchange.settled(job, url)
+        list(exchange.handed_over(there, run(there, HERE), NEVER))
+        parents.append(Parent(number=number, candidate=job.candidate, weights=folder / WEIGHTS))
+
+    machine(tmp_path, "second", monkeypatch)
+    folder = here.folder.with_name("2")
+    mean = here.model_copy(update={"number": 2, "parents": tuple(parents), "folder": folder})
+    there = exchange.settled(mean, url)
+    *_, record = exchange.handed_over(there, run(there, HERE), NEVER)
+    assert (record.status, record.start.parents) == ("complete", (0, 1))
+    assert not parents[0].weights.exists()  # the driver's machine had not fetched them
 
 
 def test_training_goes_on_while_nothing_can_be_handed_over(url, tmp_path, monkeypatch):
