@@ -40,7 +40,7 @@ def figure(members: Sequence[Group], price: str) -> str:
 def drawing(dots: Sequence[Dot], lines: Callable[[Sequence[Dot], Places], list[str]]) -> str:
     """Axes, ``lines`` under the dots, the dots and their names: what stands within an svg element."""
     x = _scale([math.log10(dot.energy_mj) for dot in dots], LEFT + 14, RIGHT - 14)
-    y = _scale([value for dot in dots for value in (dot.low, dot.high)], BOTTOM - 10, TOP + 10)
+    y = _scale([value for dot in dots for value in (dot.low, dot.high)], BOTTOM - 10, TOP + 24)
     place = {id(dot): (x(math.log10(dot.energy_mj)), y(dot.accuracy)) for dot in dots}
     parts = [_axes(dots, x, y), *lines(dots, place)]
     parts += [_mark(dot, *place[id(dot)], y) for dot in dots]
@@ -131,18 +131,19 @@ def _mark(dot: Dot, x: float, y: float, scale: Callable[[float], float]) -> str:
 
 
 def _labels(dots: Sequence[Dot], place: Places) -> list[str]:
-    """Each network's name beside its SNN, where it meets no dot and no other name; ours first."""
+    """Each network's name beside its SNN, where it meets no dot and no other name: ours, then by accuracy."""
     taken: list[tuple[float, float, float, float]] = []
     for x, y in place.values():
         taken.append((x - 6, y - 6, x + 6, y + 6))
     texts = []
-    for dot in sorted(dots, key=lambda d: d.published):
+    for dot in sorted(dots, key=lambda d: (d.published, -d.accuracy)):
         if dot.kind != "snn":
             continue
         x, y = place[id(dot)]
         width = LETTER * len(dot.network)
         spots = [(x + 8, y - 5), (x - 8 - width, y - 5), (x + 8, y + 13), (x - 8 - width, y + 13)]
-        spots += [(x - width / 2, y - 11), (x - width / 2, y + 19)]
+        middle = min(max(x - width / 2, LEFT + 2), RIGHT - 6 - width)
+        spots += [(middle, y - 11), (middle, y + 19)]
         for left, base in spots:
             box = (left, base - 9, left + width, base + 2)
             inside = box[0] > LEFT and box[2] < RIGHT and box[1] > TOP and box[3] < BOTTOM
