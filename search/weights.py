@@ -70,7 +70,8 @@ def earlier_epochs(job: Job) -> Epochs:
 def mean_weights(job: Job, network: Network, parts: Splits, device: str) -> None:
     """Give ``network`` the mean of its parents' weights, in place of a training.
 
-    Raises OSError where nothing can be written; OSError, RuntimeError, StoredError where weights cannot be read.
+    Raises OSError where nothing can be written; OSError, RuntimeError, StoredError where weights cannot be read;
+    KeyError where their neurons have other parameters.
     """
     states = [trained_network(parent.candidate, parent.weights).state_dict() for parent in job.parents]
     network.load_state_dict(mean(states))

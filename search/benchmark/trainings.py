@@ -74,7 +74,8 @@ class Trainings:
         record = self._ended[number]
         start = record.start or StartRecord(kind="scratch")
         behind = [(record.training_images, record.training_macs)]
-        if start.kind == "cnn" and (twin := f"twin of {start.parent}") not in counted:  # which another one trained
+        twin = f"twin of {number if start.parent is None else start.parent}"
+        if start.kind == "cnn" and twin not in counted:
             counted.add(twin)
             behind.append((start.inherited_images, start.inherited_macs))
         if start.kind == "inherit" and start.parent is not None:

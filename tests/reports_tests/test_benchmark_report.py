@@ -316,6 +316,15 @@ def test_picture_of_every_stage_is_a_whole_file_that_loads_nothing(left_out: ran
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_name_of_the_most_accurate_finds_room_first() -> None:
+    record = build_benchmark(["SqueezeNet"], points=())
+    near = [("one-of-three", 0.895, 0.0259), ("the-best-of-three", 0.90, 0.0275), ("another-of-three", 0.895, 0.0293)]
+    points = tuple(ReferencePoint(label=label, accuracy=acc, energy_mj=mj, params=1) for label, acc, mj in near)
+    root = pictured(record.model_copy(update={"header": record.header.model_copy(update={"references": points})}))
+    named = [element.text for element in root.iter() if element.get("class") == "ref-name"]
+    assert named[0] == "the-best-of-three"
+
+
 def test_markup_stays_text_in_the_picture() -> None:
     root = pictured(hostile())
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {
