@@ -70,8 +70,6 @@ def started(trial: TrialRecord) -> str:
     start = trial.start
     if start is None or start.kind == "scratch":
         return "scratch"
-    if start.kind == "mean":
-        return f"mean of trials {listing([str(parent) for parent in start.parents])}"
     return "CNN twin" if start.kind == "cnn" else f"trial {start.parent}"
 
 
@@ -87,8 +85,6 @@ def beginning(trial: TrialRecord) -> str:
         return f"from its CNN twin, which trial {start.parent} had trained; {behind}"
     if start.kind == "cnn":
         return f"from its CNN twin, trained for {count(len(start.history), 'epoch')} in {duration(start.wall_s)}"
-    if start.kind == "mean":
-        return f"{started(trial)}; {behind}"
     layers = listing([f"{number} {outcome}" for outcome, number in start.layers.items()])
     fitted = f", {start.refitted} fitted to its outputs" if start.refitted else ""
     return f"from the weights of trial {start.parent}, layers {layers}{fitted}; {behind}"

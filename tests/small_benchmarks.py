@@ -132,8 +132,12 @@ FURTHER = (
         "own: {Two: {weights: One, encoding: {timesteps: 3}, train: {lr: 0.004, distill: 0.5}}}\npublished:",
     )
 )
-_two = FURTHER[FURTHER.index("  Two:\n") : FURTHER.index("encoding:")]
-# and Mean, of the two, by itself
-AVERAGED = FURTHER.replace(_two, _two + _two.replace("Two:", "Mean:")).replace(
-    "own: {", "own: {Mean: {mean_of: [One, Two]}, "
-)
+
+
+def with_third(label: str, own: str) -> str:
+    """FURTHER, and the same network once more."""
+    two = FURTHER[FURTHER.index("  Two:\n") : FURTHER.index("encoding:")]
+    return FURTHER.replace(two, two + two.replace("Two:", f"{label}:")).replace("own: {", f"own: {{{label}: {own}, ")
+
+
+AVERAGED = with_third("Mean", "{mean_of: [One, Two]}")

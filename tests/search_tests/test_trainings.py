@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from small_benchmarks import AVERAGED, FURTHER, TINY
+from small_benchmarks import AVERAGED, FURTHER, TINY, with_third
 from untrained import finish, trained
 
 from reports.record import EpochRecord, StartRecord
@@ -87,9 +87,7 @@ def test_equal_failures_in_a_row_name_the_log_and_the_command(jobs) -> None:
 
 
 def test_weights_may_be_handed_on_and_the_teacher_is_the_first_ones_twin(tmp_path: Path) -> None:
-    two = FURTHER[FURTHER.index("  Two:\n") : FURTHER.index("encoding:")]
-    text = FURTHER.replace(two, two + two.replace("Two:", "Three:"))
-    text = text.replace("own: {", "own: {Three: {weights: Two, train: {lr: 0.001}}, ").replace("[0, 1]", "[0]")
+    text = with_third("Three", "{weights: Two, train: {lr: 0.001}}").replace("[0, 1]", "[0]")
     one, _, two, _, three, twin = load_benchmark(text).jobs(tmp_path)
     assert (two.parent.number, three.parent.number) == (0, 2)
     assert two.taught_by == three.taught_by == twin.candidate == one.candidate
