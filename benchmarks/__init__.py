@@ -1,1 +1,1 @@
-"""How fast training is, beside snnTorch, SpikingJelly and our own network with ReLU: see README.md."""
+"""Measurements of snnsearch: speed, search and reliability. See README.md."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from search.cli import app
-from search.space import load_space
+from search.cli.main import app
+from search.space.space import load_space
 from snnkit.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def test_installed_names_belong_to_this_distribution_alone(package):
 def test_light_command_loads_neither_torch_nor_ray(command, tmp_path):
     code = (
         "import sys, contextlib\n"
-        "from search.cli import main\n"
+        "from search.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main()\n"
         "assert not {'torch', 'ray'} & set(sys.modules), 'heavy import'\n"
     )

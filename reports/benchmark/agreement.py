@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from ..prices import in_short
-from ..wording import count, listing, number, ratio
-from .groups import Group, accuracy, acs, energy, macs, params, preset_of
-from .record import KINDS, Kind, Published, Setup
+from reports.benchmark.groups import Group, accuracy, acs, energy, macs, params, preset_of
+from reports.document.prices import in_short
+from reports.document.wording import count, listing, number, ratio
+from reports.records.benchmark import KINDS, Kind, Published, Setup
 
 CLOSE_ACCURACY = 0.01  # published accuracies have two digits
 CLOSE = 0.01  # of anything else, as a share: published figures have three or four digits

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..findings import on_its_terms
-from ..pareto import Point, dominates
-from ..record import ReferencePoint
-from .groups import Group, accuracy, energy, groups, params
-from .record import BenchmarkRecord
+from reports.analysis.comparisons import on_its_terms
+from reports.analysis.pareto import Point, dominates
+from reports.benchmark.groups import Group, accuracy, energy, groups, params
+from reports.records.benchmark import BenchmarkRecord
+from reports.records.study import ReferencePoint
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from ..wording import number, ratio
-from .groups import Group, accuracy, energy
-from .record import KINDS, Kind
+from reports.benchmark.groups import Group, accuracy, energy
+from reports.document.wording import number, ratio
+from reports.records.benchmark import KINDS, Kind
 
 WIDTH, HEIGHT = 400, 270
 LEFT, RIGHT, TOP, BOTTOM = 42, WIDTH - 10, 10, HEIGHT - 36

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..record import Metrics, TrialRecord
-from .record import BenchmarkRecord, Kind, Published
+from reports.records.benchmark import BenchmarkRecord, Kind, Published
+from reports.records.study import Metrics, TrialRecord
 
 Measure = Callable[[Metrics], float | None]
 FEW = 3  # values below which a standard deviation says nothing: their range is given

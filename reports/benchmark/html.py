@@ -3,13 +3,13 @@
 from html import escape
 from string import Template
 
-from ..html_text import asset, table
-from ..prices import describe
-from .figure import figure
-from .groups import groups, prices_of
-from .record import BenchmarkRecord
-from .sentences import SPREAD_NOTE, circumstances, findings, summary
-from .tables import failures_table, networks_table, twins_table
+from reports.benchmark.figure import figure
+from reports.benchmark.groups import groups, prices_of
+from reports.benchmark.sentences import SPREAD_NOTE, circumstances, findings, summary
+from reports.benchmark.tables import failures_table, networks_table, twins_table
+from reports.document.html import asset, table
+from reports.document.prices import describe
+from reports.records.benchmark import BenchmarkRecord
 
 NETWORKS_NOTE = (
     "Published figures stand below ours; their operations and energy are by the rule that they were published with. "
@@ -30,9 +30,9 @@ LEGEND = (
 
 def page(record: BenchmarkRecord) -> str:
     """The whole page. Every text of the benchmark is escaped."""
-    return Template(asset("benchmark/page.html")).substitute(
+    return Template(asset("benchmark.html")).substitute(
         title=escape(record.header.name),
-        css=asset("page.css") + asset("benchmark/page.css"),
+        css=asset("page.css") + asset("benchmark.css"),
         summary=escape(summary(record)),
         note=escape(SPREAD_NOTE),
         facts=_facts(circumstances(record)),

@@ -1,11 +1,11 @@
 """benchmark.md: the same statements and tables as the page."""
 
-from ..markdown_text import bullets, fence, rules, table, text
-from ..prices import describe
-from .groups import prices_of
-from .record import BenchmarkRecord
-from .sentences import SPREAD_NOTE, circumstances, findings, summary
-from .tables import failures_table, networks_table, twins_table
+from reports.benchmark.groups import prices_of
+from reports.benchmark.sentences import SPREAD_NOTE, circumstances, findings, summary
+from reports.benchmark.tables import failures_table, networks_table, twins_table
+from reports.document.markdown import bullets, fence, rules, table, text
+from reports.document.prices import describe
+from reports.records.benchmark import BenchmarkRecord
 
 
 def markdown(record: BenchmarkRecord) -> str:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from html import escape
 
-from ..prices import in_short
-from ..record import ReferencePoint
-from ..wording import listing
-from .figure import HEIGHT, WIDTH, Dot, Places, drawing, own_dot
-from .groups import groups
-from .record import BenchmarkRecord
+from reports.benchmark.figure import HEIGHT, WIDTH, Dot, Places, drawing, own_dot
+from reports.benchmark.groups import groups
+from reports.document.prices import in_short
+from reports.document.wording import listing
+from reports.records.benchmark import BenchmarkRecord
+from reports.records.study import ReferencePoint
 
 LINE, LETTER = 16, 6  # pixels of a line of text, and of a letter in it
 STYLE = """

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from ..wording import count, duration, listing, moment, number, ratio, times
-from .agreement import agreement
-from .dominance import comparisons
-from .groups import Group, Measure, Pair, accuracy, energy, groups, pairs, params, prices_of
-from .ledger import benchmark_status
-from .record import KINDS, BenchmarkRecord, Setup
+from reports.benchmark.agreement import agreement
+from reports.benchmark.dominance import comparisons
+from reports.benchmark.groups import Group, Measure, Pair, accuracy, energy, groups, pairs, params, prices_of
+from reports.document.wording import count, duration, listing, moment, number, ratio, times
+from reports.records.benchmark import KINDS, BenchmarkRecord, Setup
+from reports.storage.benchmarks import benchmark_status
 
 SPREAD_NOTE = (
     "Accuracy and F1 are on test images, of the weights after the last epoch: no epoch and no network was chosen by "

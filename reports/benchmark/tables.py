@@ -4,11 +4,8 @@ import csv
 import io
 from collections.abc import Callable
 
-from ..record import Leaf, TrialRecord
-from ..table import Table, csv_cell
-from ..wording import number, ratio, times
-from .agreement import given_ratio
-from .groups import (
+from reports.benchmark.agreement import given_ratio
+from reports.benchmark.groups import (
     Group,
     Measure,
     Pair,
@@ -23,7 +20,10 @@ from .groups import (
     preset_of,
     prices_of,
 )
-from .record import BenchmarkRecord, Published
+from reports.document.table import Table, csv_cell
+from reports.document.wording import number, ratio, times
+from reports.records.benchmark import BenchmarkRecord, Published
+from reports.records.study import Leaf, TrialRecord
 
 PUBLISHED = "published"
 Shown = Callable[[float], str]

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..write import write_texts
-from .html import page
-from .markdown import markdown
-from .picture import picture
-from .record import BenchmarkRecord
-from .tables import benchmark_csv
+from reports.benchmark.html import page
+from reports.benchmark.markdown import markdown
+from reports.benchmark.picture import picture
+from reports.benchmark.tables import benchmark_csv
+from reports.records.benchmark import BenchmarkRecord
+from reports.study.write import write_texts
 
 FILES: dict[str, Callable[[BenchmarkRecord], str]] = {
     "benchmark.html": page,

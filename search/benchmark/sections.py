@@ -5,16 +5,16 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
-from reports.benchmark.record import Published
-from reports.record import ReferencePoint
-from search import durations
-from search.limits import Limits, Resources
-from search.schema import Model
-from search.sections import folder_name
+from reports.records.benchmark import Published
+from reports.records.study import ReferencePoint
+from search.space import durations
+from search.space.limits import Limits, Resources
+from search.space.schema import Model
+from search.space.sections import folder_name
+from snnkit.base.config import Encoding, Neuron, Value
 from snnkit.data.choice import DataChoice
 from snnkit.energy.pricing import Pricing
-from snnkit.recipe import Recipe
-from snnkit.values import Encoding, Neuron, Value
+from snnkit.training.recipe import Recipe
 
 LAID: dict[str, Model] = {"neuron": Neuron, "encoding": Encoding, "train": Recipe}  # sections laid over with own leaves
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

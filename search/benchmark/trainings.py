@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from reports.record import EpochRecord, StartRecord, TrialRecord
-from reports.results import read_result, write_result
-from search.job import Job, forget, outline
-from search.storage import StorageError
+from reports.records.results import read_result, write_result
+from reports.records.study import EpochRecord, StartRecord, TrialRecord
+from search.storage.url import StorageError
+from search.trial.job import Job, forget, outline
 
 
 class Trainings:

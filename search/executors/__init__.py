@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Protocol
 
-from reports.record import EpochRecord, TrialRecord
-from search.job import Job, Placement
-from snnkit.values import Value
+from reports.records.study import EpochRecord, TrialRecord
+from search.trial.job import Job, Placement
+from snnkit.base.config import Value
 
 
 class Source(Protocol):

@@ -1,8 +1,8 @@
 """Trials one after the other in this process: for debugging, for tests, for machines without Ray."""
 
-from reports.record import TrialRecord
+from reports.records.study import TrialRecord
 from search.executors import Crew, Source
-from search.trial import run
+from search.trial.run import run
 
 
 def execute(source: Source, crew: Crew) -> None:

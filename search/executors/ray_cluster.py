@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search import exchange
 from search.errors import InputError
 from search.executors import Crew
-from search.job import Job, Placement, log
+from search.trial import sync
+from search.trial.job import Job, Placement, log
+from snnkit.base.config import Value
 from snnkit.data import DATASETS, DataError, packed, receive
 from snnkit.data.sending import Files
-from snnkit.values import Value
 
 SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
 PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
@@ -91,7 +91,7 @@ def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placemen
         raise Unfit(f"{here} has snnsearch {own}, the driver {ticket.sender}: install the same")
     if ticket.exchange is not None:
         try:
-            job = exchange.settled(job, ticket.exchange)
+            job = sync.settled(job, ticket.exchange)
         except (InputError, OSError) as error:
             raise Unfit(f"{here}: {error}") from error
     elif not job.folder.parent.is_dir():

@@ -29,14 +29,14 @@ from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from reports.record import EpochRecord, TrialRecord
-from search import exchange
+from reports.records.study import EpochRecord, TrialRecord
 from search.errors import InputError
-from search.exchange import Exchange, handed_over
 from search.executors import Crew, Source
 from search.executors.ray_cluster import Ticket, Unfit, board, connect, node_lives, store_answers
-from search.job import BEAT, START, STARTS, Job, Placement, Starts, reached, read_starts
-from search.watchdog import Beat, Heartbeats, every_s, read_beat, where_it_hung
+from search.trial import sync
+from search.trial.job import BEAT, START, STARTS, Job, Placement, Starts, reached, read_starts
+from search.trial.sync import Exchange, handed_over
+from search.trial.watchdog import Beat, Heartbeats, every_s, read_beat, where_it_hung
 
 RETRIES = 2  # of a trial whose worker died; each goes on from the trial's checkpoint
 LOOK_EVERY_S = 5.0  # whether Ray is still there
@@ -107,7 +107,7 @@ class _Worker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        from search.trial import run  # imports torch: in the worker, not in the driver
+        from search.trial.run import run  # imports torch: in the worker, not in the driver
 
         if self._events is None:
             job, placement = self._job, self._placement
@@ -146,7 +146,7 @@ class _Jobs(_Unpickled, Searcher):
         self._losses: Counter[int] = Counter()  # by trial, without getting any further
         self._stamps: dict[int, int] = {}  # by trial, of its checkpoint
         self._drained = False  # no job was left, and nothing has ended since
-        self._exchange = None if crew.exchange is None else exchange.of(crew.exchange, Path(crew.scratch))
+        self._exchange = None if crew.exchange is None else sync.of(crew.exchange, Path(crew.scratch))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         job = None if self._source.stopping() else self._next()

@@ -4,10 +4,10 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from snnkit.architecture.plan import Shape
+from snnkit.base.config import Value
 from snnkit.data.images import DataError
 from snnkit.data.loading import dataset_entry
-from snnkit.plan import Shape
-from snnkit.values import Value
 
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]

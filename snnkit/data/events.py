@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from snnkit.architecture.plan import Shape
+from snnkit.base.config import EVENT_BINS
 from snnkit.data.images import Images
-from snnkit.plan import Shape
-from snnkit.values import EVENT_BINS
 
 Words = NDArray[np.uint32]  # bit b, the first bin is bit 0: whether an event fell into time bin b
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from snnkit.cache import user_cache
+from snnkit.base.cache import user_cache
 from snnkit.data.datasets import DATASETS
-from snnkit.data.entry import Entry
+from snnkit.data.datasets.entry import Entry
 from snnkit.data.images import DataError, DataSet, did_you_mean, mismatch
 from snnkit.data.resizing import resized
 from snnkit.data.store import read_manifest, read_store, write_store

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snnkit.cache import user_cache
+from snnkit.base.cache import user_cache
 from snnkit.data.images import DataError
 from snnkit.data.loading import data_root, load, status, store_folder
 from snnkit.data.store import read_files, write_files

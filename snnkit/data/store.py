@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError, field_validator
 
+from snnkit.base.config import Value
 from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
-from snnkit.values import Value
 
 MANIFEST = "manifest.json"
 FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")

@@ -9,7 +9,7 @@ from snnkit.energy.presets import PRESETS
 from snnkit.energy.pricing import Energy, Pricing
 
 if TYPE_CHECKING:
-    from snnkit.activity import Activity
+    from snnkit.energy.operations import Activity
 
 __all__ = ["ENERGY_MODELS", "PRESETS", "PRICES", "Energy", "Pricing", "all_prices", "price"]
 

@@ -6,7 +6,7 @@ from snnkit.energy.presets import PRESETS
 from snnkit.energy.pricing import Energy, Pricing
 
 if TYPE_CHECKING:
-    from snnkit.activity import Activity
+    from snnkit.energy.operations import Activity
 
 E_AC_PJ = 0.9  # add
 E_MAC_PJ = 4.6  # 3.7 multiply + 0.9 add

@@ -8,11 +8,11 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
 
+from snnkit.architecture.plan import Conv, Neurons, Sum
 from snnkit.energy.pricing import Energy, Pricing
-from snnkit.plan import Conv, Neurons, Sum
 
 if TYPE_CHECKING:
-    from snnkit.activity import Activity, LayerActivity
+    from snnkit.energy.operations import Activity, LayerActivity
 
 E_ADD_PJ = 0.1
 E_MULTIPLY_PJ = 3.1

@@ -1,8 +1,8 @@
 """Counting presets: which operations of a layer are priced by a model that prices operations alone.
 
-``exact`` is what ``snnkit.activity`` counts. ``paper2602`` is the rule behind the tables of arXiv:2602.09717 (that of
-the tool syops-counter, one time step), to compare with them: it counts BatchNorm, biases and taps in the padding, and
-a firing rate times the dense operations in place of the spikes' own fan-out.
+``exact`` is what ``snnkit.energy.operations`` counts. ``paper2602`` is the rule behind the tables of arXiv:2602.09717
+(that of the tool syops-counter, one time step), to compare with them: it counts BatchNorm, biases and taps in the
+padding, and a firing rate times the dense operations in place of the spikes' own fan-out.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from snnkit.plan import Conv, Dropout, GlobalAverage, Plan, Pool
+from snnkit.architecture.plan import Conv, Dropout, GlobalAverage, Plan, Pool
 
 if TYPE_CHECKING:
-    from snnkit.activity import Activity, LayerActivity
+    from snnkit.energy.operations import Activity, LayerActivity
 
 
 @dataclass(frozen=True)

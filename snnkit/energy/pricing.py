@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from snnkit.values import Value
+from snnkit.base.config import Value
 
 PJ_PER_MJ = 1e9
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from snnkit.export import nir, onnx, pytorch
 from snnkit.export.errors import ExportError
 from snnkit.export.parity import Outcome, Parity, compared, observed
-from snnkit.network import Network
+from snnkit.nn.network import Network
 
 __all__ = ["EXPORTS", "ExportError", "Parity", "export"]
 

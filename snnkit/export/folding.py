@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from snnkit.network import ConvLayer
+from snnkit.nn.network import ConvLayer
 
 
 @torch.no_grad()

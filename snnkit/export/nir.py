@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnkit.architecture.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Sum, sources
+from snnkit.base.config import Neuron
 from snnkit.export.errors import ExportError
 from snnkit.export.folding import folded
 from snnkit.export.parity import Outcome
-from snnkit.network import Network
-from snnkit.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Sum, sources
-from snnkit.values import Neuron
+from snnkit.nn.network import Network
 
 if TYPE_CHECKING:
     import nir

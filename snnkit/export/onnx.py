@@ -12,11 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnkit.export.errors import ExportError
-from snnkit.export.folding import folded
-from snnkit.export.parity import Outcome
-from snnkit.network import Network
-from snnkit.plan import (
+from snnkit.architecture.plan import (
     Concat,
     Conv,
     Dropout,
@@ -30,7 +26,11 @@ from snnkit.plan import (
     Sum,
     sources,
 )
-from snnkit.values import Neuron
+from snnkit.base.config import Neuron
+from snnkit.export.errors import ExportError
+from snnkit.export.folding import folded
+from snnkit.export.parity import Outcome
+from snnkit.nn.network import Network
 
 if TYPE_CHECKING:
     import onnx

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnkit.network import Fired, Network
-from snnkit.plan import Conv, Neurons
+from snnkit.architecture.plan import Conv, Neurons
+from snnkit.nn.network import Fired, Network
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from snnkit.base.torch_files import StoredError, load_stored
 from snnkit.export.parity import Outcome, observed
-from snnkit.network import Network
-from snnkit.stored import StoredError, load_stored
+from snnkit.nn.network import Network
 
 
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:

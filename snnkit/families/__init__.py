@@ -7,9 +7,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, create_model
 
+from snnkit.architecture.plan import ModuleView, Plan, Shape
+from snnkit.base.config import Value
 from snnkit.families import mixnet, mnasnet, mobilenetv2, shufflenet, squeezenet
-from snnkit.plan import ModuleView, Plan, Shape
-from snnkit.values import Value
 
 Design = TypeVar("Design", bound=Value)
 

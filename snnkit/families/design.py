@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from pydantic import model_validator
 
-from snnkit.plan import ModuleView
-from snnkit.values import Value
+from snnkit.architecture.plan import ModuleView
+from snnkit.base.config import Value
 
 
 class Design(Value):

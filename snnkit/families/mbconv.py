@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from snnkit.builder import PlanBuilder
+from snnkit.architecture.builder import PlanBuilder
+from snnkit.architecture.plan import Activation, ModuleView, PlanError
 from snnkit.families.design import removed, view
-from snnkit.plan import Activation, ModuleView, PlanError
 
 Residual = Literal["spikes", "currents"]
 Gate = Literal["spikes", "real"]

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from snnkit.builder import PlanBuilder
+from snnkit.architecture.builder import PlanBuilder
+from snnkit.architecture.plan import ModuleView, Plan, Shape
+from snnkit.base.config import Value
 from snnkit.families.design import Design
 from snnkit.families.mbconv import Gate, MBConv, Residual, block_views, inverted_residuals
 from snnkit.families.stages import Head, Stem, head_view, plan_head, plan_stem, stem_view
-from snnkit.plan import ModuleView, Plan, Shape
-from snnkit.values import Value
 
 
 class Mix(Value):

@@ -7,8 +7,8 @@ mnasnet1_0 for ImageNet. Stage 1 is the separable convolution. `snnkit.families.
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.families.stages import Stage, Stage2, Stage3, Stage4, Staged, plan_stages, stage_modules, stage_rows
-from snnkit.plan import ModuleView, Plan, Shape
 
 
 def _row(stem: int, widths: tuple[int, ...], strides: tuple[int, ...], dropout: float) -> dict[str, Any]:

@@ -7,8 +7,8 @@ for ImageNet. `snnkit.families.mbconv` says what is spiking about it. It is the 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.families.stages import Stage, Stage2, Stage3, Stage4, Staged, plan_stages, stage_modules, stage_rows
-from snnkit.plan import ModuleView, Plan, Shape
 
 
 def _row(*, stem_stride: int, stage2_stride: int, dropout: float) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from snnkit.builder import PlanBuilder
+from snnkit.architecture.builder import PlanBuilder
+from snnkit.architecture.plan import ModuleView, Plan, Shape
+from snnkit.base.config import Value
 from snnkit.families.design import Design, removed, view
 from snnkit.families.mbconv import depthwise
 from snnkit.families.stages import Head, Repeat, Stem, head_view, plan_head, plan_stem, stem_view
-from snnkit.plan import ModuleView, Plan, Shape
-from snnkit.values import Value
 
 
 class Stage(Value):

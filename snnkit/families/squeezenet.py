@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from snnkit.builder import PlanBuilder
+from snnkit.architecture.builder import PlanBuilder
+from snnkit.architecture.plan import Activation, ModuleView, Plan, Shape
+from snnkit.base.config import Value
 from snnkit.families.design import Design, removed, view
-from snnkit.plan import Activation, ModuleView, Plan, Shape
-from snnkit.values import Value
 
 Position = Literal["stem", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
 FireName = Literal["fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from snnkit.builder import PlanBuilder
+from snnkit.architecture.builder import PlanBuilder
+from snnkit.architecture.plan import Activation, ModuleView, Plan, Shape
+from snnkit.base.config import Value
 from snnkit.families.design import Design, view
 from snnkit.families.mbconv import Gate, MBConv, Residual, block_views, inverted_residuals
-from snnkit.plan import Activation, ModuleView, Plan, Shape
-from snnkit.values import Value
 
 
 class Stem(Value):

@@ -10,9 +10,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from snnkit.base.config import Neuron
 from snnkit.kernels import cuda, fused, native, reference
 from snnkit.kernels.current import Current, Spikes
-from snnkit.values import Neuron
 
 __all__ = ["Current", "Spikes", "arrivals", "autocast_dtype", "convolve", "drive", "fire", "lif", "prepare"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from snnkit.values import Neuron
+from snnkit.base.config import Neuron
 
 
 @dataclass(frozen=True)

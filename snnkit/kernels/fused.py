@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from snnkit.base.config import Neuron
 from snnkit.kernels.current import Current, Spikes, Statistics, driven, learned
 from snnkit.kernels.layout import dense, dense_order, flat, full
-from snnkit.values import Neuron
 
 
 class Folded(NamedTuple):

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from snnkit.base.config import Neuron
 from snnkit.kernels.current import Current, Norm, Spikes, Statistics, driven, learned
 from snnkit.kernels.layout import dense_order, flat, full
-from snnkit.values import Neuron
 
 BLOCK = 131072  # neurons taken through all their steps at once on a CPU, so that temporaries stay in the cache
 

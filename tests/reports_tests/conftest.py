@@ -2,9 +2,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_studies import Build, build_study, write_study
+from helpers.small_studies import Build, build_study, write_study
 
-from reports.record import StudyRecord
+from reports.records.study import StudyRecord
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@ import os
 import uuid
 
 import pytest
-from postgres import Server, server_or_skip
-from untrained import SPACES
+from helpers.postgres import Server, server_or_skip
+from helpers.untrained import SPACES
 
-from search.space import Space, load_space
+from search.space.space import Space, load_space
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _no_settings_from_outside(monkeypatch):
 def _one_core():
     """For what is trained in a test's own process: threads of several tests would wait for each other."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("search.machine.cores", lambda: 1)
+        patch.setattr("search.trial.environment.cores", lambda: 1)
         yield
 
 

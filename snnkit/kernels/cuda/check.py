@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from snnkit.base.config import Neuron
 from snnkit.kernels import fused, reference
 from snnkit.kernels.fused import Kernels
-from snnkit.values import Neuron
 
 Outcome = tuple[Tensor, list[Tensor]]  # spikes and gradients
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from snnkit.cache import user_cache
+from snnkit.base.cache import user_cache
 
 log = logging.getLogger(__name__)
 

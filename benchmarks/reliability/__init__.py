@@ -1,0 +1,1 @@
+"""How studies survive faults, odd files and sheer length."""

@@ -1,0 +1,246 @@
+"""`python -m benchmarks.reliability.chaos`: strikes studies, holds them against one that was left alone, and counts."""
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.reliability.chaos.faults import FAULTS, Fault, Scene
+from benchmarks.reliability.chaos.processes import ROOT, Running, until
+from benchmarks.reliability.memory import used_share
+from benchmarks.search.outcomes import figures
+from reports.records.study import StudyRecord, TrialRecord
+from reports.storage.studies import LedgerError, load_study_folder
+from search.runner.progress import WHOLE
+
+NAME = "struck"
+TRIALS = 8
+STRIKES = 5  # of one study, where it lasts for so many
+LONGEST_S = 4.0  # after it has got on
+OVER_S = 240  # after the last strike a driver is over, and does not wait for what is gone
+SETS = (f"study.name={NAME}", "study.limits={silence: 20s}", "data.subset=1200", "train.epochs=3")
+TRAINED_WELL = (*WHOLE, "stopped")  # what a budget counts, but for failed ones, of which there must be none
+MEMORY_SHARE = 0.15  # of this machine's memory that a driver and a worker may take
+
+
+class Broken(Exception):  # noqa: N818  # what is looked for
+    """A promise that was not kept."""
+
+
+class Struck:
+    """One study in a folder of its own."""
+
+    def __init__(self, runs: Path, executor: str) -> None:
+        self.runs, self.executor = runs, executor
+        self.folder = runs / NAME
+        self.chaos = Path(tempfile.mkdtemp(prefix="chaos-"))
+        self.log = self.chaos / "drivers.log"
+        self.strikes = 0  # that found what to strike
+
+    def start(self) -> Running:
+        begun = (self.folder / "header.json").exists()
+        words = ["resume", NAME] if begun else ["launch", str(ROOT / "spaces/smoke.yaml")]
+        budget = f"study.budget={{trials: {TRIALS}}}"
+        sets = [] if begun else [word for each in (*SETS, budget) for word in ("--set", each)]
+        more = ["--runs", str(self.runs), "--executor", self.executor, "--workers", "1", "--device", "cpu"]
+        limit = {"RAY_memory_usage_threshold": f"{min(0.95, used_share() + MEMORY_SHARE):.3f}"}
+        return Running([*words, *sets, *more], self.log, self.chaos, limit)
+
+    def study(self) -> StudyRecord | None:
+        try:
+            return load_study_folder(self.folder)
+        except LedgerError:
+            return None
+
+    def finished(self) -> dict[int, TrialRecord]:
+        study = self.study()
+        return {t.number: t for t in study.trials if t.status in TRAINED_WELL} if study else {}
+
+    def logged(self, what: str) -> int:
+        logs = self.folder.glob("trials/*/log.txt")
+        return sum(path.read_text(errors="replace").count(what) for path in logs)
+
+    def refused(self) -> None:
+        driver = self.start()
+        status = driver.wait(60)
+        driver.end()
+        said = self.log.read_text(errors="replace")
+        if status in (0, None) or "Traceback" in said:
+            raise Broken(f"a driver that cannot write ended with {status}: {said[-300:]}")
+
+    def finish(self) -> int:
+        """Resume until all is done: how often that took."""
+        for tries in range(1, 6):
+            driver = self.start()
+            status = driver.wait(300)
+            driver.end()
+            if status is None:
+                raise Broken("a driver that was not struck hangs")
+            if status == 0 and len(self.finished()) >= TRIALS:
+                return tries
+        raise Broken(f"not done after {tries} resumes; the last one ended with {status}: {self.log.read_text()[-300:]}")
+
+
+def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
+    """Strike a study STRIKES times, then finish it. Every second time it has got on by an epoch: a trial whose worker
+    dies three times before that is given up, as promised. Raises Broken."""
+    driver = struck.start()
+    scene = Scene(struck.folder, struck.chaos, driver, rng, struck.refused)
+    known: dict[int, TrialRecord] = {}
+    try:
+        for turn in range(4 + 2 * STRIKES):
+            if scene.driver.over:
+                check_end(struck, fault, scene.driver)
+                if len(struck.finished()) >= TRIALS:
+                    break
+                scene.driver = struck.start()
+            wait_for_more(struck, scene.driver, ("event=start", "val_accuracy=")[turn % 2])
+            time.sleep(rng.uniform(0, LONGEST_S))
+            known = struck.finished() | known
+            if not scene.driver.over and fault.strike(scene):
+                struck.strikes += 1
+            if struck.strikes == STRIKES:
+                break
+        check_end(struck, fault, scene.driver)
+    finally:
+        scene.driver.end()
+    struck.finish()
+    now = struck.finished()
+    for number, record in known.items():
+        if now.get(number) != record:
+            raise Broken(f"trial {number} is not what it was")
+
+
+def check_end(struck: Struck, fault: Fault, driver: Running) -> None:
+    """Raises Broken."""
+    status = driver.wait(OVER_S)
+    driver.end()
+    if status is None:
+        raise Broken("a driver hangs")
+    if status != 0 and struck.executor in fault.goes_on:
+        raise Broken(f"a driver ended with {status} in place of going on: {struck.log.read_text()[-300:]}")
+
+
+def wait_for_more(struck: Struck, driver: Running, what: str) -> None:
+    """In the logs of its trials, or until all are over."""
+    before = struck.logged(what)
+    until(lambda: struck.logged(what) > before or driver.over, 60)
+
+
+def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
+    """Raises Broken."""
+    study = struck.study()
+    if study is None:
+        raise Broken("there is no study to be read")
+    if [t.number for t in study.trials] != list(range(len(study.trials))):
+        raise Broken("numbers are not contiguous")
+    if left := [t.number for t in study.trials if t.status in ("running", "waiting")]:
+        raise Broken(f"trials {left} are neither over nor under way")
+    failed = [(t.number, t.reason) for t in study.trials if t.status == "failed"]
+    if lost := [each for each in failed if "damaged database" not in str(each[1])]:
+        raise Broken(f"failed: {lost}")
+    if "Traceback" in (said := struck.log.read_text(errors="replace")):
+        raise Broken(f"a driver ended with a traceback: {said[-2000:]}")
+    if (trained := sum(t.status in TRAINED_WELL for t in study.trials)) != TRIALS:
+        raise Broken(f"{trained} trained, {TRIALS} asked for")
+    if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
+        raise Broken("not the study that an undisturbed one is")
+
+
+@contextmanager
+def place(fault: Fault | None) -> Iterator[Path]:
+    """A folder for a study; for faults of the disk a small file system, which takes root's rights."""
+    runs = Path(tempfile.mkdtemp(prefix="runs-"))
+    small = fault is not None and fault.disk
+    if small:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(runs)], check=True)
+    try:
+        yield runs
+    finally:
+        if small:
+            subprocess.run(["umount", "--lazy", str(runs)], check=True)
+        shutil.rmtree(runs, ignore_errors=True)
+
+
+def undisturbed(executor: str) -> StudyRecord:
+    with place(None) as runs:
+        struck = Struck(runs, executor)
+        struck.finish()
+        study = struck.study()
+        assert study is not None
+        return study
+
+
+def rows(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+
+
+def strikes_of(row: Mapping[str, object]) -> int:
+    return int(str(row["strikes"]))
+
+
+def run(out: Path, strikes: int, names: list[str]) -> None:
+    """Append a line a study, until there are ``strikes``."""
+    whole: dict[str, StudyRecord] = {}
+    cases = [(FAULTS[name], executor) for name in names for executor in FAULTS[name].executors]
+    before = rows(out)
+    studies, made = len(before), sum(map(strikes_of, before))
+    while made < strikes:
+        fault, executor = cases[studies % len(cases)]
+        if executor not in whole:
+            whole[executor] = undisturbed(executor)
+        began, broken = time.monotonic(), None
+        with place(fault) as runs:
+            struck = Struck(runs, executor)
+            try:
+                strike(struck, fault, random.Random(studies))
+                check(struck, fault, whole[executor])
+            except Broken as error:
+                broken = str(error)
+                shutil.copytree(runs, out.with_name(f"{out.stem}-{studies}"), dirs_exist_ok=True)
+                shutil.copy(struck.log, out.with_name(f"{out.stem}-{studies}.log"))
+            shutil.rmtree(struck.chaos)
+        row = {"fault": fault.name, "executor": executor, "strikes": struck.strikes, "broken": broken}
+        with out.open("a") as file:
+            file.write(json.dumps(row | {"wall_s": round(time.monotonic() - began, 1)}) + "\n")
+        print(json.dumps(row), flush=True)
+        studies, made = studies + 1, made + struck.strikes
+
+
+def table(out: Path) -> Iterator[str]:
+    yield "| fault | executor | studies | strikes | survived |\n|---|---|---|---|---|"
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for row in rows(out):
+        key = (str(row["fault"]), str(row["executor"]))
+        strikes = strikes_of(row)
+        of_this = {"studies": 1, "strikes": strikes, "survived": strikes if row["broken"] is None else 0}
+        for what, count in of_this.items():
+            counts[(*key, what)] += count
+            counts[("all", "", what)] += count
+    for name, executor in sorted(dict.fromkeys(key[:2] for key in counts), key=lambda key: key[0] == "all"):
+        studies, strikes, survived = (counts[name, executor, what] for what in ("studies", "strikes", "survived"))
+        yield f"| {name} | {executor} | {studies} | {strikes} | {survived} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("chaos.jsonl"))
+    parser.add_argument("--strikes", type=int, default=200)
+    parser.add_argument("--faults", nargs="*", default=list(FAULTS), choices=list(FAULTS))
+    parser.add_argument("--table", type=Path)
+    options = parser.parse_args()
+    if options.table:
+        print("\n".join(table(options.table)))
+    else:
+        run(options.out, options.strikes, options.faults)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""A driver and what it has started, found through /proc and struck by signal. Linux."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SITE = Path(__file__).parent / "site"
+ROOT = Path(__file__).parents[3]
+ROLES = {
+    "worker": (b"ray::_Worker", b"ray::ResourceTrainable"),  # between two epochs, and within one
+    "raylet": (b"raylet/raylet",),
+    "gcs": (b"gcs_server",),
+}
+
+
+def snnsearch(*words: str) -> list[str]:
+    """The command in a process of its own, with one core."""
+    code = "import search.trial.environment as e; e.cores = lambda: 1; from search.cli.main import main; main()"
+    return [sys.executable, "-c", code, *words]
+
+
+class Running:
+    """A driver process; its output goes to ``log``."""
+
+    def __init__(self, words: list[str], log: Path, chaos: Path, environment: dict[str, str]) -> None:
+        paths = os.pathsep.join([str(SITE), str(ROOT), os.environ.get("PYTHONPATH", "")])
+        env = os.environ | {"PYTHONPATH": paths, "CHAOS": str(chaos), "OMP_NUM_THREADS": "1"} | environment
+        self._mark = f"CHAOS={chaos}".encode()
+        self._file = log.open("ab")
+        self._process = subprocess.Popen(
+            snnsearch(*words),
+            stdout=self._file, stderr=subprocess.STDOUT, env=env, start_new_session=True,
+        )  # fmt: skip
+
+    @property
+    def over(self) -> bool:
+        return self._process.poll() is not None
+
+    def find(self, role: str) -> list[int]:
+        """Its own pid, or those of what it has started in that role."""
+        if role == "driver":
+            return [self._process.pid]
+        named = ROLES[role]
+        return [pid for pid in descendants(self._process.pid) if any(name in command(pid) for name in named)]
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit status; None where it is still running then."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(seconds)
+        return None
+
+    def end(self) -> None:
+        """With all that it has started, orphans included: one that is stopped does not see that Ray is gone."""
+        while pids := marked(self._mark):
+            for pid in pids:
+                send(pid, signal.SIGKILL)
+            time.sleep(0.05)
+        self._process.wait()
+        self._file.close()
+
+
+def send(pid: int, signum: signal.Signals) -> bool:
+    """Whether there was such a process."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signum)
+        return True
+    return False
+
+
+def command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def marked(mark: bytes) -> list[int]:
+    """The processes that have it in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found, queue = [], [pid]
+    while queue:
+        queue += children.get(queue[0], [])
+        found += children.get(queue.pop(0), [])
+    return found
+
+
+def until(condition: Callable[[], object], seconds: float) -> bool:
+    """Wait for it; False where it did not come."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False

@@ -1,0 +1,56 @@
+"""Searches side by side on real training: the same space, the same time, the same machine.
+
+    python -m benchmarks.search.live.run --out runs-live --time 6m --seeds 3    a study a method and seed
+    python -m benchmarks.search.live.finals runs-live --train 0/1                 what they ended with, trained anew
+    python -m benchmarks.search.live.finals runs-live                             the table
+
+``plain`` draws at random and ``optuna`` asks Optuna's TPE; both train every candidate from scratch to the end and begin
+with the baseline network. ``ours`` has the sampler that `auto` is, begins with the corners of the space, and stops
+early. A study that is there already is left as it is, so that an interrupted comparison goes on.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+SPACE = Path(__file__).parent / "space.yaml"
+METHODS: Mapping[str, Mapping[str, str]] = {
+    "plain": {"study.sampler": "random"},
+    "optuna": {"study.sampler": "tpe"},
+    "ours": {"study.sampler": "auto", "study.stopping": "{}"},
+}
+# corners are part of what is compared: `plain` and `optuna` begin as Optuna would
+ALONE = "import search.study.create as s; s.corners = lambda space: []; "
+
+
+def study(method: str, seed: int) -> str:
+    return f"{method}-{seed}"
+
+
+def command(method: str, seed: int, out: Path, time: str) -> list[str]:
+    sets = {**METHODS[method], "study.seed": str(seed)}
+    launch = ["launch", str(SPACE), "--runs", str(out), "--name", study(method, seed), "--time", time]
+    launch += [word for path, value in sets.items() for word in ("--set", f"{path}={value}")]
+    code = (
+        "" if method == "ours" else ALONE
+    ) + f"from search.cli.main import main; import sys; sys.argv[1:] = {launch!r}; main()"
+    return [sys.executable, "-c", code]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--time", default="6m")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    options = parser.parse_args()
+    for seed in range(options.seeds):
+        for method in options.methods:
+            if not (options.out / study(method, seed)).exists():
+                subprocess.run(command(method, seed, options.out, options.time), check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Train every mask of SqueezeNet's eight Fire modules on CIFAR-10, identically and shortly, and keep what came out.
+
+    python -m benchmarks.search.masks.train --out table.csv --seeds 1 --part 0/2    one of two processes
+
+A row an epoch is appended as soon as a training is over; what the table has already is not trained again. So any number
+of processes with a part each may be stopped and started again. Small on purpose: 16x16 pixels, 4,096 images, 4 epochs.
+"""
+
+import argparse
+import csv
+import itertools
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from snnkit.architecture.plan import Plan
+from snnkit.base.config import Encoding, Neuron
+from snnkit.data import DataChoice, Images, Splits, load, splits
+from snnkit.energy import all_prices
+from snnkit.energy.operations import measure
+from snnkit.families import FAMILIES
+from snnkit.families.squeezenet import FIRES, SqueezeNet
+from snnkit.nn.network import Network
+from snnkit.training.evaluation import batches
+from snnkit.training.loop import train
+from snnkit.training.recipe import Recipe
+
+DATA = DataChoice(name="cifar10", resolution=16, subset=6096, validation=2000, test=2000)
+NEURON = Neuron(leak=0.5, slope=1)
+ENCODING = Encoding(timesteps=2)
+RECIPE = Recipe(epochs=4, batch=32, lr=4e-3, augment="none", rungs=(1, 2), chance_patience=0)
+PRICE = "horowitz45/exact"
+COUNTED = 500  # validation images that spikes are counted on: a mean over them is steady to a percent
+
+
+@dataclass(frozen=True)
+class Row:
+    """One epoch of one training."""
+
+    mask: str  # "01101100": Fires 2 to 9, 1 where kept
+    seed: int
+    epoch: int  # 1-based
+    accuracy: float  # on the validation images
+    energy_mj: float  # on them, `exact`
+    params: int
+    dense_macs: int
+    images: int  # trained on in this epoch
+    wall_s: float  # of this epoch
+
+
+def design(mask: str) -> SqueezeNet:
+    keeps = {fire: {"keep": kept == "1"} for fire, kept in zip(FIRES, mask, strict=True)}
+    return SqueezeNet.model_validate({"geometry": "cifar", **keeps})
+
+
+def plan(mask: str) -> Plan:
+    return FAMILIES["squeezenet"].plan(design(mask), DATA.outputs, DATA.shape)
+
+
+def masks() -> list[str]:
+    """All 256, shuffled once and for all: a table that is not finished yet is a fair sample."""
+    return random.Random(0).sample([f"{number:08b}" for number in range(256)], 256)
+
+
+def first(images: Images, parts: Splits, count: int, batch: int) -> list[Tensor]:
+    """The first ``count`` of ``images`` in whole batches, normalised."""
+    return list(itertools.islice(batches(images, parts, "cpu", batch=batch), count // batch))
+
+
+def trained(parts: Splits, mask: str, seed: int) -> Iterator[Row]:
+    """Rows of one training, an epoch each. Energy is measured after every epoch, as a scheduler would see it."""
+    network = Network(plan(mask), NEURON, ENCODING, seed=seed)
+    for epoch in train(network, parts, RECIPE, seed=seed, device="cpu"):
+        activity = measure(network, first(parts.validation, parts, COUNTED, 50))
+        yield Row(
+            mask=mask,
+            seed=seed,
+            epoch=epoch.epoch,
+            accuracy=epoch.val_accuracy,
+            energy_mj=all_prices(activity)[PRICE].total_mj,
+            params=network.plan.params,
+            dense_macs=network.plan.dense_macs,
+            images=len(parts.train),
+            wall_s=epoch.wall_s,
+        )
+
+
+def read(path: Path) -> list[Row]:
+    if not path.exists():
+        return []
+    kinds = {field.name: field.type for field in fields(Row)}
+    with path.open(newline="") as file:
+        return [Row(**{name: kinds[name](text) for name, text in line.items()}) for line in csv.DictReader(file)]  # type: ignore[operator]  # the types of a dataclass's fields
+
+
+def append(path: Path, rows: list[Row]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        if new:
+            writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in asdict(row).items()})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each mask")
+    parser.add_argument("--part", default="0/1", help="I/N: the I-th of N shares")
+    parser.add_argument("--masks", nargs="*", default=None)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    index, parts = map(int, options.part.split("/"))
+    wanted = [(mask, seed) for seed in range(options.seeds) for mask in options.masks or masks()]
+    images = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
+    there = {(row.mask, row.seed) for row in read(options.out) if row.epoch == RECIPE.epochs}
+    for mask, seed in wanted[index::parts]:
+        if (mask, seed) in there:
+            continue
+        began = time.monotonic()
+        append(options.out, list(trained(images, mask, seed)))
+        print(f"mask={mask} seed={seed} wall_s={time.monotonic() - began:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

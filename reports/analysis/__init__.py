@@ -1,0 +1,1 @@
+"""What the records show: Pareto fronts, hypervolume, comparisons. Plain numbers, no text layout."""

@@ -1,0 +1,108 @@
+"""The front of a study and its state in a few figures: what `status` shows and every report starts from."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from reports.analysis.pareto import Point, as_losses, dominates, ranks
+from reports.records.study import Status, StudyRecord, SupernetRecord, TrialRecord
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+def finished(study: StudyRecord) -> tuple[TrialRecord, ...]:
+    """Trials that were trained to the end and have a value for every objective, by number."""
+    names = [objective.name for objective in study.header.objectives]
+    return tuple(t for t in study.trials if t.status == "complete" and t.metrics and all(n in t.values for n in names))
+
+
+def starts_differ(study: StudyRecord) -> bool:
+    """Whether finished candidates were to start otherwise than from scratch: a report then says how each did."""
+    return any(trial.start is not None for trial in finished(study))
+
+
+def losses(study: StudyRecord, trial: TrialRecord) -> Point:
+    """A finished trial's objectives, every one to be minimised."""
+    objectives = study.header.objectives
+    return as_losses([trial.values[o.name] for o in objectives], [o.direction for o in objectives])
+
+
+def trial_ranks(study: StudyRecord) -> dict[int, int]:
+    """Trial number -> non-dominated rank of the finished trials; 0 is the front."""
+    trials = finished(study)
+    return dict(zip((t.number for t in trials), ranks([losses(study, t) for t in trials]), strict=True))
+
+
+def front_trials(study: StudyRecord) -> tuple[TrialRecord, ...]:
+    """The finished trials that no other dominates, best in the first objective first."""
+    found = trial_ranks(study)
+    front = [t for t in finished(study) if found[t.number] == 0]
+    return tuple(sorted(front, key=lambda t: losses(study, t)))
+
+
+def dominators(study: StudyRecord, trial: TrialRecord, among: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    """Those ``among`` the finished trials that dominate ``trial`` in the study's objectives."""
+    own = losses(study, trial)
+    return tuple(t for t in among if dominates(losses(study, t), own))
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value of one objective, and the trial that has it."""
+
+    objective: str
+    direction: str
+    value: float
+    trial: int
+    name: str | None
+
+
+@dataclass(frozen=True)
+class StatusSummary:
+    """A study in a few figures."""
+
+    study: str
+    total: int
+    counts: dict[str, int]  # by status, those that occur
+    front: tuple[int, ...]  # trial numbers, best in the first objective first
+    best: tuple[Best, ...]  # one per objective; none before the first trial is complete
+    price: str
+    training_s: float  # spent on all trials and on ranking them by shared weights, as the two below
+    training_images: int
+    training_macs: float  # dense multiply-accumulates
+    started_at: float | None  # UTC seconds
+    last_finished_at: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def status_summary(study: StudyRecord) -> StatusSummary:
+    """Counts by status, front, best value of each objective, training time."""
+    spent = study.header.supernet or SupernetRecord(ranked=0)
+    counts = {status: sum(t.status == status for t in study.trials) for status in STATUSES}
+    return StatusSummary(
+        study=study.header.name,
+        total=len(study.trials),
+        counts={status: count for status, count in counts.items() if count},
+        front=tuple(t.number for t in front_trials(study)),
+        best=_best(study),
+        price=study.header.price,
+        training_s=spent.wall_s + sum(t.wall_s for t in study.trials),
+        training_images=spent.images + sum(t.training_images for t in study.trials),
+        training_macs=spent.macs + sum(t.training_macs for t in study.trials),
+        started_at=min((t.started_at for t in study.trials if t.started_at is not None), default=None),
+        last_finished_at=max((t.finished_at for t in study.trials if t.finished_at is not None), default=None),
+    )
+
+
+def _best(study: StudyRecord) -> tuple[Best, ...]:
+    trials = finished(study)
+    if not trials:
+        return ()
+    found = []
+    for index, objective in enumerate(study.header.objectives):
+        _, _, best = min((losses(study, t)[index], t.number, t) for t in trials)
+        found.append(Best(objective.name, objective.direction, best.values[objective.name], best.number, best.name))
+    return tuple(found)

@@ -1,0 +1,143 @@
+"""From storage to a StudyRecord.
+
+What is read of an Optuna study: its attribute ``header`` (StudyHeader); of each trial the attributes ``record``
+(TrialRecord) and ``name``; and of trials that have no record yet, the state and the parameters.
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from reports.errors import LedgerError
+from reports.records.study import Leaf, Status, StudyHeader, StudyRecord, TrialRecord
+from reports.records.versions import parse
+from reports.storage.database import Database, Row
+
+__all__ = [
+    "DATABASE",
+    "LedgerError",
+    "list_studies",
+    "load_study_folder",
+    "read_header",
+    "read_study",
+    "sqlite_url",
+    "study_names",
+]
+
+DATABASE = "study.db"
+TEXT = TypeAdapter(str)
+# What a stored value that is no longer what was written runs into; ValidationError is a ValueError
+SPOILT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError)
+
+
+def list_studies(runs: Path) -> tuple[Path, ...]:
+    """The folders in ``runs`` that hold a study, by name; none where ``runs`` does not exist."""
+    return tuple(sorted(path.parent for path in runs.glob(f"*/{DATABASE}")))
+
+
+def load_study_folder(folder: Path) -> StudyRecord:
+    """The study in ``runs/<study>/study.db``. Raises LedgerError."""
+    if not (folder / DATABASE).is_file():
+        others = ", ".join(path.name for path in list_studies(folder.parent)) or "none"
+        raise LedgerError(f"no study in {folder}: it has no {DATABASE}. Studies in {folder.parent}: {others}")
+    url = sqlite_url(folder / DATABASE)
+    names = study_names(url)
+    return read_study(url, names[0] if len(names) == 1 else folder.name)
+
+
+def sqlite_url(path: Path) -> str:
+    """The storage URL of an SQLite file, as Optuna takes it."""
+    return f"sqlite:///{path.resolve()}"
+
+
+def study_names(storage_url: str) -> tuple[str, ...]:
+    """Names of the studies in a storage. Raises LedgerError."""
+    with Database(storage_url) as database:
+        return database.study_names()
+
+
+def read_study(storage_url: str, name: str) -> StudyRecord:
+    """The study called ``name``, trials by number. Trials without a record become running, waiting or failed ones.
+
+    Raises LedgerError where the storage, the study or its header is missing or unreadable, or was written by a newer
+    version.
+    """
+    with Database(storage_url) as database:
+        study = database.study(name)
+        header = _header(study, name)
+        rows = database.trials(study["study_id"])
+        if [row["number"] for row in rows] != list(range(len(rows))):
+            raise LedgerError(f"the trials of study {name!r} are not numbered from 0: its database is damaged")
+        return StudyRecord(header=header, trials=tuple(_trial(row, database) for row in rows))
+
+
+def read_header(storage_url: str, name: str) -> StudyHeader:
+    """What is stored of a launch. Raises LedgerError as `read_study` does."""
+    with Database(storage_url) as database:
+        return _header(database.study(name), name)
+
+
+def _header(study: Row, name: str) -> StudyHeader:
+    if study["header"] is None:
+        raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
+    try:
+        return parse(StudyHeader, study["header"], f"study {name!r}")
+    except SPOILT as error:
+        raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
+
+
+def _trial(row: Row, database: Database) -> TrialRecord:
+    name = None
+    try:
+        name = TEXT.validate_json(row["name"]) if row["name"] else None
+        if row["record"] is None:
+            return _without_record(row, name, database)
+        record = parse(TrialRecord, row["record"], f"trial {row['number']}")
+        if record.number != row["number"]:
+            raise ValueError(f"it says that it is of trial {record.number}")
+        return record
+    except SPOILT as error:  # one spoilt record must not hide the others
+        reason = f"its stored record cannot be read: {_first(error)}"
+        return TrialRecord(number=row["number"], status="failed", name=name, reason=reason)
+
+
+def _without_record(row: Row, name: str | None, database: Database) -> TrialRecord:
+    states: dict[str, Status] = {"RUNNING": "running", "WAITING": "waiting"}
+    status = states.get(row["state"], "failed")
+    if status == "waiting":
+        params: dict[str, Leaf] = json.loads(row["fixed_params"]) if row["fixed_params"] else {}
+    else:
+        params = {param["param_name"]: _value(param) for param in database.params(row["trial_id"])}
+    return TrialRecord(
+        number=row["number"],
+        status=status,
+        name=name,
+        params=params,
+        started_at=_seconds(row["datetime_start"]),
+        reason=f"ended as {row['state']} without a record" if status == "failed" else None,
+    )
+
+
+def _value(param: Row) -> Leaf:
+    """A parameter as it was suggested: Optuna stores a float and, beside it, how to read it."""
+    distribution = json.loads(param["distribution_json"])
+    if distribution["name"] == "CategoricalDistribution":
+        choice: Leaf = distribution["attributes"]["choices"][int(param["param_value"])]
+        return choice
+    return int(param["param_value"]) if distribution["name"].startswith("Int") else float(param["param_value"])
+
+
+def _seconds(start: datetime | str | None) -> float | None:
+    """UTC seconds of Optuna's naive local time, which SQLite hands over as text."""
+    if isinstance(start, str):
+        start = datetime.fromisoformat(start)
+    return start.timestamp() if start else None
+
+
+def _first(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error) or type(error).__name__
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'value'}: {first['msg']}"

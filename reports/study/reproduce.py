@@ -1,0 +1,35 @@
+"""How to come by a point again: the commands, and what they must hold equal."""
+
+import json
+import shlex
+
+from reports.records.study import StudyHeader, StudyRecord, TrialRecord
+
+
+def train_again(study: StudyRecord, trial: TrialRecord, runs: str = "runs") -> str:
+    """The command that trains this candidate alone: the study's space and seed, one named candidate, one trial.
+
+    ``runs`` is the folder of all studies, as typed.
+    """
+    name, number = study.header.name, trial.number
+    dials = ", ".join(f"{path}: {json.dumps(value)}" for path, value in trial.params.items())
+    candidates = shlex.quote(f"candidates={{trial-{number}: {{{dials}}}}}")
+    space = shlex.quote(f"{runs}/{name}/space.yaml")
+    return f"snnsearch launch {space} --name {shlex.quote(f'{name}-{number}')} --trials 1 --set {candidates}"
+
+
+def show(study: StudyRecord, trial: TrialRecord) -> str:
+    """The command that prints this candidate."""
+    return f"snnsearch show {shlex.quote(study.header.name)} {trial.number}"
+
+
+def circumstances(header: StudyHeader, trial: TrialRecord | None = None) -> str:
+    """Seed, commit, versions, device: what a second run has to share to give the same numbers."""
+    parts = [f"seed {header.seed if trial is None else trial.seed}"]
+    if header.commit:
+        parts.append(f"commit {header.commit[:12]}")
+    parts += [f"{package} {version}" for package, version in header.versions.items()]
+    if trial and trial.start and trial.start.kind == "inherit":
+        parts.append(f"the weights of trial {trial.start.parent}, without which it starts from scratch")
+    place = (trial.device if trial else None) or header.machine
+    return ", ".join([*parts, place] if place else parts)

@@ -1,0 +1,195 @@
+"""``snnsearch evaluate``: figures of trained networks measured anew from their weights, beside those on record; or what
+the same weights give in other numbers of time steps."""
+
+import hashlib
+import itertools
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports.benchmark.groups import Spread
+from reports.benchmark.sentences import dominance
+from reports.document.wording import count, number, ratio
+from reports.records.benchmark import BenchmarkRecord
+from reports.records.study import Metrics
+from search.benchmark.trained import Trained, network_of, prepared
+from search.errors import InputError
+from search.space.schema import said
+from search.trial import environment
+from snnkit.base.config import Encoding
+
+# what the rounding of another machine's kernels may change: of the images, and as a share of the energy
+ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    trained: Trained
+    now: Metrics
+
+    @property
+    def before(self) -> Metrics:
+        """As recorded."""
+        assert self.trained.record.metrics is not None, "a trial that is complete was measured"
+        return self.trained.record.metrics
+
+    @property
+    def accuracy_differs(self) -> float:
+        return abs(self.now.test_accuracy - self.before.test_accuracy)
+
+    @property
+    def energy_differs(self) -> float:
+        """As a share of what is on record, by the price that differs most."""
+        pairs = [(self.now.energy_mj[price], mj) for price, mj in self.before.energy_mj.items()]
+        return max((abs(now - mj) / mj for now, mj in pairs if mj), default=0.0)
+
+    @property
+    def reproduced(self) -> bool:
+        close = self.accuracy_differs <= ACCURACY_TOLERANCE and self.energy_differs <= ENERGY_TOLERANCE
+        return close and self.now.params == self.before.params
+
+
+def in_steps(found: Sequence[Trained], timesteps: Sequence[int]) -> list[Trained]:
+    """The spiking networks of ``found``, to be run for each of these numbers of steps. Raises InputError."""
+    asked = []
+    for each, steps in itertools.product(found, dict.fromkeys(timesteps)):
+        try:
+            encoding = Encoding.model_validate(each.candidate.encoding.model_dump() | {"timesteps": steps})
+        except ValidationError as error:
+            raise InputError(f"--timesteps {steps}: {said(error)}") from None
+        if not each.twin:
+            asked.append(replace(each, candidate=each.candidate.model_copy(update={"encoding": encoding})))
+    if not asked:
+        raise InputError("--timesteps is for spiking networks, and only CNN twins were asked for; leave it out")
+    return asked
+
+
+def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, anew: bool = False) -> list[Evaluated]:
+    """Each in turn, those that are equal in every weight once; on a CPU as many at once as it has cores, each on one.
+    ``anew`` as `prepared` has it.
+
+    Raises InputError where weights cannot be read, DataError.
+    """
+    identities = [_identity(each) for each in found]
+    different = dict(sorted(zip(identities, found, strict=True), key=lambda each: -_cost(each[1])))
+    measured = dict(zip(different, _measured(list(different.values()), data_root, device, anew), strict=True))
+    return [Evaluated(each, measured[identity]) for each, identity in zip(found, identities, strict=True)]
+
+
+def _identity(found: Trained) -> str:
+    """Equal for networks that are measured alike: the twins of networks that differ in their neurons alone."""
+    network, candidate = network_of(found), found.candidate
+    digest = hashlib.sha256(network.describe().encode())
+    digest.update(f"{candidate.data!r} {candidate.energy!r} {found.record.seed}".encode())
+    for tensor in network.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _cost(found: Trained) -> int:
+    """Roughly; what takes longest goes first, so that no core is left with it in the end."""
+    return found.record.static["dense_macs"] * (1 if found.twin else found.candidate.encoding.timesteps)
+
+
+def _measured(found: Sequence[Trained], data_root: Path | None, device: str, anew: bool) -> list[Metrics]:
+    from search.trial.run import parts_of
+
+    run = partial(_measure, data_root=data_root, device=device, anew=anew)
+    workers = min(environment.cores(), len(found))
+    if device != "cpu" or workers == 1:
+        return [run(each) for each in found]
+    for each in found:  # here, so that no two workers fetch the same images
+        parts_of(each.candidate, data_root, each.record.seed)
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
+        return list(pool.map(run, found))
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _measure(found: Trained, *, data_root: Path | None, device: str, anew: bool) -> Metrics:
+    from search.trial.run import assessed
+
+    network, parts = prepared(found, data_root, device, anew=anew)
+    return assessed(network, found.candidate, parts, device)[0]
+
+
+def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> RenderableType:
+    """Each network's figures, its seeds put together; which published points of ``benchmark``, of which they are, they
+    dominate; and how far they are from those on record."""
+    told = [] if benchmark is None else _dominance(evaluated, benchmark)
+    return Group(figures(evaluated), Text(), *map(Text, told), *([Text()] if told else []), _against_record(evaluated))
+
+
+def figures(evaluated: Sequence[Evaluated]) -> Table:
+    """Each network's, its seeds put together."""
+    prices = list(evaluated[0].now.energy_mj)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    heads = (
+        "data",
+        "network",
+        "n",
+        "params",
+        "T",
+        "test\naccuracy",
+        "macro\nF1",
+        *(f"mJ\n{price}" for price in prices),
+    )
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("data", "network") else "right", no_wrap=True)
+    for (data, label, _), members in _groups(evaluated).items():
+        now = [each.now for each in members]
+        table.add_row(
+            data, label, str(len(members)), f"{now[0].params:,}",
+            str(now[0].timesteps), _spread([m.test_accuracy for m in now], ratio),
+            _spread([m.test_f1 for m in now], ratio),
+            *(_spread([m.energy_mj[price] for m in now], number) for price in prices),
+        )  # fmt: skip
+    return table
+
+
+def _dominance(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord) -> list[str]:
+    """By what was measured now."""
+    now = {
+        each.trained.record.number: each.trained.record.model_copy(update={"metrics": each.now}) for each in evaluated
+    }
+    trials = [now.get(trial.number, trial) for trial in benchmark.trials]
+    measured = benchmark.model_copy(update={"trials": tuple(trials)})
+    return [line for setup in benchmark.header.setups for line in dominance(measured, setup.data)]
+
+
+def _groups(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str, int], list[Evaluated]]:
+    """By data, network and steps."""
+    found: dict[tuple[str, str, int], list[Evaluated]] = {}
+    for each in evaluated:
+        candidate = each.trained.candidate
+        found.setdefault((candidate.data.name, each.trained.label, candidate.encoding.timesteps), []).append(each)
+    return found
+
+
+def _spread(values: list[float], told: Callable[[float], str]) -> str:
+    return Spread(tuple(values)).text(told)
+
+
+def _against_record(evaluated: Sequence[Evaluated]) -> Text:
+    accuracy = max(each.accuracy_differs for each in evaluated)
+    energy = max(each.energy_differs for each in evaluated)
+    text = Text(
+        f"{count(len(evaluated), 'network')} from their weights; against the record test accuracy differs by "
+        f"{number(accuracy)} at most, energy by {energy:.2%}"
+    )
+    if other := [str(each.trained.record.number) for each in evaluated if not each.reproduced]:
+        text.append(f"\nnot as recorded: {', '.join(other)}", style="bold red")
+    return text

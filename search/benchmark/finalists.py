@@ -1,0 +1,173 @@
+"""Candidates that are trained in full: the front of a study, or what a space calls by name.
+
+There is no second loop for them. What is to be trained becomes a benchmark, each finalist one of its networks, with its
+CNN twin beside it: resumable, several seeds, the test images looked at when a training is over.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from reports.analysis.front import front_trials
+from reports.analysis.hypervolume import spanning
+from reports.document.wording import count, duration, ratio
+from reports.records.study import StudyRecord, TrialRecord
+from search.benchmark.benchmark import Benchmark
+from search.benchmark.loader import LABEL
+from search.errors import InputError, listed, nearest
+from search.executors import Crew
+from search.runner.progress import WHOLE
+from search.space import document
+from search.space.candidate import Candidate
+from search.space.retrain import data_of, train_of
+from search.space.space import Space
+from snnkit.architecture.plan import training_macs
+
+
+@dataclass(frozen=True)
+class Finalist:
+    label: str
+    candidate: Candidate
+
+
+def of_study(
+    record: StudyRecord, space: Space, numbers: Sequence[int], names: Sequence[str], *, best: int
+) -> list[Finalist]:
+    """The trials and named candidates that are asked for, as they are to be trained; where none is, the ``best`` of the
+    front, by the hypervolume that they have together. Raises InputError."""
+    if not numbers and not names:
+        trials, _ = spanning(record, best)
+        if not trials:
+            raise InputError(
+                f"study {record.header.name!r} has no finished trial yet; go on with it: snnsearch resume "
+                f"{record.header.name}"
+            )
+        return [_longer(_finalist(trial, space), space) for trial in trials]
+    for number in numbers:
+        if not 0 <= number < len(record.trials) or not record.trials[number].params:
+            front = listed([trial.number for trial in front_trials(record)])
+            raise InputError(
+                f"study {record.header.name!r} has no candidate of trial {number}; its front is {front}, and it has "
+                f"{len(record.trials)} trials"
+            )
+    found = [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, each) for each in names)]
+    return [_longer(each, space) for each in found]
+
+
+def named(space: Space, name: str) -> Finalist:
+    """A candidate that the space names. Raises InputError."""
+    if name not in space.candidates:
+        allowed = f"{listed(space.candidates)}{nearest(name, space.candidates)}" if space.candidates else "none"
+        raise InputError(f"space {space.study.name} names no candidate {name!r}; it has {allowed}")
+    return Finalist(_label(name, name), space.candidate(space.candidates[name]))
+
+
+def longer(candidate: Candidate, space: Space) -> Candidate:
+    """The candidate with the recipe and the data that the space has for finalists."""
+    train, data = train_of(candidate.train, space.retrain), data_of(candidate.data, space.retrain)
+    return candidate.model_copy(update={"train": train, "data": data})
+
+
+def benchmark_text(
+    name: str, finalists: Sequence[Finalist], space: Space, seeds: Sequence[int], *, base: Candidate
+) -> str:
+    """The benchmark of the finalists, as YAML; ``base`` is what they are described against.
+
+    Of finalists that are equal when they are trained so, such as two that differ in epochs alone, the first stands.
+    """
+    networks, own = {}, {}
+    seen: set[str] = set()
+    for finalist in finalists:
+        candidate = finalist.candidate
+        if candidate.key in seen:
+            continue
+        seen.add(candidate.key)
+        networks[finalist.label] = candidate.network.model_dump(mode="json")
+        if different := candidate.different(base):
+            own[finalist.label] = different
+    tree = {
+        "benchmark": {"name": name, "seeds": list(seeds), "twins": True},
+        "networks": networks,
+        **{name: getattr(base, name).model_dump(mode="json") for name in ("neuron", "encoding", "train", "energy")},
+        "data": {base.data.name: base.data.model_dump(mode="json", exclude={"name"})},
+        **({"own": own} if own else {}),
+        "reference": [point.model_dump(mode="json") for point in space.reference],
+    }
+    return document.dump(tree)
+
+
+def foreword(record: StudyRecord, benchmark: Benchmark, crew: Crew, best: int | None) -> str:
+    """Before it begins: how the finalists were chosen, where they are the ``best`` of the front, and how long it will
+    take."""
+    lines = []
+    if best is not None:
+        front = front_trials(record)
+        chosen, share = spanning(record, best)
+        if len(chosen) < len(front):
+            lines.append(
+                f"front     {len(chosen)} of its {count(len(front), 'candidate')}: of the more accurate half those "
+                f"with most of its hypervolume together, {ratio(share)}; others: --best {len(front)}, --trials N,N"
+            )
+    if (seconds := expected_s(record, benchmark, crew)) is not None:
+        place = f" on {record.header.machine}" if record.header.machine else ""
+        lines.append(
+            f"expected  about {duration(seconds)} in all with {count(crew.workers or 1, 'worker')}, "
+            f"at the study's own speed{place}"
+        )
+    return "\n".join(lines)
+
+
+def expected_s(record: StudyRecord, benchmark: Benchmark, crew: Crew) -> float | None:
+    """Seconds that the benchmark takes on what the study ran on, by the time that the study's own trials took for an
+    image and for a multiply-accumulate of training; None where none has told."""
+    done = [trial for trial in record.trials if trial.status in WHOLE and trial.training_macs and trial.wall_s]
+    if not done:
+        return None
+    work = np.array([(trial.training_images, trial.training_macs) for trial in done], dtype=float)
+    spent = np.array([trial.wall_s * _threads(trial) for trial in done])
+    unit = work.mean(axis=0)
+    (per_image, per_mac), _ = nnls(work / unit, spent)
+    twins, row = benchmark.section.twins, [each for found in benchmark.candidates.values() for each in found.values()]
+    images, macs = np.sum([_work(candidate, twin=twins) for candidate in row], axis=0) / unit
+    seconds = len(benchmark.section.seeds) * (per_image * images + per_mac * macs)
+    return float(seconds / ((crew.workers or 1) * crew.placement.threads))
+
+
+def _threads(trial: TrialRecord) -> int:
+    """Of the CPU that it was trained on; 1 on a GPU."""
+    told = re.search(r"\((\d+) thread", trial.device or "")
+    return int(told[1]) if told else 1
+
+
+def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
+    """Images and multiply-accumulates of training it, and its CNN twin where that is trained."""
+    recipe, frames = candidate.train, candidate.encoding.frames
+    images, steps = candidate.data.train_images, candidate.encoding.timesteps
+    short = min(recipe.short_timesteps, steps)
+    epochs = {steps: recipe.epochs - recipe.short_epochs}
+    epochs[short] = epochs.get(short, 0) + recipe.short_epochs
+    if twin or recipe.start == "cnn":
+        epochs[1] = epochs.get(1, 0) + recipe.of_twin.epochs
+    macs = sum(
+        count * training_macs(candidate.plan(), timesteps=t, input_steps=t if frames else 1)
+        for t, count in epochs.items()
+    )
+    return float(images * sum(epochs.values())), float(images * macs)
+
+
+def _longer(finalist: Finalist, space: Space) -> Finalist:
+    return Finalist(finalist.label, longer(finalist.candidate, space))
+
+
+def _finalist(trial: TrialRecord, space: Space) -> Finalist:
+    return Finalist(_label(trial.name, f"trial {trial.number}"), space.candidate(trial.params))
+
+
+def _label(wanted: str | None, other: str) -> str:
+    """``wanted`` where it can be a network's label in a benchmark."""
+    if wanted is not None and LABEL.fullmatch(wanted):
+        return wanted
+    return "".join(letter if LABEL.fullmatch(f"a{letter}") else "-" for letter in other)[:40]

@@ -1,0 +1,187 @@
+"""Studies and trials as a terminal shows them."""
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports.analysis.front import StatusSummary, front_trials
+from reports.document.wording import amount, beginning, duration
+from reports.records.study import StudyRecord, TrialRecord
+from reports.study.reproduce import train_again
+from search.space.objectives import OBJECTIVES
+
+if TYPE_CHECKING:  # `status` has no use for data sets, and they import numpy
+    from snnkit.data import Status
+
+CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
+
+
+def figure(objective: str, value: float) -> str:
+    """An objective's value with its unit: ``0.412``, ``0.0295 mJ``, ``599,130``."""
+    unit = OBJECTIVES[objective].unit if objective in OBJECTIVES else ""  # of a newer snnsearch
+    return f"{amount(objective, value)} {unit}" if unit not in ("", "ratio") else amount(objective, value)
+
+
+def strip(states: Iterable[str]) -> Text:
+    """Modules in one line, a cell each, in the network's order."""
+    return Text.assemble(*(CELLS[state] for state in states))
+
+
+def legend() -> str:
+    return "   ".join(f"{mark} {state}" for state, (mark, _) in CELLS.items())
+
+
+def status_table(summaries: list[StatusSummary]) -> RenderableType:
+    """Several studies, a line each."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("study", "complete", "running", "front", "best", "trained for", "last trial"):
+        table.add_column(column, justify="right" if column in ("complete", "running", "front") else "left")
+    for found in summaries:
+        counts = found.counts
+        best = f"{found.best[0].objective} {figure(found.best[0].objective, found.best[0].value)}" if found.best else ""
+        table.add_row(
+            found.study, str(counts.get("complete", 0)), str(counts.get("running", 0)), str(len(found.front)),
+            best, duration(found.training_s), _ago(found),
+        )  # fmt: skip
+    return table
+
+
+def status_view(found: StatusSummary) -> RenderableType:
+    """One study: how far it is, and the best of each objective."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row("study", Text(found.study, style="bold"))
+    grid.add_row("trials", " · ".join(f"{count} {status}" for status, count in found.counts.items()) or "none yet")
+    for best in found.best:
+        trial = f"trial {best.trial}" + (f" {best.name}" if best.name else "")
+        grid.add_row("best", f"{best.objective} {figure(best.objective, best.value)}, {trial}")
+    grid.add_row("front", f"{len(found.front)} candidates")
+    ledger = f", {found.training_images:,} images, {found.training_macs:.3g} MACs" if found.training_macs else ""
+    spent = f"{duration(found.training_s)}{ledger} in all"
+    grid.add_row("trained", f"{spent}; last trial {_ago(found) or 'not yet finished'}")
+    return grid
+
+
+def _ago(found: StatusSummary) -> str:
+    return f"{duration(time.time() - found.last_finished_at)} ago" if found.last_finished_at else ""
+
+
+def front_table(study: StudyRecord) -> Table:
+    """The non-dominated candidates, best in the first objective first."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("trial", justify="right")
+    table.add_column("candidate")
+    for objective in study.header.objectives:
+        table.add_column(objective.name, justify="right")
+    table.add_column("test accuracy", justify="right")
+    table.add_column("modules")
+    for trial in front_trials(study):
+        values = [figure(o.name, trial.values[o.name]) for o in study.header.objectives]
+        test = f"{trial.metrics.test_accuracy:.3f}" if trial.metrics else ""
+        table.add_row(str(trial.number), trial.name or "", *values, test, strip(m.state for m in trial.modules))
+    return table
+
+
+def ending(study: StudyRecord, folder: Path) -> RenderableType:
+    """What a launch ends with: the front, the files, and what to type next."""
+    name = study.header.name
+    complete = sum(trial.status == "complete" for trial in study.trials)
+    failed = [trial for trial in study.trials if trial.status == "failed"]
+    parts: list[RenderableType] = [Text()]
+    if complete:
+        parts += [
+            Text(f"the front of {name}, of {complete} trained candidates", style="bold"),
+            front_table(study),
+            Text(f"modules: {legend()}", style="dim"),
+            Text(),
+        ]
+    else:
+        above = sum(trial.status == "infeasible" for trial in study.trials)
+        what = f"{above} trained, each above a bound: no candidate meets the constraints yet"
+        parts.append(Text(what if above else "no candidate was trained to the end yet", style="bold red"))
+    if running := [trial.number for trial in study.trials if trial.status == "running"]:
+        numbers = ", ".join(map(str, running))
+        parts.append(Text(f"stopped with trials {numbers} unfinished: `resume` goes on from their checkpoints\n"))
+    for trial in failed[:3]:
+        parts.append(
+            Text(f"trial {trial.number} failed: {trial.reason}   (snnsearch show {name} {trial.number})", style="red")
+        )
+    parts += [
+        Text(f"report    {folder / 'report.html'}   open it: snnsearch report {name} --open"),
+        Text(f"go on     snnsearch resume {name} --time 20m"),
+    ]
+    return Group(*parts)
+
+
+def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
+    """One trial whole: figures, modules, layers, reason or traceback, and how to train it again."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row("trial", Text(f"{trial.number} {trial.name or ''}".strip(), style="bold"))
+    grid.add_row("status", trial.status + (f": {trial.reason}" if trial.reason else ""))
+    for module in trial.modules:
+        grid.add_row(module.name, Text(f"{module.state:<8} {module.detail}", style=CELLS[module.state][1]))
+    for path, value in trial.params.items():
+        grid.add_row("dial", f"{path} = {value}")
+    parts: list[RenderableType] = [grid]
+    if trial.metrics is not None:
+        parts += [Text(), _figures(trial), Text(), _layers(study, trial)]
+    if trial.traceback:
+        parts += [Text(), Text(trial.traceback)]
+    return Group(*parts, Text(), Text(f"train it again:\n  {train_again(study, trial)}", overflow="fold"))
+
+
+def _figures(trial: TrialRecord) -> RenderableType:
+    metrics = trial.metrics
+    assert metrics is not None
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    grid.add_row("accuracy", f"{metrics.accuracy:.4f} on validation (what the search sees)")
+    grid.add_row("test", f"{metrics.test_accuracy:.4f}, macro F1 {metrics.test_f1:.4f}, looked at once, after training")
+    grid.add_row("parameters", f"{metrics.params:,}")
+    grid.add_row(
+        "operations", f"{metrics.macs:,.0f} MACs and {metrics.acs:,.0f} ACs per inference, T = {metrics.timesteps}"
+    )
+    grid.add_row("spikes", f"{metrics.spikes:,.0f} per inference, firing rate {metrics.firing_rate:.4f}")
+    for price, energy in metrics.energy_mj.items():
+        twin = metrics.twin_energy_mj[price]
+        grid.add_row(
+            price,
+            f"{energy:.4g} mJ; its CNN twin {twin:.4g} mJ, {twin / energy:.2f} times as much" if energy else "0 mJ",
+        )
+    if start := beginning(trial):
+        grid.add_row("started", start)
+    grid.add_row("trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}")
+    return grid
+
+
+def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("layer", "MACs", "ACs", "spikes out", "firing rate", "params", f"{study.header.price} mJ"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for layer in trial.layers:
+        rate = "" if layer.firing_rate is None else f"{layer.firing_rate:.4f}"
+        energy = layer.energy_mj.get(study.header.price, 0.0)
+        table.add_row(
+            layer.name, f"{layer.macs:,.0f}", f"{layer.acs:,.0f}", f"{layer.spikes_out:,.0f}", rate,
+            f"{layer.params:,}", f"{energy:.3g}",
+        )  # fmt: skip
+    return table
+
+
+def data_table(found: Sequence["Status"]) -> Table:
+    """Data sets, and where they lie or what to put where."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("data set", "here", "where"):
+        table.add_column(column, overflow="fold")
+    for each in found:
+        table.add_row(each.name, "yes" if each.there else "no", each.detail)
+    return table

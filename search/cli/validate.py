@@ -1,0 +1,165 @@
+"""What a space amounts to, without training: its dials and size, what the constraints leave, the named candidates."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reports.records.study import Leaf
+from search.cli.tables import legend, strip
+from search.space.candidate import Candidate
+from search.space.constraints import ENERGY
+from search.space.dials import Dial
+from search.space.space import Space
+
+N = TypeVar("N", int, float)
+
+SHOWN = 3  # samples that are listed
+
+
+@dataclass(frozen=True)
+class DialRow:
+    path: str
+    kind: str  # "choice", "int", "float, log"
+    values: str
+    default: Leaf | None
+    only_with: tuple[str, ...]  # what must hold for it to count: "network.fire5.keep", "network.family = mixnet"
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """A candidate with its static figures; None where it does not build."""
+
+    name: str
+    params: int | None
+    dense_macs: int | None
+    strip: tuple[tuple[str, str], ...]  # (module, kept | removed | resized)
+    dials: dict[str, Leaf]
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """``feasible`` is the share of ``samples`` uniform samples that would be trained: they build and, as far as known,
+    meet the constraints. ``refused`` counts the reasons of the others; then come smallest and largest figures."""
+
+    name: str
+    size: int | None  # None: a dial is continuous
+    samples: int
+    seed: int
+    feasible: float
+    refused: dict[str, int]
+    params: tuple[int, int] | None
+    dense_macs: tuple[int, int] | None
+    least_energy_mj: tuple[float, float] | None  # of each candidate the energy if no neuron fires
+    dials: tuple[DialRow, ...]
+    examples: tuple[CandidateRow, ...]
+    candidates: tuple[CandidateRow, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
+    """Looks at ``samples`` random candidates of ``space`` and at all named ones."""
+    rng = random.Random(seed)
+    drawn = [space.sample(rng) for _ in range(samples)]
+    made = [space.candidate(params) for params in drawn]
+    refusals = [space.refusals(candidate) for candidate in made]
+    built = [candidate for candidate in made if candidate.static()]
+    figures = [candidate.static() for candidate in built]
+    return Survey(
+        name=space.study.name,
+        size=space.size,
+        samples=samples,
+        seed=seed,
+        feasible=sum(not reasons for reasons in refusals) / samples,
+        refused=dict(Counter(reason.split(" ")[0] for reasons in refusals for reason in reasons)),
+        params=_range(found["params"] for found in figures),
+        dense_macs=_range(found["dense_macs"] for found in figures),
+        least_energy_mj=_range(candidate.least_energy_mj() for candidate in built),
+        dials=tuple(DialRow(d.path, d.values.kind, str(d.values), d.default, _needs(d)) for d in space.dials),
+        examples=tuple(
+            _row(f"sample {at + 1}", space, params, candidate)
+            for at, (params, candidate) in enumerate(zip(drawn[:SHOWN], made, strict=False))
+        ),
+        candidates=tuple(
+            _row(name, space, params, space.candidate(params)) for name, params in space.candidates.items()
+        ),
+    )
+
+
+def _needs(dial: Dial) -> tuple[str, ...]:
+    return tuple(path if value is True else f"{path} = {value}" for path, value in dial.needs)
+
+
+def _row(name: str, space: Space, params: Mapping[str, Leaf], candidate: Candidate) -> CandidateRow:
+    figures = candidate.static()
+    return CandidateRow(
+        name=name,
+        params=figures.get("params"),
+        dense_macs=figures.get("dense_macs"),
+        strip=tuple((module.name, module.state) for module in candidate.modules()),
+        dials=dict(params),
+        refusals=tuple(space.refusals(candidate)),
+    )
+
+
+def _range(figures: Iterable[N]) -> tuple[N, N] | None:
+    values = list(figures)
+    return (min(values), max(values)) if values else None
+
+
+def render(found: Survey, console: Console) -> None:
+    """The survey as tables for a person."""
+    size = "continuous: not countable" if found.size is None else f"{found.size:,} candidates"
+    console.print(Text(found.name, style="bold").append(f"  {len(found.dials)} dials, {size}\n", style="not bold"))
+    console.print(_dial_table(found))
+    console.print(Text(_shares(found)))
+    rows = (*found.candidates, *found.examples)
+    console.print(_candidate_table(rows))
+    for row in rows:
+        for reason in row.refusals:
+            console.print(Text(row.name, style="yellow").append(f" would be refused: {reason}", style="default"))
+    console.print(Text(f"modules: {legend()}; MACs are those of one dense pass", style="dim"))
+
+
+def _dial_table(found: Survey) -> Table:
+    table = Table("dial", "kind", "values", "default", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for dial in found.dials:
+        path = Text("  " * len(dial.only_with) + dial.path)
+        default = "" if dial.default is None else str(dial.default).lower()
+        table.add_row(path, dial.kind, dial.values, default)
+    return table
+
+
+def _shares(found: Survey) -> str:
+    lines = [f"\n{found.feasible:.1%} of {found.samples:,} random candidates build and can meet the constraints"]
+    for reason, count in found.refused.items():
+        what = "do not build" if reason == "does" else f"exceed the limit on {reason}"
+        what += ", whatever fires" if reason == ENERGY else ""
+        lines.append(f"  {count / found.samples:.1%} {what}")
+    for name, figures in (("parameters", found.params), ("dense MACs", found.dense_macs)):
+        if figures is not None:
+            lines.append(f"{name} from {figures[0]:,} to {figures[1]:,}")
+    if found.least_energy_mj is not None:
+        low, high = found.least_energy_mj
+        lines.append(f"energy if no neuron fires from {low:.3g} to {high:.3g} mJ")
+    return "\n".join(lines) + "\n"
+
+
+def _candidate_table(rows: Iterable[CandidateRow]) -> Table:
+    table = Table("candidate", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("parameters", "MACs"):
+        table.add_column(heading, justify="right")
+    table.add_column("modules")
+    for row in rows:
+        figures = ("does not build" if n is None else f"{n:,}" for n in (row.params, row.dense_macs))
+        table.add_row(Text(row.name), *figures, strip(state for _, state in row.strip))
+    return table

@@ -1,0 +1,75 @@
+"""What a study has tried, as a model of it sees that: losses, also of trials that were stopped early or still run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
+
+from reports.analysis.hypervolume import SCALES
+from reports.records.study import Leaf
+from search.space.space import Space
+from search.study.pruner import at_rungs
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A trial as the model sees it; ``losses`` are its objectives, or what they would have become."""
+
+    params: Mapping[str, Leaf]
+    key: str
+    losses: tuple[float, ...] | None  # None where nothing was measured
+    complete: bool = False  # and within the constraints, as a front wants it
+    running: bool = False
+
+
+def past(space: Space, study: optuna.Study) -> list[Past]:
+    """All trials that were asked for; refused ones and such that failed have no losses."""
+    trials = study._get_trials(deepcopy=False, use_cache=True)
+    gains = _gains(space, trials)
+    return [
+        Past(
+            params=trial.params,
+            key=trial.user_attrs["key"],
+            losses=_outcome(space, trial, gains),
+            complete=trial.state == TrialState.COMPLETE and all(over <= 0 for over in trial.constraints.values()),
+            running=trial.state == TrialState.RUNNING,
+        )
+        for trial in trials
+        if "key" in trial.user_attrs
+    ]
+
+
+def _outcome(space: Space, trial: FrozenTrial, gains: Mapping[int, Array]) -> tuple[float, ...] | None:
+    if trial.state == TrialState.COMPLETE:
+        return losses(space, trial.values)
+    rungs = at_rungs(trial.user_attrs) if trial.state == TrialState.PRUNED else {}
+    if not rungs:
+        return None
+    last = max(rungs)
+    return tuple(np.array(losses(space, rungs[last])) + gains.get(last, 0.0))
+
+
+def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
+    """By how much the losses of trials that went on from a rung changed in the end, on average."""
+    found: dict[int, list[Array]] = {}
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            final = np.array(losses(space, trial.values))
+            for epoch, then in at_rungs(trial.user_attrs).items():
+                found.setdefault(epoch, []).append(final - np.array(losses(space, then)))
+    return {epoch: np.mean(changes, axis=0) for epoch, changes in found.items()}
+
+
+def losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
+    """The objectives' values, to be minimised, on the scales of a report's hypervolume."""
+    return tuple(loss(name, value, space) for name, value in zip(space.study.objectives, values, strict=True))
+
+
+def loss(name: str, value: float, space: Space) -> float:
+    """Of one objective."""
+    return SCALES[name].loss(value, space.study.objectives[name])

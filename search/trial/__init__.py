@@ -1,0 +1,1 @@
+"""One training in a worker: from a job to its record."""

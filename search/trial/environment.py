@@ -1,0 +1,73 @@
+"""What this runs on and with: stored in a study's header, so that a figure can be placed."""
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from reports.document.wording import count
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(device: str) -> str:
+    """``2 cores of Intel Xeon …, 23 GiB, Linux``; with a GPU, its name first."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    computer = f"{count(cores(), 'core')} of {_processor()}, {memory:.0f} GiB, {platform.system()}"
+    if device != "cuda":
+        return computer
+    if not gpus():
+        return f"GPUs of a cluster; {computer}"
+    import torch
+
+    return f"{torch.cuda.get_device_name()}; {computer}"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def detect_device() -> Literal["cpu", "cuda"]:
+    """``cuda`` where torch can use a GPU, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def gpus() -> int:
+    """How many torch can use."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("snnsearch", "torch", "optuna", "ray"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # ray on a machine that runs `inline` only
+            continue
+    return found
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the checkout that this code stands in; None where it is no checkout."""
+    try:
+        out = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return out.stdout.strip() or None

@@ -1,0 +1,1 @@
+"""What every other package of snnkit may use: frozen configs, seeds, files."""

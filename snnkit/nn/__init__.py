@@ -1,0 +1,1 @@
+"""Plans as torch modules: the spiking network and its CNN twin."""

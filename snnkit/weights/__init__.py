@@ -1,0 +1,1 @@
+"""Weights that come from another network: inherited, converted from a CNN, shared, averaged."""

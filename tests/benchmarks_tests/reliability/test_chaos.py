@@ -1,0 +1,82 @@
+"""What `python -m benchmarks.reliability.chaos` does for hours, in short: one study struck thrice; among the slow
+tests each fault once."""
+
+import random
+import subprocess
+
+import pytest
+
+from benchmarks.reliability.chaos import __main__ as chaos
+from benchmarks.reliability.chaos.faults import FAULTS, Fault
+
+CASES = [(name, executor) for name, fault in FAULTS.items() for executor in fault.executors]
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    monkeypatch.setattr(chaos, "TRIALS", 4)
+    monkeypatch.setattr(chaos, "STRIKES", 1)
+    monkeypatch.setattr(chaos, "LONGEST_S", 0.5)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Studies that were left alone, by executor."""
+    return {}
+
+
+def mounts() -> bool:
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+def case(name, executor):
+    marks = [pytest.mark.skipif(not mounts(), reason="needs the right to mount a small file system")]
+    return pytest.param(name, executor, marks=marks if FAULTS[name].disk else [])
+
+
+def test_a_broken_promise_is_told(whole, monkeypatch):
+    """The check finds what it looks for."""
+    with chaos.place(None) as runs:
+        struck = chaos.Struck(runs, "inline")
+        struck.finish()
+        whole["inline"] = study = struck.study()
+        chaos.check(struck, FAULTS["torn record"], study)
+        other = study.model_copy(update={"trials": study.trials[:2]})
+        with pytest.raises(chaos.Broken, match="not the study that an undisturbed one is"):
+            chaos.check(struck, FAULTS["torn record"], other)
+        monkeypatch.setattr(chaos, "TRIALS", 5)
+        with pytest.raises(chaos.Broken, match="4 trained, 5 asked for"):
+            chaos.check(struck, FAULTS["torn record"], study)
+        struck.log.write_text("Traceback (most recent call last):")
+        monkeypatch.setattr(chaos, "TRIALS", 4)
+        with pytest.raises(chaos.Broken, match="ended with a traceback"):
+            chaos.check(struck, FAULTS["torn record"], study)
+
+
+@pytest.mark.timeout(600)
+def test_a_study_struck_thrice_ends_as_one_that_was_left_alone(whole, monkeypatch):
+    monkeypatch.setattr(chaos, "STRIKES", 3)
+    left = ["clock jump", "SIGTERM of the driver", "torn checkpoint"]
+
+    def strike(scene):
+        return FAULTS[left[0]].strike(scene) and bool(left.pop(0))
+
+    check_struck(Fault("three", strike), "inline", whole)
+    assert left == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("name", "executor"), [case(*each) for each in CASES])
+def test_a_struck_study_ends_as_one_that_was_left_alone(name, executor, whole):
+    check_struck(FAULTS[name], executor, whole)
+
+
+def check_struck(fault, executor, whole):
+    if executor not in whole:
+        whole[executor] = chaos.undisturbed(executor)
+    with chaos.place(fault) as runs:
+        struck = chaos.Struck(runs, executor)
+        chaos.strike(struck, fault, random.Random(0))
+        assert struck.strikes == chaos.STRIKES
+        chaos.check(struck, fault, whole[executor])

@@ -1,0 +1,42 @@
+"""The stand-in for training: the same world twice, a study's order, and shares that are shares."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from benchmarks.search.standin import outcome, shares, trials
+from search.samplers.initial_design import corners
+from search.space.space import Space, load_space
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    return load_space(Path(__file__).parents[3] / "spaces" / "squeezenet_prune.yaml")
+
+
+def first(space: Space, count: int, world: int = 0) -> list[tuple[float, float, float]]:
+    return list(itertools.islice(trials(space, "ga", world), count))
+
+
+def test_a_world_is_the_same_each_time_and_worlds_differ(space: Space) -> None:
+    assert first(space, 16) == first(space, 16)
+    assert first(space, 16) != first(space, 16, world=1)
+
+
+def test_trials_begin_as_a_study_does(space: Space) -> None:
+    begun = [*space.candidates.values(), *corners(space)]
+    assert first(space, len(begun)) == [outcome(params, space.candidate(params), 0) for params in begun]
+
+
+def test_parameters_are_the_candidate_s_own(space: Space) -> None:
+    accuracy, energy_mj, params = outcome({}, space.base, 0)
+    assert params == space.base.static()["params"]
+    assert 0 < accuracy < 1
+    assert energy_mj > 0
+
+
+def test_shares_rise_and_all_trials_together_are_the_whole() -> None:
+    good, bad = (0.9, 0.01, 10.0), (0.1, 1.0, 1000.0)
+    found = shares({"a": [bad, good], "b": [bad, bad]}, (1, 2))
+    assert found == {"a": [0.0, pytest.approx(1.0)], "b": [0.0, 0.0]}

@@ -1,0 +1,142 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reports.analysis.comparisons import compare_references, dominated_names, energy_flips
+from reports.analysis.front import front_trials
+from reports.document.prices import PRICES
+from reports.document.wording import number
+from reports.records.study import ReferencePoint, StudyRecord, TrialRecord
+from reports.study.sentences import findings, summary
+
+Build = Callable[..., StudyRecord]
+EXACT, PAPER = "horowitz45/exact", "horowitz45/paper2602"
+
+
+def trial(base: TrialRecord, number: int, name: str | None = None, **measured: Any) -> TrialRecord:
+    """``base`` with other measures; the objectives' values follow them."""
+    assert base.metrics is not None
+    metrics = base.metrics.model_copy(update=measured)
+    values = {"accuracy": metrics.accuracy, "energy_mj": metrics.energy_mj[EXACT], "params": float(metrics.params)}
+    return base.model_copy(update={"number": number, "name": name, "metrics": metrics, "values": values})
+
+
+def study_of(make_study: Build, *measured: dict[str, Any], reference: ReferencePoint | None = None) -> StudyRecord:
+    study = make_study(1, others=False)
+    trials = tuple(trial(study.trials[0], n, **each) for n, each in enumerate(measured))
+    header = study.header.model_copy(update={"references": (reference,) if reference else ()})
+    return StudyRecord(header=header, trials=trials)
+
+
+def measures(accuracy: float, test: float, exact: float, paper: float, params: int) -> dict[str, Any]:
+    return {
+        "accuracy": accuracy,
+        "test_accuracy": test,
+        "energy_mj": {EXACT: exact, PAPER: paper},
+        "params": params,
+    }
+
+
+POINT = ReferencePoint(label="P", accuracy=0.8, energy_mj=0.03, params=1000, price=PAPER)
+
+
+def test_a_published_point_is_compared_in_test_accuracy_and_its_own_price(make_study: Build) -> None:
+    study = study_of(
+        make_study,
+        measures(0.9, 0.79, 0.01, 0.02, 900),  # better on validation only
+        measures(0.7, 0.81, 0.09, 0.02, 900),  # more energy by another price
+        measures(0.7, 0.80, 0.01, 0.03, 1000),  # equal in all three
+        measures(0.7, 0.90, 0.01, 0.03, 1001),  # one parameter too many
+        reference=POINT,
+    )
+    (found,) = compare_references(study)
+    assert [t.number for t in found.dominated_by] == [1]
+    assert found.within is not None
+    assert found.within.number == 1
+
+
+def test_without_a_dominating_candidate_the_nearest_is_the_most_accurate_within_energy_and_size(
+    make_study: Build,
+) -> None:
+    study = study_of(
+        make_study,
+        measures(0.5, 0.5, 0.01, 0.02, 900),
+        measures(0.6, 0.6, 0.01, 0.03, 1000),
+        measures(0.7, 0.7, 0.01, 0.04, 900),
+        reference=POINT,
+    )
+    (found,) = compare_references(study)
+    assert not found.dominated_by
+    assert found.within is not None
+    assert found.within.number == 1
+    assert any("No candidate dominates the published point P" in line for line in findings(study))
+
+
+def test_a_point_with_another_price_is_not_compared(make_study: Build) -> None:
+    other = POINT.model_copy(update={"price": "loihi/exact"})
+    study = study_of(make_study, measures(0.9, 0.9, 0.001, 0.001, 1), reference=other)
+    (found,) = compare_references(study)
+    assert not found.comparable
+    assert any(line.startswith("Not compared") and "P" in line for line in findings(study))
+
+
+def test_named_candidates_are_measured_against_found_ones_in_the_studys_objectives(make_study: Build) -> None:
+    study = study_of(
+        make_study,
+        measures(0.7, 0.9, 0.02, 0.01, 900) | {"name": "by-hand"},
+        measures(0.8, 0.1, 0.01, 0.99, 800),  # dominates on validation and by the study's price
+        measures(0.9, 0.1, 0.03, 0.01, 800) | {"name": "other"},
+    )
+    assert {n: [t.number for t in by] for n, by in dominated_names(study).items()} == {0: [1], 2: []}
+    assert any("1 of 2 named candidates is dominated" in line and "by-hand by 1" in line for line in findings(study))
+
+
+def test_a_flip_is_a_pair_that_changes_places_between_prices(make_study: Build) -> None:
+    study = study_of(
+        make_study,
+        measures(0.5, 0.5, 0.01, 0.01, 900),
+        measures(0.6, 0.6, 0.02, 0.05, 900),
+        measures(0.7, 0.7, 0.03, 0.04, 900),  # less than the one before by the paper's price
+    )
+    (flip,) = energy_flips(study)
+    assert (flip.price, flip.pairs, flip.flipped) == (PAPER, 3, 1)
+    assert flip.example is not None
+    assert [t.number for t in flip.example] == [1, 2]
+    assert any("1 of 3 pairs of front candidates change places" in line for line in findings(study))
+
+
+def test_the_same_ranking_is_said_to_be_the_same(make_study: Build) -> None:
+    study = study_of(make_study, measures(0.5, 0.5, 0.01, 0.01, 900), measures(0.6, 0.6, 0.02, 0.05, 900))
+    assert f"The front candidates rank the same in energy by {EXACT} and by {PAPER}." in findings(study)
+
+
+def test_a_single_front_candidate_has_no_ranking(make_study: Build) -> None:
+    study = study_of(make_study, measures(0.5, 0.5, 0.01, 0.01, 900))
+    assert len(front_trials(study)) == 1
+    assert not any("rank the same" in line or "energy model" in line for line in findings(study))
+
+
+@pytest.mark.parametrize(("complete", "others"), [(0, False), (0, True), (1, False), (25, True)])
+def test_the_summary_says_how_it_went(make_study: Build, complete: int, others: bool) -> None:
+    study = make_study(complete, others=others)
+    text = summary(study)
+    assert study.header.data in text
+    assert study.header.machine in text
+    assert (f"{len(study.trials)} trial" if study.trials else "No trial yet") in text
+    assert (findings(study) == ()) == (complete == 0)
+
+
+def test_every_price_of_a_search_is_described_with_its_constants() -> None:
+    energy = pytest.importorskip("snnkit.energy")
+    horowitz = pytest.importorskip("snnkit.energy.horowitz45")
+    assert set(energy.PRICES) <= set(PRICES)
+    assert f"{horowitz.E_MAC_PJ} pJ x MACs + {horowitz.E_AC_PJ} pJ x ACs" in PRICES[EXACT]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (3.0, "3"), (1234567.6, "1,234,568"), (12.345, "12.3"), (0.5, "0.500"), (8.28e-5, "0.0000828")],
+)
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
+    assert number(value) == text

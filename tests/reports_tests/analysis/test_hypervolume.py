@@ -1,0 +1,116 @@
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+from optuna._hypervolume import compute_hypervolume
+
+from reports.analysis.front import finished, front_trials, status_summary
+from reports.analysis.hypervolume import SCALES, Progress, Scale, hypervolume_over_time, spanning
+from reports.records.study import EpochRecord, ObjectiveRecord, StudyRecord
+
+Build = Callable[..., StudyRecord]
+
+
+def curve(study: StudyRecord) -> Progress:
+    progress = hypervolume_over_time(study)
+    assert isinstance(progress, Progress)
+    return progress
+
+
+def test_a_log_scale_spans_its_decades_evenly() -> None:
+    scale = Scale(1e-4, 1e2)
+    assert scale.loss(0.1, "minimize") == pytest.approx(0.5)
+    assert scale.loss(0.1, "maximize") == pytest.approx(0.5)
+    assert (scale.loss(1e-9, "minimize"), scale.loss(1e9, "minimize")) == (0.0, 1.0)
+
+
+def test_the_last_step_is_the_hypervolume_of_all_finished_trials(make_study: Build) -> None:
+    study = make_study(40)
+    points = [
+        [SCALES[o.name].loss(t.values[o.name], o.direction) for o in study.header.objectives] for t in finished(study)
+    ]
+    expected = compute_hypervolume(np.array(points), np.ones(3))
+    assert curve(study).steps[-1].value == pytest.approx(expected, rel=1e-9)
+
+
+def test_candidates_that_span_a_front_are_those_that_each_add_most(make_study: Build) -> None:
+    study = make_study(40)
+    whole = front_trials(study)
+    front = sorted(whole, key=lambda trial: -trial.values["accuracy"])[: math.ceil(len(whole) / 2)]
+    assert len(front) > 3
+    objectives = study.header.objectives
+    points = {t.number: [SCALES[o.name].loss(t.values[o.name], o.direction) for o in objectives] for t in front}
+
+    def volume(numbers: Iterable[int]) -> float:
+        return float(compute_hypervolume(np.array([points[number] for number in numbers]), np.ones(3)))
+
+    before: set[int] = set()
+    for most in range(1, len(front)):
+        chosen, share = spanning(study, most)
+        numbers = {trial.number for trial in chosen}
+        assert len(numbers) == most
+        assert numbers > before
+        reached = max(volume({*before, number}) for number in points if number not in before)
+        assert volume(numbers) == pytest.approx(reached)
+        assert share == pytest.approx(volume(numbers) / volume(points))
+        before = numbers
+    assert spanning(study, len(whole)) == (whole, 1.0)
+
+
+def test_the_past_of_the_curve_does_not_change_when_a_trial_is_added(make_study: Build) -> None:
+    assert curve(make_study(30, others=False)).steps[:29] == curve(make_study(29, others=False)).steps
+
+
+def test_steps_follow_the_order_of_finishing_and_never_fall(make_study: Build) -> None:
+    study = make_study(20, others=False)
+    times = [1000.0 - t.number for t in study.trials]  # the last was finished first
+    late = [t.model_copy(update={"finished_at": time}) for t, time in zip(study.trials, times, strict=True)]
+    steps = curve(study.model_copy(update={"trials": tuple(late)})).steps
+    assert [s.trial for s in steps] == list(range(19, -1, -1))
+    assert [s.value for s in steps] == sorted(s.value for s in steps)
+
+
+def test_training_time_is_that_of_all_trials(make_study: Build) -> None:
+    study = make_study(3)
+    early = tuple(t.model_copy(update={"finished_at": 0.0}) if t.status == "failed" else t for t in study.trials)
+    steps = curve(study.model_copy(update={"trials": early})).steps
+    assert [s.training_s for s in steps] == [3.0 + 45.0 * n for n in (1, 2, 3)]
+
+
+def test_operations_of_training_are_those_of_all_trials(make_study: Build) -> None:
+    study = make_study(2)
+    trials = [t.model_copy(update={"history": (epoch(10.0 + t.number),) * 2}) for t in study.trials]
+    spent = study.model_copy(update={"trials": tuple(trials)})
+    last = curve(spent).steps[-1]
+    until = next(t.finished_at for t in trials if t.number == last.trial)
+    assert last.training_macs == sum(
+        2 * (10.0 + t.number) for t in trials if t.finished_at is not None and t.finished_at <= until
+    )
+    assert status_summary(spent).training_macs == sum(2 * (10.0 + t.number) for t in trials)
+    assert status_summary(spent).training_images == 2 * 7 * len(trials)
+
+
+def epoch(macs: float) -> EpochRecord:
+    return EpochRecord(
+        epoch=1, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, val_accuracy=0.1, learning_rate=0.1, wall_s=1.0,
+        images=7, macs=macs,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("complete", "objectives", "reason"),
+    [(0, ("params",), "no trial"), (2, ("magic",), "no fixed range"), (2, tuple(SCALES)[:5], "more than 4")],
+)
+def test_where_there_is_no_curve_the_reason_is_given(
+    make_study: Build, complete: int, objectives: tuple[str, ...], reason: str
+) -> None:
+    records = tuple(ObjectiveRecord(name=name, direction="minimize") for name in objectives)
+    progress = hypervolume_over_time(make_study(complete, objectives=records))
+    assert isinstance(progress, str)
+    assert reason in progress
+
+
+def test_every_objective_of_a_search_has_a_fixed_range() -> None:
+    search = pytest.importorskip("search.space.objectives")
+    assert set(search.OBJECTIVES) <= set(SCALES)

@@ -1,0 +1,352 @@
+"""Finalists of a study become a benchmark that trains what the study found; `train` and `export` too."""
+
+import contextlib
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.untrained import SPACES, header_for, trained
+from rich.console import Console
+
+from reports.analysis.front import front_trials
+from reports.analysis.hypervolume import spanning
+from reports.document.wording import duration, ratio
+from reports.records.benchmark import BenchmarkHeader
+from reports.records.study import EpochRecord, Metrics, ReferencePoint, TrialRecord
+from reports.storage.benchmarks import read_benchmark
+from reports.storage.studies import load_study_folder, read_study, sqlite_url
+from search.benchmark import finalists
+from search.benchmark.loader import load_benchmark
+from search.cli.main import main
+from search.errors import InputError, SpaceError
+from search.executors import Crew
+from search.space.candidate import Candidate
+from search.space.retrain import LONG
+from search.space.space import load_space
+from search.study import create
+from search.trial.job import Placement
+from snnkit.architecture.plan import training_macs
+from snnkit.export import pytorch
+from snnkit.training.recipe import Recipe
+
+SMOKE = str(SPACES / "smoke.yaml")
+QUICK = ["--set", "train.epochs=1", "--set", "train.chance_patience=0", "--set", "data.subset=500"]
+SHORT = ["--set", "train.epochs=2", "--set", "train.cnn_epochs=1", "--set", "data.digits.subset=500"]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A study of six trials, made up; its record and its space."""
+    folder = tmp_path_factory.mktemp("made") / "smoke"
+    folder.mkdir()
+    retrain = "{train.epochs: 9, train.erase: 0.25, data.test: 100}"
+    space = load_space(Path(SMOKE), overrides={"train.rungs": "[1]", "data.subset": "600", "retrain": retrain})
+    url = sqlite_url(folder / "study.db")
+    opened = create.create(header_for(space, folder.parent), space, folder, url)
+    for _ in range(6):
+        opened.finish(trained(opened.next(lambda record: None)))
+    return read_study(url, space.study.name), space
+
+
+def benchmark(record, space, numbers=(), names=()):
+    chosen = finalists.of_study(record, space, numbers, names, best=99)
+    base = finalists.longer(space.base, space)
+    return load_benchmark(finalists.benchmark_text("smoke-finals", chosen, space, (5, 6), base=base))
+
+
+def test_the_front_is_trained_as_it_was_found_with_the_long_recipe(stored):
+    record, space = stored
+    found = benchmark(record, space)
+    front = front_trials(record)
+    row = found.candidates["digits"]
+    assert len(row) == len(front)
+    for trial, (label, candidate) in zip(front, row.items(), strict=True):
+        assert label == (trial.name or f"trial {trial.number}")
+        wanted = space.candidate(trial.params)
+        assert (candidate.network, candidate.neuron, candidate.encoding) == (
+            wanted.network, wanted.neuron, wanted.encoding,
+        )  # fmt: skip
+        expected = wanted.train.model_dump() | LONG | {"epochs": 9, "erase": 0.25}
+        assert candidate.train == Recipe.model_validate(expected)
+        assert (candidate.data.subset, candidate.data.test) == (None, 100)
+    assert {cell.kind for cell in found.cells} == {"snn", "cnn"}
+    assert {cell.seed for cell in found.cells} == {5, 6}
+    assert found.references == space.reference
+
+
+def test_trials_and_names_can_be_asked_for(stored):
+    record, space = stored
+    found = benchmark(record, space, numbers=(3, 4), names=("smallest",))
+    assert list(found.networks) == ["trial 3", "trial 4", "smallest"]
+    steps = {label: candidate.encoding.timesteps for label, candidate in found.candidates["digits"].items()}
+    assert steps["smallest"] == 1
+    assert steps["trial 3"] == space.candidate(record.trials[3].params).encoding.timesteps
+
+
+def test_of_a_front_those_are_trained_that_span_most_of_it(stored):
+    record, space = stored
+    front = front_trials(record)
+    (best,), share = spanning(record, 1)
+    (found,) = finalists.of_study(record, space, (), (), best=1)
+    assert found.candidate.network == space.candidate(best.params).network
+    crew = Crew()
+    text = finalists.foreword(record, benchmark(record, space), crew, 1)
+    assert f"front     1 of its {len(front)} candidates: " in text
+    assert f"hypervolume together, {ratio(share)}; " in text
+    assert "front" not in finalists.foreword(record, benchmark(record, space), crew, len(front))
+
+
+def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
+    record, space = stored
+    found = benchmark(record, space, numbers=(3,))
+    (candidate,) = found.candidates["digits"].values()
+    images, plan, recipe = candidate.data.train_images, candidate.plan(), candidate.train
+    assert (recipe.epochs, recipe.of_twin.epochs, len(found.section.seeds)) == (9, 9, 2)
+    passes = [training_macs(plan, timesteps=t, input_steps=1) for t in (candidate.encoding.timesteps, 1)]
+    seconds = 2 * (18 * images * 0.002 + 9 * images * sum(passes) * 1e-9)
+
+    def timed(trial: TrialRecord) -> TrialRecord:
+        """A trial of two threads that took 2 ms an image and 1 ns a multiply-accumulate."""
+        macs = (trial.number + 1) * 1e9
+        epoch = EpochRecord(
+            epoch=1, train_loss=1, train_accuracy=0.1, val_loss=1, val_accuracy=0.1, learning_rate=0.1, wall_s=1,
+            images=100, macs=macs,
+        )  # fmt: skip
+        spent = {"history": (epoch,), "wall_s": (0.2 + macs * 1e-9) / 2, "device": "cpu (2 threads)"}
+        return trial.model_copy(update=spent)
+
+    told = record.model_copy(update={"trials": tuple(map(timed, record.trials))})
+    one, four = (Crew(workers=workers, placement=Placement(threads=threads)) for workers, threads in ((1, 1), (2, 2)))
+    assert finalists.expected_s(told, found, one) == pytest.approx(seconds)
+    assert finalists.expected_s(told, found, four) == pytest.approx(seconds / 4)
+    assert f"expected  about {duration(seconds / 4)} in all with 2 workers" in finalists.foreword(
+        told, found, four, None
+    )
+    assert finalists.expected_s(record.model_copy(update={"trials": ()}), found, one) is None
+
+
+def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
+    record, space = stored
+    twice = finalists.of_study(record, space, (3, 3), (), best=5)
+    text = finalists.benchmark_text("f", twice, space, (0,), base=space.base)
+    assert list(load_benchmark(text).networks) == ["trial 3"]
+
+
+def test_what_is_not_there_is_said_with_what_is(stored):
+    record, space = stored
+    with pytest.raises(InputError, match=r"no candidate of trial 99; its front is .*, and it has 6 trials"):
+        finalists.of_study(record, space, (99,), (), best=5)
+    with pytest.raises(InputError, match=r"names no candidate 'smalest'; it has .*; did you mean smallest\?"):
+        finalists.of_study(record, space, (), ("smalest",), best=5)
+
+
+@pytest.mark.parametrize(
+    ("retrain", "says"),
+    [
+        ("{train.epoch: 9}", r"retrain.train.epoch: no leaf that retrain may replace.*did you mean train.epochs\?"),
+        ("{network.stem.width: 9}", r"retrain.network.stem.width: no leaf"),
+        ("{data.name: cifar10}", r"retrain.data.name: no leaf"),
+        ("{train.epochs: 0}", r"retrain.train.epochs: given 0; write a number not below 1"),
+        ("{train.start: scratch, train.distill: 0.5}", r"retrain.train: given distill 0.5 with start scratch"),
+        ("{data.subset: 100000}", r"retrain.data: "),
+        ("60", r"retrain: given 60; write \{train.epochs: 60"),
+    ],
+)
+def test_a_broken_retrain_section_is_refused_with_its_path(retrain, says):
+    with pytest.raises(SpaceError, match=says):
+        load_space(Path(SMOKE), overrides={"retrain": retrain})
+
+
+@pytest.mark.parametrize(("leaf", "says"), [("augment=trivial", "colours"), ("short_epochs=2", "frames")])
+def test_what_recordings_cannot_have_is_refused(leaf, says):
+    path, _, value = leaf.partition("=")
+    with pytest.raises(SpaceError, match=rf"train: .*{says}"):
+        load_space(SPACES / "nmnist_prune.yaml", overrides={f"train.{path}": value})
+
+
+def test_a_study_goes_on_where_its_retrain_section_was_edited():
+    plain, edited = (load_space(Path(SMOKE), overrides={"retrain": text}) for text in ("{}", "{train.epochs: 9}"))
+    assert plain.hash == edited.hash
+    assert load_space(edited.dump()).retrain == {"train.epochs": 9}
+
+
+# -- the commands, on real trainings ----------------------------------------------------------------------------------
+
+
+def call(monkeypatch, *words: str) -> tuple[int, str]:
+    printed = io.StringIO()
+    monkeypatch.setattr(sys, "argv", ["snnsearch", *words])
+    monkeypatch.setattr("search.cli.console.out", Console(file=printed, width=160))
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    return code, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A study of two trained candidates, and the first of them retrained."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        call(patch, "launch", SMOKE, "--executor", "inline", "--trials", "2", *QUICK)
+        code, out = call(patch, "retrain", "smoke", "--trials", "0", "--seeds", "1", "--executor", "inline", *SHORT)
+    assert code == 0, out
+    return folder / "runs", out
+
+
+@pytest.fixture
+def here(runs, tmp_path, monkeypatch):
+    shutil.copytree(runs[0], tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_retrain_trains_the_network_and_its_twin_and_goes_on_where_it_was(runs, here, monkeypatch):
+    out = runs[1]
+    assert "benchmark smoke-finals: 2 trainings" in out
+    assert "snnsearch retrain smoke --trials 0 --seeds 1" in out or "report" in out
+    record = read_benchmark(here / "runs" / "smoke-finals")
+    assert [trial.status for trial in record.trials] == ["complete", "complete"]
+    snn, twin = record.trials
+    assert (len(snn.history), len(twin.history)) == (2, 1)
+    assert (snn.start.kind, snn.start.parent, snn.start.history) == ("cnn", 1, ())  # the twin is trained once
+    assert snn.metrics.energy_mj["horowitz45/exact"] < twin.metrics.energy_mj["horowitz45/exact"]
+    words = ["retrain", "smoke", "--trials", "0", "--seeds", "1", "--executor", "inline", *SHORT]
+    code, again = call(monkeypatch, *words)
+    assert code == 0
+    assert "all 2 trainings of smoke-finals are done; nothing is trained again" in again
+
+
+def test_train_needs_no_study(here, monkeypatch):
+    words = ["train", SMOKE, "--candidate", "smallest", "--executor", "inline"]
+    code, out = call(monkeypatch, *words, "--set", "train.epochs=1", "--set", "data.digits.subset=300")
+    assert code == 0, out
+    record = read_benchmark(here / "runs" / "smoke-smallest")
+    assert [(trial.status, trial.seed) for trial in record.trials] == [("complete", 0), ("complete", 0)]
+    assert record.trials[0].metrics.timesteps == 1
+
+
+def test_dry_run_of_retrain_touches_nothing(here, monkeypatch):
+    code, out = call(monkeypatch, "retrain", "smoke", "--name", "other", "--dry-run")
+    assert code == 0
+    assert "benchmark other: " in out
+    assert not (here / "runs" / "other").exists()
+
+
+@pytest.mark.parametrize(("name", "trial", "kind"), [("smoke", 0, "snn"), ("smoke-finals", 1, "cnn")])
+def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, kind):
+    code, out = call(monkeypatch, "export", name, str(trial))
+    assert code == 0, out
+    assert "64 of 64 in the same class" in out
+    content = torch.load(here / f"{name}-{trial}.pt", weights_only=True)
+    metadata = json.loads(content["metadata"])
+    assert metadata["kind"] == kind
+    assert json.loads(metadata["parity"])["same_class"] == 64
+    kept = torch.load(here / "runs" / name / "trials" / str(trial) / "weights.pt", weights_only=True)
+    assert all(torch.equal(kept["weights"][key], tensor) for key, tensor in content["weights"].items())
+    assert json.loads(kept["metadata"]).items() <= metadata.items()
+    study_record = load_study_folder(here / "runs" / "smoke")
+    if kind == "snn":
+        assert json.loads(metadata["metrics"])["params"] == study_record.trials[0].metrics.params
+
+
+@pytest.mark.parametrize(("name", "cores"), [("smoke", 1), ("smoke-finals", 1), ("smoke-finals", 2)])
+def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeypatch, name, cores):
+    monkeypatch.setattr("search.trial.environment.cores", lambda: cores)
+    header = here / "runs" / "smoke-finals" / "benchmark.json"
+    point = ReferencePoint(label="worse", accuracy=0.0, energy_mj=9.0, params=10**9)
+    stored = BenchmarkHeader.model_validate_json(header.read_text())
+    header.write_text(stored.model_copy(update={"references": (point,)}).model_dump_json())
+    code, out = call(monkeypatch, "evaluate", name)
+    assert code == 0, out
+    assert ("worse (" in out and "is dominated by baseline" in out) == (name == "smoke-finals")
+    assert "against the record test accuracy differs by 0 at most, energy by 0.00%" in " ".join(out.split())
+    assert [label in out for label in ("baseline, SNN", "baseline, CNN twin")] == [name == "smoke-finals"] * 2
+
+
+def test_weights_are_run_for_other_numbers_of_steps(here, monkeypatch):
+    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--timesteps", "1,3,3")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if "baseline, SNN" in line]
+    steps, energies = [row[5] for row in rows], [float(row[-1]) for row in rows]
+    assert steps == ["1", "3"]
+    assert energies[0] < energies[1]
+    assert "twin" not in out
+    assert "on record" in out
+
+
+def test_export_for_another_number_of_steps_has_its_own_figures(here, monkeypatch):
+    code, out = call(monkeypatch, "export", "smoke-finals", "0", "--timesteps", "1", "--out", "one.pt")
+    assert (code, "64 of 64 in the same class" in " ".join(out.split())) == (0, True)
+    weights, metadata = pytorch.read(here / "one.pt")
+    candidate = Candidate.model_validate_json(metadata["candidate"])
+    metrics = Metrics.model_validate_json(metadata["metrics"])
+    assert (candidate.encoding.timesteps, metrics.timesteps) == (1, 1)
+    before, _ = pytorch.read(here / "runs" / "smoke-finals" / "trials" / "0" / "weights.pt")
+    changed = {name.rsplit(".")[-1] for name in weights if not torch.equal(weights[name], before[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
+
+
+def test_other_weights_than_those_on_record_are_told(here, monkeypatch):
+    record = read_benchmark(here / "runs" / "smoke-finals")
+    label = record.header.cells[0].network
+    path = here / "runs" / "smoke-finals" / "trials" / "0" / "weights.pt"
+    content = torch.load(path, weights_only=True)
+    for tensor in content["weights"].values():
+        tensor.zero_()
+    torch.save(content, path)
+    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--trials", "0")
+    assert code == 1
+    assert f"{label}, SNN" in out
+    assert "not as recorded: 0" in out
+
+
+def test_cells_that_are_not_those_of_the_benchmark_are_refused(here, monkeypatch, capsys):
+    monkeypatch.setattr("search.cli.console.err", Console(stderr=True, width=200))
+    path = here / "runs" / "smoke-finals" / "benchmark.json"
+    header = BenchmarkHeader.model_validate_json(path.read_text())
+    cells = tuple(cell.model_copy(update={"network": "of-nothing"}) for cell in header.cells)
+    path.write_text(header.model_copy(update={"cells": cells}).model_dump_json())
+    code, _ = call(monkeypatch, "evaluate", "smoke-finals")
+    assert (code, "are not those of the YAML in it" in " ".join(capsys.readouterr().err.split())) == (2, True)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(here, monkeypatch, capsys, cores):
+    monkeypatch.setattr("search.trial.environment.cores", lambda: cores)
+    monkeypatch.setattr("search.cli.console.err", Console(stderr=True, width=200))
+    (here / "runs" / "smoke-finals" / "trials" / "1" / "weights.pt").write_bytes(b"torn")
+    code, _ = call(monkeypatch, "evaluate", "smoke-finals")
+    assert code == 2
+    assert "weights.pt cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["evaluate", "smoke", "--trials", "2"], "is waiting: only what was trained to its end has weights"),
+        (["evaluate", "smoke", "--timesteps", "two"], "write numbers of steps with commas: --timesteps 2,3"),
+        (
+            ["evaluate", "smoke", "--timesteps", "65"],
+            "--timesteps 65: timesteps Input should be less than or equal to 64",
+        ),
+        (["evaluate", "smoke-finals", "--trials", "1", "--timesteps", "2"], "only CNN twins were asked for"),
+        (["export", "smoke-finals", "1", "--timesteps", "2"], "only CNN twins were asked for"),
+        (["export", "smoke", "7"], "has no trial 7; it has 3"),
+        (["export", "smoke", "2"], "is waiting: only what was trained to its end has weights"),
+        (["export", "smoke", "0", "--format", "nir"], "as nir: "),
+        (["retrain", "smoke", "--trials", "first"], "write numbers of trials with commas"),
+        (["train", SMOKE, "--candidate", "baselin"], "did you mean baseline?"),
+    ],
+)
+def test_bad_input_gets_one_message_and_exit_2(here, monkeypatch, capsys, words, says):
+    monkeypatch.setattr("search.cli.console.err", Console(stderr=True, width=200))
+    code, _ = call(monkeypatch, *words)
+    assert code == 2
+    assert says in " ".join(capsys.readouterr().err.split())

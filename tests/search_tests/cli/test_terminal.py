@@ -1,0 +1,72 @@
+"""What is printed shows as it is, whatever a space or a stored record holds."""
+
+import io
+from pathlib import Path
+
+import pytest
+from helpers.hostile import PAYLOADS, hostile
+from helpers.small_benchmarks import build_benchmark
+from helpers.small_studies import build_study
+from rich.table import Table
+from rich.text import Text
+
+from reports.analysis.front import status_summary
+from reports.storage.benchmarks import benchmark_status
+from search.cli import benchmark as show
+from search.cli import tables
+from search.cli.terminal import Terminal
+from search.cli.validate import render, survey
+from search.errors import Place, Problem, SpaceError
+from search.space.space import load_space
+
+SPACE = """\
+study: {name: a, budget: {trials: 1}, objectives: {accuracy: maximize}, constraints: {params: {max: 1}}}
+network: {family: squeezenet, fire2: {keep: {choices: [true, false]}}}
+data: {name: digits}
+candidates: {"%s": {}}
+"""
+
+
+def printed(*parts: object) -> str:
+    file = io.StringIO()
+    terminal = Terminal(file=file, width=200)
+    for part in parts:
+        terminal.print(part)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_stored_text_is_no_markup_and_moves_no_cursor(payload: str, tmp_path: Path) -> None:
+    study, benchmark = hostile(build_study(4, epochs=2), payload), hostile(build_benchmark(), payload)
+    summary = status_summary(study)
+    text = printed(
+        tables.ending(study, tmp_path), tables.status_view(summary), tables.status_table([summary]),
+        *(tables.trial_view(study, trial) for trial in study.trials),
+        show.ending(benchmark, tmp_path, payload), show.status_table([benchmark_status(benchmark)]),
+    )  # fmt: skip
+    assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+    assert payload.split("\n")[0].split("\x1b")[0][:9] in text
+
+
+def test_characters_that_a_terminal_acts_upon_are_told() -> None:
+    assert printed(Text("a\x1b[2Jb\x9bc:bug:")) == "a\\x1b[2Jb\\x9bc:bug:\n"
+
+
+def test_names_with_brackets_and_colons_stay_in_tables() -> None:
+    table = Table("name")
+    table.add_row("[/b] [red]:bug:")
+    assert "[/b] [red]:bug:" in printed(table)
+
+
+def test_candidate_called_like_markup_is_surveyed() -> None:
+    file = io.StringIO()
+    render(survey(load_space(SPACE % "[/b][red]"), samples=5), Terminal(file=file, width=200))
+    assert file.getvalue().count("[/b][red]") == 2  # its row, and why it would be refused
+
+
+def test_error_has_fifty_lines_at_most_of_printable_characters() -> None:
+    place = Place("space.yaml", 1)
+    said = str(SpaceError(Problem(place, f"a\x1b]0;{at}", "x" * 5000) for at in range(300))).splitlines()
+    assert len(said) == 51
+    assert said[-1] == "and more; put these right first"
+    assert all(line.isprintable() and len(line) < 1100 for line in said)

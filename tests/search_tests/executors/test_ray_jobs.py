@@ -1,0 +1,206 @@
+"""What Tune is given and what it hands back, trial by trial; no Ray is started."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+from helpers.small_trials import job_for
+from ray._private import serialization
+from ray.exceptions import OutOfMemoryError, RayActorError
+
+from search.executors import Crew, ray_cluster, ray_tune
+from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Gone, _Jobs, _Watch
+from search.trial.job import CHECKPOINT, Job, Starts, write_starts
+
+
+@dataclass
+class Given:
+    """A source of so many jobs, which notes what becomes of them."""
+
+    jobs: list = field(default_factory=list)
+    lost_numbers: list[int] = field(default_factory=list)
+    asked: int = 0
+
+    def next(self):
+        self.asked += 1
+        return self.jobs.pop(0) if self.jobs else None
+
+    def stopping(self):
+        return False
+
+    def lost(self, number, reason, traceback=None):
+        self.lost_numbers.append(number)
+
+
+@dataclass
+class Ended:
+    """A trial that Tune has given up."""
+
+    trial_id: str
+    num_failures: int = 0
+
+    def get_error(self):
+        return None
+
+    get_pickled_error = get_error
+
+
+@pytest.fixture
+def given(tmp_path):
+    job = job_for(tmp_path)
+    return Given([job.model_copy(update={"number": number}) for number in range(2)])
+
+
+def number(config):
+    return config["number"]
+
+
+def test_a_trial_whose_worker_died_before_it_began_is_handed_out_again(given):
+    """Tune gives a trial up at once where the worker that was to take it is gone."""
+    jobs = _Jobs(given, Crew())
+    assert number(jobs.suggest("a")) == 0
+    for attempt in range(RETRIES):
+        jobs.abandon(Ended("ab"[attempt % 2]))
+        assert given.lost_numbers == []
+        assert number(jobs.suggest("ba"[attempt % 2])) == 0
+    jobs.abandon(Ended("ab"[RETRIES % 2]))
+    assert given.lost_numbers == [0]
+    assert number(jobs.suggest("c")) == 1
+
+
+def test_tune_is_given_nothing_that_it_would_keep_in_pieces(given):
+    """It holds a trial's configuration and last result for as long as it runs, each leaf by its path."""
+    config = _Jobs(given, Crew()).suggest("a")
+    assert {key for key, value in config.items() if isinstance(value, dict)} == {"placement"}
+    assert Job.model_validate_json(config["job"]).number == config["number"] == 0
+    trial = TuneTrial("stub", stub=True)
+    trial.run_metadata.last_result = {"record": "x" * 10_000, "done": True}
+    _Watch(given, _Jobs(given, Crew())).on_trial_complete(iteration=1, trials=[trial], trial=trial)
+    assert trial.run_metadata.last_result.keys() <= {"done", "trial_id"}
+
+
+def test_a_trial_that_tune_has_tried_often_enough_is_lost(given):
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+    assert given.lost_numbers == [0]
+
+
+def lost_after(given, crew, get_on):
+    """How often a trial that gets on four times is handed out again: its workers die as often as Tune tries."""
+    jobs = _Jobs(given, crew)
+    jobs.suggest("a")
+    job = jobs.live("a")
+    job.folder.mkdir(parents=True)
+    for handed in range(10):
+        if handed < 4:
+            get_on(job, handed)
+        jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+        if given.lost_numbers:
+            return handed
+        assert number(jobs.suggest("a")) == 0
+    return None
+
+
+def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
+    """Those that follow may die before they begin: what it has come to is in its checkpoint."""
+    assert lost_after(given, Crew(), lambda job, n: (job.folder / CHECKPOINT).write_text(str(n))) == 4
+
+
+def test_through_an_exchange_a_trial_has_got_on_where_it_began_from_another_checkpoint(given, tmp_path):
+    crew = Crew(exchange=str(tmp_path / "exchange"), scratch=str(tmp_path))
+    assert lost_after(given, crew, lambda job, n: write_starts(job, Starts(starts=n + 1, checkpoint=n + 1))) == 4
+
+
+def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(given, tmp_path):
+    jobs = _Jobs(given, Crew())
+    for trial in "ab":
+        jobs.suggest(trial)
+    assert jobs.suggest("c") is None
+    assert jobs.suggest("c") is None
+    assert given.asked == 3  # a question may be a search for what was not tried: none without a reason
+    given.jobs.append(job_for(tmp_path).model_copy(update={"number": 7}))
+    jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+    assert number(jobs.suggest("c")) == 7
+    jobs.abandon(Ended("b", num_failures=RETRIES + 1))
+    jobs.abandon(Ended("c", num_failures=RETRIES + 1))
+    assert jobs.suggest("d") == Searcher.FINISHED
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """What a driver sees of Ray: its ``now``, and whether its parts are there. ``ended``: workers, and when."""
+    ray = SimpleNamespace(now=0.0, store=True, node=True, ended=[])
+    monkeypatch.setattr(ray_tune, "time", SimpleNamespace(monotonic=lambda: ray.now))
+    monkeypatch.setattr(ray_tune, "store_answers", lambda: ray.store)
+    monkeypatch.setattr(ray_tune, "node_lives", lambda: ray.node)
+    monkeypatch.setattr(ray_tune.ray, "kill", lambda worker: ray.ended.append((worker, ray.now)))
+    return ray
+
+
+def under_way(worker, status=TuneTrial.RUNNING):
+    return SimpleNamespace(trial_id="a", status=status, temporary_state=SimpleNamespace(ray_actor=worker))
+
+
+def watched(watch, trial, ray, until):
+    """So many seconds pass."""
+    while ray.now < until:
+        watch.on_step_end(0, [trial])
+        ray.now += 1
+
+
+def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(given, ray):
+    """The first one ends itself after the 10 minutes allowed, the second one is stopped and cannot."""
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    watch = _Watch(given, jobs)
+    for worker, until in (("first", 610), ("second", 1600)):
+        trial = under_way(worker)
+        watch.on_trial_start(0, [trial], trial)
+        watched(watch, trial, ray, until)
+    assert ray.ended == [("second", 610 + 900)]
+
+
+def test_a_worker_that_stands_still_between_two_trials_is_ended(given, ray):
+    """Tune waits for it before it calls the second one running."""
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    watched(_Watch(given, jobs), under_way("worker", TuneTrial.PENDING), ray, 1000)
+    assert ray.ended == [("worker", 900)]
+
+
+def test_a_trial_that_waits_for_room_has_no_worker_to_end(given, ray):
+    jobs = _Jobs(given, Crew())
+    jobs.suggest("a")
+    watched(_Watch(given, jobs), under_way(None, TuneTrial.PENDING), ray, 2000)
+    assert ray.ended == []
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "after"),
+    [("node", "this machine's raylet is gone", 5), ("store", "Ray's control store is gone", 25)],
+)
+def test_a_driver_ends_when_a_part_of_ray_is_gone(given, ray, part, text, after):
+    watch = _Watch(given, _Jobs(given, Crew()))
+    watched(watch, under_way(None), ray, 100)
+    setattr(ray, part, False)
+    with pytest.raises(_Gone, match=text):
+        watched(watch, under_way(None), ray, 200)
+    assert ray.now - 100 <= after
+
+
+def test_a_control_store_may_come_back(given, ray):
+    watch = _Watch(given, _Jobs(given, Crew()))
+    for until in range(15, 300, 15):
+        ray.store = not ray.store
+        watched(watch, under_way(None), ray, until)
+    assert ray.now == 285
+
+
+def test_tune_takes_a_worker_that_ray_kills_for_its_memory_for_dead(monkeypatch):
+    monkeypatch.setattr(serialization, "OutOfMemoryError", OutOfMemoryError)
+    monkeypatch.setattr(ray_cluster, "_start", lambda crew: None)
+    ray_cluster.connect(Crew())
+    error = serialization.OutOfMemoryError("low on memory")
+    assert isinstance(error, RayActorError)
+    assert str(error) == "low on memory"

@@ -1,0 +1,181 @@
+"""Budgets, stopping, and errors that must not lose anything."""
+
+import os
+import signal
+import sqlite3
+
+import optuna
+import pytest
+from helpers.untrained import header_for, trained
+
+from reports.records.study import EpochRecord
+from reports.storage.studies import read_study, sqlite_url
+from search.runner.loop import FAILURES, OVERTIME, Budget, Driver
+from search.runner.progress import Progress
+from search.storage.url import StorageError
+from search.study import create
+from search.trial.job import outline
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def opened(smoke, tmp_path):
+    folder = tmp_path / "smoke"
+    folder.mkdir()
+    return create.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
+
+
+def driver_of(opened, clock, *, trials=None, seconds=None, macs=None, before=None):
+    return Driver(opened, Budget(trials, seconds, macs), before or Progress(), lambda progress, record: None, clock)
+
+
+def run_one(driver, clock, seconds=10.0):
+    job = driver.next()
+    if job is not None:
+        clock.now += seconds
+        driver.finished(trained(job).model_copy(update={"wall_s": seconds}))
+    return job
+
+
+def test_trials_are_counted_with_those_of_earlier_runs(opened, clock):
+    first = driver_of(opened, clock, trials=2)
+    while run_one(first, clock):
+        pass
+    assert first.progress.trained == 2
+    second = driver_of(opened, clock, trials=5, before=first.progress)
+    while run_one(second, clock):
+        pass
+    assert second.progress.trained == 5
+
+
+def test_running_trials_count_against_the_budget(opened, clock):
+    driver = driver_of(opened, clock, trials=2)
+    assert driver.next() is not None
+    assert driver.next() is not None
+    assert driver.next() is None
+
+
+def test_no_trial_is_started_of_which_half_would_not_fit(opened, clock):
+    driver = driver_of(opened, clock, seconds=34.0)
+    while run_one(driver, clock):
+        pass
+    assert (driver.progress.trained, clock.now) == (3, 30.0)  # a fourth would have had 4 s of its 10
+
+
+def epoch(number, macs):
+    return EpochRecord(
+        epoch=number, train_loss=1.0, train_accuracy=0.1, val_loss=1.0, val_accuracy=0.1, learning_rate=0.1, wall_s=1.0,
+        images=10, macs=macs,
+    )  # fmt: skip
+
+
+def test_no_trial_is_started_of_which_half_would_be_beyond_the_operations(opened, clock):
+    driver = driver_of(opened, clock, macs=34.0)
+    while (job := driver.next()) is not None:
+        driver.epoch(job.number, epoch(1, 10.0))
+        driver.finished(trained(job).model_copy(update={"history": (epoch(1, 10.0),)}))
+    assert (driver.progress.trained, driver.progress.training_macs) == (3, 30.0)
+    assert not driver.stopping()
+
+
+def test_trials_beyond_the_operations_are_left_to_resume(opened, clock):
+    driver = driver_of(opened, clock, macs=25.0)
+    number = driver.next().number
+    for at, stops in ((1, False), (2, False), (2, False), (3, True)):  # the second comes twice: a worker was replaced
+        driver.epoch(number, epoch(at, 10.0))
+        assert driver.stopping() == stops
+    assert driver.next() is None
+
+
+def test_operations_of_earlier_runs_count(opened, clock):
+    first = driver_of(opened, clock, macs=1e9)
+    job = first.next()
+    first.finished(trained(job).model_copy(update={"history": (epoch(1, 20.0),)}))
+    assert driver_of(opened, clock, macs=20.0, before=first.progress).stopping()
+
+
+def test_trials_over_time_are_left_to_resume(opened, clock):
+    driver = driver_of(opened, clock, seconds=100.0)
+    driver.next()
+    clock.now = 100.0 * (1 + OVERTIME)
+    assert not driver.stopping()
+    clock.now += 1
+    assert driver.stopping()
+
+
+def test_equal_failures_in_a_row_stop_the_run_and_say_so(opened, clock):
+    driver = driver_of(opened, clock, trials=12)
+    for _ in range(FAILURES):
+        assert not driver.stopping()
+        driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
+    assert driver.stopping()
+    assert "No space left" in str(driver.failure)
+    assert "snnsearch resume smoke" in str(driver.failure)
+
+
+def test_trials_that_were_not_trained_do_not_hide_equal_failures(opened, clock):
+    driver = driver_of(opened, clock, trials=12)
+    for _ in range(FAILURES):
+        assert not driver.stopping()
+        driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
+        if not driver.stopping():
+            driver.finished(outline(driver.next(), status="duplicate", reason="equal to trial 0", duplicate_of=0))
+    assert driver.stopping()
+
+
+def test_full_disk_under_the_database_stops_the_run_and_loses_nothing(opened, clock, monkeypatch, smoke, tmp_path):
+    driver = driver_of(opened, clock, trials=12)
+    run_one(driver, clock)
+    job = driver.next()
+
+    def full(*args, **kwargs):
+        raise optuna.exceptions.StorageInternalError from sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.study.Study, "tell", full)
+        driver.finished(trained(job))
+    assert driver.stopping()
+    assert isinstance(driver.failure, StorageError)
+    assert "disk is full" in str(driver.failure)
+    url = sqlite_url(tmp_path / "smoke" / "study.db")
+    again = create.resume(read_study(url, "smoke").header, smoke, tmp_path / "smoke", url)
+    assert again.recover() == ([job.number], [])  # its record had been stored before
+    assert [t.status for t in read_study(url, "smoke").trials] == ["complete", "complete", "waiting"]
+
+
+def test_interrupted_trials_are_finished_whatever_the_budget(opened, clock, smoke, tmp_path):
+    first = driver_of(opened, clock)
+    jobs = [first.next(), first.next()]
+    url = sqlite_url(tmp_path / "smoke" / "study.db")
+    again = create.resume(opened.header, smoke, tmp_path / "smoke", url)
+    again.recover()
+    second = driver_of(again, clock, trials=1)
+    assert [second.next(), second.next(), second.next()] == [*jobs, None]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signal_stops_the_run_at_the_next_event_and_a_second_one_at_once(signum, opened, clock):
+    driver = driver_of(opened, clock)
+    before = signal.getsignal(signum)
+    with driver.interruptible():
+        os.kill(os.getpid(), signum)
+        assert driver.stopping()
+        assert driver.progress.stopping
+        assert driver.next() is None
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signum)
+    assert signal.getsignal(signum) == before

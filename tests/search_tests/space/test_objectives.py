@@ -1,0 +1,51 @@
+"""Objectives: every one reads a number from what was measured; the words of a space file are the registries' own."""
+
+import math
+from typing import get_args
+
+import pytest
+
+from reports.records.study import Metrics
+from search.samplers.stateless import SAMPLERS
+from search.space.objectives import OBJECTIVES
+from search.space.sections import Sampler
+
+METRICS = Metrics(
+    accuracy=0.75,
+    test_accuracy=0.74,
+    test_f1=0.73,
+    params=1000,
+    dense_macs=5000,
+    macs=200.0,
+    acs=3000.0,
+    spikes=400.0,
+    firing_rate=0.1,
+    timesteps=4,
+    energy_mj={"horowitz45/exact": 0.02, "lemaire2022/exact": 0.3},
+    twin_energy_mj={"horowitz45/exact": 0.2, "lemaire2022/exact": 0.6},
+)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objective_is_a_finite_number_with_a_direction(name: str) -> None:
+    objective = OBJECTIVES[name]
+    assert math.isfinite(objective.value(METRICS, "horowitz45/exact"))
+    assert objective.direction in ("maximize", "minimize")
+    assert objective.text
+
+
+def test_energy_is_that_of_the_spaces_price() -> None:
+    value = OBJECTIVES["energy_mj"].value
+    assert (value(METRICS, "horowitz45/exact"), value(METRICS, "lemaire2022/exact")) == (0.02, 0.3)
+
+
+def test_accuracy_is_that_of_validation_images() -> None:
+    assert OBJECTIVES["accuracy"].value(METRICS, "horowitz45/exact") == 0.75
+
+
+def test_only_accuracy_is_to_be_maximized() -> None:
+    assert [name for name, objective in OBJECTIVES.items() if objective.direction == "maximize"] == ["accuracy"]
+
+
+def test_a_space_may_name_every_sampler_there_is() -> None:
+    assert set(get_args(Sampler)) == {"auto", *SAMPLERS}

@@ -1,0 +1,56 @@
+"""One driver per study."""
+
+import subprocess
+import sys
+
+import pytest
+
+from reports.storage.studies import sqlite_url
+from search.errors import InputError
+from search.storage.lock import Lease
+
+HOLD = """
+import sys
+from pathlib import Path
+from search.lease import Lease
+lease = Lease(Path(sys.argv[1]), "prune", "sqlite:///unused")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_second_driver_is_refused_and_told_who_holds_the_study(holder, tmp_path):
+    with pytest.raises(
+        InputError, match=rf"'prune' is being driven already, by .*{holder.pid}.*snnsearch status prune"
+    ):
+        Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
+
+
+def test_killed_driver_holds_nothing(holder, tmp_path):
+    holder.kill()
+    holder.wait()
+    with Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
+        pass
+
+
+def test_lock_that_cannot_be_written_gets_one_message(tmp_path):
+    (tmp_path / "driver.lock").mkdir()
+    with pytest.raises(InputError, match="--runs DIR"):
+        Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
+
+
+def test_released_study_can_be_taken_again(tmp_path):
+    for _ in range(2):
+        with Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
+            pass

@@ -1,0 +1,90 @@
+"""What of a plan is run together."""
+
+import pytest
+
+from snnkit.architecture.fusion import Firing, Split, reads, schedule
+from snnkit.architecture.plan import Concat, Conv, Neurons, Plan, Pool, Slice
+from snnkit.families import FAMILIES
+
+
+def plan_of(family: str, size: int = 32, **choices: object) -> Plan:
+    entry = FAMILIES[family]
+    return entry.plan(entry.design.model_validate(choices), 10, (3, size, size))
+
+
+def firings(plan: Plan) -> dict[str, Firing]:
+    return {step.name: step for step in schedule(plan, spiking=True) if isinstance(step, Firing)}
+
+
+def test_a_fire_is_one_step_and_its_pooling_too() -> None:
+    found = firings(plan_of("squeezenet"))
+    assert [conv.name for conv in found["fire2"].convs] == ["fire2.expand1x1", "fire2.expand3x3"]
+    assert found["fire2"].pool is None
+    assert found["stem.pool"].window == 2
+    assert [conv.name for conv in found["fire4.pool"].convs] == ["fire4.expand1x1", "fire4.expand3x3"]
+    assert "stem" not in found
+    assert "fire4" not in found
+
+
+def test_pooled_currents_and_their_neurons_are_one_step() -> None:
+    steps = {step.name: step for step in schedule(plan_of("squeezenet", pool={"of": "currents"}), spiking=True)}
+    for name, convs in (("stem", ["stem"]), ("fire4", ["fire4.expand1x1", "fire4.expand3x3"])):
+        step = steps[f"{name}.neurons"]
+        assert isinstance(step, Firing)
+        assert [conv.name for conv in step.convs] == convs
+        assert step.window == 2
+        assert not {name, f"{name}.pool", *convs} & set(steps)
+
+
+@pytest.mark.parametrize(
+    ("choices", "alone"),
+    [
+        ({"pool": {"of": "currents", "kind": "avg"}}, {"stem.neurons", "fire4.neurons", "fire8.neurons"}),
+        ({"pool": {"of": "currents"}, "fire8": {"keep": False}}, set()),
+        ({"pool": {"of": "currents"}, "fire4": {"keep": False}, "fire3": {"keep": False}}, set()),
+        ({"pool": {"of": "currents", "after": ("fire4", "fire5")}, "fire5": {"keep": False}}, {"fire4.neurons"}),
+    ],
+)
+def test_averages_and_poolings_on_poolings_stay_apart(choices: dict[str, object], alone: set[str]) -> None:
+    steps = schedule(plan_of("squeezenet", **choices), spiking=True)
+    assert {step.name for step in steps if isinstance(step, Neurons)} == alone
+    given = {step.name for step in steps}
+    assert all(name in given or name == "input" for step in steps for name in reads(step))
+
+
+def test_windows_that_overlap_or_are_ragged_are_pooled_by_themselves() -> None:
+    for choices, size in (({"geometry": "imagenet-1.1"}, 64), ({}, 34)):
+        plan = plan_of("squeezenet", size, **choices)
+        steps = schedule(plan, spiking=True)
+        assert any(isinstance(step, Pool) for step in steps)
+
+
+def test_spikes_that_something_else_reads_too_stay_apart() -> None:
+    plan = plan_of("shufflenet")
+    read_twice = {name for op in plan.ops if isinstance(op, Slice) for name in (op.source,)}
+    assert read_twice
+    steps = schedule(plan, spiking=True)
+    given = {step.name for step in steps} | {s.name for step in steps if isinstance(step, Split) for s in step.slices}
+    assert all(name in given or name == "input" for step in steps for name in reads(step))
+
+
+def test_slices_of_all_channels_are_one_split() -> None:
+    for family in ("shufflenet", "mixnet"):
+        plan = plan_of(family)
+        slices = [op for op in plan.ops if isinstance(op, Slice)]
+        for spiking in (True, False):
+            splits = [step for step in schedule(plan, spiking=spiking) if isinstance(step, Split)]
+            assert sum(len(split.slices) for split in splits) == len(slices) > 0
+
+
+def test_every_convolution_is_run_once_and_the_twin_s_one_by_one() -> None:
+    for family in FAMILIES:
+        plan = plan_of(family)
+        for spiking in (True, False):
+            run: list[Conv] = []
+            for step in schedule(plan, spiking=spiking):
+                run += list(step.convs) if isinstance(step, Firing) else [step] if isinstance(step, Conv) else []
+                assert spiking or not isinstance(step, Firing)
+            assert sorted(conv.name for conv in run) == sorted(conv.name for conv in plan.convs), family
+        joined = [op for op in plan.ops if isinstance(op, Concat)]
+        assert len(joined) >= sum(len(f.convs) > 1 for f in firings(plan).values())

@@ -1,0 +1,116 @@
+"""Figures that contradict each other are not recorded."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.counting import awake, inputs
+from helpers.designs import narrow, planned
+from helpers.small_trials import job_for, record_of
+from torch import nn
+
+from snnkit.base.config import Encoding, Neuron
+from snnkit.energy import Energy, all_prices
+from snnkit.energy.consistency import Contradiction, crosscheck
+from snnkit.energy.operations import Activity, Counter, measure
+from snnkit.families import FAMILIES
+from snnkit.nn.network import Network
+
+ENCODINGS = {
+    "T = 1": Encoding(timesteps=1),
+    "T = 3": Encoding(timesteps=3),
+    "stem each step": Encoding(timesteps=2, stem="every_step"),
+    "frames": Encoding(kind="frames", timesteps=2),
+}
+
+
+def network_of(family: str, encoding: Encoding, *, twin: bool = False) -> Network:
+    network = Network(planned(family, narrow(family)), None if twin else Neuron(), encoding, seed=0)
+    return network.double() if twin else awake(network)
+
+
+def check(network: Network, activity: Activity, prices: dict[str, Energy] | None = None, **shares: float) -> None:
+    images = inputs(network, 1)
+    crosscheck(network, images, activity, prices or all_prices(activity, "horowitz64"), shares or {"accuracy": 0.5})
+
+
+@pytest.fixture
+def network() -> Network:
+    return network_of("squeezenet", Encoding(timesteps=2))
+
+
+@pytest.fixture
+def activity(network) -> Activity:
+    return measure(network, [inputs(network, 4)])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_figures_of_every_family_agree(family, encoding):
+    network = network_of(family, encoding)
+    activity = measure(network, [inputs(network, 4)])
+    assert activity.acs > 0
+    check(network, activity)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_figures_of_every_twin_agree(family):
+    network = network_of(family, Encoding(timesteps=2), twin=True)
+    check(network, measure(network, [inputs(network, 4)]))
+
+
+def changed(activity: Activity, name: str, factor: float) -> Activity:
+    """The count ``name`` of the last convolution made larger."""
+    at = max(n for n, layer in enumerate(activity.layers) if getattr(layer, name) > 0)
+    layer = activity.layers[at]
+    wrong = replace(layer, **{name: getattr(layer, name) * factor})
+    return replace(activity, layers=(*activity.layers[:at], wrong, *activity.layers[at + 1 :]))
+
+
+@pytest.mark.parametrize(("name", "said"), [("synapses", "accumulates of"), ("spikes_out", "spikes of")])
+@pytest.mark.parametrize("factor", [-1, 1e6])
+def test_counts_that_cannot_be_are_refused(network, activity, name, said, factor):
+    with pytest.raises(Contradiction, match=f"{said} .* where there can be 0 to"):
+        check(network, changed(activity, name, factor))
+
+
+def test_parameters_that_no_plan_knows_are_refused(network, activity):
+    network.register_parameter("stray", nn.Parameter(torch.zeros(7)))
+    with pytest.raises(Contradiction, match=r"parameters: [\d,]+ by the plan, [\d,]+ in the network"):
+        check(network, activity)
+
+
+def test_operations_that_no_plan_knows_are_refused(network, activity, monkeypatch):
+    monkeypatch.setattr(Network, "training_macs", property(lambda self: 3000))
+    with pytest.raises(Contradiction, match=r"dense MACs of a pass: 1,000 by the plan"):
+        check(network, activity)
+
+
+@pytest.mark.parametrize("what", ["layers", "parts"])
+def test_energy_that_is_not_its_sum_is_refused(network, activity, what):
+    prices = all_prices(activity, "horowitz64")
+    energy = prices["horowitz45/exact"]
+    terms = getattr(energy, what)
+    largest = max(terms, key=terms.get)
+    prices["horowitz45/exact"] = replace(energy, **{what: terms | {largest: 1.01 * terms[largest]}})
+    with pytest.raises(Contradiction, match=f"energy by horowitz45/exact: .* by {what}"):
+        check(network, activity, prices)
+
+
+def test_accuracy_that_is_no_share_is_refused(network, activity):
+    with pytest.raises(Contradiction, match="accuracy is 81"):
+        check(network, activity, accuracy=81)
+
+
+def test_all_that_is_wrong_is_said(network, activity):
+    with pytest.raises(Contradiction, match=r"spikes of .*; accuracy is 2"):
+        check(network, changed(activity, "spikes_out", 1e6), accuracy=2)
+
+
+def test_trial_whose_figures_contradict_each_other_fails_with_the_reason(tmp_path, monkeypatch):
+    activity = Counter.activity
+    monkeypatch.setattr(Counter, "activity", lambda counter: changed(activity(counter), "spikes_out", 100))
+    record = record_of(job_for(tmp_path))
+    assert record.status == "failed"
+    assert record.reason.startswith("Contradiction: spikes of")
+    assert record.metrics is None

@@ -1,0 +1,166 @@
+"""Exported files do what the network does, on every format and every family, and say what they cannot express."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from snnkit.base.config import Encoding, Neuron
+from snnkit.export import EXPORTS, ExportError, export
+from snnkit.export.folding import folded
+from snnkit.export.nir import nir_graph
+from snnkit.export.onnx import onnx_model
+from snnkit.families import FAMILIES
+from snnkit.nn.network import Network
+
+NEURONS = {
+    "subtract, later": Neuron(leak=0.5),
+    "subtract, at once": Neuron(leak=0.5, reset_delay=False),
+    "zero, later": Neuron(leak=0.5, reset="zero"),
+    "zero, at once": Neuron(leak=0.5, reset="zero", reset_delay=False),
+    "no leak": Neuron(leak=1.0, threshold=0.7),
+    "learned": Neuron(leak=0.5, learn_leak=True),
+}
+LEARNING = Neuron(leak=0.5, learn_leak=True, reset="zero", reset_delay=False)  # as NIR has them
+NIR = {"pool": {"kind": "avg"}}
+
+
+def network(family: str, neuron: Neuron | None, *, timesteps: int = 3, side: int = 32, **design: object) -> Network:
+    """With BatchNorm's statistics of two batches, so that folding has something to fold."""
+    found = FAMILIES[family]
+    plan = found.plan(found.design.model_validate({"family": family} | design), 10, (3, side, side))
+    made = Network(plan, neuron, Encoding(timesteps=timesteps))
+    with torch.no_grad():
+        for at, op in enumerate(made.firing if neuron and neuron.learn_leak else ()):
+            made.lif(op).leak_logit.fill_((-1) ** at)  # type: ignore[union-attr]  # of each layer another than before
+        for seed in (1, 2):
+            made(images(seed, side))
+    return made.eval()
+
+
+def images(seed: int = 0, side: int = 32, count: int = 4) -> Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("neuron", [*NEURONS.values(), None], ids=[*NEURONS, "twin"])
+def test_onnx_does_what_the_network_does_whatever_the_neuron(tmp_path: Path, neuron: Neuron | None) -> None:
+    made = network("squeezenet", neuron)
+    parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
+    assert parity.same_class == parity.images == 4
+    assert parity.logit_difference < (0.05 if neuron else 1e-4)
+    assert parity.spike_difference < 1e-3
+    assert len(parity.spikes) == (sum(conv.fires for conv in made.plan.convs) if neuron else 0)
+    assert all(ours > 0 for ours, _ in parity.spikes.values())
+
+
+@pytest.mark.parametrize("neuron", [NEURONS["subtract, later"], None], ids=["snn", "twin"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_onnx_does_what_the_network_does_whatever_the_family(
+    tmp_path: Path, family: str, neuron: Neuron | None
+) -> None:
+    parity = export(network(family, neuron, timesteps=2), tmp_path / "n.onnx", "onnx", images(), {})
+    assert parity.same_class >= 3
+    assert parity.spike_difference < 2e-3
+
+
+@pytest.mark.parametrize("geometry", ["imagenet-1.0", "imagenet-1.1"])
+def test_ragged_windows_are_those_of_the_network(tmp_path: Path, geometry: str) -> None:
+    for kind in ("max", "avg"):
+        made = network("squeezenet", None, side=60, geometry=geometry, pool={"kind": kind})
+        parity = export(made, tmp_path / "n.onnx", "onnx", images(side=60), {})
+        assert parity.logit_difference < 1e-4
+
+
+@pytest.mark.parametrize("neuron", [NEURONS["subtract, later"], None], ids=["snn", "twin"])
+def test_onnx_pools_currents_as_the_network_does(tmp_path: Path, neuron: Neuron | None) -> None:
+    made = network("squeezenet", neuron, pool={"of": "currents"})
+    parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
+    assert parity.same_class >= 3  # folded BatchNorm rounds otherwise, and a spike that differs makes others differ
+    assert parity.spike_difference < 5e-3
+    assert set(parity.spikes) == {op.name for op in made.firing}
+
+
+def test_onnx_has_no_batchnorm_and_carries_its_metadata() -> None:
+    model = onnx_model(network("squeezenet", Neuron()), metadata={"candidate": "{}"})
+    kinds = {node.op_type for node in model.graph.node}
+    assert "BatchNormalization" not in kinds
+    assert {"Conv", "MaxPool", "Greater"} <= kinds
+    assert [(each.key, each.value) for each in model.metadata_props] == [("candidate", "{}")]
+    stems = [node for node in model.graph.node if node.name.startswith("stem.current")]
+    assert len(stems) == 1  # a still image goes through it once
+
+
+def test_folded_weights_give_what_batchnorm_gave() -> None:
+    made = network("squeezenet", Neuron())
+    conv = made.plan.convs[0]
+    layer = made.layer(conv)
+    weight, bias = folded(layer)
+    x = images()
+    expected = layer.norm(layer.conv(x))  # type: ignore[misc]
+    found = torch.nn.functional.conv2d(x, weight, bias, padding=conv.padding)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("of", ["spikes", "currents"])
+@pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
+def test_nir_does_what_the_network_does(tmp_path: Path, neuron: Neuron, of: str) -> None:
+    made = network("squeezenet", neuron, pool={"kind": "avg", "of": of})
+    parity = export(made, tmp_path / "n.nir", "nir", images(), {"commit": "abc"})
+    assert parity.same_class == 4
+    assert parity.spike_difference < 1e-3
+    assert set(parity.spikes) == {op.name for op in made.firing}
+    import nir
+
+    read = nir.read(tmp_path / "n.nir")
+    assert read.metadata["commit"] == "abc"
+    assert json.loads(read.metadata["parity"])["images"] == 4
+    convolutions = [node for node in read.nodes.values() if isinstance(node, nir.Conv2d)]
+    assert len(convolutions) == len(made.plan.convs) - 8  # each pair of expands is one
+
+
+@pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
+def test_nir_runs_in_snntorch(neuron: Neuron) -> None:
+    """Its importer, step by step, against the network."""
+    from snntorch.import_nir import import_from_nir
+
+    made = network("squeezenet", neuron, **NIR)
+    imported = import_from_nir(nir_graph(made))
+    x, state, total = images(), None, torch.zeros(())
+    with torch.no_grad():
+        for _ in range(made.timesteps):
+            out, state = imported(x, state)
+            total = total + out
+        expected = made(x)
+    total = total.flatten(1)
+    assert torch.allclose(total / made.timesteps, expected, atol=0.05)
+    assert torch.equal(total.argmax(1), expected.argmax(1))
+
+
+@pytest.mark.parametrize(
+    ("family", "neuron", "design", "says"),
+    [
+        ("squeezenet", NEURONS["zero, at once"], {}, r"stem.pool: NIR has no max pooling; network.pool.kind: avg"),
+        ("squeezenet", NEURONS["subtract, later"], NIR, r"neuron.reset is subtract: .*; neuron.reset_delay is"),
+        ("squeezenet", Neuron(leak=1, reset="zero", reset_delay=False), NIR, r"neuron.leak is 1"),
+        ("squeezenet", None, NIR, r"CNN twin"),
+        ("shufflenet", NEURONS["zero, at once"], {}, r"NIR has no concatenation"),
+    ],
+)
+def test_what_nir_cannot_express_is_refused_with_the_dial(
+    tmp_path: Path, family: str, neuron: Neuron | None, design: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ExportError, match=says):
+        export(network(family, neuron, **design), tmp_path / "n.nir", "nir", images(), {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_export_leaves_one_file_that_says_how_it_compares(tmp_path: Path, name: str) -> None:
+    made = network("squeezenet", NEURONS["zero, at once"], **NIR)
+    path = tmp_path / f"n{EXPORTS[name].suffix}"
+    parity = export(made, path, name, images(), {"candidate": "{}"})
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert parity.same_class == 4
+    assert b"same_class" in path.read_bytes()

@@ -1,0 +1,169 @@
+"""Steps that are recorded as CUDA graphs; where there is no GPU, with a stand-in for what torch records."""
+
+import gc
+import logging
+import weakref
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from snnkit.base.config import Encoding, Neuron
+from snnkit.data import DataChoice, Splits, load, splits
+from snnkit.families.squeezenet import SqueezeNet, plan
+from snnkit.nn import cuda_graphs
+from snnkit.nn.cuda_graphs import Graphs
+from snnkit.nn.network import Network
+from snnkit.training.recipe import Recipe
+from snnkit.training.step import Stepper
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+class Standin:
+    """Replays by running again; what is recorded is listed."""
+
+    made: list[list[torch.Size]]
+
+    def __init__(self, run: cuda_graphs.Pass, inputs: Sequence[Tensor], parameters: Any) -> None:
+        self.run = getattr(run, "__func__", run), weakref.ref(getattr(run, "__self__", run))
+        Standin.made.append([each.shape for each in inputs])
+
+    def __call__(self, inputs: Sequence[Tensor]) -> Tensor:
+        function, owner = self.run
+        return function(inputs) if function is owner() else function(owner(), inputs)
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.Size]]:
+    Standin.made = []
+    monkeypatch.setattr(cuda_graphs, "_Recorded", Standin)
+    return Standin.made
+
+
+def stepper(device: str = "cpu", *, neuron: Neuron | None = None, dropout: float = 0.0, **recipe: Any) -> Stepper:
+    parts = digits()
+    design = SqueezeNet.model_validate({"head": {"dropout": dropout}, "pool": {"of": "currents"}})
+    shape = parts.train.shape
+    assert len(shape) == 3
+    network = Network(plan(design, 10, shape), neuron or Neuron(leak=0.5), Encoding(timesteps=3), seed=0)
+    network.to(device).to(memory_format=torch.channels_last)
+    whole = Recipe.model_validate({"epochs": 3, "batch": 32, "precision": "fp32", "ema": 0.9} | recipe)
+    found = Stepper(network.train(), parts, whole, seed=0, device=device)
+    assert (found._graphs is not None) == (device == "cuda" and not dropout and not network.neuron.learn_leak)  # type: ignore[union-attr]
+    return found
+
+
+def digits() -> Splits:
+    return splits(load("digits"), DataChoice(name="digits", subset=100, validation=20), seed=0)
+
+
+def trained(stepper: Stepper) -> tuple[list[tuple[float, int]], dict[str, Tensor]]:
+    """Two steps of each epoch: losses and how many were right; and the weights in the end."""
+    steps = [stepper.step(epoch, step) for epoch in range(3) for step in range(2)]
+    return steps, stepper.network.state_dict()
+
+
+def test_the_second_step_of_each_kind_is_recorded(recorded: list[list[torch.Size]]) -> None:
+    calls: list[str] = []
+
+    def run(inputs: Sequence[Tensor]) -> Tensor:
+        calls.append("run")
+        return inputs[0].sum()
+
+    passes, small, large = partial(Graphs([]), run), [torch.ones(2)], [torch.ones(3)]
+    found = [
+        float(passes(kind, inputs)) for kind, inputs in ((1, small), (1, small), (2, small), (1, large), (1, small))
+    ]
+    assert found == [2, 2, 2, 3, 2]
+    assert recorded == [[torch.Size([2])]]
+    passes(2, small)
+    passes(1, large)
+    assert recorded == [[torch.Size([2])], [torch.Size([2])], [torch.Size([3])]]
+
+
+@pytest.mark.parametrize("recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5}])
+def test_recorded_steps_are_those_of_a_training(recipe: dict[str, Any], recorded: list[list[torch.Size]]) -> None:
+    plain = trained(stepper(**recipe))
+    recording = stepper(**recipe)
+    recording._graphs = Graphs(list(recording.network.parameters()))
+    steps, weights = trained(recording)
+    assert len(recorded) == (2 if "short_epochs" in recipe else 1)
+    assert [right for _, right in steps] == [right for _, right in plain[0]]
+    assert [loss for loss, _ in steps] == pytest.approx([loss for loss, _ in plain[0]], rel=1e-6)
+    for name, expected in plain[1].items():
+        torch.testing.assert_close(weights[name], expected)
+
+
+def test_what_cannot_be_recorded_is_run_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    weight = torch.nn.Parameter(torch.ones(()))
+
+    def run(inputs: Sequence[Tensor]) -> Tensor:
+        assert weight.grad is None
+        weight.grad = inputs[0].sum()
+        return inputs[0].sum()
+
+    def refused(run: cuda_graphs.Pass, inputs: Sequence[Tensor], parameters: Any) -> None:
+        run(inputs)  # as far as it got
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(cuda_graphs, "_Recorded", refused)
+    passes = partial(Graphs([weight]), run)
+    for value in (1.0, 2.0, 3.0):
+        weight.grad = None
+        assert float(passes("kind", [torch.tensor([value])])) == value
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "graph=none reason='operation not permitted" in caplog.text
+
+
+def test_a_gpu_without_memory_for_a_graph_is_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(cuda_graphs, "_Recorded", full)
+    passes = partial(Graphs([]), lambda inputs: inputs[0])
+    passes("kind", [torch.ones(1)])
+    with pytest.raises(torch.OutOfMemoryError):  # the trial takes its batches in parts, then
+        passes("kind", [torch.ones(1)])
+
+
+def test_a_stepper_goes_when_its_training_does(recorded: list[list[torch.Size]]) -> None:
+    """With its graphs, whose memory the next trial needs; not only when Python looks for cycles."""
+    gc.disable()
+    try:
+        made = stepper()
+        made._graphs = Graphs(list(made.network.parameters()))
+        trained(made)
+        gone = weakref.ref(made)
+        del made
+        assert gone() is None
+        assert recorded
+    finally:
+        gc.enable()
+
+
+@needs_gpu
+@pytest.mark.parametrize(
+    "recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5, "precision": "bf16"}]
+)
+def test_graphs_on_a_gpu_train_as_kernel_by_kernel(recipe: dict[str, Any]) -> None:
+    recording, plain = stepper("cuda", **recipe), stepper("cuda", **recipe)
+    plain._graphs = None
+    (steps, weights), (expected_steps, expected) = trained(recording), trained(plain)
+    assert recording._graphs is not None
+    assert any(recording._graphs._recorded.values())
+    assert [loss for loss, _ in steps] == pytest.approx([loss for loss, _ in expected_steps], rel=1e-5)
+    for name, weight in expected.items():
+        torch.testing.assert_close(weights[name], weight)
+
+
+@needs_gpu
+@pytest.mark.parametrize("change", [{"dropout": 0.5}, {"neuron": Neuron(leak=0.5, learn_leak=True)}])
+def test_steps_that_differ_from_each_other_are_not_recorded(change: dict[str, Any]) -> None:
+    steps, _ = trained(stepper("cuda", **change))
+    assert all(loss > 0 for loss, _ in steps)

@@ -1,0 +1,162 @@
+"""Networks of a supernet have its weights, give it their gradients, and are judged by what they have alone."""
+
+import itertools
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.designs import IMAGE, built, examples
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from snnkit.architecture.plan import Plan, training_macs
+from snnkit.base.config import Encoding, Neuron
+from snnkit.data import Images, Splits
+from snnkit.families import FAMILIES
+from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
+from snnkit.nn.network import Network
+from snnkit.training.loop import train
+from snnkit.training.recipe import Recipe
+from snnkit.weights.judging import judge
+from snnkit.weights.sandwich import SandwichStepper
+from snnkit.weights.supernet import Supernet
+
+NEURON, ENCODING = Neuron(initial_rate=0.4), Encoding(timesteps=2)
+
+
+def colours(count: int, seed: int) -> Images:
+    """Three classes that differ in brightness."""
+    labels = np.arange(count) % 3
+    drawn = np.random.default_rng(seed).integers(0, 60, (count, 3, 8, 8)) + 90 * labels[:, None, None, None]
+    return Images(drawn.astype(np.uint8), labels)
+
+
+SPLITS = Splits("small", colours(60, 0), colours(30, 1), colours(30, 2), (0.5,) * 3, (0.3,) * 3, ("a", "b", "c"))
+RECIPE = Recipe(epochs=2, batch=20, lr=0.01, precision="fp32", augment="none", chance_patience=0)
+
+
+def squeezenet(kept: str, **changes: object) -> Plan:
+    """Narrow, on 8x8 images; ``kept`` names the digits of its Fires."""
+    narrow = {"squeeze": 3, "expand1x1": 4, "expand3x3": 4}
+    fires = {fire: narrow | {"keep": fire[-1] in kept} | dict(changes.get(fire, {})) for fire in FIRES}  # type: ignore[call-overload]
+    design = SqueezeNet.model_validate({"stem": {"width": 6}, "pool": {"after": ("stem",)}, **fires})
+    return plan(design, 3, (3, 8, 8))
+
+
+PLANS = [squeezenet("24"), squeezenet("2"), squeezenet("4"), squeezenet("")]
+
+
+def supernet(plans: list[Plan] = PLANS, neuron: Neuron = NEURON) -> Supernet:
+    return Supernet(plans, neuron, ENCODING, seed=0)
+
+
+def images(count: int = 8) -> torch.Tensor:
+    return torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 4 - 1
+
+
+def test_networks_have_the_shared_weights_as_they_are_now() -> None:
+    whole = supernet()
+    before = whole.take(PLANS[1])(images())
+    with torch.no_grad():
+        for weights in whole.shared.values():
+            weights.mul_(-1.5)
+    assert not torch.equal(whole.take(PLANS[1])(images()), before)
+    for each in PLANS:
+        network = whole.take(each)
+        assert torch.equal(network.layer(each.convs[0]).conv.weight, whole.shared["stem_3_0"])
+
+
+def weights(network: Network, name: str) -> torch.Tensor:
+    return network.layer(next(conv for conv in network.plan.convs if conv.name == name)).conv.weight
+
+
+def test_what_stands_behind_a_removed_module_reads_the_one_before_with_the_same_weights() -> None:
+    whole = supernet()
+    second, first = (weights(whole.take(each), "fire4.squeeze") for each in (PLANS[0], PLANS[2]))
+    assert (second.shape[1], first.shape[1]) == (8, 6)  # it reads both halves of Fire 2, or the stem
+    assert torch.equal(second[:, :4], first[:, :4])
+    assert torch.equal(second[:, 4:], whole.shared["fire4_squeeze_1_1"])
+
+
+def test_a_narrower_layer_has_the_first_filters() -> None:
+    wide, narrow = squeezenet("24"), squeezenet("24", fire2={"expand1x1": 2, "expand3x3": 3})
+    whole = supernet([wide, narrow])
+    mine, theirs = whole.take(narrow), whole.take(wide)
+    assert torch.equal(weights(mine, "fire2.expand3x3"), weights(theirs, "fire2.expand3x3")[:3])
+    kept = [0, 1, 4, 5, 6]  # two filters of the one half and three of the other
+    assert torch.equal(weights(mine, "fire4.squeeze"), weights(theirs, "fire4.squeeze")[:, kept])
+
+
+def test_gradients_of_all_networks_add_up() -> None:
+    whole, labels = supernet(), torch.arange(8) % 3
+    apart = []
+    for each in PLANS[:3]:
+        alone = supernet()
+        functional.cross_entropy(alone.take(each).train()(images()), labels).backward()
+        alone.collect(each)
+        apart.append({name: weights.grad for name, weights in alone.shared.items()})
+        functional.cross_entropy(whole.take(each).train()(images()), labels).backward()
+        whole.collect(each)
+    for name, weights in whole.shared.items():
+        grads = [found[name] for found in apart if found[name] is not None]
+        assert weights.grad is not None, name
+        torch.testing.assert_close(weights.grad, sum(grads[1:], grads[0]))
+    assert apart[1]["fire4_squeeze_1_0"] is None  # a network that has no Fire 4 leaves its weights alone
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(data=st.data())
+@examples(5)
+def test_every_family_has_a_supernet(family: str, data: st.DataObject) -> None:
+    plans = [data.draw(built(family))[1] for _ in range(3)]
+    whole = supernet(plans, Neuron(initial_rate=0.4, leak=0.5, learn_leak=True))
+    pictures = torch.rand(4, *IMAGE, generator=torch.Generator().manual_seed(0))
+    for each in plans:
+        network = whole.take(each).train()
+        assert {network.lif(op).current_neuron.leak for op in network.firing} == {0.5}
+        logits = network(pictures)
+        logits.square().sum().backward()
+        whole.collect(each)
+        assert logits.shape == (4, each.classes)
+    assert all(weights.grad is not None for weights in whole.shared.values())
+
+
+def sandwich(path: Path | None = None, epochs: int = 2, stop_after: int = 99) -> tuple[Supernet, list[float]]:
+    whole = supernet()
+    step_by = partial(SandwichStepper, plans=PLANS, paths=3)
+    recipe = RECIPE.model_copy(update={"epochs": epochs})
+    found = train(whole, SPLITS, recipe, seed=0, device="cpu", step_by=step_by, checkpoint=path)
+    return whole, [epoch.train_loss for epoch in itertools.islice(found, stop_after)]
+
+
+def test_training_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path) -> None:
+    undisturbed, losses = sandwich()
+    sandwich(tmp_path / "checkpoint.pt", stop_after=1)
+    resumed, again = sandwich(tmp_path / "checkpoint.pt")
+    assert again == losses
+    for (name, one), other in zip(undisturbed.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_an_epoch_counts_what_its_paths_cost() -> None:
+    stepper = SandwichStepper(supernet(), SPLITS, RECIPE, seed=0, device="cpu", plans=PLANS, paths=3)
+    paths = [stepper.drawn(0, step) for step in range(stepper.steps)]
+    assert [path[0] for path in paths] == [PLANS[0], PLANS[3], PLANS[0]]
+    assert all(len(path) == 3 for path in paths)
+    each = [20 * training_macs(plan, timesteps=2, input_steps=1) for path in paths for plan in path]
+    assert (stepper.macs(0), stepper.images) == (sum(each), 20 * len(each))
+
+
+def test_a_judgement_does_not_depend_on_what_was_judged_before() -> None:
+    whole, _ = sandwich(epochs=1)
+    first = judge(whole, PLANS[1], SPLITS, device="cpu")
+    for each in PLANS:
+        judge(whole, each, SPLITS, device="cpu")
+    again = judge(whole, PLANS[1], SPLITS, device="cpu")
+    assert first == again
+    assert first.images == 30 + 60  # validation, and the training images that there are
+    assert first.macs == 90 * training_macs(PLANS[1], timesteps=2, input_steps=1) / 3
+    assert 0 < first.activity.firing_rate < 1
