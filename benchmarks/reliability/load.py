@@ -39,20 +39,20 @@ from reports.records.study import EpochRecord, Metrics, TrialRecord
 from reports.storage.studies import DATABASE, read_header, read_study, sqlite_url
 from search import executors
 from search.cli.progress import StudyShow, Watch, watching
-from search.executors import Crew, Source, inline
+from search.executors import Source, WorkerPool, inline
 from search.runner import launch
 from search.runner.loop import Budget, Driver
-from search.runner.options import Options
-from search.runner.progress import Progress
-from search.runner.resources import crew_of
+from search.runner.options import RunOptions
+from search.runner.progress import RunProgress
+from search.runner.resources import plan_workers
 from search.samplers.stateless import SAMPLERS
 from search.space.limits import Resources
 from search.space.space import Space, load_space
 from search.study import create, study
 from search.trial.job import Job, Placement, keep, outline
 from search.trial.run import figures, layer_records
-from snnkit.energy import all_prices
-from snnkit.energy.operations import Activity, LayerActivity, silent
+from snnkit.energy import estimate_all
+from snnkit.energy.operations import LayerCounts, OperationCounts, silent
 
 WORLD = 0  # of the stand-in
 RATE = 0.12  # spikes per neuron and time step
@@ -81,7 +81,7 @@ def stand_in(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialReco
         update={
             "history": tuple(history),
             "metrics": metrics,
-            "layers": layer_records(activity, all_prices(activity)),
+            "layers": layer_records(activity, estimate_all(activity)),
             "device": "cpu (1 thread)",
             "started_at": began,
             "finished_at": time.time(),
@@ -92,7 +92,7 @@ def stand_in(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialReco
     yield record
 
 
-def _firing(activity: Activity) -> Activity:
+def _firing(activity: OperationCounts) -> OperationCounts:
     """Every neuron fires at one rate."""
     layers = tuple(
         replace(
@@ -103,7 +103,7 @@ def _firing(activity: Activity) -> Activity:
     return replace(activity, layers=layers)
 
 
-def _out(layer: LayerActivity) -> float:
+def _out(layer: LayerCounts) -> float:
     return RATE * layer.neurons * layer.timesteps
 
 
@@ -195,11 +195,11 @@ class Load:
     def run(self, trials: int, executor: str, workers: int) -> None:
         options = _options(self.folder.parent, executor, workers)
         opened, over = self._opened(options)
-        show, before = StudyShow(opened.header), Progress.of(over)
+        show, before = StudyShow(opened.header), RunProgress.of(over)
         show.ended(over)
         del over
         self.trained = before.count("complete")
-        crew = crew_of(options, self.folder, Resources())
+        crew = plan_workers(options, self.folder, Resources())
         console = Console(file=io.StringIO(), force_terminal=True, width=120)
         spent = Spent()
         self.began = time.perf_counter()
@@ -209,12 +209,12 @@ class Load:
         if driver.failure is not None:
             raise driver.failure
 
-    def _opened(self, options: Options) -> tuple[study.Study, tuple[TrialRecord, ...]]:
+    def _opened(self, options: RunOptions) -> tuple[study.Study, tuple[TrialRecord, ...]]:
         url = sqlite_url(self.folder / DATABASE)
         if not (self.folder / DATABASE).exists():
             launch.make_folder(self.folder)
-            return create.create(launch.header_of(self.space, options), self.space, self.folder, url), ()
-        opened = create.resume(read_header(url, self.space.study.name), self.space, self.folder, url)
+            return create.create_study(launch.header_of(self.space, options), self.space, self.folder, url), ()
+        opened = create.load_study(read_header(url, self.space.study.name), self.space, self.folder, url)
         opened.recover()
         trials = read_study(url, self.space.study.name).trials
         return opened, tuple(trial for trial in trials if trial.status not in ("running", "waiting"))
@@ -239,7 +239,7 @@ class Load:
 
 
 def _noted(watch: Watch, spent: Spent) -> Watch:
-    def noted(progress: Progress, record: TrialRecord | None) -> None:
+    def noted(progress: RunProgress, record: TrialRecord | None) -> None:
         began = time.thread_time()
         watch(progress, record)
         spent.screen_s += time.thread_time() - began
@@ -257,8 +257,8 @@ def _execute(name: str) -> executors.Execute:
     return inline.execute
 
 
-def _options(runs: Path, executor: str, workers: int) -> Options:
-    return Options(
+def _options(runs: Path, executor: str, workers: int) -> RunOptions:
+    return RunOptions(
         runs=runs, storage=None, trials=None, seconds=None, workers=workers, executor=executor,
         address=None, exchange=None, device="cpu", data_root=None,
     )  # fmt: skip
@@ -311,7 +311,7 @@ def _measured(shown: str, words: list[str]) -> str:
 def ask_once(runs: Path, name: str) -> None:
     """`resume`, which ends when it has asked for a first candidate."""
 
-    def asked(source: Source, crew: Crew) -> None:
+    def asked(source: Source, crew: WorkerPool) -> None:
         source.next()
         sys.exit(0)
 

@@ -20,17 +20,17 @@ import torch
 from torch import Tensor
 
 from benchmarks.search.masks.train import COUNTED, DATA, ENCODING, NEURON, PRICE, RECIPE, design, first
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import Splits, load, splits
-from snnkit.energy import all_prices
-from snnkit.energy.operations import measure
+from snnkit.energy import estimate_all
+from snnkit.energy.operations import count_operations
 from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import SqueezeNet
 from snnkit.nn.network import Network
 from snnkit.training.loop import train
 from snnkit.training.recalibration import recalibrate
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Stepper
+from snnkit.training.step import TrainStep
 from snnkit.weights.ann_to_snn import convert
 
 MASK = "00101011"
@@ -90,7 +90,7 @@ VARIANTS: Mapping[str, Change] = {
 }
 
 
-def sections(change: Change) -> tuple[SqueezeNet, Neuron, Encoding, Recipe]:
+def sections(change: Change) -> tuple[SqueezeNet, NeuronConfig, EncodingConfig, Recipe]:
     tree = {
         "network": design(MASK).model_dump(),
         "neuron": NEURON.model_dump(),
@@ -102,8 +102,8 @@ def sections(change: Change) -> tuple[SqueezeNet, Neuron, Encoding, Recipe]:
         old = tree[section][leaf]
         tree[section][leaf] = old | value if isinstance(value, dict) else value
     return (
-        SqueezeNet.model_validate(tree["network"]), Neuron.model_validate(tree["neuron"]),
-        Encoding.model_validate(tree["encoding"]), Recipe.model_validate(tree["train"]),
+        SqueezeNet.model_validate(tree["network"]), NeuronConfig.model_validate(tree["neuron"]),
+        EncodingConfig.model_validate(tree["encoding"]), Recipe.model_validate(tree["train"]),
     )  # fmt: skip
 
 
@@ -127,11 +127,11 @@ class Ablation:
         convert(network, twin, self._images(512))
         recalibrate(network, self._images(1024))
         accuracy = self._train(network, recipe, twin)
-        activity = measure(network, first(self._parts.validation, self._parts, COUNTED, 50))
-        return accuracy, all_prices(activity)[PRICE].total_mj
+        activity = count_operations(network, first(self._parts.validation, self._parts, COUNTED, 50))
+        return accuracy, estimate_all(activity)[PRICE].total_mj
 
     def _train(self, network: Network, recipe: Recipe, teacher: Network | None = None) -> float:
-        step_by = partial(Stepper, teacher=teacher)
+        step_by = partial(TrainStep, teacher=teacher)
         *_, last = train(network, self._parts, recipe, seed=self._seed, device="cpu", step_by=step_by)
         return last.val_accuracy
 

@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.pareto import Direction, hypervolume
 from reports.records.study import Leaf
-from search.samplers.initial_design import corners
+from search.samplers.initial_design import initial_design
 from search.samplers.stateless import SAMPLERS, StatelessSampler, choose
 from search.samplers.variation import module
 from search.space.candidate import Candidate
@@ -65,7 +65,7 @@ def trials(space: Space, sampler: str, world: int) -> Iterator[Values]:
     space = replace(space, study=space.study.model_copy(update={"sampler": sampler}))
     stateless = StatelessSampler(choose(space), world)
     study = optuna.create_study(directions=DIRECTIONS, sampler=stateless)
-    for params in (*space.candidates.values(), *corners(space)):
+    for params in (*space.candidates.values(), *initial_design(space)):
         study.enqueue_trial(dict(params))
     seen: set[str] = set()
     rng = random.Random(world)

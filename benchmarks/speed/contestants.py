@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.architecture.plan import Concat, Conv, GlobalAverage, Op, Plan, Pool, sources
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.nn.lif import LIF
 from snnkit.nn.network import ConvLayer, Network, key
 
 # The one whose step all three define alike: SpikingJelly has no delayed reset.
-NEURON = Neuron(leak=0.5, reset="zero", reset_delay=False, surrogate="atan", slope=2.0)
+NEURON = NeuronConfig(leak=0.5, reset="zero", reset_delay=False, surrogate="atan", slope=2.0)
 
 
 class Peer(nn.Module):

@@ -18,7 +18,7 @@ from torch.profiler import profile
 
 from benchmarks.speed.worker import Setting, Work
 from search.trial.environment import commit, describe
-from snnkit.architecture.fusion import Firing, schedule
+from snnkit.architecture.fusion import FusedLIF, schedule
 from snnkit.architecture.plan import Conv, Plan
 from snnkit.nn.network import Network
 
@@ -49,7 +49,7 @@ def stages(plan: Plan, setting: Setting) -> list[Stage]:
     neural = sum(evaluations(conv) * area(conv.out_shape) for conv in plan.convs if conv.fires)
     spikes = 0
     for step in schedule(plan, spiking=True):
-        if isinstance(step, Firing):
+        if isinstance(step, FusedLIF):
             spikes += images * steps * sum(area(conv.out_shape) for conv in step.convs) // step.window**2
     moved = size / 1e9
     return [

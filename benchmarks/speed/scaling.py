@@ -14,7 +14,7 @@ import torch
 from benchmarks.speed.contestants import NEURON
 from search.trial.environment import commit, describe
 from snnkit.base.allocator import keep_freed_memory
-from snnkit.base.config import Encoding
+from snnkit.base.config import EncodingConfig
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
 from snnkit.nn.network import Network
 
@@ -44,7 +44,7 @@ class Case(NamedTuple):
             fire = scaled(usual.fires[name].model_dump(), ("squeeze", "expand1x1", "expand3x3"))
             design[name] = fire | {"keep": index < self.kept}
         drawn = plan(SqueezeNet.model_validate(design), 10, (3, size, size))
-        network = Network(drawn, NEURON, Encoding(timesteps=self.timesteps)).train()
+        network = Network(drawn, NEURON, EncodingConfig(timesteps=self.timesteps)).train()
         return network.to(memory_format=torch.channels_last)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks.reliability.memory import resident_mb
 from benchmarks.speed.contestants import CONTESTANTS, NEURON
 from snnkit.base.allocator import keep_freed_memory
-from snnkit.base.config import Encoding
+from snnkit.base.config import EncodingConfig
 from snnkit.energy.operations import Counter
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network
@@ -42,7 +42,9 @@ class Work:
             keep_freed_memory()
         self.setting = setting
         size = (3, setting.size, setting.size)
-        ours = Network(plan(SqueezeNet.model_validate({}), 10, size), NEURON, Encoding(timesteps=setting.timesteps))
+        ours = Network(
+            plan(SqueezeNet.model_validate({}), 10, size), NEURON, EncodingConfig(timesteps=setting.timesteps)
+        )
         self.network = CONTESTANTS[setting.contestant](ours).to(setting.device).train()
         torch.manual_seed(0)  # after the peers' own drawing of weights, which ours replaced
         self.images = torch.randn(setting.batch, *size, device=setting.device)

@@ -24,7 +24,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Flip:
+class RankReversal:
     """Pairs of front candidates whose order by energy differs between the study's price and another."""
 
     price: str
@@ -95,7 +95,7 @@ def dominated_names(study: StudyRecord) -> dict[int, tuple[TrialRecord, ...]]:
     return {t.number: dominators(study, t, found) for t in trials if t.name is not None}
 
 
-def energy_flips(study: StudyRecord) -> tuple[Flip, ...]:
+def energy_flips(study: StudyRecord) -> tuple[RankReversal, ...]:
     """One for each price but the study's own that all front candidates have."""
     front = [t for t in front_trials(study) if t.metrics and study.header.price in t.metrics.energy_mj]
     shared = [set(t.metrics.energy_mj) for t in front if t.metrics]
@@ -103,7 +103,7 @@ def energy_flips(study: StudyRecord) -> tuple[Flip, ...]:
     return tuple(_flip(study.header.price, price, front) for price in prices if price != study.header.price)
 
 
-def _flip(own: str, other: str, front: list[TrialRecord]) -> Flip:
+def _flip(own: str, other: str, front: list[TrialRecord]) -> RankReversal:
     ordered = sorted(front, key=lambda t: (energy(t, own), t.number))
     pairs = list(combinations(ordered, 2))
     flipped = [(a, b) for a, b in pairs if energy(a, own) < energy(b, own) and energy(a, other) > energy(b, other)]
@@ -114,7 +114,7 @@ def _flip(own: str, other: str, front: list[TrialRecord]) -> Flip:
         ),
         default=None,
     )
-    return Flip(other, len(pairs), len(flipped), example)
+    return RankReversal(other, len(pairs), len(flipped), example)
 
 
 def _factor(pair: tuple[TrialRecord, ...], price: str) -> float:

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from reports.analysis.front import finished, front_trials
-from reports.analysis.pareto import Direction, Point, dominates, exclusive_volume, hypervolume
+from reports.analysis.pareto import Direction, Point, dominates, hypervolume, hypervolume_contribution
 from reports.document.wording import axis
 from reports.records.study import ObjectiveRecord, StudyRecord, TrialRecord
 
@@ -58,14 +58,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Progress:
+class HypervolumeCurve:
     """The curve, one step per complete trial in order of finishing, and what it is measured in."""
 
     steps: tuple[Step, ...]
     box: str
 
 
-def hypervolume_over_time(study: StudyRecord) -> Progress | str:
+def hypervolume_over_time(study: StudyRecord) -> HypervolumeCurve | str:
     """The curve, or why there is none."""
     objectives = study.header.objectives
     unknown = [o.name for o in objectives if o.name not in SCALES]
@@ -75,7 +75,7 @@ def hypervolume_over_time(study: StudyRecord) -> Progress | str:
         return f"it is not computed for more than {MOST_OBJECTIVES} objectives"
     if not finished(study):
         return "no trial is complete yet"
-    return Progress(_steps(study), box_text(objectives))
+    return HypervolumeCurve(_steps(study), box_text(objectives))
 
 
 def _steps(study: StudyRecord) -> tuple[Step, ...]:
@@ -94,13 +94,13 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
         if trial.number in complete:
             point = _scaled(trial, objectives)
             if not any(q == point or dominates(q, point) for q in front):
-                volume += exclusive_volume(point, front, worst)
+                volume += hypervolume_contribution(point, front, worst)
                 front = [q for q in front if not dominates(point, q)] + [point]
             steps.append(Step(trial.number, len(steps) + 1, spent, macs, volume))
     return tuple(steps)
 
 
-def spanning(study: StudyRecord, most: int) -> tuple[tuple[TrialRecord, ...], float]:
+def hypervolume_subset(study: StudyRecord, most: int) -> tuple[tuple[TrialRecord, ...], float]:
     """Of the front up to ``most`` candidates, each that which adds most hypervolume to those before it (Guerreiro and
     Fonseca 2016), and what share they have of that of those asked. Where the front is larger and accuracy is an
     objective, only its more accurate half is asked: the box reaches down to networks that know nothing, and the
@@ -119,7 +119,7 @@ def spanning(study: StudyRecord, most: int) -> tuple[tuple[TrialRecord, ...], fl
     for _ in range(most):
         have = [points[trial.number] for trial in chosen]
         left = [trial for trial in front if trial not in chosen]
-        chosen.append(max(left, key=lambda trial: exclusive_volume(points[trial.number], have, worst)))
+        chosen.append(max(left, key=lambda trial: hypervolume_contribution(points[trial.number], have, worst)))
     share = hypervolume([points[t.number] for t in chosen], worst) / hypervolume(list(points.values()), worst)
     return tuple(trial for trial in front if trial in chosen), share
 

@@ -126,13 +126,13 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
     worst_first = sorted((inside[i] for i in front(inside)), key=lambda p: p[-1], reverse=True)
     flat = [p[:-1] for p in worst_first]  # later points cover the whole depth of earlier ones: one coordinate fewer
     slices = (
-        (reference[-1] - p[-1]) * exclusive_volume(flat[i], flat[i + 1 :], reference[:-1])
+        (reference[-1] - p[-1]) * hypervolume_contribution(flat[i], flat[i + 1 :], reference[:-1])
         for i, p in enumerate(worst_first)
     )
     return math.fsum(slices)
 
 
-def exclusive_volume(point: Point, others: Sequence[Point], reference: Point) -> float:
+def hypervolume_contribution(point: Point, others: Sequence[Point], reference: Point) -> float:
     """What ``point`` adds to the hypervolume of ``others``."""
     box = math.prod(max(r - x, 0.0) for x, r in zip(point, reference, strict=True))
     if not others or box == 0.0:

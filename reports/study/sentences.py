@@ -4,7 +4,7 @@ from collections import Counter
 
 from reports.analysis.comparisons import (
     Comparison,
-    Flip,
+    RankReversal,
     compare_references,
     dominated_names,
     energy,
@@ -183,7 +183,7 @@ def _flips(study: StudyRecord) -> list[str]:
     return lines
 
 
-def _flip(own: str, flip: Flip) -> str:
+def _flip(own: str, flip: RankReversal) -> str:
     assert flip.example is not None  # there is one where pairs were flipped
     a, b = flip.example
     return (

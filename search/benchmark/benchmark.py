@@ -15,8 +15,8 @@ from search.benchmark.sections import BenchmarkSection, DataEntry
 from search.space import document
 from search.space.candidate import Candidate
 from search.trial.job import WEIGHTS, Job, Parent
-from snnkit.base.config import Value
-from snnkit.energy.pricing import Pricing
+from snnkit.base.config import Config
+from snnkit.energy.pricing import EnergyConfig
 
 UNTRAINED = ("published", "reference")  # sections that change no training: they may be edited between two runs
 
@@ -27,11 +27,11 @@ class Benchmark:
     network that one begins with the weights of, where it does; or several, whose mean it is."""
 
     section: BenchmarkSection
-    networks: Mapping[str, Value]
+    networks: Mapping[str, Config]
     entries: Mapping[str, DataEntry]
     candidates: Mapping[str, Mapping[str, Candidate]]
     origins: Mapping[str, tuple[str, ...]]
-    energy: Pricing
+    energy: EnergyConfig
     published: tuple[Published, ...]
     references: tuple[ReferencePoint, ...]
     tree: Mapping[str, Any]  # resolved: every leaf, profile and --set applied

@@ -20,11 +20,11 @@ from reports.benchmark.sentences import dominance
 from reports.document.wording import count, number, ratio
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import Metrics
-from search.benchmark.trained import Trained, network_of, prepared
+from search.benchmark.trained import TrainedNetwork, network_of, prepared
 from search.errors import InputError
 from search.space.schema import said
 from search.trial import environment
-from snnkit.base.config import Encoding
+from snnkit.base.config import EncodingConfig
 
 # what the rounding of another machine's kernels may change: of the images, and as a share of the energy
 ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
@@ -32,7 +32,7 @@ ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
 
 @dataclass(frozen=True)
 class Evaluated:
-    trained: Trained
+    trained: TrainedNetwork
     now: Metrics
 
     @property
@@ -57,12 +57,12 @@ class Evaluated:
         return close and self.now.params == self.before.params
 
 
-def in_steps(found: Sequence[Trained], timesteps: Sequence[int]) -> list[Trained]:
+def in_steps(found: Sequence[TrainedNetwork], timesteps: Sequence[int]) -> list[TrainedNetwork]:
     """The spiking networks of ``found``, to be run for each of these numbers of steps. Raises InputError."""
     asked = []
     for each, steps in itertools.product(found, dict.fromkeys(timesteps)):
         try:
-            encoding = Encoding.model_validate(each.candidate.encoding.model_dump() | {"timesteps": steps})
+            encoding = EncodingConfig.model_validate(each.candidate.encoding.model_dump() | {"timesteps": steps})
         except ValidationError as error:
             raise InputError(f"--timesteps {steps}: {said(error)}") from None
         if not each.twin:
@@ -72,7 +72,9 @@ def in_steps(found: Sequence[Trained], timesteps: Sequence[int]) -> list[Trained
     return asked
 
 
-def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, anew: bool = False) -> list[Evaluated]:
+def evaluate(
+    found: Sequence[TrainedNetwork], data_root: Path | None, device: str, *, anew: bool = False
+) -> list[Evaluated]:
     """Each in turn, those that are equal in every weight once; on a CPU as many at once as it has cores, each on one.
     ``anew`` as `prepared` has it.
 
@@ -84,7 +86,7 @@ def evaluate(found: Sequence[Trained], data_root: Path | None, device: str, *, a
     return [Evaluated(each, measured[identity]) for each, identity in zip(found, identities, strict=True)]
 
 
-def _identity(found: Trained) -> str:
+def _identity(found: TrainedNetwork) -> str:
     """Equal for networks that are measured alike: the twins of networks that differ in their neurons alone."""
     network, candidate = network_of(found), found.candidate
     digest = hashlib.sha256(network.describe().encode())
@@ -94,12 +96,12 @@ def _identity(found: Trained) -> str:
     return digest.hexdigest()
 
 
-def _cost(found: Trained) -> int:
+def _cost(found: TrainedNetwork) -> int:
     """Roughly; what takes longest goes first, so that no core is left with it in the end."""
     return found.record.static["dense_macs"] * (1 if found.twin else found.candidate.encoding.timesteps)
 
 
-def _measured(found: Sequence[Trained], data_root: Path | None, device: str, anew: bool) -> list[Metrics]:
+def _measured(found: Sequence[TrainedNetwork], data_root: Path | None, device: str, anew: bool) -> list[Metrics]:
     from search.trial.run import parts_of
 
     run = partial(_measure, data_root=data_root, device=device, anew=anew)
@@ -119,7 +121,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _measure(found: Trained, *, data_root: Path | None, device: str, anew: bool) -> Metrics:
+def _measure(found: TrainedNetwork, *, data_root: Path | None, device: str, anew: bool) -> Metrics:
     from search.trial.run import assessed
 
     network, parts = prepared(found, data_root, device, anew=anew)

@@ -12,13 +12,13 @@ import numpy as np
 from scipy.optimize import nnls
 
 from reports.analysis.front import front_trials
-from reports.analysis.hypervolume import spanning
+from reports.analysis.hypervolume import hypervolume_subset
 from reports.document.wording import count, duration, ratio
 from reports.records.study import StudyRecord, TrialRecord
 from search.benchmark.benchmark import Benchmark
 from search.benchmark.loader import LABEL
 from search.errors import InputError, listed, nearest
-from search.executors import Crew
+from search.executors import WorkerPool
 from search.runner.progress import WHOLE
 from search.space import document
 from search.space.candidate import Candidate
@@ -39,7 +39,7 @@ def of_study(
     """The trials and named candidates that are asked for, as they are to be trained; where none is, the ``best`` of the
     front, by the hypervolume that they have together. Raises InputError."""
     if not numbers and not names:
-        trials, _ = spanning(record, best)
+        trials, _ = hypervolume_subset(record, best)
         if not trials:
             raise InputError(
                 f"study {record.header.name!r} has no finished trial yet; go on with it: snnsearch resume "
@@ -99,13 +99,13 @@ def benchmark_text(
     return document.dump(tree)
 
 
-def foreword(record: StudyRecord, benchmark: Benchmark, crew: Crew, best: int | None) -> str:
+def foreword(record: StudyRecord, benchmark: Benchmark, crew: WorkerPool, best: int | None) -> str:
     """Before it begins: how the finalists were chosen, where they are the ``best`` of the front, and how long it will
     take."""
     lines = []
     if best is not None:
         front = front_trials(record)
-        chosen, share = spanning(record, best)
+        chosen, share = hypervolume_subset(record, best)
         if len(chosen) < len(front):
             lines.append(
                 f"front     {len(chosen)} of its {count(len(front), 'candidate')}: of the more accurate half those "
@@ -120,7 +120,7 @@ def foreword(record: StudyRecord, benchmark: Benchmark, crew: Crew, best: int | 
     return "\n".join(lines)
 
 
-def expected_s(record: StudyRecord, benchmark: Benchmark, crew: Crew) -> float | None:
+def expected_s(record: StudyRecord, benchmark: Benchmark, crew: WorkerPool) -> float | None:
     """Seconds that the benchmark takes on what the study ran on, by the time that the study's own trials took for an
     image and for a multiply-accumulate of training; None where none has told."""
     done = [trial for trial in record.trials if trial.status in WHOLE and trial.training_macs and trial.wall_s]

@@ -13,7 +13,7 @@ from search.benchmark.sections import (
     LAID,
     BenchmarkFile,
     DataEntry,
-    Own,
+    NetworkOverrides,
     entry_model,
     file_model,
     group_model,
@@ -174,7 +174,7 @@ def _candidates(file: BenchmarkFile, document: Document, found: list[Problem]) -
     for name, entry in _items(file.data):
         candidates[name] = {}
         for label, network in _items(file.networks):
-            layers = {("data", name): entry, ("own", label): own[label] or Own()}
+            layers = {("data", name): entry, ("own", label): own[label] or NetworkOverrides()}
             sections: dict[str, Any] = {}
             for section in LAID:
                 given = {keys: part for keys, each in layers.items() if (part := getattr(each, section, None))}
@@ -299,7 +299,7 @@ def _tree(file: BenchmarkFile) -> dict[str, Any]:
     return tree
 
 
-def _own_tree(own: Own) -> dict[str, Any]:
+def _own_tree(own: NetworkOverrides) -> dict[str, Any]:
     return own.model_dump(mode="json", include={"weights", "mean_of"}, exclude_none=True) | _named(own)
 
 
@@ -307,7 +307,7 @@ def _entry_tree(entry: DataEntry) -> dict[str, Any]:
     return entry.model_dump(mode="json", exclude={"name", *LAID}) | _named(entry)
 
 
-def _named(layer: Own | DataEntry) -> dict[str, Any]:
+def _named(layer: NetworkOverrides | DataEntry) -> dict[str, Any]:
     """The leaves that are named, null too, which may be another value than the one below."""
     parts = {section: getattr(layer, section, None) for section in LAID}
     return {section: part.model_dump(mode="json", exclude_unset=True) for section, part in parts.items() if part}

@@ -15,7 +15,7 @@ from search.benchmark.loader import load_benchmark
 from search.benchmark.trainings import Trainings
 from search.cli.benchmark import BenchmarkShow
 from search.errors import InputError, SpaceError
-from search.executors import Crew
+from search.executors import WorkerPool
 from search.runner.launch import (
     announce_fetching,
     drive,
@@ -26,20 +26,20 @@ from search.runner.launch import (
     write_text,
 )
 from search.runner.loop import Budget
-from search.runner.options import Options
-from search.runner.progress import Progress
-from search.runner.resources import crew_of, described
+from search.runner.options import RunOptions
+from search.runner.progress import RunProgress
+from search.runner.resources import describe_workers, plan_workers
 from search.space import document
 from search.space.candidate import Candidate
 from search.space.dials import shown
-from search.storage.lock import Lease
+from search.storage.lock import StudyLock
 from search.trial import environment, sync
 from snnkit.data import DATASETS, load, splits
 
 FILE = "benchmark.yaml"
 
 
-def start(benchmark: Benchmark, options: Options, console: Console, command: str) -> BenchmarkRecord:
+def start(benchmark: Benchmark, options: RunOptions, console: Console, command: str) -> BenchmarkRecord:
     """Train what is not trained yet, within the budget, and write the report. ``command`` is what was typed.
 
     Raises InputError where the name is taken by something else, DataError where a data set cannot be had.
@@ -48,7 +48,7 @@ def start(benchmark: Benchmark, options: Options, console: Console, command: str
     folder = options.runs / name
     _check_free(folder, benchmark)
     make_folder(folder)
-    with Lease(folder, name, ""):
+    with StudyLock(folder, name, ""):
         if sync.noted(folder) is None:
             note_exchange(folder, exchange_of(name, options))
         sync.catch_up(folder)
@@ -56,14 +56,14 @@ def start(benchmark: Benchmark, options: Options, console: Console, command: str
         if work.left:
             header = _header(benchmark, options, console, folder, command)
             _store(folder, header)
-            crew = crew_of(options, folder, benchmark.section.resources)
+            crew = plan_workers(options, folder, benchmark.section.resources)
             budget = _budget(benchmark, options)
             console.print(announcement(header, work, budget, crew, folder, command), highlight=False, soft_wrap=True)
             show = BenchmarkShow(header)
             show.ended(work.over)
             drive(
                 work, show, console,
-                budget=budget, before=Progress.of(work.over), crew=crew, executor=options.executor,
+                budget=budget, before=RunProgress.of(work.over), crew=crew, executor=options.executor,
             )  # fmt: skip
         else:
             console.print(f"all {len(work.over)} trainings of {name} are done; nothing is trained again")
@@ -124,7 +124,7 @@ def _differing(before: BenchmarkHeader, benchmark: Benchmark) -> str:
     return f"{text}, and {count(more, 'other leaf', 'other leaves')}" if more else text
 
 
-def _header(benchmark: Benchmark, options: Options, console: Console, folder: Path, command: str) -> BenchmarkHeader:
+def _header(benchmark: Benchmark, options: RunOptions, console: Console, folder: Path, command: str) -> BenchmarkHeader:
     """What is stored of the benchmark from now on: this run added to those before. Raises DataError."""
     sitting = Sitting(
         started_at=time.time(),
@@ -159,7 +159,7 @@ def _store(folder: Path, header: BenchmarkHeader) -> None:
         ) from error
 
 
-def _setup(data: str, benchmark: Benchmark, options: Options, console: Console) -> Setup:
+def _setup(data: str, benchmark: Benchmark, options: RunOptions, console: Console) -> Setup:
     """Loads the data set, so that no worker has to fetch it. Raises DataError."""
     announce_fetching(data, options, console)
     entry, whole = benchmark.entries[data], DATASETS[data]
@@ -198,14 +198,14 @@ def _differences(candidate: Candidate, other: Candidate, origins: tuple[str, ...
     return ", ".join([f"{begins} {listing(origins)}", *leaves] if origins else leaves)
 
 
-def _budget(benchmark: Benchmark, options: Options) -> Budget:
+def _budget(benchmark: Benchmark, options: RunOptions) -> Budget:
     own = benchmark.section.budget
     seconds = options.seconds if options.seconds is not None else own.seconds if own else None
     return Budget(len(benchmark.cells), seconds)
 
 
 def announcement(
-    header: BenchmarkHeader, work: Trainings, budget: Budget, crew: Crew, folder: Path, command: str
+    header: BenchmarkHeader, work: Trainings, budget: Budget, crew: WorkerPool, folder: Path, command: str
 ) -> str:
     """What is about to happen and for how long, in a few lines."""
     done = len(work.over)
@@ -214,7 +214,7 @@ def announcement(
         f"benchmark {header.name}: {count(len(header.cells), 'training')}" + (f", {done} done already" if done else ""),
         f"networks  {', '.join(header.networks)}",
         *(f"on        {setup.data}: {setup.train:,} images, {setup.training}" for setup in header.setups),
-        f"with      {described(crew)}",
+        f"with      {describe_workers(crew)}",
         f"until     all are trained{until}; Ctrl-C stops, then go on: {command}",
         f"files     {folder}",
     ]

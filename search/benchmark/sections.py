@@ -11,12 +11,16 @@ from search.space import durations
 from search.space.limits import Limits, Resources
 from search.space.schema import Model
 from search.space.sections import folder_name
-from snnkit.base.config import Encoding, Neuron, Value
+from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
-from snnkit.energy.pricing import Pricing
+from snnkit.energy.pricing import EnergyConfig
 from snnkit.training.recipe import Recipe
 
-LAID: dict[str, Model] = {"neuron": Neuron, "encoding": Encoding, "train": Recipe}  # sections laid over with own leaves
+LAID: dict[str, Model] = {
+    "neuron": NeuronConfig,
+    "encoding": EncodingConfig,
+    "train": Recipe,
+}  # sections laid over with own leaves
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -26,7 +30,7 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-class TimeBudget(Value):
+class TimeBudget(Config):
     """How long one run of the command may take; the next one goes on."""
 
     time: Annotated[str, BeforeValidator(durations.span)] = Field(examples=["8h"])
@@ -36,7 +40,7 @@ class TimeBudget(Value):
         return durations.parse(self.time)
 
 
-class BenchmarkSection(Value):
+class BenchmarkSection(Config):
     """Name, seeds, whether the CNN twins are trained too, and the time of one run."""
 
     name: Annotated[str, AfterValidator(folder_name)] = Field(examples=["my-benchmark"])
@@ -58,7 +62,7 @@ class DataEntry(DataChoice):
         return DataChoice.model_validate(self.model_dump(include=set(DataChoice.model_fields)))
 
 
-class Own(Value):
+class NetworkOverrides(Config):
     """What of neurons, encoding and training is different for one network, on all data sets; and the network, the same
     one trained in another way, whose trained weights it begins with, or several, whose mean it is without a training
     of its own. `own_model` has the types."""
@@ -75,15 +79,15 @@ class Own(Value):
         return self.mean_of or (() if self.weights is None else (self.weights,))
 
 
-class BenchmarkFile(Value):
+class BenchmarkFile(Config):
     """The sections; ``networks``, ``own`` and ``data`` get their types from `file_model`."""
 
     benchmark: BenchmarkSection = Field(examples=["{name: my-benchmark, seeds: [0, 1, 2]}"])
     networks: Any = Field(examples=["{SqueezeNet: {family: squeezenet}}"])
-    neuron: Neuron = Neuron()
-    encoding: Encoding = Encoding()
+    neuron: NeuronConfig = NeuronConfig()
+    encoding: EncodingConfig = EncodingConfig()
     train: Recipe = Recipe()
-    energy: Pricing = Pricing()
+    energy: EnergyConfig = EnergyConfig()
     data: Any = Field(examples=["{cifar10: {}}"])
     own: Any = None  # {SqueezeNet-P: {neuron: {threshold: 0.5}}}
     published: tuple[Published, ...] = ()
@@ -94,7 +98,7 @@ def _leaves(section: str) -> Any:
     """Type and default of the leaves to be laid over a section: what has to go together is asked of the whole."""
     model = LAID[section]
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in model.model_fields.items()}
-    return create_model(model.__name__, __base__=Value, **fields) | None, None
+    return create_model(model.__name__, __base__=Config, **fields) | None, None
 
 
 def entry_model(name: str) -> Model:
@@ -106,14 +110,16 @@ def entry_model(name: str) -> Model:
 def group_model(models: Mapping[str, Model | None]) -> Model:
     """A mapping with these keys; None stands for a key whose own problem is told elsewhere."""
     fields: dict[str, Any] = {key: (Any if model is None else model, ...) for key, model in models.items()}
-    return cast(Model, create_model("Group", __base__=Value, **fields))
+    return cast(Model, create_model("Group", __base__=Config, **fields))
 
 
 def own_model(labels: Iterable[str]) -> Model:
     """The type of ``own``: a key for each network, which may be left out."""
     leaves: dict[str, Any] = {section: _leaves(section) for section in LAID}
-    fields: dict[str, Any] = dict.fromkeys(labels, (create_model("Own", __base__=Own, **leaves) | None, None))
-    return create_model("Own", __base__=Value, **fields)
+    fields: dict[str, Any] = dict.fromkeys(
+        labels, (create_model("NetworkOverrides", __base__=NetworkOverrides, **leaves) | None, None)
+    )
+    return create_model("NetworkOverrides", __base__=Config, **fields)
 
 
 def file_model(networks: Model, data: Model, own: Model) -> type[BenchmarkFile]:

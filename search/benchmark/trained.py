@@ -32,7 +32,7 @@ IMAGES = 64  # of the validation images, that the file is checked on
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A trial that was trained to its end."""
 
     name: str  # of its study or benchmark
@@ -43,7 +43,7 @@ class Trained:
     weights: Path
 
 
-def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) -> list[Trained]:
+def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) -> list[TrainedNetwork]:
     """Trials of the study or benchmark ``name``; with no ``numbers`` a study's front, all that a benchmark has. Raises
     InputError, LedgerError."""
     folder = runs / name
@@ -55,13 +55,15 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
         for number in numbers or [trial.number for trial in found.trials if trial.status in WHOLE]:
             record, cell = _complete(name, number, found.trials), found.header.cells[number]
             label, candidate = f"{cell.network}, {KINDS[cell.kind]}", benchmark.trained(cell)
-            result.append(Trained(name, label, record, candidate, cell.kind == "cnn", _file(folder, record)))
+            result.append(TrainedNetwork(name, label, record, candidate, cell.kind == "cnn", _file(folder, record)))
     else:
         study = status.study(name, runs, storage)
         space = load_space(study.header.space_yaml)
         records = [_complete(name, number, study.trials) for number in numbers] or list(front_trials(study))
         result = [
-            Trained(name, candidate_label(record), record, space.candidate(record.params), False, _file(folder, record))
+            TrainedNetwork(
+                name, candidate_label(record), record, space.candidate(record.params), False, _file(folder, record)
+            )
             for record in records
         ]
     if not result:
@@ -69,7 +71,7 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
     return result
 
 
-def network_of(found: Trained) -> "Network":
+def network_of(found: TrainedNetwork) -> "Network":
     """With its weights. Raises InputError."""
     from search.trial.initialization import trained_network
     from snnkit.base.torch_files import StoredError
@@ -80,7 +82,7 @@ def network_of(found: Trained) -> "Network":
         raise InputError(f"{found.weights} cannot be read ({error}): train the network again") from error
 
 
-def prepared(found: Trained, data_root: Path | None, device: str, *, anew: bool) -> "tuple[Network, Splits]":
+def prepared(found: TrainedNetwork, data_root: Path | None, device: str, *, anew: bool) -> "tuple[Network, Splits]":
     """The network on ``device``, and its data. ``anew``: with BatchNorm's statistics estimated anew on training images,
     as they are in as many steps as the network has now. Raises InputError, DataError."""
     from search.trial.run import parts_of
@@ -92,7 +94,9 @@ def prepared(found: Trained, data_root: Path | None, device: str, *, anew: bool)
     return network, parts
 
 
-def export(found: Trained, kind: str, path: Path, data_root: Path | None, *, anew: bool = False) -> RenderableType:
+def export(
+    found: TrainedNetwork, kind: str, path: Path, data_root: Path | None, *, anew: bool = False
+) -> RenderableType:
     """Write the file, and say how it compares. ``anew``: it has other numbers of steps than it was trained for, and is
     calibrated and measured for them. Raises InputError, DataError."""
     import torch

@@ -12,7 +12,7 @@ from search.space import durations
 
 if TYPE_CHECKING:
     from reports.records.study import StudyRecord
-    from search.runner.options import Options
+    from search.runner.options import RunOptions
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -21,17 +21,17 @@ err = Terminal(stderr=True)
 def options(
     runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
     executor: str, address: str | None, exchange: str | None, device: Literal["cpu", "cuda"], data: Path | None,
-) -> "Options":  # fmt: skip
+) -> "RunOptions":  # fmt: skip
     import optuna
 
-    from search.runner.options import Options
+    from search.runner.options import RunOptions
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         seconds = None if time is None else durations.parse(time)
     except ValueError as error:
         raise InputError(f"--time: {error}") from error
-    return Options(
+    return RunOptions(
         runs=runs, storage=storage, trials=trials, seconds=seconds, workers=workers, executor=executor,
         address=address, exchange=exchange, device=device, data_root=data,
     )  # fmt: skip

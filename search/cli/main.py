@@ -33,7 +33,7 @@ from search.errors import InputError
 
 if TYPE_CHECKING:  # each command imports what it needs, when it runs
     from reports.records.study import StudyRecord
-    from search.runner.options import Options
+    from search.runner.options import RunOptions
 
 app = typer.Typer(
     name="snnsearch",
@@ -256,7 +256,7 @@ def data_list(data: DataRoot = None, as_json: Json = False) -> None:
         common.out.print(tables.data_table(found))
 
 
-def _end(record: "StudyRecord", options: "Options") -> None:
+def _end(record: "StudyRecord", options: "RunOptions") -> None:
     """The front, the page, and how to go on; exit 1 where nothing was trained to the end."""
 
     from search.cli import tables

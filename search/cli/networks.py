@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # each command imports what it needs, when it runs
     from collections.abc import Callable
 
     from search.benchmark.benchmark import Benchmark
-    from search.runner.options import Options
+    from search.runner.options import RunOptions
 
 
 def bench(
@@ -89,7 +89,7 @@ def retrain(
     """Train the finalists of a study in full, on several seeds, with their CNN twins; go on with it where it was
     left."""
     from search.benchmark import finalists
-    from search.runner.resources import crew_of
+    from search.runner.resources import plan_workers
     from search.space.space import load_space
 
     record = common.read(study, runs, storage)
@@ -107,7 +107,7 @@ def retrain(
     of_front = None if trials or candidates else best
 
     def foreword(loaded: "Benchmark") -> str:
-        return finalists.foreword(record, loaded, crew_of(options, runs, loaded.section.resources), of_front)
+        return finalists.foreword(record, loaded, plan_workers(options, runs, loaded.section.resources), of_front)
 
     _bench(text, words, name, sets, options, dry_run=dry_run, foreword=foreword)
 
@@ -214,7 +214,7 @@ def evaluate(
 
 
 def _bench(
-    source: Path | str, words: list[str], name: str | None, sets: list[str] | None, options: "Options",
+    source: Path | str, words: list[str], name: str | None, sets: list[str] | None, options: "RunOptions",
     *, dry_run: bool, foreword: "Callable[[Benchmark], str]" = lambda benchmark: "",
 ) -> None:  # fmt: skip
     """Run a benchmark, or go on with it, after its ``foreword``. ``words`` are the command that was typed, as far as

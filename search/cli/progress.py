@@ -15,9 +15,9 @@ from reports.analysis.front import status_summary
 from reports.document.wording import duration
 from reports.records.study import StudyHeader, StudyRecord, TrialRecord
 from search.cli.tables import figure
-from search.runner.progress import Progress, Running
+from search.runner.progress import Running, RunProgress
 
-Watch = Callable[[Progress, TrialRecord | None], None]
+Watch = Callable[[RunProgress, TrialRecord | None], None]
 
 
 class Show(Protocol):
@@ -46,7 +46,7 @@ def watching(console: Console, show: Show) -> Iterator[Watch]:
     panel = _Panel(show)
     with Live(panel, console=console, refresh_per_second=2, transient=True):
 
-        def watch(progress: Progress, record: TrialRecord | None) -> None:
+        def watch(progress: RunProgress, record: TrialRecord | None) -> None:
             _line(console, show, record)
             panel.update(progress)
 
@@ -106,9 +106,9 @@ class _Panel:
 
     def __init__(self, show: Show) -> None:
         self._show = show
-        self._progress: Progress | None = None
+        self._progress: RunProgress | None = None
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: RunProgress) -> None:
         self._progress = progress
 
     def __rich__(self) -> RenderableType:
@@ -117,7 +117,7 @@ class _Panel:
         return panel(self._show.title, self._progress, self._show.rows(), time.monotonic())
 
 
-def panel(title: tuple[str, str], progress: Progress, rows: list[tuple[str, str]], now: float) -> RenderableType:
+def panel(title: tuple[str, str], progress: RunProgress, rows: list[tuple[str, str]], now: float) -> RenderableType:
     """Trials done and running, what is told of them, time left."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", min_width=8)
@@ -133,7 +133,7 @@ def panel(title: tuple[str, str], progress: Progress, rows: list[tuple[str, str]
     return Group(Text(), grid, _time(progress, now))
 
 
-def _counts(progress: Progress) -> str:
+def _counts(progress: RunProgress) -> str:
     parts = [f"{progress.count('complete')} done", f"{len(progress.running)} running"]
     for status in ("infeasible", "stopped", "refused", "duplicate", "failed"):
         if count := progress.count(status):
@@ -150,7 +150,7 @@ def _running(trial: Running, now: float) -> str:
     return f"{label}: {where}{accuracy}, {duration(now - trial.since)}"
 
 
-def _time(progress: Progress, now: float) -> RenderableType:
+def _time(progress: RunProgress, now: float) -> RenderableType:
     elapsed = now - progress.started_at
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", min_width=8)
@@ -169,7 +169,7 @@ def _time(progress: Progress, now: float) -> RenderableType:
     return grid
 
 
-def _left(progress: Progress, elapsed: float) -> str:
+def _left(progress: RunProgress, elapsed: float) -> str:
     """Time left by count, going by the pace of this run."""
     if not progress.wall_s or progress.trials is None:
         return ""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from reports.records.study import EpochRecord, TrialRecord
 from search.trial.job import Job, Placement
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 
 class Source(Protocol):
@@ -32,7 +32,7 @@ class Source(Protocol):
         """Whether to stop now and leave running trials to the next driver."""
 
 
-class Crew(Value):
+class WorkerPool(Config):
     """How many trials run at once, where, and on what each."""
 
     workers: int | None = 1  # None: as many as a cluster has room for
@@ -44,7 +44,7 @@ class Crew(Value):
     scratch: str = ""  # folder for the executor's own files
 
 
-Execute = Callable[[Source, Crew], None]
+Execute = Callable[[Source, WorkerPool], None]
 
 EXECUTORS: Mapping[str, str] = {"ray": "search.executors.ray_tune", "inline": "search.executors.inline"}
 

@@ -22,10 +22,10 @@ from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.errors import InputError
-from search.executors import Crew
+from search.executors import WorkerPool
 from search.trial import sync
 from search.trial.job import Job, Placement, log
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.data import DATASETS, DataError, packed, receive
 from snnkit.data.sending import Files
 
@@ -36,7 +36,7 @@ DEPOT = "depot"
 KNOCK_S = 10  # for an answer
 
 
-class Ticket(Value):
+class Ticket(Config):
     """What a worker on a cluster is told beside its job: the driver's version, and the URL of the run's files."""
 
     sender: str
@@ -47,7 +47,7 @@ class Unfit(Exception):  # noqa: N818  # of a machine
     """This machine of a cluster cannot train; the text says why, and what to do."""
 
 
-def connect(crew: Crew) -> None:
+def connect(crew: WorkerPool) -> None:
     """Start Ray, or join the cluster at ``crew.address``. Raises InputError where none answers there."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the traceback of a trial that goes on elsewhere
@@ -127,7 +127,7 @@ def _secrets_kept() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _start(crew: Crew) -> None:
+def _start(crew: WorkerPool) -> None:
     workers = crew.workers or 1
     ray.init(
         address="local",  # not one that happens to run here, which may be another user's

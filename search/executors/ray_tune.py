@@ -31,7 +31,7 @@ from ray.tune.search import Searcher
 
 from reports.records.study import EpochRecord, TrialRecord
 from search.errors import InputError
-from search.executors import Crew, Source
+from search.executors import Source, WorkerPool
 from search.executors.ray_cluster import Ticket, Unfit, board, connect, node_lives, store_answers
 from search.trial import sync
 from search.trial.job import BEAT, START, STARTS, Job, Placement, Starts, reached, read_starts
@@ -54,7 +54,7 @@ class _Gone(BaseException):
     """A part of Ray is. No Exception, upon which Tune would clean up with what is no longer there."""
 
 
-def execute(source: Source, crew: Crew) -> None:
+def execute(source: Source, crew: WorkerPool) -> None:
     """Run jobs on Ray workers until there are no more, or until the source says stop."""
     connect(crew)
     jobs = _Jobs(source, crew)
@@ -135,7 +135,7 @@ class _Unpickled:
 class _Jobs(_Unpickled, Searcher):
     """Tune's questions and answers, passed on. Never raises: Tune would train a finished trial again."""
 
-    def __init__(self, source: Source, crew: Crew) -> None:
+    def __init__(self, source: Source, crew: WorkerPool) -> None:
         super().__init__()
         self._source = source
         self._config: dict[str, Any] = {"placement": crew.placement.model_dump(mode="json")}

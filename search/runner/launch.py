@@ -17,15 +17,15 @@ from reports.study.write import write_report
 from search import executors
 from search.cli.progress import Show, StudyShow, watching
 from search.errors import InputError, SpaceError
-from search.executors import Crew
+from search.executors import WorkerPool
 from search.runner.loop import Budget, Driver, RunError, Work
-from search.runner.options import Options
-from search.runner.progress import Progress
-from search.runner.resources import crew_of, described
+from search.runner.options import RunOptions
+from search.runner.progress import RunProgress
+from search.runner.resources import describe_workers, plan_workers
 from search.samplers import stateless
-from search.samplers.initial_design import corners
+from search.samplers.initial_design import initial_design
 from search.space.space import Space, load_space
-from search.storage.lock import Lease
+from search.storage.lock import StudyLock
 from search.storage.url import checked
 from search.study import create, recovery, supernet
 from search.study.study import Study
@@ -36,25 +36,25 @@ from snnkit.training.recipe import Recipe
 SPACE = "space.yaml"
 
 
-def launch(space: Space, options: Options, console: Console) -> StudyRecord:
+def launch(space: Space, options: RunOptions, console: Console) -> StudyRecord:
     """A new study. Raises InputError where one of that name exists."""
     name = space.study.name
     folder = options.runs / name
     _check_no_benchmark(folder, "Call the study something else: --name NAME")
     url, meeting = _url(folder, options), exchange_of(name, options)
     make_folder(folder)
-    with Lease(folder, name, url, _sayer(console)) as lease:
+    with StudyLock(folder, name, url, _sayer(console)) as lease:
         announce_fetching(space.base.data.name, options, console)
         header = header_of(space, options)
-        opened = create.create(header, space, folder, url, lease.connection)
+        opened = create.create_study(header, space, folder, url, lease.connection)
         note_exchange(folder, meeting)  # not before: a study that is there may have its own
         write_text(folder / SPACE, header.space_yaml)
         write_text(folder / recovery.HEADER, header.model_dump_json(indent=1))
         show = StudyShow(header)
-        return _drive(opened, space, options, _budget(space, options), console, show, Progress(), lease.stop)
+        return _drive(opened, space, options, _budget(space, options), console, show, RunProgress(), lease.stop)
 
 
-def resume(name: str, options: Options, console: Console) -> StudyRecord:
+def resume(name: str, options: RunOptions, console: Console) -> StudyRecord:
     """The study ``name``, from where it was left. ``options.trials`` are trials more than it has; where neither they
     nor a time are given, the space's own budget holds.
 
@@ -64,15 +64,15 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
     _check_no_benchmark(folder, f"Go on with it: snnsearch bench {folder / 'benchmark.yaml'}")
     url = _url(folder, options)
     _check_there(folder, options)
-    with Lease(folder, name, url, _sayer(console)) as lease:
+    with StudyLock(folder, name, url, _sayer(console)) as lease:
         sync.catch_up(folder)
         if options.storage is None:
-            for line in recovery.mend(folder):
+            for line in recovery.repair(folder):
                 console.print(line, highlight=False, soft_wrap=True)
         header = read_header(url, name)
         space = load_space(header.space_yaml)
         _check_unedited(folder / SPACE, header.space_yaml, space)
-        opened = create.resume(header, space, folder, url, lease.connection)
+        opened = create.load_study(header, space, folder, url, lease.connection)
         if header.supernet is not None:  # before what was trained is told, so that its record says its place too
             opened.take_up(supernet.recalled(space, folder / supernet.FOLDER, header.supernet))
         told, interrupted = opened.recover()
@@ -96,18 +96,18 @@ def resume(name: str, options: Options, console: Console) -> StudyRecord:
         return _drive(opened, space, options, budget, console, show, before, lease.stop)
 
 
-def preview(space: Space, options: Options) -> str:
+def preview(space: Space, options: RunOptions) -> str:
     """What `launch` would do, without fetching, writing or training anything."""
     data = space.base.data
     used = f"{data.subset:,} training images of " if data.subset else ""
     header = _header(space, options, f"{used}{data.name}, {data.outputs} classes")
     folder = options.runs / space.study.name
-    text = announcement(header, _budget(space, options), crew_of(options, folder, space.study.resources), folder)
-    begins = [*space.candidates, *("a corner of the space" for _ in corners(space))]
+    text = announcement(header, _budget(space, options), plan_workers(options, folder, space.study.resources), folder)
+    begins = [*space.candidates, *("a corner of the space" for _ in initial_design(space))]
     return "\n".join([text, *(f"first     {name}" for name in begins)])
 
 
-def header_of(space: Space, options: Options) -> StudyHeader:
+def header_of(space: Space, options: RunOptions) -> StudyHeader:
     """What is stored of a launch, once. Loads the data, so that no worker has to fetch it."""
     choice, frames = space.base.data, space.base.encoding.frames
     data = load(choice.name, options.data_root, side=choice.resolution)
@@ -115,7 +115,7 @@ def header_of(space: Space, options: Options) -> StudyHeader:
     return _header(space, options, parts.describe())
 
 
-def _header(space: Space, options: Options, data: str) -> StudyHeader:
+def _header(space: Space, options: RunOptions, data: str) -> StudyHeader:
     return StudyHeader(
         name=space.study.name,
         seed=space.study.seed,
@@ -138,7 +138,7 @@ def _header(space: Space, options: Options, data: str) -> StudyHeader:
     )
 
 
-def _budget(space: Space, options: Options) -> Budget:
+def _budget(space: Space, options: RunOptions) -> Budget:
     """The space's, with what the command line says in its place."""
     return Budget(
         options.trials if options.trials is not None else space.study.budget.trials,
@@ -147,27 +147,27 @@ def _budget(space: Space, options: Options) -> Budget:
     )
 
 
-def _so_far(url: str, name: str, show: Show) -> Progress:
+def _so_far(url: str, name: str, show: Show) -> RunProgress:
     """What earlier runs have done, which ``show`` is told of. Their records are not kept: they are large."""
     over = [trial for trial in read_study(url, name).trials if trial.status not in ("running", "waiting")]
     show.ended(over)
-    return Progress.of(over)
+    return RunProgress.of(over)
 
 
 def _drive(
-    opened: Study, space: Space, options: Options, budget: Budget, console: Console,
-    show: Show, before: Progress, stop: threading.Event,
+    opened: Study, space: Space, options: RunOptions, budget: Budget, console: Console,
+    show: Show, before: RunProgress, stop: threading.Event,
 ) -> StudyRecord:  # fmt: skip
     """Run the study within ``budget``, after what earlier runs have done. ``stop`` is set when the run is to end."""
     header = opened.header
-    crew = crew_of(options, opened.folder, space.study.resources)
+    crew = plan_workers(options, opened.folder, space.study.resources)
     console.print(announcement(header, budget, crew, opened.folder), highlight=False, soft_wrap=True)
     budget = _ranked(opened, space, crew, budget, console)
     drive(opened, show, console, budget=budget, before=before, crew=crew, executor=options.executor, stop=stop)
     return _reported(opened, options)
 
 
-def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Console) -> Budget:
+def _ranked(opened: Study, space: Space, crew: WorkerPool, budget: Budget, console: Console) -> Budget:
     """Candidates are ranked by shared weights, where the space asks for it; what is then left of ``budget``."""
     if space.study.supernet is None:
         return budget
@@ -195,7 +195,7 @@ def _ranked(opened: Study, space: Space, crew: Crew, budget: Budget, console: Co
 
 def drive(
     work: Work, show: Show, console: Console, *,
-    budget: Budget, before: Progress, crew: Crew, executor: str, stop: threading.Event | None = None,
+    budget: Budget, before: RunProgress, crew: WorkerPool, executor: str, stop: threading.Event | None = None,
 ) -> None:  # fmt: skip
     """Hand out ``work`` until it is done, the budget is used up or somebody stops it, which sets ``stop``. ``before``
     is what earlier runs have done, and ``show`` knows of it. Raises RunError where it cannot go on."""
@@ -217,13 +217,13 @@ def _sayer(console: Console) -> Callable[[str], None]:
     return lambda text: console.print(text, highlight=False, soft_wrap=True)
 
 
-def _reported(opened: Study, options: Options) -> StudyRecord:
+def _reported(opened: Study, options: RunOptions) -> StudyRecord:
     record = read_study(_url(opened.folder, options), opened.header.name)
     write_report(record, opened.folder)
     return record
 
 
-def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) -> str:
+def announcement(header: StudyHeader, budget: Budget, crew: WorkerPool, folder: Path) -> str:
     """What is about to happen and for how long, in a few lines."""
     size = "a continuous space" if header.space_size is None else f"{header.space_size:,.0f} candidates"
     named = f", {len(header.candidates)} named ones first" if header.candidates else ""
@@ -238,7 +238,7 @@ def announcement(header: StudyHeader, budget: Budget, crew: Crew, folder: Path) 
         f"search    {wanted}, sampler {header.sampler}, seed {header.seed}\n"
         f"data      {header.data}\n"
         f"training  {header.training}\n"
-        f"on        {described(crew)}\n"
+        f"on        {describe_workers(crew)}\n"
         f"until     {' or '.join(filter(None, bounds)) or 'the space is exhausted'}; "
         f"Ctrl-C stops, then: snnsearch resume {header.name}\n"
         f"files     {folder}"
@@ -271,13 +271,13 @@ def recipe_text(train: Recipe) -> str:
             return f"{text}, from the weights of the CNN twin after {train.of_twin.epochs} epochs"
 
 
-def announce_fetching(name: str, options: Options, console: Console) -> None:
+def announce_fetching(name: str, options: RunOptions, console: Console) -> None:
     """Say that a data set is about to be fetched, where it is not here."""
     if not status(name, options.data_root).there:
         console.print(f"fetching  {name} into {data_root(options.data_root)} …", highlight=False, soft_wrap=True)
 
 
-def _url(folder: Path, options: Options) -> str:
+def _url(folder: Path, options: RunOptions) -> str:
     return checked(options.storage) if options.storage else sqlite_url(folder / DATABASE)
 
 
@@ -289,7 +289,7 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"cannot write to {folder}: {error.strerror}. Choose another folder: --runs DIR") from error
 
 
-def exchange_of(name: str, options: Options) -> str | None:
+def exchange_of(name: str, options: RunOptions) -> str | None:
     """The URL that a new run's files go through, where its machines share no folder. Raises InputError."""
     if options.exchange is None:
         return None
@@ -309,7 +309,7 @@ def _check_no_benchmark(folder: Path, remedy: str) -> None:
         raise InputError(f"{folder} holds a benchmark, not a study. {remedy}")
 
 
-def _check_there(folder: Path, options: Options) -> None:
+def _check_there(folder: Path, options: RunOptions) -> None:
     if not folder.is_dir() and options.storage is not None:
         raise InputError(
             f"there is no folder {folder}, with what the trials of {folder.name!r} have left: say where it is: "

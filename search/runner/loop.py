@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reports.records.study import EpochRecord, TrialRecord
 from search.errors import InputError
-from search.runner.progress import LAST, Progress, Running, median
+from search.runner.progress import LAST, Running, RunProgress, median
 from search.storage.url import StorageError
 from search.trial.job import Job
 
@@ -72,8 +72,8 @@ class Driver:
         self,
         work: Work,
         budget: Budget,
-        before: Progress,
-        watch: Callable[[Progress, TrialRecord | None], None],
+        before: RunProgress,
+        watch: Callable[[RunProgress, TrialRecord | None], None],
         clock: Callable[[], float] = time.monotonic,
         stop: threading.Event | None = None,
     ) -> None:

@@ -7,7 +7,7 @@ from search.space.sections import Device
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """Nothing here changes a result, but for the device's rounding."""
 
     runs: Path

@@ -28,7 +28,7 @@ def _place(epoch: EpochRecord) -> tuple[bool, int]:
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """What all finished trials came to, those of earlier runs included, and those that run now. Of a finished trial a
     few numbers are kept, not its record: a study may have thousands."""
 
@@ -44,20 +44,20 @@ class Progress:
     stopping: bool = False  # asked to stop
 
     @classmethod
-    def of(cls, finished: Iterable[TrialRecord]) -> "Progress":
+    def of(cls, finished: Iterable[TrialRecord]) -> "RunProgress":
         """Before a run, after earlier ones."""
         return reduce(cls.ended, finished, cls())
 
-    def started(self, trial: Running) -> "Progress":
+    def started(self, trial: Running) -> "RunProgress":
         return replace(self, running={**self.running, trial.number: trial})
 
-    def epoch(self, number: int, epoch: EpochRecord) -> "Progress":
+    def epoch(self, number: int, epoch: EpochRecord) -> "RunProgress":
         before = self.running[number]
         if before.last is not None and _place(epoch) <= _place(before.last):  # from a worker that took another's place
             return self
         return self.started(replace(before, last=epoch, training_macs=before.training_macs + epoch.macs))
 
-    def ended(self, record: TrialRecord) -> "Progress":
+    def ended(self, record: TrialRecord) -> "RunProgress":
         whole, trained = record.status in WHOLE, record.status in TRAINED
         return replace(
             self,

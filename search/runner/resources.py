@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 
 from reports.document.wording import count
-from search.executors import Crew
-from search.runner.options import Options
+from search.executors import WorkerPool
+from search.runner.options import RunOptions
 from search.space.limits import Resources
 from search.trial import environment, sync
 from search.trial.job import Placement
@@ -13,7 +13,7 @@ from search.trial.job import Placement
 MOST = 8  # workers on a CPU unless told
 
 
-def crew_of(options: Options, folder: Path, resources: Resources) -> Crew:
+def plan_workers(options: RunOptions, folder: Path, resources: Resources) -> WorkerPool:
     """By default a worker with one thread for each core, up to eight; on GPUs one for each. ``resources`` of the space
     say what a trial takes: as many then run as fit. On a cluster as many as it has room for."""
     if options.address is not None:
@@ -22,7 +22,7 @@ def crew_of(options: Options, folder: Path, resources: Resources) -> Crew:
         workers, cpus, gpus = _here(options, resources)
     root = None if options.data_root is None else options.data_root.expanduser().absolute()
     placement = Placement(device=options.device, threads=max(1, int(cpus)), data_root=root)
-    return Crew(
+    return WorkerPool(
         workers=workers,
         cpus=cpus,
         gpus=gpus if options.device == "cuda" else 0.0,
@@ -33,7 +33,7 @@ def crew_of(options: Options, folder: Path, resources: Resources) -> Crew:
     )
 
 
-def _here(options: Options, resources: Resources) -> tuple[int, float, float]:
+def _here(options: RunOptions, resources: Resources) -> tuple[int, float, float]:
     """Workers on this machine; cores and share of a GPU of each."""
     cores, cards = environment.cores(), environment.gpus() if options.device == "cuda" else 0
     if cards:
@@ -45,7 +45,7 @@ def _here(options: Options, resources: Resources) -> tuple[int, float, float]:
     return workers, cpus, resources.gpus or 1 / math.ceil(workers / max(1, cards))
 
 
-def described(crew: Crew) -> str:
+def describe_workers(crew: WorkerPool) -> str:
     """``cpu, 2 at once, 1 thread each``"""
     threads = count(crew.placement.threads, "thread")
     share = f" and {crew.gpus:.3g} of a GPU" if crew.gpus else ""

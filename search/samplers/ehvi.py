@@ -22,9 +22,9 @@ from scipy.special import ndtr
 from reports.analysis.pareto import front
 from reports.records.study import Leaf
 from search.samplers.evolutionary import distributions
-from search.samplers.history import Array, Past, loss, past
+from search.samplers.history import Array, Observation, loss, observations
 from search.samplers.surrogate import Option, features, option, predict
-from search.samplers.variation import crossed, mutated
+from search.samplers.variation import crossover, mutate
 from search.space.constraints import ENERGY
 from search.space.space import Space
 
@@ -36,7 +36,7 @@ MOST = 250  # trials that the model learns from: its cost grows with the cube of
 POINTS = 4096  # of the box of losses that the improvement is summed over
 
 
-class ExpectedImprovement(BaseSampler):
+class CostAwareEHVISampler(BaseSampler):
     """Proposes values of all dials that count at once."""
 
     def __init__(self, space: Space, seed: int) -> None:
@@ -49,7 +49,7 @@ class ExpectedImprovement(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return propose(self._space, past(self._space, study), random.Random(self._seed))
+        return propose(self._space, observations(self._space, study), random.Random(self._seed))
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -58,7 +58,7 @@ class ExpectedImprovement(BaseSampler):
         return RandomSampler(self._seed).sample_independent(study, trial, param_name, param_distribution)
 
 
-def propose(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
+def propose(space: Space, tried: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
     """The dials of the next candidate: at random, and cheap, until there is something to learn from."""
     if sum(trial.complete for trial in tried) < FIRST:
         return _cheap(space, tried, rng)
@@ -68,7 +68,7 @@ def propose(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str
     return options[int(np.argmax(gain / [each.compute for each in options]))].params
 
 
-def _cheap(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str, Leaf]:
+def _cheap(space: Space, tried: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
     """Of some draws the untried one that takes the least compute."""
     seen = {trial.key for trial in tried}
     drawn = [(params, space.candidate(params)) for params in (space.sample(rng) for _ in range(DRAWN))]
@@ -76,7 +76,7 @@ def _cheap(space: Space, tried: Sequence[Past], rng: random.Random) -> dict[str,
     return min(fit, key=lambda params: option(space, params).compute, default=drawn[0][0])
 
 
-def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Option]:
+def _pool(space: Space, tried: Sequence[Observation], rng: random.Random) -> list[Option]:
     """Untried candidates that meet the constraints."""
     complete = [trial for trial in tried if trial.complete]
     best = [complete[at].params for at in front([trial.losses for trial in complete if trial.losses is not None])]
@@ -93,10 +93,10 @@ def _pool(space: Space, tried: Sequence[Past], rng: random.Random) -> list[Optio
 
 
 def _child(space: Space, mother: Mapping[str, Leaf], father: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
-    return mutated(space.dials, crossed(space.dials, mother, father, rng), rng)
+    return mutate(space.dials, crossover(space.dials, mother, father, rng), rng)
 
 
-def _gain(space: Space, tried: Sequence[Past], options: Sequence[Option], rng: random.Random) -> Array:
+def _gain(space: Space, tried: Sequence[Observation], options: Sequence[Option], rng: random.Random) -> Array:
     """Of each option the expected gain of hypervolume, as a share of the box."""
     known = _instructive(tried)
     running = [trial for trial in tried if trial.running]
@@ -127,7 +127,7 @@ def _feasible(space: Space, mean: Array, deviation: Array) -> Array:
     return likely
 
 
-def _instructive(tried: Sequence[Past]) -> list[Past]:
+def _instructive(tried: Sequence[Observation]) -> list[Observation]:
     """What the model learns from: all that was measured, or the front and the latest."""
     known = [trial for trial in tried if trial.losses is not None]
     if len(known) <= MOST:

@@ -2,7 +2,7 @@
 
 Trials that were stopped early are parents only while few trials are complete. Candidates that were tried are not
 proposed again while new children can be found. The constants were chosen on a draft of `benchmarks.search.standin` and
-on the table of masks, among 6 to 16 first trials, 6 to 40 parents, tournaments of 2 to 5 and 0.5 to 2 mutations a child.
+on the table of masks, among 6 to 16 first trials, 6 to 40 parents, tournaments of 2 to 5, and 0.5 to 2 mutations.
 """
 
 import math
@@ -18,7 +18,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from reports.analysis.pareto import Direction, Point, as_losses, ranks
 from reports.records.study import Leaf
-from search.samplers.variation import crossed, mutated
+from search.samplers.variation import crossover, mutate
 from search.space.dials import Dial
 from search.study.pruner import at_rungs
 
@@ -65,7 +65,7 @@ class GeneticSampler(BaseSampler):
 
     def _child(self, parents: Sequence[Params]) -> dict[str, Leaf]:
         mother, father = (parents[min(self._rng.choices(range(len(parents)), k=ROUND))] for _ in range(2))
-        return mutated(self._dials, crossed(self._dials, mother, father, self._rng), self._rng)
+        return mutate(self._dials, crossover(self._dials, mother, father, self._rng), self._rng)
 
 
 def distributions(dials: Sequence[Dial]) -> dict[str, BaseDistribution]:
@@ -86,7 +86,7 @@ def best_first(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -
     for _, reached in sorted(stages.items(), reverse=True):
         points = [point for point, _ in reached]
         of = ranks(points)
-        gaps = crowding(points, of)
+        gaps = crowding_distance(points, of)
         found += [reached[at][1] for at in sorted(range(len(points)), key=lambda at: (of[at], -gaps[at]))]
     return found
 
@@ -101,7 +101,7 @@ def _measured(trial: FrozenTrial) -> dict[float, Sequence[float]]:
     return {max(rungs): rungs[max(rungs)]} if rungs else {}
 
 
-def crowding(points: Sequence[Point], of: Sequence[int]) -> list[float]:
+def crowding_distance(points: Sequence[Point], of: Sequence[int]) -> list[float]:
     """How far the neighbours of each point on its front, the points of its rank, are apart: the shares of the front's
     width along each axis added up, infinity at an end. Amounts, all above 0, are compared by their ratios."""
     found = [0.0] * len(points)

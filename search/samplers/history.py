@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Past:
+class Observation:
     """A trial as the model sees it; ``losses`` are its objectives, or what they would have become."""
 
     params: Mapping[str, Leaf]
@@ -27,12 +27,12 @@ class Past:
     running: bool = False
 
 
-def past(space: Space, study: optuna.Study) -> list[Past]:
+def observations(space: Space, study: optuna.Study) -> list[Observation]:
     """All trials that were asked for; refused ones and such that failed have no losses."""
     trials = study._get_trials(deepcopy=False, use_cache=True)
     gains = _gains(space, trials)
     return [
-        Past(
+        Observation(
             params=trial.params,
             key=trial.user_attrs["key"],
             losses=_outcome(space, trial, gains),

@@ -10,7 +10,7 @@ INVERSE = ("stride",)  # the larger it is, the less is left to do
 NEAR = 2.0  # a named candidate that does at most so many times as much or as little stands for a corner
 
 
-def corners(space: Space) -> list[dict[str, Leaf]]:
+def initial_design(space: Space) -> list[dict[str, Leaf]]:
     """The smallest and the largest candidate, where they may be trained and no named candidate is near.
 
     Modules are removed or kept, numbers of the network and its encoding at one end; everything else is at its anchor.

@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from search.samplers.ehvi import ExpectedImprovement
+from search.samplers.ehvi import CostAwareEHVISampler
 from search.samplers.evolutionary import GeneticSampler
 from search.space.space import Space
 from snnkit.base.seeds import derived_seed
@@ -45,7 +45,7 @@ def random(space: Space, seed: int) -> BaseSampler:
 
 
 SAMPLERS: Mapping[str, Callable[[Space, int], BaseSampler]] = {
-    "ehvi": ExpectedImprovement,
+    "ehvi": CostAwareEHVISampler,
     "ga": ga,
     "tpe": tpe,
     "gp": gp,

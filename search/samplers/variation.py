@@ -21,7 +21,7 @@ def module(path: str) -> str:
     return parent if "." in parent else path
 
 
-def filled(dials: Sequence[Dial], known: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
+def complete(dials: Sequence[Dial], known: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
     """The dials that count, in their order: as in ``known``, else drawn at random."""
     chosen: dict[str, Leaf] = {}
     for dial in dials:
@@ -30,7 +30,7 @@ def filled(dials: Sequence[Dial], known: Mapping[str, Leaf], rng: random.Random)
     return chosen
 
 
-def crossed(
+def crossover(
     dials: Sequence[Dial], mother: Mapping[str, Leaf], father: Mapping[str, Leaf], rng: random.Random
 ) -> dict[str, Leaf]:
     """Each module as in one of both; a dial that this one does not have as in the other, if it is there."""
@@ -44,11 +44,11 @@ def crossed(
     return genes
 
 
-def mutated(dials: Sequence[Dial], genes: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
+def mutate(dials: Sequence[Dial], genes: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
     """The candidate of ``genes``, with one dial moved in some of its modules: kept or removed, or resized.
 
     A dial that comes to count with it is as in ``genes`` too, else drawn at random."""
-    child = filled(dials, genes, rng)
+    child = complete(dials, genes, rng)
     modules: dict[str, list[Dial]] = {}
     for dial in dials:
         if dial.path in child:
@@ -57,11 +57,11 @@ def mutated(dials: Sequence[Dial], genes: Mapping[str, Leaf], rng: random.Random
     for inside in modules.values():
         if rng.random() < MUTATIONS / len(modules):
             dial = rng.choice(inside)
-            changed[dial.path] = moved(dial, child[dial.path], rng)
-    return filled(dials, {**genes, **changed}, rng)
+            changed[dial.path] = perturb(dial, child[dial.path], rng)
+    return complete(dials, {**genes, **changed}, rng)
 
 
-def moved(dial: Dial, value: Leaf, rng: random.Random) -> Leaf:
+def perturb(dial: Dial, value: Leaf, rng: random.Random) -> Leaf:
     """Another value near ``value``: numbers have neighbours, of words and truth values any other will do."""
     values = dial.values
     if isinstance(values, Choices):

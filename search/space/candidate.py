@@ -8,23 +8,23 @@ from typing import Any
 from pydantic import SerializeAsAny, field_validator
 
 from snnkit.architecture.plan import ModuleView, Plan, PlanError, Shape
-from snnkit.base.config import Encoding, Neuron, Value
+from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
-from snnkit.energy import Pricing, price
+from snnkit.energy import EnergyConfig, estimate_energy
 from snnkit.energy.operations import silent
 from snnkit.families import FAMILIES, Family
 from snnkit.training.recipe import Recipe
 
 
-class Candidate(Value):
+class Candidate(Config):
     """``network`` is a design of one of ``FAMILIES``."""
 
-    network: SerializeAsAny[Value]
-    neuron: Neuron
-    encoding: Encoding
+    network: SerializeAsAny[Config]
+    neuron: NeuronConfig
+    encoding: EncodingConfig
     train: Recipe
     data: DataChoice
-    energy: Pricing
+    energy: EnergyConfig
 
     @field_validator("network", mode="before")
     @classmethod
@@ -50,7 +50,7 @@ class Candidate(Value):
 
     def least_energy_mj(self) -> float:
         """What it costs if no neuron fires, by its own price: whatever it learns, no less. Raises PlanError."""
-        return price(silent(self.plan(), self.neuron, self.encoding), self.energy).total_mj
+        return estimate_energy(silent(self.plan(), self.neuron, self.encoding), self.energy).total_mj
 
     def modules(self) -> tuple[ModuleView, ...]:
         return self.family.modules(self.network)
@@ -79,10 +79,10 @@ class Candidate(Value):
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _family(network: Value) -> Family[Any]:
+def _family(network: Config) -> Family[Any]:
     return next(family for family in FAMILIES.values() if type(network) is family.design)
 
 
 @lru_cache(64)  # a proposal's size, key and constraints are asked for one after the other
-def _planned(network: Value, outputs: int, shape: Shape) -> Plan:
+def _planned(network: Config, outputs: int, shape: Shape) -> Plan:
     return _family(network).plan(network, outputs, shape)

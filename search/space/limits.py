@@ -6,12 +6,12 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from search.space import durations
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 Span = Annotated[str | None, BeforeValidator(durations.span)]
 
 
-class Limits(Value):
+class Limits(Config):
     """``time``: what a trial may spend in all, with its CNN twin and what was done again after an interruption; then it
     is stopped. ``silence``: without a step of training; then its worker is ended, and it goes on in another."""
 
@@ -27,7 +27,7 @@ class Limits(Value):
         return None if self.silence is None else durations.parse(self.silence)
 
 
-class Resources(Value):
+class Resources(Config):
     """What a trial is given of a machine. ``cpus``: cores, one thread each; below 1 several trials share one. ``gpus``:
     its share of a GPU, where it trains on one. None: as many as the command's workers leave to each."""
 

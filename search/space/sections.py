@@ -14,8 +14,8 @@ from search.space.constraints import EXAMPLES, bound
 from search.space.dials import shown
 from search.space.limits import Limits, Resources
 from search.space.objectives import OBJECTIVES, Direction
-from search.study.pruner import Stopping
-from snnkit.base.config import Value
+from search.study.pruner import EarlyStopping
+from snnkit.base.config import Config
 from snnkit.energy import PRICES
 
 Sampler = Literal["auto", "ehvi", "ga", "tpe", "gp", "random"]
@@ -71,7 +71,7 @@ def _at(text: str, *loc: str | int) -> ValidationError:
     return ValidationError.from_exception_data("", [details])
 
 
-class Budget(Value):
+class Budget(Config):
     """When a study ends: after so many trained candidates, a time, or so many dense multiply-accumulates of training,
     whichever comes first."""
 
@@ -90,7 +90,7 @@ class Budget(Value):
         return None if self.time is None else durations.parse(self.time)
 
 
-class SharedWeights(Value):
+class SharedWeights(Config):
     """``study.supernet``: how long it is trained, and what of its ranking is trained for real."""
 
     epochs: int = Field(20, ge=1)
@@ -99,7 +99,7 @@ class SharedWeights(Value):
     finalists: int = Field(16, ge=1)  # that go on to real training before the sampler is asked
 
 
-class StudySection(Value):
+class StudySection(Config):
     """Name, seed, sampler, budget, objectives with their directions, and hard constraints: {params: {max: 800_000}}."""
 
     name: Annotated[str, AfterValidator(folder_name)] = Field(examples=["my-study"])
@@ -115,7 +115,7 @@ class StudySection(Value):
     supernet: SharedWeights | None = None  # ranks candidates by shared weights before the first trial
     limits: Limits = Limits()  # of each trial
     resources: Resources = Resources()  # of each trial
-    stopping: Stopping | None = None  # early, at train.rungs; None: every trial is trained to its end
+    stopping: EarlyStopping | None = None  # early, at train.rungs; None: every trial is trained to its end
 
     @model_validator(mode="after")
     def _learns_from_stopped(self) -> Self:
@@ -134,7 +134,7 @@ def _paths(given: object) -> object:
     return given
 
 
-class SearchSections(Value):
+class SearchSections(Config):
     """What a space says beside its tree; ``candidates`` are checked against the dials instead."""
 
     study: StudySection

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from reports.records.study import Leaf, Measured, ReferencePoint
 from search.errors import InputError, Problem, SpaceError, nearest
-from search.samplers.variation import filled
+from search.samplers.variation import complete
 from search.space import constraints
 from search.space import document as yaml_source
 from search.space.candidate import Candidate
@@ -102,13 +102,13 @@ class Space:
 
     def sample(self, rng: random.Random) -> dict[str, Leaf]:
         """Active dials, each uniform over its values (or over their logarithm)."""
-        return filled(self.dials, {}, rng)
+        return complete(self.dials, {}, rng)
 
     def neighbour(self, params: Mapping[str, object], rng: random.Random) -> dict[str, Leaf]:
         """``params`` with one active dial at another value; dials that come to count with it are sampled."""
         active = self.active(params)
         dial = rng.choice([dial for dial in self.dials if dial.path in active])
-        return filled(self.dials, active | {dial.path: dial.other(active[dial.path], rng)}, rng)
+        return complete(self.dials, active | {dial.path: dial.other(active[dial.path], rng)}, rng)
 
     def refusals(self, candidate: Candidate) -> list[str]:
         """Why ``candidate`` is not to be trained: the hard constraints it breaks for certain, or that it does not

@@ -14,10 +14,10 @@ from search.space.schema import Model, known, problems, said
 from search.space.sections import StudySection
 from search.space.template import SECTIONS, Params, Template, leaf
 from snnkit.architecture.plan import PlanError
-from snnkit.base.config import Encoding, Neuron, Value
+from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
-from snnkit.energy.pricing import Pricing
+from snnkit.energy.pricing import EnergyConfig
 from snnkit.families import FAMILIES, AnyFamily
 from snnkit.training.recipe import Recipe
 
@@ -31,7 +31,7 @@ def built_problems(template: Template, document: Document) -> list[Problem]:
 def input_problems(template: Template, document: Document) -> Iterator[Problem]:
     """An encoding that is not for what the data set holds, a recipe that is not for recordings."""
     encoding, data, train = (template.base(name) for name in ("encoding", "data", "train"))
-    assert isinstance(encoding, Encoding)
+    assert isinstance(encoding, EncodingConfig)
     assert isinstance(data, DataChoice)
     assert isinstance(train, Recipe)
     if text := unfit_recipe(encoding, train):
@@ -61,7 +61,7 @@ def supernet_problems(study: StudySection, template: Template, document: Documen
             yield Problem(document.place(tuple(dial.path.split("."))), dial.path, text)
 
 
-def unfit(encoding: Encoding, data: DataChoice) -> str:
+def unfit(encoding: EncodingConfig, data: DataChoice) -> str:
     """Why ``encoding`` is not for what the data set holds; nothing where it is."""
     holds, kind = ("recordings of events", "frames") if DATASETS[data.name].events else ("still images", "direct")
     if encoding.kind == kind:
@@ -69,7 +69,7 @@ def unfit(encoding: Encoding, data: DataChoice) -> str:
     return f"given {encoding.kind}, but {data.name} holds {holds}; write encoding: {{kind: {kind}}}"
 
 
-def unfit_recipe(encoding: Encoding, train: Recipe) -> str:
+def unfit_recipe(encoding: EncodingConfig, train: Recipe) -> str:
     """What of ``train`` recordings of events cannot have; nothing where that is none of it."""
     if encoding.kind == "frames" and train.augment == "trivial":
         return "augment trivial changes colours, which events have none of; write augment: flip_crop"
@@ -279,8 +279,13 @@ def section_problems(document: Document) -> Iterator[Problem]:
 
 def tree_models(document: Document, overrides: Mapping[str, Leaf]) -> tuple[dict[str, Model], list[Problem]]:
     """The type of every section, by the family that the document names; a section whose name is unknown has none."""
-    models: dict[str, Model] = {"study": StudySection, "network": Value, "neuron": Neuron, "encoding": Encoding}
-    models |= {"train": Recipe, "data": DataChoice, "energy": Pricing}
+    models: dict[str, Model] = {
+        "study": StudySection,
+        "network": Config,
+        "neuron": NeuronConfig,
+        "encoding": EncodingConfig,
+    }
+    models |= {"train": Recipe, "data": DataChoice, "energy": EnergyConfig}
     found: list[Problem] = []
     for section, key, registry in (("network", "family", FAMILIES), ("data", "name", DATASETS)):
         tree = document.tree.get(section)

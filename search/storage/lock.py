@@ -13,7 +13,7 @@ from search.errors import InputError, taken
 from search.storage.postgresql import DriverConnection
 
 
-class Lease:
+class StudyLock:
     """Held while a driver asks and tells. ``flock`` on ``driver.lock``; on PostgreSQL an advisory lock as well, on the
     ``connection`` that the driver then writes on, which also keeps out a driver on another machine. Both end with their
     process, so that none is left behind by a crash.
@@ -38,7 +38,7 @@ class Lease:
             self.connection.close()
         self._file.close()
 
-    def __enter__(self) -> "Lease":
+    def __enter__(self) -> "StudyLock":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

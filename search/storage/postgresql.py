@@ -54,7 +54,7 @@ WHERE s.study_name = %s AND a.key = %s
 Result = TypeVar("Result")
 
 
-class LeaseLostError(StorageError):
+class LockLostError(StorageError):
     """Another driver has the study, or had it while this one had no connection."""
 
 
@@ -155,7 +155,7 @@ class DriverConnection:
         return taken(self._study, f"{_place(holder)}, connected to the same database")
 
     def _lost(self, holder: str) -> InputError:
-        return LeaseLostError(
+        return LockLostError(
             f"while the connection to its database was lost, {self._study!r} was taken over by another driver: "
             f"{_place(holder)}. This one has stopped and written nothing since. Look on with: snnsearch status "
             f"{self._study}; or, when that one is over: snnsearch resume {self._study}"
@@ -163,7 +163,7 @@ class DriverConnection:
 
     # -- being lost -----------------------------------------------------------------------------------------------
 
-    def patiently(self, call: Callable[[], Result]) -> Result:
+    def retrying(self, call: Callable[[], Result]) -> Result:
         """What ``call`` returns, which is called again while there is no connection: for PATIENCE_S since it was lost.
         It must be safe to repeat; ``retried`` tells it when it is."""
         before, self.retried = self.retried, False

@@ -27,11 +27,11 @@ R = TypeVar("R")
 
 def _waited_for(
     operation: Callable[Concatenate[RDBStorage, P], R],
-) -> Callable[Concatenate["PatientStorage", P], R]:
+) -> Callable[Concatenate["RetryingStorage", P], R]:
     """An operation that is safe to repeat."""
 
-    def patient(storage: "PatientStorage", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return storage.connection.patiently(lambda: operation(storage, *args, **kwargs))
+    def patient(storage: "RetryingStorage", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return storage.connection.retrying(lambda: operation(storage, *args, **kwargs))
 
     return patient
 
@@ -45,7 +45,7 @@ def connect(url: str, connection: DriverConnection | None) -> RDBStorage:
         with storage_errors("a connection"):
             if connection is None:
                 return RDBStorage(url, engine_kwargs=options)
-            return connection.patiently(lambda: _tables_and_storage(url, options, connection))
+            return connection.retrying(lambda: _tables_and_storage(url, options, connection))
     except RuntimeError as error:  # Optuna's word for a schema that it does not know
         raise InputError(f"this database was made by another version of Optuna: {error}") from error
 
@@ -53,10 +53,10 @@ def connect(url: str, connection: DriverConnection | None) -> RDBStorage:
 def _tables_and_storage(url: str, options: dict[str, Any], connection: DriverConnection) -> RDBStorage:
     with alone(url):  # two launches on an empty database would make its tables at the same time
         RDBStorage(url, engine_kwargs=options | {"poolclass": NullPool})
-    return PatientStorage(url, connection)
+    return RetryingStorage(url, connection)
 
 
-class PatientStorage(RDBStorage):
+class RetryingStorage(RDBStorage):
     """On a driver's one connection. The tables must be there."""
 
     def __init__(self, url: str, connection: DriverConnection) -> None:
@@ -84,40 +84,40 @@ class PatientStorage(RDBStorage):
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         def create() -> int:
             try:
-                return super(PatientStorage, self).create_new_study(directions, study_name)
+                return super(RetryingStorage, self).create_new_study(directions, study_name)
             except DuplicatedStudyError:
                 if study_name is None or not self.connection.retried:
                     raise
                 return self.get_study_id_from_name(study_name)
 
-        return self.connection.patiently(create)
+        return self.connection.retrying(create)
 
     def delete_study(self, study_id: int) -> None:
         def delete() -> None:
             try:
-                super(PatientStorage, self).delete_study(study_id)
+                super(RetryingStorage, self).delete_study(study_id)
             except KeyError:
                 if not self.connection.retried:
                     raise
 
-        self.connection.patiently(delete)
+        self.connection.retrying(delete)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         def change() -> bool:
             try:
-                done = super(PatientStorage, self).set_trial_state_values(trial_id, state, values)
+                done = super(RetryingStorage, self).set_trial_state_values(trial_id, state, values)
             except UpdateFinishedTrialError:
                 if self.connection.retried and self.get_trial(trial_id).state == state:
                     return True
                 raise
             return done or self.connection.retried  # not done: it was taken out of the queue before, by us
 
-        return self.connection.patiently(change)
+        return self.connection.retrying(change)
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         self._trials_before = None
-        return self.connection.patiently(
-            lambda: super(PatientStorage, self)._create_new_trial(study_id, template_trial)
+        return self.connection.retrying(
+            lambda: super(RetryingStorage, self)._create_new_trial(study_id, template_trial)
         )
 
     def _get_prepared_new_trial(

@@ -10,18 +10,18 @@ from optuna.trial import TrialState
 
 from reports.records.study import StudyHeader, TrialRecord
 from search.errors import InputError
-from search.samplers.initial_design import corners
+from search.samplers.initial_design import initial_design
 from search.samplers.stateless import StatelessSampler, choose
 from search.space.space import Space
 from search.storage.postgresql import DRIVER, DriverConnection
 from search.storage.retrying import connect
 from search.storage.url import storage_errors
-from search.study.study import STATES, Left, Study
+from search.study.study import STATES, StoredTrial, Study
 
 CORNER = "corner"  # an attribute of those trials that a study begins with and no one has named
 
 
-def create(
+def create_study(
     header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
 ) -> Study:
     """A new study with its named candidates first in the queue, then the corners of the space.
@@ -44,7 +44,7 @@ def create(
     return Study(study, space, header, folder)
 
 
-def rebuild(header: StudyHeader, space: Space, folder: Path, url: str, left: Mapping[int, Left]) -> None:
+def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, left: Mapping[int, StoredTrial]) -> None:
     """A study again, in an empty database, from what its trials have ``left`` in their folders, by number: those that
     are over are told, those that were begun are running. Other numbers, of what was never begun, stand as failed."""
     with storage_errors("a study that is rebuilt"):
@@ -80,7 +80,7 @@ def _enqueue_first(study: optuna.Study, space: Space, there: Container[str | Non
     for name, params in space.candidates.items():
         if name not in there:
             study.enqueue_trial(dict(params), user_attrs={"name": name})
-    for params in corners(space):
+    for params in initial_design(space):
         study.enqueue_trial(params, user_attrs={CORNER: True})
 
 
@@ -99,7 +99,7 @@ def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:
     optuna.delete_study(study_name=name, storage=storage)
 
 
-def resume(
+def load_study(
     header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
 ) -> Study:
     """The study as it was left. ``space`` must be the one it was launched with; ``connection``: of the driver's

@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import Field
 
 from reports.analysis.pareto import Direction, Point, as_losses, dominates, ranks
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
 
 
-class Stopping(Value):
+class EarlyStopping(Config):
     """``study.stopping``: a trial is stopped at a rung where one in ``reduction`` of the trials that came to it has a
     better rank, and where it would still be dominated with its accuracy higher by ``margin``."""
 
@@ -31,10 +31,10 @@ def at_rungs(attributes: Mapping[str, Any]) -> dict[int, Sequence[float]]:
     return {int(name.removeprefix(RUNG)): values for name, values in attributes.items() if name.startswith(RUNG)}
 
 
-class Rungs:
+class ParetoPruner:
     """What was measured at each rung, in the objectives' own units."""
 
-    def __init__(self, rule: Stopping, objectives: Mapping[str, Direction]) -> None:
+    def __init__(self, rule: EarlyStopping, objectives: Mapping[str, Direction]) -> None:
         self._rule = rule
         self._directions = tuple(objectives.values())
         self._margins = tuple(rule.margin if name == "accuracy" else 0.0 for name in objectives)
@@ -44,7 +44,7 @@ class Rungs:
         """``values`` of the objectives as ``trial`` had them after ``epoch``. A second time changes nothing."""
         self._rungs.setdefault(epoch, {}).setdefault(trial, as_losses(values, self._directions))
 
-    def verdict(self, epoch: int, trial: int) -> str | None:
+    def prune_reason(self, epoch: int, trial: int) -> str | None:
         """Why ``trial``, which is at the rung ``epoch``, is to be stopped; None where it goes on."""
         rung = self._rungs[epoch]
         if len(rung) < self._rule.first:

@@ -25,7 +25,7 @@ from search.trial.job import read_starts
 HEADER = "header.json"  # of the study, as it was launched
 
 
-def mend(folder: Path) -> Iterator[str]:
+def repair(folder: Path) -> Iterator[str]:
     """Rebuild the database in ``folder`` where it is damaged, and say what was done; nothing where it is not.
 
     Raises InputError where what is needed for that is not there. The damaged file is never removed.
@@ -38,7 +38,7 @@ def mend(folder: Path) -> Iterator[str]:
     aside = _set_aside(path)
     yield f"{path} is damaged ({damage}); kept as {aside.name}"
     left = dict(_left(folder))
-    create.rebuild(header, load_space(header.space_yaml), folder, sqlite_url(path), left)
+    create.rebuild_study(header, load_space(header.space_yaml), folder, sqlite_url(path), left)
     over = sum(each.record is not None for each in left.values())
     yield f"rebuilt from the trials' own files: {over} that are over, {len(left) - over} to be continued"
     if lost := max(left, default=-1) + 1 - len(left):
@@ -81,9 +81,9 @@ def _set_aside(path: Path) -> Path:
     return path.rename(aside)
 
 
-def _left(folder: Path) -> Iterator[tuple[int, study.Left]]:
+def _left(folder: Path) -> Iterator[tuple[int, study.StoredTrial]]:
     for trial in (folder / "trials").glob("[0-9]*"):
         record = read_result(trial)
         known = record or read_starts(trial)
         if known is not None and trial.name.isdecimal():
-            yield int(trial.name), study.Left(known.name, known.params, record)
+            yield int(trial.name), study.StoredTrial(known.name, known.params, record)

@@ -26,9 +26,9 @@ from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, Shar
 from search.space.objectives import OBJECTIVES
 from search.space.space import Space
 from search.storage.url import storage_errors
-from search.study.pruner import RUNG, Rungs, at_rungs
+from search.study.pruner import RUNG, ParetoPruner, at_rungs
 from search.study.supernet import Ranking
-from search.study.warm_start import Families
+from search.study.warm_start import ParentSelector
 from search.trial.job import Job, keep, outline, read_start
 from snnkit.base.seeds import derived_seed
 
@@ -46,7 +46,7 @@ UNTRIED_TRIES = 2000  # draws without a new candidate after which a space counts
 
 
 @dataclass(frozen=True)
-class Left:
+class StoredTrial:
     """What a trial has left in its folder; ``record`` where it is over."""
 
     name: str | None
@@ -63,9 +63,9 @@ class Study:
         self._live: dict[int, Trial] = {}
         self._interrupted: list[FrozenTrial] = []
         self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
-        self._rungs = Rungs(space.study.stopping, space.study.objectives) if space.study.stopping else None
+        self._rungs = ParetoPruner(space.study.stopping, space.study.objectives) if space.study.stopping else None
         self._shared: Mapping[str, SharedRecord] = {}  # by candidate key
-        self._families = Families(space, self.trial_folder, self._complete)
+        self._families = ParentSelector(space, self.trial_folder, self._complete)
         self._seen: dict[str, int] = {}  # candidate key -> number of the first trial that had it
         self.header = header
         self.folder = folder
@@ -180,7 +180,7 @@ class Study:
         with storage_errors(f"a rung of trial {number}"):
             trial.set_user_attr(f"{RUNG}{epoch.epoch}", values)
         self._rungs.add(epoch.epoch, number, values)
-        reason = self._rungs.verdict(epoch.epoch, number)
+        reason = self._rungs.prune_reason(epoch.epoch, number)
         if reason is None or "name" in trial.user_attrs:
             return None
         return self.finish(self._stopped(number, reason))
@@ -234,7 +234,7 @@ class Study:
     def _complete(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
-    def restore(self, left: Left) -> None:
+    def restore(self, left: StoredTrial) -> None:
         """A trial of before, in the next row: told where it is over, else running."""
         named = {} if left.name is None else {"name": left.name}
         self._study.enqueue_trial(dict(left.params), user_attrs=named)

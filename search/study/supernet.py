@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from reports.analysis.pareto import as_losses, ranks
 from reports.records.study import Leaf, Measured, Record, SharedRecord, SupernetRecord
 from reports.storage.files import append_line
-from search.samplers.evolutionary import crowding
-from search.samplers.initial_design import corners
+from search.samplers.evolutionary import crowding_distance
+from search.samplers.initial_design import initial_design
 from search.space.candidate import Candidate
 from search.space.objectives import OBJECTIVES
 from search.space.space import Space
@@ -75,7 +75,7 @@ def pool(space: Space) -> list[Entrant]:
     found: dict[str, Entrant] = {}
     seen: set[frozenset[tuple[str, Leaf]]] = set()
     draws = (space.sample(rng) for _ in range(DRAWS * most))
-    for params in itertools.chain(corners(space), space.candidates.values(), draws):
+    for params in itertools.chain(initial_design(space), space.candidates.values(), draws):
         if (one := frozenset(params.items())) in seen:
             continue
         seen.add(one)
@@ -185,7 +185,7 @@ def _ranking(space: Space, cost: SupernetRecord, judged: Mapping[str, Judged]) -
     }
     points = [as_losses(list(each.values()), list(objectives.values())) for each in values.values()]
     found = ranks(points)
-    gaps = crowding(points, found)
+    gaps = crowding_distance(points, found)
     order = sorted(range(len(points)), key=lambda at: (found[at], -gaps[at], at))
     keys = list(judged)
     places = {

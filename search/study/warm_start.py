@@ -16,7 +16,7 @@ FREE = ("train.start",)  # dials that make no two trials less alike
 
 
 @dataclass(frozen=True)
-class Families:
+class ParentSelector:
     """The trials of a study as relatives of each other. ``folder`` has the folders of trials by number."""
 
     space: Space

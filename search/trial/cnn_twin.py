@@ -20,11 +20,11 @@ from snnkit.data import Splits
 from snnkit.nn.network import Network
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from snnkit.training.loop import Beat, Epoch, identity, train
-from snnkit.training.step import Stepper
+from snnkit.training.step import TrainStep
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedTwin:
     trial: int  # that did it
     history: tuple[Epoch, ...]
 
@@ -53,7 +53,7 @@ def teacher(job: Job, parts: Splits, device: str, *, beat: Beat) -> Network:
     return twin
 
 
-def trained(job: Job, twin: Network, parts: Splits, device: str) -> Trained | None:
+def trained(job: Job, twin: Network, parts: Splits, device: str) -> TrainedTwin | None:
     """Give ``twin``, as it was drawn, the weights that a trial of this run has trained; None where none has, or what it
     left cannot be read."""
     path = _path(job, twin, parts)
@@ -62,7 +62,7 @@ def trained(job: Job, twin: Network, parts: Splits, device: str) -> Trained | No
         found = load_checkpoint(path)
         twin.load_state_dict(found["network"])
         twin.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
-        return Trained(found["trial"], tuple(Epoch(**epoch) for epoch in found["history"]))
+        return TrainedTwin(found["trial"], tuple(Epoch(**epoch) for epoch in found["history"]))
     except FileNotFoundError:
         return None
     except (OSError, CheckpointError, TypeError) as error:  # TypeError: its epochs are another version's
@@ -82,7 +82,7 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str, *, beat: Beat) -
     path, checkpoint, recipe = _path(job, twin, parts), job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
 
     def begin() -> Iterator[Epoch]:
-        step_by = partial(Stepper, accumulate=oom.accumulate(job.folder))
+        step_by = partial(TrainStep, accumulate=oom.accumulate(job.folder))
         return train(
             twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint, beat=beat, step_by=step_by
         )

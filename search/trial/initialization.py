@@ -25,7 +25,7 @@ from snnkit.training.loop import Beat, TrainingStopped
 from snnkit.training.recalibration import BATCH, calibration, recalibrate
 from snnkit.weights.ann_to_snn import convert
 from snnkit.weights.inherit import inherit
-from snnkit.weights.model_soup import mean
+from snnkit.weights.model_soup import average_weights
 from snnkit.weights.refit import reconnect
 
 BALANCE = 512  # of the images for calibration those that thresholds are balanced and layers fitted on
@@ -74,7 +74,7 @@ def mean_weights(job: Job, network: Network, parts: Splits, device: str) -> None
     KeyError where their neurons have other parameters.
     """
     states = [trained_network(parent.candidate, parent.weights).state_dict() for parent in job.parents]
-    network.load_state_dict(mean(states))
+    network.load_state_dict(average_weights(states))
     network.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
     if job.candidate.train.recalibrate:
         recalibrate(network, calibration(parts, job.seed, device, job.candidate.train.recalibrate))

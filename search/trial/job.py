@@ -13,7 +13,7 @@ from reports.records.study import Leaf, ModuleState, StartRecord, Status, TrialR
 from reports.storage.files import replace_text
 from search.space.candidate import Candidate
 from search.space.limits import Limits
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 CHECKPOINT = "checkpoint.pt"  # of a trial that trains
 TWIN_CHECKPOINT = "twin.pt"  # of its CNN twin, where that is trained first
@@ -25,7 +25,7 @@ STARTS = "starts.json"  # what was to be trained, and how often it was begun
 logger = logging.getLogger(__name__)
 
 
-class Parent(Value):
+class Parent(Config):
     """A trial that another one takes its weights from, when it is finished."""
 
     number: int
@@ -42,7 +42,7 @@ class Parent(Value):
         return self.model_copy(update={"images": images, "macs": macs})
 
 
-class Job(Value):
+class Job(Config):
     """What a worker needs: the candidate, where its files go, and the seed that everything random follows."""
 
     number: int
@@ -70,7 +70,7 @@ class Job(Value):
         return len(self.parents) > 1
 
 
-class Placement(Value):
+class Placement(Config):
     """Where a worker runs and where it finds the data."""
 
     device: str = "cpu"  # "cpu" or "cuda"
@@ -78,7 +78,7 @@ class Placement(Value):
     data_root: Path | None = None
 
 
-class Starts(Value):
+class Starts(Config):
     """How often a trial was started, and how often of late without having got any further; and what it is."""
 
     starts: int = 0

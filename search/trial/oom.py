@@ -13,7 +13,7 @@ FILE = "accumulate.txt"
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory")  # of CUDA, of torch's allocator for the CPU
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that there was too little memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True

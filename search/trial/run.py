@@ -40,15 +40,15 @@ from search.trial.job import (
 )
 from search.trial.watchdog import Watchdog
 from snnkit.data import DataChoice, DataSet, Splits, load, splits
-from snnkit.energy import PRESETS, Energy, Pricing, all_prices
+from snnkit.energy import PRESETS, Energy, EnergyConfig, estimate_all
 from snnkit.energy.consistency import crosscheck
-from snnkit.energy.operations import Activity, dense_twin, measure
+from snnkit.energy.operations import OperationCounts, count_operations, dense_twin
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.kernels import prepare
 from snnkit.nn.network import Network
 from snnkit.training.evaluation import batches, evaluate
 from snnkit.training.loop import Beat, Epoch, TrainingStopped, train
-from snnkit.training.step import Stepper
+from snnkit.training.step import TrainStep
 from snnkit.weights.judging import observed
 
 RUNG = "rung-{}.json"  # of an epoch
@@ -90,7 +90,7 @@ def _failure(job: Job, error: Exception) -> dict[str, str]:
     """What the record says of it."""
     # without the folder, so that one cause reads the same in every trial: a driver stops after equal ones in a row
     reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
-    if oom.ran_out(error):  # of the candidate and its machine: another start would come to the same
+    if oom.is_out_of_memory(error):  # of the candidate and its machine: another start would come to the same
         reason = f"out of memory, with each batch in {oom.accumulate(job.folder)} parts too: {reason}"
         return {"status": "stopped", "reason": reason, "traceback": traceback.format_exc()}
     return {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
@@ -101,7 +101,7 @@ def _within_memory(job: Job, placement: Placement, record: TrialRecord, beat: Be
     try:
         return (yield from _train(job, placement, record, beat))
     except Exception as error:
-        if not oom.ran_out(error) or oom.accumulate(job.folder) > 1:
+        if not oom.is_out_of_memory(error) or oom.accumulate(job.folder) > 1:
             raise
         log(job.folder, f"event=out_of_memory accumulate={oom.PARTS} error={str(error).splitlines()[0]!r}")
     oom.split(job.folder)  # here, where the error's traceback, which held the step's tensors, is gone
@@ -129,7 +129,7 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
         yield from train(
             network, parts, recipe,
             seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job), beat=beat,
-            step_by=partial(Stepper, teacher=teacher, accumulate=oom.accumulate(job.folder)),
+            step_by=partial(TrainStep, teacher=teacher, accumulate=oom.accumulate(job.folder)),
         )  # fmt: skip
 
     if not checkpoint.exists():
@@ -141,7 +141,7 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
             continue
         measured = None
         if not job.twin and epoch.epoch in recipe.rungs:
-            measured = _at_rung(job, epoch, lambda: measure(network, batches(parts.validation, parts, device)))
+            measured = _at_rung(job, epoch, lambda: count_operations(network, batches(parts.validation, parts, device)))
         history.append(EpochRecord(**asdict(epoch), measured=measured))
         log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
@@ -162,7 +162,7 @@ def assessed(
     the test images. Raises Contradiction where they cannot all be right."""
     validation, activity = observed(network, parts, device=device)
     test = evaluate(network, parts.test, parts, device=device)
-    prices = all_prices(activity, candidate.energy.sram)
+    prices = estimate_all(activity, candidate.energy.sram)
     shares = {"validation accuracy": validation.accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}
     crosscheck(network, next(batches(parts.test, parts, device, batch=1)), activity, prices, shares)
     measured = figures(activity, validation.accuracy, candidate.energy)
@@ -170,7 +170,7 @@ def assessed(
     return metrics, layer_records(activity, prices)
 
 
-def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measured:
+def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], OperationCounts]) -> Measured:
     """Measured once and kept: when the trial is taken up again later, the network is no longer what it was here."""
     path = job.folder / RUNG.format(epoch.epoch)
     try:
@@ -181,9 +181,9 @@ def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], Activity]) -> Measur
     return measured
 
 
-def figures(activity: Activity, accuracy: float, pricing: Pricing) -> Measured:
+def figures(activity: OperationCounts, accuracy: float, pricing: EnergyConfig) -> Measured:
     """What the search may see of a network."""
-    prices, twin = (all_prices(each, pricing.sram) for each in (activity, dense_twin(activity.plan)))
+    prices, twin = (estimate_all(each, pricing.sram) for each in (activity, dense_twin(activity.plan)))
     return Measured(
         accuracy=accuracy,
         params=activity.plan.params,
@@ -205,7 +205,7 @@ def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
     return Operations(macs=sum(layer.macs for layer in counts), acs=sum(layer.acs for layer in counts))
 
 
-def layer_records(activity: Activity, prices: Prices) -> tuple[LayerRecord, ...]:
+def layer_records(activity: OperationCounts, prices: Prices) -> tuple[LayerRecord, ...]:
     """Of each layer, by each price."""
     return tuple(
         LayerRecord(

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from reports.document.wording import duration
 from search.space.limits import Limits
 from search.trial.job import BEAT, Job, log
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 HUNG = "hung.txt"
 EVERY_S = 5.0  # at most so often a sign is written
@@ -26,7 +26,7 @@ SHARE = 0.1  # of the silence that is allowed: where that is short, signs are wr
 GRACE = 1.5  # times the silence that is allowed, by which a worker that is able to has ended itself
 
 
-class Beat(Value):
+class Beat(Config):
     """``count`` rises while the trial gets on."""
 
     count: int = 0

@@ -7,7 +7,7 @@ from snnkit.architecture.plan import Concat, Conv, Neurons, Op, Plan, Pool, Shuf
 
 
 @dataclass(frozen=True)
-class Firing:
+class FusedLIF:
     """Convolutions with neurons, whose spikes lie side by side and are pooled where ``pool`` says so; or convolutions
     whose currents, side by side and pooled, drive ``neurons``."""
 
@@ -33,7 +33,7 @@ class Split:
         return self.slices[0].name
 
 
-Step = Op | Firing | Split
+Step = Op | FusedLIF | Split
 
 
 def schedule(plan: Plan, *, spiking: bool) -> tuple[Step, ...]:
@@ -49,7 +49,7 @@ def _firing(plan: Plan) -> tuple[Step, ...]:
     done: dict[str, Step] = {}
     for op in plan.ops:
         step = _joined(op, done, readers)
-        if isinstance(step, Firing):
+        if isinstance(step, FusedLIF):
             for name in _joins(step, op, done):
                 del done[name]
         done[op.name] = step
@@ -59,7 +59,7 @@ def _firing(plan: Plan) -> tuple[Step, ...]:
 def reads(step: Step) -> tuple[str, ...]:
     """The names of what a step reads."""
     match step:
-        case Firing():
+        case FusedLIF():
             return tuple(conv.source for conv in step.convs)
         case Split():
             return (step.slices[0].source,)
@@ -76,20 +76,20 @@ def last_readers(steps: tuple[Step, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _joined(op: Op, done: dict[str, Step], readers: dict[str, int]) -> Step:
-    """``op``, or a Firing that does it too, where nothing else reads what lies between."""
+    """``op``, or a FusedLIF that does it too, where nothing else reads what lies between."""
     if isinstance(op, Conv):
-        return Firing(op.name, (op,)) if op.fires else op
+        return FusedLIF(op.name, (op,)) if op.fires else op
     if isinstance(op, Concat | Pool):
         before = [done.get(name) for name in sources(op)]
-        firings = [step for step in before if isinstance(step, Firing) and not step.pool and readers[step.name] == 1]
+        firings = [step for step in before if isinstance(step, FusedLIF) and not step.pool and readers[step.name] == 1]
         if len(firings) == len(before) and (isinstance(op, Concat) or _tiles(op)):
             convs = tuple(conv for firing in firings for conv in firing.convs)
-            return Firing(op.name, convs, op if isinstance(op, Pool) else None)
+            return FusedLIF(op.name, convs, op if isinstance(op, Pool) else None)
     if isinstance(op, Neurons):
         pool = done.get(op.source)
         driving = _driving(pool.source, done, readers) if isinstance(pool, Pool) and readers[pool.name] == 1 else ()
         if isinstance(pool, Pool) and driving and _tiles(pool):
-            return Firing(op.name, driving, pool, op)
+            return FusedLIF(op.name, driving, pool, op)
     return op
 
 
@@ -101,7 +101,7 @@ def _driving(name: str, done: dict[str, Step], readers: dict[str, int]) -> tuple
     return convs if len(convs) == len(parts) and readers[name] == 1 else ()
 
 
-def _joins(step: Firing, op: Op, done: dict[str, Step]) -> tuple[str, ...]:
+def _joins(step: FusedLIF, op: Op, done: dict[str, Step]) -> tuple[str, ...]:
     """The steps before ``op`` that ``step``, which stands for it, does too."""
     if step.neurons is None or step.pool is None:
         return () if isinstance(op, Conv) else sources(op)

@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 EVENT_BINS = 32  # time bins of a recording that are kept, one bit each: no more frames can be told apart
 
 
-class Value(BaseModel):
+class Config(BaseModel):
     """A frozen value: unknown fields, NaN and infinities are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Neuron(Value):
+class NeuronConfig(Config):
     """Leaky integrate-and-fire, as snnTorch 1.0's ``Leaky`` has it.
 
     ``u[t] = leak * u[t-1] + x[t] - reset``; a spike where ``u[t] > threshold``. With ``reset_delay`` the reset that a
@@ -52,7 +52,7 @@ class Neuron(Value):
         return self
 
 
-class Encoding(Value):
+class EncodingConfig(Config):
     """How an image becomes input over time.
 
     ``direct`` shows a still image unchanged for ``timesteps`` steps. ``frames`` shows a recording of an event camera, a

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from snnkit.architecture.plan import Shape
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.data.images import DataError
 from snnkit.data.loading import dataset_entry
 
@@ -26,7 +26,7 @@ def _classes(given: object) -> object:
 Classes = Annotated[int | tuple[str, ...] | None, BeforeValidator(_classes)]
 
 
-class DataChoice(Value):
+class DataChoice(Config):
     """A data set and the part of it that is used.
 
     ``subset`` images are taken from the training set, and ``validation`` (a share, or a number of images) is cut from

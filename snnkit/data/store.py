@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError, field_validator
 
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 
@@ -25,13 +25,13 @@ MANIFEST = "manifest.json"
 FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 
 
-class ArrayFile(Value):
+class ArrayFile(Config):
     bytes: int
     mtime_ns: int
     sha256: str
 
 
-class Manifest(Value):
+class Manifest(Config):
     version: Literal[1] = 1
     source: str  # where the arrays come from, in words
     fingerprint: str  # of the files they were made from, `Layout.fingerprint`

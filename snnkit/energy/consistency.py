@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from snnkit.architecture.plan import PASSES, Conv
 from snnkit.energy import Energy
-from snnkit.energy.operations import Activity, LayerActivity
+from snnkit.energy.operations import LayerCounts, OperationCounts
 from snnkit.nn.network import Network
 from snnkit.training.evaluation import as_counted
 
@@ -23,7 +23,11 @@ class Contradiction(Exception):  # noqa: N818  # what is wrong with the figures,
 
 
 def crosscheck(
-    network: Network, images: Tensor, activity: Activity, prices: Mapping[str, Energy], accuracies: Mapping[str, float]
+    network: Network,
+    images: Tensor,
+    activity: OperationCounts,
+    prices: Mapping[str, Energy],
+    accuracies: Mapping[str, float],
 ) -> None:
     """Hold the figures of ``network`` against each other. ``images``: (1, C, H, W) or (1, T, C, H, W), normalised.
 
@@ -54,7 +58,7 @@ def _sizes(network: Network, images: Tensor) -> Iterator[str]:
         yield f"dense MACs of a pass: {planned:,} by the plan, {counted:,} counted in one"
 
 
-def _counts(layer: LayerActivity, timesteps: int) -> Iterator[str]:
+def _counts(layer: LayerCounts, timesteps: int) -> Iterator[str]:
     """No more than there can be, and no less than nothing."""
     dense = layer.dense_macs * timesteps
     most = {

@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING
 
 from snnkit.energy.presets import PRESETS
-from snnkit.energy.pricing import Energy, Pricing
+from snnkit.energy.pricing import Energy, EnergyConfig
 
 if TYPE_CHECKING:
-    from snnkit.energy.operations import Activity
+    from snnkit.energy.operations import OperationCounts
 
 E_AC_PJ = 0.9  # add
 E_MAC_PJ = 4.6  # 3.7 multiply + 0.9 add
 
 
-def horowitz45(activity: "Activity", pricing: Pricing) -> Energy:
+def horowitz45(activity: "OperationCounts", pricing: EnergyConfig) -> Energy:
     """MACs and ACs of ``pricing.preset``; biases, neurons and memory cost nothing.
 
     ``alternatives``: ``nonzero_macs``, multiplications by zero skipped, where a twin was run and its counts are exact.

@@ -9,10 +9,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snnkit.architecture.plan import Conv, Neurons, Sum
-from snnkit.energy.pricing import Energy, Pricing
+from snnkit.energy.pricing import Energy, EnergyConfig
 
 if TYPE_CHECKING:
-    from snnkit.energy.operations import Activity, LayerActivity
+    from snnkit.energy.operations import LayerCounts, OperationCounts
 
 E_ADD_PJ = 0.1
 E_MULTIPLY_PJ = 3.1
@@ -26,7 +26,7 @@ SRAM_PJ = ((0, 0.0), (8 * 1024, 10.0), (32 * 1024, 20.0), (1024 * 1024, 100.0)) 
 SRAM_SCALE = {"horowitz64": 0.5, "lemaire": 1.0}  # a 32-bit word costs half the figure, or all of it as they read it
 
 
-def lemaire2022(activity: "Activity", pricing: Pricing) -> Energy:
+def lemaire2022(activity: "OperationCounts", pricing: EnergyConfig) -> Energy:
     """Prices the exact counts.
 
     ``alternatives``: ``reuse_10``, where dense layers read each input and weight once for 10 MACs, not once for each.
@@ -45,7 +45,7 @@ def sram_pj(words: int, scale: float) -> float:
     return scale * SRAM_PJ[-1][1]
 
 
-def _layer(layer: "LayerActivity", scale: float, reuse: int) -> dict[str, float]:
+def _layer(layer: "LayerCounts", scale: float, reuse: int) -> dict[str, float]:
     """Picojoules by component."""
     op = layer.op
     if isinstance(op, Sum):
@@ -58,13 +58,13 @@ def _layer(layer: "LayerActivity", scale: float, reuse: int) -> dict[str, float]
     return _sum(dense, _neurons_on_a_current(layer, op, scale)) if layer.neurons else dense
 
 
-def _residual(layer: "LayerActivity", op: Sum, scale: float) -> dict[str, float]:
+def _residual(layer: "LayerCounts", op: Sum, scale: float) -> dict[str, float]:
     """A sum of currents, or of the twin's values: what was kept is read, and the sum written back."""
     memory = layer.additions * sram_pj(prod(op.out_shape), scale)
     return {"operations": layer.additions * E_ADD_PJ, "inputs": memory, "outputs": memory}
 
 
-def _spiking(layer: "LayerActivity", conv: Conv, scale: float) -> dict[str, float]:
+def _spiking(layer: "LayerCounts", conv: Conv, scale: float) -> dict[str, float]:
     """A layer that reads spikes: each spike is taken from the FIFO and adds its weights to the potentials it meets,
     behind a real gate times the gate."""
     updates = layer.timesteps * conv.outputs
@@ -82,7 +82,7 @@ def _spiking(layer: "LayerActivity", conv: Conv, scale: float) -> dict[str, floa
     }
 
 
-def _dense(layer: "LayerActivity", conv: Conv, scale: float, reuse: int) -> dict[str, float]:
+def _dense(layer: "LayerCounts", conv: Conv, scale: float, reuse: int) -> dict[str, float]:
     """A layer that reads real numbers, one input and one weight from memory for every ``reuse`` MACs. Where these are
     means of spikes, each spike is taken from the FIFO and added to its mean."""
     inputs = prod(conv.in_shape)
@@ -97,7 +97,7 @@ def _dense(layer: "LayerActivity", conv: Conv, scale: float, reuse: int) -> dict
     }
 
 
-def _neurons_on_a_current(layer: "LayerActivity", op: Conv | Neurons, scale: float) -> dict[str, float]:
+def _neurons_on_a_current(layer: "LayerCounts", op: Conv | Neurons, scale: float) -> dict[str, float]:
     """Neurons behind a dense layer or a sum: its output is kept, and read and added to the potentials at every step."""
     updates = layer.timesteps * op.outputs
     memory = sram_pj(op.outputs, scale)

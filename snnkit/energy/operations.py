@@ -16,7 +16,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snnkit.architecture.plan import Conv, Neurons, Plan, Sum
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 
 if TYPE_CHECKING:  # the values and the twin's counts are had without torch
     from torch import Tensor
@@ -25,12 +25,12 @@ if TYPE_CHECKING:  # the values and the twin's counts are had without torch
 
 
 @dataclass(frozen=True)
-class LayerActivity:
+class LayerCounts:
     """One operation that costs something, per inference: summed over the time steps, mean over the images."""
 
     op: Conv | Sum | Neurons
     timesteps: int  # T; 1 in the twin
-    evaluations: int  # T on spikes, 1 in the twin and on a still image (`Encoding.stem`)
+    evaluations: int  # T on spikes, 1 in the twin and on a still image (`EncodingConfig.stem`)
     dense: bool = False  # a convolution that reads real numbers everywhere: all its taps are MACs
     macs: float = 0
     nonzero_macs: float | None = 0.0  # whose input is not zero, the first layer dense; None where nothing was run
@@ -78,14 +78,14 @@ class LayerActivity:
 
 
 @dataclass(frozen=True)
-class Activity:
+class OperationCounts:
     """All that a network does that costs something, in order of execution; totals per inference."""
 
     plan: Plan
     spiking: bool  # False: the CNN twin
     timesteps: int
     images: int  # that the means are over; 0 where nothing was run
-    layers: tuple[LayerActivity, ...]
+    layers: tuple[LayerCounts, ...]
 
     @property
     def macs(self) -> float:
@@ -128,23 +128,25 @@ def taps(conv: Conv) -> int:
     return channels * filters // conv.groups * rows * columns
 
 
-def dense_twin(plan: Plan) -> Activity:
+def dense_twin(plan: Plan) -> OperationCounts:
     """What the CNN twin of a network with this plan does, without running it."""
-    return Activity(plan, False, 1, 0, tuple(_twin_layer(op, None) for op in plan.ops if isinstance(op, Conv | Sum)))
+    return OperationCounts(
+        plan, False, 1, 0, tuple(_twin_layer(op, None) for op in plan.ops if isinstance(op, Conv | Sum))
+    )
 
 
-def silent(plan: Plan, neuron: Neuron, encoding: Encoding) -> Activity:
+def silent(plan: Plan, neuron: NeuronConfig, encoding: EncodingConfig) -> OperationCounts:
     """The least that the spiking network of this plan can do, without running it: no neuron fires, no event comes in.
 
-    Every count of `measure` is this one and what spikes add to it, so whatever is priced by counts and weights that are
-    not negative costs at least as much as this does.
+    Every count of `count_operations` is at least this one, because spikes only add to it. So every energy model with
+    non-negative prices gives at least the energy of these counts.
     """
     costly = (op for op in plan.ops if isinstance(op, Conv | Sum | Neurons))
     layers = tuple(_silent_layer(op, neuron, encoding) for op in costly if not isinstance(op, Sum) or op.currents)
-    return Activity(plan, True, encoding.timesteps, 0, layers)
+    return OperationCounts(plan, True, encoding.timesteps, 0, layers)
 
 
-def measure(network: "Network", batches: "Iterable[Tensor]") -> Activity:
+def count_operations(network: "Network", batches: "Iterable[Tensor]") -> OperationCounts:
     """Runs ``network`` on batches of normalised images (B, C, H, W) in eval mode and in fp32, and counts; the mode is
     restored.
 
@@ -191,7 +193,7 @@ class Counter:
         if fired is not None:
             _add(self._fired, op.name, fired.count)
 
-    def activity(self) -> Activity:
+    def activity(self) -> OperationCounts:
         """The means over the images seen so far; raises ``ValueError`` if there was none."""
         if not self._images:
             raise ValueError("no image to count on: give measure() at least one batch of at least one image")
@@ -200,19 +202,19 @@ class Counter:
             quiet = silent(network.plan, neuron, network.encoding)
             return replace(quiet, images=self._images, layers=tuple(map(self._spiking, quiet.layers)))
         layers = tuple(self._twin(op) for op in network.plan.ops if isinstance(op, Conv | Sum))
-        return Activity(network.plan, False, 1, self._images, layers)
+        return OperationCounts(network.plan, False, 1, self._images, layers)
 
     def _is_dense(self, conv: Conv) -> bool:
         """Whether it multiplies at every tap: what it reads is the picture, as against spikes or frames of events."""
         still = self._network.encoding.kind == "direct" or self._network.neuron is None
         return conv.reads == "input" and still
 
-    def _twin(self, op: Conv | Sum) -> LayerActivity:
+    def _twin(self, op: Conv | Sum) -> LayerCounts:
         if isinstance(op, Sum):
             return _twin_layer(op, 0.0)
         return _twin_layer(op, float(taps(op)) if op.reads == "input" else self._met(op, self._nonzero))
 
-    def _spiking(self, layer: LayerActivity) -> LayerActivity:
+    def _spiking(self, layer: LayerCounts) -> LayerCounts:
         """``layer``, silent, with the spikes that it gave and those that it read."""
         if layer.neurons:
             layer = replace(layer, spikes_out=float(self._fired[layer.name]) / self._images)
@@ -239,13 +241,13 @@ class Counter:
         return float(rows @ arrived @ columns) * (conv.out_shape[0] // conv.groups) / self._images
 
 
-def _silent_layer(op: Conv | Sum | Neurons, neuron: Neuron, encoding: Encoding) -> LayerActivity:
+def _silent_layer(op: Conv | Sum | Neurons, neuron: NeuronConfig, encoding: EncodingConfig) -> LayerCounts:
     timesteps = encoding.timesteps
     if isinstance(op, Sum):
-        return LayerActivity(op, timesteps, timesteps, additions=float(timesteps * op.additions))
+        return LayerCounts(op, timesteps, timesteps, additions=float(timesteps * op.additions))
     neurons = op.outputs if op.fires else 0
     neuron_ops = timesteps * neurons if 0 < neuron.leak < 1 else 0
-    layer = LayerActivity(op, timesteps, timesteps, neurons=neurons, neuron_ops=neuron_ops)
+    layer = LayerCounts(op, timesteps, timesteps, neurons=neurons, neuron_ops=neuron_ops)
     if isinstance(op, Neurons):
         return layer
     if op.reads == "input" and encoding.kind == "direct":
@@ -255,10 +257,10 @@ def _silent_layer(op: Conv | Sum | Neurons, neuron: Neuron, encoding: Encoding) 
     return replace(layer, dense=True, macs=timesteps * taps(op)) if op.reads == "means" else layer
 
 
-def _twin_layer(op: Conv | Sum, nonzero_macs: float | None) -> LayerActivity:
+def _twin_layer(op: Conv | Sum, nonzero_macs: float | None) -> LayerCounts:
     if isinstance(op, Sum):
-        return LayerActivity(op, 1, 1, additions=float(op.additions), nonzero_macs=nonzero_macs)
-    return LayerActivity(op, 1, 1, dense=True, macs=taps(op), nonzero_macs=nonzero_macs)
+        return LayerCounts(op, 1, 1, additions=float(op.additions), nonzero_macs=nonzero_macs)
+    return LayerCounts(op, 1, 1, dense=True, macs=taps(op), nonzero_macs=nonzero_macs)
 
 
 def _add(sums: "dict[str, Tensor]", name: str, term: "Tensor") -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from snnkit.architecture.plan import Conv, Dropout, GlobalAverage, Plan, Pool
 
 if TYPE_CHECKING:
-    from snnkit.energy.operations import Activity, LayerActivity
+    from snnkit.energy.operations import LayerCounts, OperationCounts
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Operations:
     acs: float
 
 
-def exact(activity: "Activity") -> dict[str, Operations]:
+def exact(activity: "OperationCounts") -> dict[str, Operations]:
     return {layer.name: Operations(layer.macs, layer.acs) for layer in activity.layers}
 
 
-def paper2602(activity: "Activity") -> dict[str, Operations]:
+def paper2602(activity: "OperationCounts") -> dict[str, Operations]:
     """The last layer also bears the elements that enter the final average: one MAC each, or one AC a spike."""
     operations = {layer.name: _paper2602_layer(layer) for layer in activity.layers}
     last = activity.layers[-1]
@@ -53,7 +53,7 @@ def _final_average(plan: Plan) -> Pool | GlobalAverage:
     return before if isinstance(before, Pool) and stands else behind
 
 
-def _paper2602_layer(layer: "LayerActivity") -> Operations:
+def _paper2602_layer(layer: "LayerCounts") -> Operations:
     """The tool looks at convolutions and BatchNorms alone: sums, gates and neurons are nothing to it."""
     conv = layer.op
     if not isinstance(conv, Conv):
@@ -66,4 +66,4 @@ def _paper2602_layer(layer: "LayerActivity") -> Operations:
     return Operations(batchnorm, layer.input_mean * dense)
 
 
-PRESETS: Mapping[str, Callable[["Activity"], dict[str, Operations]]] = {"exact": exact, "paper2602": paper2602}
+PRESETS: Mapping[str, Callable[["OperationCounts"], dict[str, Operations]]] = {"exact": exact, "paper2602": paper2602}

@@ -6,12 +6,12 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 PJ_PER_MJ = 1e9
 
 
-class Pricing(Value):
+class EnergyConfig(Config):
     """The ``energy`` section of a space: which counts, and which price on each."""
 
     model: Literal["horowitz45", "lemaire2022"] = "horowitz45"

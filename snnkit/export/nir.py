@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from snnkit.architecture.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Sum, sources
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.export.errors import ExportError
 from snnkit.export.folding import folded
 from snnkit.export.parity import Outcome
@@ -198,7 +198,7 @@ class _Graph:
         return (label,)
 
 
-def _fit(neuron: Neuron) -> Neuron:
+def _fit(neuron: NeuronConfig) -> NeuronConfig:
     """The neuron, where NIR's LIF is one. Raises ExportError."""
     wrong = [
         f"neuron.{name} is {given}: NIR's LIF has {wanted}"

@@ -26,7 +26,7 @@ from snnkit.architecture.plan import (
     Sum,
     sources,
 )
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.export.errors import ExportError
 from snnkit.export.folding import folded
 from snnkit.export.parity import Outcome
@@ -195,7 +195,7 @@ class _Graph:
             self._spikes.append(self._node("ReduceSum", [total, self._axes()], f"{SPIKES}{layer}", keepdims=0))
         return found
 
-    def _charged(self, at: str, current: str, membrane: str | None, reset: str | None, neuron: Neuron) -> str:
+    def _charged(self, at: str, current: str, membrane: str | None, reset: str | None, neuron: NeuronConfig) -> str:
         if membrane is None or reset is None:
             return current
         kept = self._node("Mul", [membrane, self._number(neuron.leak)], f"{at}.kept")
@@ -206,7 +206,7 @@ class _Graph:
         held = self._node("Sub", [self._number(1.0), reset], f"{at}.held")
         return self._node("Add", [self._node("Mul", [kept, held], f"{at}.rest"), current], f"{at}.potential")
 
-    def _left(self, at: str, potential: str, spikes: str, reset: str | None, neuron: Neuron) -> str:
+    def _left(self, at: str, potential: str, spikes: str, reset: str | None, neuron: NeuronConfig) -> str:
         if neuron.reset_delay:
             return potential
         if neuron.reset == "zero":

@@ -8,10 +8,10 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import Field, create_model
 
 from snnkit.architecture.plan import ModuleView, Plan, Shape
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.families import mixnet, mnasnet, mobilenetv2, shufflenet, squeezenet
 
-Design = TypeVar("Design", bound=Value)
+Design = TypeVar("Design", bound=Config)
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ FAMILIES: dict[str, Family[Any]] = {
 }
 
 
-class _AnyFamily(Value):
+class _AnyFamily(Config):
     family: str
 
     @property
-    def chosen(self) -> Value:
+    def chosen(self) -> Config:
         """The design of the family that ``family`` names."""
-        design: Value = getattr(self, self.family)
+        design: Config = getattr(self, self.family)
         return design
 
 

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 from pydantic import model_validator
 
 from snnkit.architecture.plan import ModuleView
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 
-class Design(Value):
+class Design(Config):
     """The ``network`` section of a space. What is not given is taken from the geometry's row of ``GEOMETRIES``, whose
     first one is the default."""
 

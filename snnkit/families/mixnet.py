@@ -13,13 +13,13 @@ from pydantic import Field
 
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import ModuleView, Plan, Shape
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.families.design import Design
 from snnkit.families.mbconv import Gate, MBConv, Residual, block_views, inverted_residuals
 from snnkit.families.stages import Head, Stem, head_view, plan_head, plan_stem, stem_view
 
 
-class Mix(Value):
+class Mix(Config):
     """Shares of the channels by side of the depthwise kernel."""
 
     k3: int = Field(0, ge=0, le=16)
@@ -35,7 +35,7 @@ class Mix(Value):
         return {kernel: share // gcd(*shares.values()) for kernel, share in shares.items()}
 
 
-class Block(Value):
+class Block(Config):
     mix: Mix
     expansion: int = Field(ge=1, le=16)
     squeeze_excite: float = Field(ge=0, le=1)  # bottleneck per channel that enters the block; 0: none
@@ -49,7 +49,7 @@ class Repeat(Block):
     keep: bool = True
 
 
-class Stage(Value):
+class Stage(Config):
     """``block1`` takes the stride, the others have a residual sum. Not there at all unless ``keep``."""
 
     keep: bool = True

@@ -16,13 +16,13 @@ from pydantic import Field
 
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import ModuleView, Plan, Shape
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.families.design import Design, removed, view
 from snnkit.families.mbconv import depthwise
 from snnkit.families.stages import Head, Repeat, Stem, head_view, plan_head, plan_stem, stem_view
 
 
-class Stage(Value):
+class Stage(Config):
     """``unit1`` takes the stride and works on all channels; the others pass one half on as it is."""
 
     width: int = Field(ge=2, le=4096, multiple_of=2)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Activation, ModuleView, Plan, Shape
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.families.design import Design, removed, view
 
 Position = Literal["stem", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
@@ -47,14 +47,14 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 }
 
 
-class Stem(Value):
+class Stem(Config):
     width: int = Field(ge=1, le=4096)
     kernel: int = Field(ge=1, le=15)
     stride: int = Field(ge=1, le=8)
     padding: int = Field(ge=0, le=7)
 
 
-class Fire(Value):
+class Fire(Config):
     """A squeeze of 1x1 filters, then 1x1 and 3x3 filters side by side; not there at all unless ``keep``."""
 
     keep: bool = True
@@ -63,7 +63,7 @@ class Fire(Value):
     expand3x3: int = Field(ge=1, le=4096)
 
 
-class Pool(Value):
+class Pool(Config):
     kind: Literal["max", "avg"]
     kernel: int = Field(ge=1, le=8)
     stride: int = Field(ge=1, le=8)
@@ -78,7 +78,7 @@ class Pool(Value):
         return self
 
 
-class Head(Value):
+class Head(Config):
     relu: bool  # an activation (LIF in the spiking network) between the classifier and the mean
     dropout: float = Field(ge=0, lt=1)
 

@@ -11,12 +11,12 @@ from pydantic import Field
 
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Activation, ModuleView, Plan, Shape
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.families.design import Design, view
 from snnkit.families.mbconv import Gate, MBConv, Residual, block_views, inverted_residuals
 
 
-class Stem(Value):
+class Stem(Config):
     """The first convolution; its padding is half the kernel."""
 
     width: int = Field(ge=1, le=4096)
@@ -24,20 +24,20 @@ class Stem(Value):
     stride: int = Field(ge=1, le=8)
 
 
-class Head(Value):
+class Head(Config):
     """A 1x1 convolution, the mean over space, and the classifier."""
 
     width: int = Field(ge=1, le=4096)
     dropout: float = Field(ge=0, lt=1)
 
 
-class Repeat(Value):
+class Repeat(Config):
     """A residual block of a stage; not there at all unless ``keep``."""
 
     keep: bool = True
 
 
-class Stage(Value):
+class Stage(Config):
     """``block1`` takes the stride; the others repeat it with a residual sum. Not there at all unless ``keep``."""
 
     keep: bool = True

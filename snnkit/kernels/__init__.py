@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.kernels import cuda, fused, native, reference
 from snnkit.kernels.current import Current, Spikes
 
@@ -43,7 +43,7 @@ def drive(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
 
 def fire(
     currents: Sequence[Current],
-    neuron: Neuron,
+    neuron: NeuronConfig,
     timesteps: int,
     *,
     pool: int = 1,
@@ -71,7 +71,7 @@ def fire(
     return run(currents, neuron, timesteps, pool=pool, dtype=dtype, counted=counted, of_currents=of_currents)
 
 
-def lif(values: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:
+def lif(values: Tensor, neuron: NeuronConfig, timesteps: int, leak: Tensor | None = None) -> Tensor:
     """Spikes (T, ...) in the dtype of the current, which is (T, ...), or (1, ...) where it is the same at every step.
 
     ``leak``, a number, stands for the neuron's where it is given, and gets a gradient. The membrane starts at 0 and is

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Spikes(NamedTuple):
     fired: Tensor | None  # (layers,) in float64: how many before pooling, over all steps and images, where asked for
 
 
-def learned(neuron: Neuron, leak: Tensor | None) -> Neuron:
+def learned(neuron: NeuronConfig, leak: Tensor | None) -> NeuronConfig:
     """The neuron as a layer has it that learns its leak."""
     return neuron if leak is None else neuron.model_copy(update={"leak": leak.item()})
 

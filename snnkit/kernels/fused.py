@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.kernels.current import Current, Spikes, Statistics, driven, learned
 from snnkit.kernels.layout import dense, dense_order, flat, full
 
@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
     values: Tensor  # (T', B, C, H, W), as ``dense`` makes it
     norm: Folded | None
-    neuron: Neuron  # with the layer's leak
+    neuron: NeuronConfig  # with the layer's leak
     learns: bool  # whether that gets a gradient
     timesteps: int
     pool: int
@@ -61,8 +61,8 @@ def drive(kernels: Kernels, values: Tensor, norm: nn.BatchNorm2d | None) -> Curr
 
 
 def fire(
-    kernels: Kernels, currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype,
-    counted: bool, of_currents: bool = False,
+    kernels: Kernels, currents: Sequence[Current], neuron: NeuronConfig, timesteps: int, *, pool: int,
+    dtype: torch.dtype, counted: bool, of_currents: bool = False,
 ) -> Spikes:  # fmt: skip
     """As ``snnkit.kernels.fire``; the spikes are in channels_last."""
     parts: list[Tensor | None] = []
@@ -74,7 +74,7 @@ def fire(
     return Spikes(spikes, fired)
 
 
-def lif(kernels: Kernels, values: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:
+def lif(kernels: Kernels, values: Tensor, neuron: NeuronConfig, timesteps: int, leak: Tensor | None = None) -> Tensor:
     """As ``snnkit.kernels.lif``, in the memory layout of the current."""
     order = dense_order(values[0])
     pixels = flat(values, order)[:, None, None, :, None]  # one image of one channel
@@ -87,7 +87,7 @@ class _Given(NamedTuple):
     """What is no tensor to be differentiated by."""
 
     kernels: Kernels
-    neuron: Neuron
+    neuron: NeuronConfig
     timesteps: int
     pool: int
     of_currents: bool

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.kernels.current import Current, Norm, Spikes, Statistics, driven, learned
 from snnkit.kernels.layout import dense_order, flat, full
 
@@ -29,7 +29,7 @@ BLOCK = 131072  # neurons taken through all their steps at once on a CPU, so tha
 
 
 def fire(
-    currents: Sequence[Current], neuron: Neuron, timesteps: int, *, pool: int, dtype: torch.dtype, counted: bool,
+    currents: Sequence[Current], neuron: NeuronConfig, timesteps: int, *, pool: int, dtype: torch.dtype, counted: bool,
     of_currents: bool = False,
 ) -> Spikes:  # fmt: skip
     """As ``snnkit.kernels.fire``."""
@@ -85,7 +85,7 @@ def _largest(values: Tensor, side: int) -> Tensor:
     return pooled.view(*values.shape[:2], *pooled.shape[1:])
 
 
-def lif(current: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = None) -> Tensor:
+def lif(current: Tensor, neuron: NeuronConfig, timesteps: int, leak: Tensor | None = None) -> Tensor:
     """Spikes (T, ...) for currents (T, ...), or for a current (1, ...) that is the same at every step; ``leak`` as
     ``snnkit.kernels.lif`` has it.
 
@@ -95,7 +95,7 @@ def lif(current: Tensor, neuron: Neuron, timesteps: int, leak: Tensor | None = N
     return spikes
 
 
-def lif_with_membrane(current: Tensor, neuron: Neuron, timesteps: int) -> tuple[Tensor, Tensor]:
+def lif_with_membrane(current: Tensor, neuron: NeuronConfig, timesteps: int) -> tuple[Tensor, Tensor]:
     """Spikes as ``lif`` has them, and the membrane m that each step leaves behind (T, ...), as it is integrated."""
     spikes, membrane = _LIF.apply(current, None, neuron, timesteps, True)
     return spikes, membrane
@@ -144,7 +144,7 @@ def _channel_sums(values: Tensor) -> Tensor:
 class _LIF(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, current: Tensor, leak: Tensor | None, neuron: Neuron, timesteps: int, with_membrane: bool
+        ctx: Any, current: Tensor, leak: Tensor | None, neuron: NeuronConfig, timesteps: int, with_membrane: bool
     ) -> tuple[Tensor, Tensor | None]:
         neuron = learned(neuron, leak)
         order, shape = dense_order(current[0]), torch.Size((timesteps, *current.shape[1:]))
@@ -191,7 +191,7 @@ class _LIF(torch.autograd.Function):
         return full(gx, ctx.shape, ctx.order), None if kept is None else on_leak.float(), None, None, None
 
 
-def _steps(x: Tensor, neuron: Neuron, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def _steps(x: Tensor, neuron: NeuronConfig, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """For currents (T or 1, N), step by step: p - v, s, m and what of m will leak (N,), which the next step
     overwrites."""
     x = x.to(_precision(x)).expand(timesteps, -1)
@@ -213,7 +213,7 @@ def _steps(x: Tensor, neuron: Neuron, timesteps: int) -> Iterator[tuple[Tensor, 
         yield p_minus_v, s, p if neuron.reset_delay else left, left
 
 
-def _steps_back(above: Tensor, grad_s: Tensor, grad_m: Tensor | None, neuron: Neuron) -> Iterator[Tensor]:
+def _steps_back(above: Tensor, grad_s: Tensor, grad_m: Tensor | None, neuron: NeuronConfig) -> Iterator[Tensor]:
     """The currents' gradients (N,), last step first, from p - v and the gradients of spikes and membranes (T, N)."""
     derivative, zero = SURROGATES[neuron.surrogate], neuron.reset == "zero"
     carried = torch.zeros_like(above[0], dtype=_precision(above))  # what step t + 1 passes back to step t

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from snnkit import kernels
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.kernels.current import learned
 
 
@@ -17,7 +17,7 @@ class LIF(nn.Module):
     arXiv:2007.05785).
     """
 
-    def __init__(self, neuron: Neuron) -> None:
+    def __init__(self, neuron: NeuronConfig) -> None:
         super().__init__()
         self.neuron = neuron
         self.leak_logit = nn.Parameter(torch.empty(())) if neuron.learn_leak else None
@@ -35,7 +35,7 @@ class LIF(nn.Module):
         return None if self.leak_logit is None else self.leak_logit.float().sigmoid()
 
     @property
-    def current_neuron(self) -> Neuron:
+    def current_neuron(self) -> NeuronConfig:
         """``neuron`` with the leak as it is now."""
         return learned(self.neuron, self.leak)
 

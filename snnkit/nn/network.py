@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit import kernels
-from snnkit.architecture.fusion import Firing, Split, last_readers, reads, schedule
+from snnkit.architecture.fusion import FusedLIF, Split, last_readers, reads, schedule
 from snnkit.architecture.plan import (
     Activation,
     Concat,
@@ -30,7 +30,7 @@ from snnkit.architecture.plan import (
     Sum,
     training_macs,
 )
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.kernels import Current, Spikes
 from snnkit.nn.lif import LIF
 
@@ -80,7 +80,7 @@ class Convolution(nn.Conv2d):
 class ConvLayer(nn.Module):
     """Convolution, BatchNorm and activation as a ``Conv`` of the plan has them."""
 
-    def __init__(self, conv: Conv, neuron: Neuron | None) -> None:
+    def __init__(self, conv: Conv, neuron: NeuronConfig | None) -> None:
         super().__init__()
         self.conv = Convolution(
             conv.in_shape[0],
@@ -118,7 +118,7 @@ class Network(nn.Module):
     at every step. Frames of events enter step by step. Weights depend on ``seed`` and the names in the plan alone.
     """
 
-    def __init__(self, plan: Plan, neuron: Neuron | None, encoding: Encoding, *, seed: int = 0) -> None:
+    def __init__(self, plan: Plan, neuron: NeuronConfig | None, encoding: EncodingConfig, *, seed: int = 0) -> None:
         super().__init__()
         self.plan, self.neuron, self.encoding = plan, neuron, encoding
         self.timesteps = 1 if neuron is None else encoding.timesteps
@@ -155,7 +155,7 @@ class Network(nn.Module):
 
     def initialise(self, seed: int) -> None:
         """Draws all weights anew, such that neurons fire at first: BatchNorm's scale is the threshold, its bias follows
-        from ``Neuron.initial_rate``, biases of convolutions are 0.
+        from ``NeuronConfig.initial_rate``, biases of convolutions are 0.
 
         A layer's draw depends on ``seed`` and its name alone, not on the layers around it.
         """
@@ -236,9 +236,9 @@ class Network(nn.Module):
                 observe(neurons, reads[0], Fired(fired.sum(), pooled))
         return spikes
 
-    def _run(self, step: Op | Firing, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
+    def _run(self, step: Op | FusedLIF, reads: tuple[Tensor, ...], observe: Observer | None) -> Tensor:
         match step:
-            case Firing():
+            case FusedLIF():
                 return self._fire(step.convs, reads, observe, window=step.window, neurons=step.neurons)
             case Conv():
                 if observe is not None:
@@ -269,7 +269,7 @@ class Network(nn.Module):
                 return reads[0].mean(dim=(3, 4), dtype=torch.promote_types(reads[0].dtype, torch.float32))
 
 
-def _draw(layer: ConvLayer, conv: Conv, neuron: Neuron | None, generator: torch.Generator) -> None:
+def _draw(layer: ConvLayer, conv: Conv, neuron: NeuronConfig | None, generator: torch.Generator) -> None:
     """Filters such that currents, and so spikes, are neither rare nor everywhere; under BatchNorm of norm 1, with which
     short runs learn fastest of 1, 1.4 and 3.2."""
     threshold, mean_square = 1.0 if neuron is None else neuron.threshold, _mean_square(conv, neuron)
@@ -288,7 +288,7 @@ def _draw(layer: ConvLayer, conv: Conv, neuron: Neuron | None, generator: torch.
         nn.init.constant_(layer.norm.running_var, mean_square)  # 1 silences a network evaluated after a few steps
 
 
-def _mean_square(conv: Conv, neuron: Neuron | None) -> float:
+def _mean_square(conv: Conv, neuron: NeuronConfig | None) -> float:
     """Of what a convolution reads at first: a normalised image, rectified normal values, spikes or averages of them."""
     if conv.reads == "input":
         return 1.0

@@ -25,7 +25,7 @@ from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_ch
 from snnkit.training.evaluation import Evaluation, evaluate
 from snnkit.training.recalibration import calibration, recalibrate, recalibrated
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Stepper
+from snnkit.training.step import TrainStep
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StepBy(Protocol):
 
     def __call__(
         self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str
-    ) -> Stepper: ...
+    ) -> TrainStep: ...
 
 
 class TrainingStopped(Exception):  # noqa: N818  # an outcome, not an error
@@ -61,7 +61,7 @@ class TrainingStopped(Exception):  # noqa: N818  # an outcome, not an error
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a training stands: the finished epochs, and the sums of the one under way."""
 
     history: list[Epoch] = field(default_factory=list)
@@ -78,7 +78,7 @@ def train(
     *,
     seed: int,
     device: torch.device | str,
-    step_by: StepBy = Stepper,
+    step_by: StepBy = TrainStep,
     checkpoint: Path | None = None,
     checkpoint_every_s: float = 30.0,
     origin: str = "",
@@ -121,7 +121,7 @@ def train(
         with _judged(stepper):
             validation = evaluate(network, splits.validation, splits, device=device)
             epoch = _finished(progress, stepper, validation, clock() - began)
-            progress = Progress([*progress.history, epoch])
+            progress = TrainingProgress([*progress.history, epoch])
             reason = _why_stop(progress.history, stepper)
         if reason:
             raise TrainingStopped(reason, tuple(progress.history))
@@ -136,7 +136,7 @@ def train(
 
 
 @contextlib.contextmanager
-def _judged(stepper: Stepper) -> Iterator[None]:
+def _judged(stepper: TrainStep) -> Iterator[None]:
     """Within the block the network is as it would be if training ended here: with its averaged weights and with
     BatchNorm's statistics of images as they are, where the recipe wants these."""
     with contextlib.ExitStack() as stack:
@@ -148,11 +148,11 @@ def _judged(stepper: Stepper) -> Iterator[None]:
         yield
 
 
-def _calibration(stepper: Stepper) -> list[Tensor]:
+def _calibration(stepper: TrainStep) -> list[Tensor]:
     return calibration(stepper.splits, stepper.seed, stepper.device, stepper.recipe.recalibrate)
 
 
-class SpikeWatch:
+class DeadLayerDetector:
     """An observer that notes which layers are active at all."""
 
     def __init__(self) -> None:
@@ -181,7 +181,7 @@ def chance_accuracy(labels: Tensor) -> float:
     return share + 2 * math.sqrt(share * (1 - share) / len(labels))
 
 
-def _advance(progress: Progress, stepper: Stepper) -> None:
+def _advance(progress: TrainingProgress, stepper: TrainStep) -> None:
     epoch = len(progress.history)
     loss, correct = stepper.step(epoch, progress.step)
     if not math.isfinite(loss):
@@ -192,7 +192,7 @@ def _advance(progress: Progress, stepper: Stepper) -> None:
     progress.correct += correct
 
 
-def _finished(progress: Progress, stepper: Stepper, validation: Evaluation, wall_s: float) -> Epoch:
+def _finished(progress: TrainingProgress, stepper: TrainStep, validation: Evaluation, wall_s: float) -> Epoch:
     return Epoch(
         epoch=len(progress.history) + 1,
         train_loss=progress.loss / stepper.steps,
@@ -206,7 +206,7 @@ def _finished(progress: Progress, stepper: Stepper, validation: Evaluation, wall
     )
 
 
-def _why_stop(history: list[Epoch], stepper: Stepper) -> str | None:
+def _why_stop(history: list[Epoch], stepper: TrainStep) -> str | None:
     """A silent layer ends a training only where accuracy is at chance: a network lives with a silent branch."""
     last, splits, recipe = history[-1], stepper.splits, stepper.recipe
     if not math.isfinite(last.val_loss):
@@ -222,17 +222,17 @@ def _why_stop(history: list[Epoch], stepper: Stepper) -> str | None:
     return None
 
 
-def _silent(stepper: Stepper) -> tuple[str, ...]:
+def _silent(stepper: TrainStep) -> tuple[str, ...]:
     """The layers that no validation image brings to spike."""
-    watch = SpikeWatch()
+    watch = DeadLayerDetector()
     splits = stepper.splits
     evaluate(stepper.network, splits.validation, splits, device=stepper.device, observe=watch)
     return watch.silent()
 
 
-def _resumed(checkpoint: Path | None, stepper: Stepper, training: str) -> Progress:
+def _resumed(checkpoint: Path | None, stepper: TrainStep, training: str) -> TrainingProgress:
     if checkpoint is None or not checkpoint.exists():
-        return Progress()
+        return TrainingProgress()
     state = load_checkpoint(checkpoint)
     if state.get("training") != training:
         raise CheckpointError(f"{checkpoint}: of another network, recipe, data or seed; move it away to start anew")
@@ -241,10 +241,10 @@ def _resumed(checkpoint: Path | None, stepper: Stepper, training: str) -> Progre
     if stepper.average is not None:
         stepper.average.load_state_dict(state["average"])
     progress = state["progress"]
-    return Progress(**progress | {"history": [Epoch(**epoch) for epoch in progress["history"]]})
+    return TrainingProgress(**progress | {"history": [Epoch(**epoch) for epoch in progress["history"]]})
 
 
-def _state(stepper: Stepper, progress: Progress, training: str) -> dict[str, Any]:
+def _state(stepper: TrainStep, progress: TrainingProgress, training: str) -> dict[str, Any]:
     return {
         "training": training,
         "network": stepper.network.state_dict(),

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 
 OFF: dict[str, Any] = {  # what a recipe without them has
     "erase": 0.0,
@@ -20,7 +20,7 @@ OFF: dict[str, Any] = {  # what a recipe without them has
 }
 
 
-class Recipe(Value):
+class Recipe(Config):
     """Surrogate-gradient training with cross-entropy.
 
     ``auto`` precision is bf16 autocast where that is faster: on CUDA, and on CPUs with AMX or AVX512-BF16.

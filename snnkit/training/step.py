@@ -24,7 +24,7 @@ from snnkit.nn.network import Network
 from snnkit.training.augment import erased, flip_crop, normalise, trivial
 from snnkit.training.evaluation import eval_mode
 from snnkit.training.recipe import Recipe
-from snnkit.training.synop_penalty import Traffic
+from snnkit.training.synop_penalty import SynopPenalty
 
 UPLOAD = 4096  # images copied to a GPU at once
 
@@ -52,7 +52,7 @@ class Batch:
         return [replace(self, images=images, labels=labels, others=other) for images, labels, other in split]
 
 
-class Stepper:
+class TrainStep:
     """The network, its optimizer, and on a GPU the training images as uint8; on a CPU they stay where they are.
 
     ``teacher``: a trained network on the same device, for a recipe that distils. ``accumulate``: each batch is taken in
@@ -173,7 +173,7 @@ class Stepper:
 
     def _backward(self, network: nn.Module, batch: Batch) -> Tensor:
         """Adds to the gradients; the loss and how many were right (2,)."""
-        traffic = Traffic() if self.recipe.rate_penalty else None
+        traffic = SynopPenalty() if self.recipe.rate_penalty else None
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             steps = _each_step(network, batch.images, traffic)
         loss = self._loss(steps if self.recipe.loss == "each_step" else steps.mean(0, keepdim=True), batch)
@@ -285,7 +285,7 @@ def read(found: Tensor) -> tuple[float, int]:
     return loss, int(right)
 
 
-def _each_step(network: nn.Module, images: Tensor, traffic: Traffic | None) -> Tensor:
+def _each_step(network: nn.Module, images: Tensor, traffic: SynopPenalty | None) -> Tensor:
     """(T, B, classes) in float32; of a module that knows no steps (1, B, classes)."""
     known = isinstance(network, Network)
     steps: Tensor = network(images, traffic, each_step=True) if known else network(images)[None]

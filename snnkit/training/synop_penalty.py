@@ -7,7 +7,7 @@ from snnkit.architecture.plan import Conv, Neurons
 from snnkit.nn.network import Fired
 
 
-class Traffic:
+class SynopPenalty:
     """An observer of a forward pass that is differentiated: the spikes that each convolution reads, weighted by what
     one of them costs there, which is how many synapses it has.
 

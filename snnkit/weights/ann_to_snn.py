@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from snnkit import kernels
 from snnkit.architecture.channels import channels
 from snnkit.architecture.plan import Conv, Neurons, Plan
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.nn.network import Fired, Network
 from snnkit.training.evaluation import eval_mode
 from snnkit.weights.inherit import drives, scale_current
@@ -63,7 +63,7 @@ def convert(network: Network, twin: Network, batches: Iterable[Tensor]) -> dict[
 
 
 @torch.no_grad()
-def balances(twin: Network, neuron: Neuron, timesteps: int, batches: Iterable[Tensor]) -> dict[str, Balance]:
+def balances(twin: Network, neuron: NeuronConfig, timesteps: int, batches: Iterable[Tensor]) -> dict[str, Balance]:
     """For each layer that drives neurons; one and the same where their currents or spikes are summed."""
     shared = _shared(twin.plan)
     together: dict[str, list[Tensor]] = {}
@@ -73,7 +73,7 @@ def balances(twin: Network, neuron: Neuron, timesteps: int, batches: Iterable[Te
     return {conv.name: found[shared[conv.name]] for conv in twin.plan.convs if drives(conv) and not _gates(conv)}
 
 
-def _balance(activations: Tensor, neuron: Neuron, timesteps: int) -> Balance:
+def _balance(activations: Tensor, neuron: NeuronConfig, timesteps: int) -> Balance:
     """That with the least squared error of rates on constant currents; where nothing is positive, one to one."""
     wanted = activations.clamp(min=0)
     positive = wanted[wanted > 0]
@@ -83,7 +83,7 @@ def _balance(activations: Tensor, neuron: Neuron, timesteps: int) -> Balance:
     return min((_tried(wanted, threshold, neuron, timesteps) for threshold in tried), key=lambda pair: pair[0])[1]
 
 
-def _tried(wanted: Tensor, threshold: float, neuron: Neuron, timesteps: int) -> tuple[float, Balance]:
+def _tried(wanted: Tensor, threshold: float, neuron: NeuronConfig, timesteps: int) -> tuple[float, Balance]:
     """The squared error with ``threshold``, and with what a rate of 1 is then worth at best."""
     currents = wanted * (neuron.threshold / threshold)
     rates = kernels.lif(currents[None], neuron, timesteps).mean(0)

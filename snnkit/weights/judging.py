@@ -7,7 +7,7 @@ import torch
 
 from snnkit.architecture.plan import PASSES, Plan
 from snnkit.data import Splits
-from snnkit.energy.operations import Activity, Counter
+from snnkit.energy.operations import Counter, OperationCounts
 from snnkit.nn.network import Network
 from snnkit.training.evaluation import Evaluation, batches, evaluate
 from snnkit.training.recalibration import recalibrate
@@ -19,12 +19,12 @@ CALIBRATION = 8  # batches of training images; 100 batches of 32 to 128 are usua
 @dataclass(frozen=True)
 class Judgement:
     evaluation: Evaluation
-    activity: Activity
+    activity: OperationCounts
     images: int  # that went through the network once
     macs: float  # dense multiply-accumulates of that
 
 
-def observed(network: Network, splits: Splits, *, device: torch.device | str) -> tuple[Evaluation, Activity]:
+def observed(network: Network, splits: Splits, *, device: torch.device | str) -> tuple[Evaluation, OperationCounts]:
     """How well a network classifies the validation images, and what it does on them, in one pass."""
     counter = Counter(network)
     found = evaluate(network, splits.validation, splits, device=device, observe=counter)

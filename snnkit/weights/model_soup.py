@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def mean(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def average_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of state dicts with the same tensors, BatchNorm's statistics and learned leaks included; what is no
     floating-point number, such as a count of batches, is the first one's.
 

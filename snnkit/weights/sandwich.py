@@ -15,11 +15,11 @@ from snnkit.architecture.plan import Plan, training_macs
 from snnkit.base.seeds import derived_seed
 from snnkit.data import Splits
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Batch, Stepper, read
+from snnkit.training.step import Batch, TrainStep, read
 from snnkit.weights.supernet import Supernet
 
 
-class SandwichStepper(Stepper):
+class SandwichStepper(TrainStep):
     """``plans`` are what the supernet was made for, the largest first and the smallest last; ``paths`` of them are
     trained at each step. What a step trains follows from its number alone."""
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from snnkit.architecture.channels import channels
 from snnkit.architecture.plan import Conv, Plan
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.nn.network import Network, Observer
 from snnkit.nn.network import key as layer_key
 
@@ -103,7 +103,7 @@ class _Part:
 class Supernet(nn.Module):
     """``plans``: of all networks that are taken out of it, first the one that it is itself as a module: the largest."""
 
-    def __init__(self, plans: Sequence[Plan], neuron: Neuron, encoding: Encoding, *, seed: int) -> None:
+    def __init__(self, plans: Sequence[Plan], neuron: NeuronConfig, encoding: EncodingConfig, *, seed: int) -> None:
         super().__init__()
         self.largest, self.neuron, self.encoding, self.seed = plans[0], neuron, encoding, seed
         self.shared = nn.ParameterDict()

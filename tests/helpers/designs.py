@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from snnkit.architecture.plan import Conv, Neurons, Op, Plan, PlanError, Sum
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.families import FAMILIES
 
 IMAGE = (3, 16, 16)
@@ -46,16 +46,16 @@ def examples(number: int) -> settings:
     )  # fmt: skip
 
 
-def planned(family: str, design: Value, size: int = IMAGE[1]) -> Plan:
+def planned(family: str, design: Config, size: int = IMAGE[1]) -> Plan:
     return FAMILIES[family].plan(design, CLASSES, (3, size, size))
 
 
-def built(family: str) -> st.SearchStrategy[tuple[Value, Plan]]:
+def built(family: str) -> st.SearchStrategy[tuple[Config, Plan]]:
     """Variants that fit an ``IMAGE``, with their plans."""
     return variants(family).map(lambda given: _build(family, given)).filter(lambda pair: pair is not None)
 
 
-def _build(family: str, given: dict[str, Any]) -> tuple[Value, Plan] | None:
+def _build(family: str, given: dict[str, Any]) -> tuple[Config, Plan] | None:
     try:
         design = FAMILIES[family].design.model_validate(given)
         return design, planned(family, design)
@@ -70,11 +70,11 @@ def _at(tree: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return tree
 
 
-def default(family: str, geometry: str | None = None) -> Value:
+def default(family: str, geometry: str | None = None) -> Config:
     return FAMILIES[family].design.model_validate({"geometry": geometry} if geometry else {})
 
 
-def narrow(family: str, **given: Any) -> Value:
+def narrow(family: str, **given: Any) -> Config:
     """The default design with no width above 8."""
     design = default(family)
     tree = design.model_dump()
@@ -84,11 +84,11 @@ def narrow(family: str, **given: Any) -> Value:
     return type(design).model_validate(tree | given)
 
 
-def leaves(value: Value, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo, Any]]:
+def leaves(value: Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo, Any]]:
     """Path, field and value of all that a space may say of a network."""
     for name, field in type(value).model_fields.items():
         below = getattr(value, name)
-        if isinstance(below, Value):
+        if isinstance(below, Config):
             yield from leaves(below, (*path, name))
         else:
             yield (*path, name), field, below
@@ -99,14 +99,14 @@ def modules(family: str) -> list[str]:
     return [".".join(path[:-1]) for path, _, _ in leaves(default(family)) if path[-1] == "keep"]
 
 
-def changed(design: Value, path: tuple[str, ...], value: Any) -> Value:
+def changed(design: Config, path: tuple[str, ...], value: Any) -> Config:
     """``design`` with another value at ``path``."""
     tree = design.model_dump()
     _at(tree, path)[path[-1]] = value
     return type(design).model_validate(tree)
 
 
-def without(design: Value, module: str) -> Value:
+def without(design: Config, module: str) -> Config:
     return changed(design, (*module.split("."), "keep"), False)
 
 
@@ -123,7 +123,7 @@ def values(field: FieldInfo) -> st.SearchStrategy[Any]:
     """Those that a field may have, as plain ones; of numbers a few small ones."""
     annotation = field.annotation
     bounds = {name: bound for metadata in field.metadata for name, bound in asdict(metadata).items()}
-    if isinstance(annotation, type) and issubclass(annotation, Value):
+    if isinstance(annotation, type) and issubclass(annotation, Config):
         return _mappings(annotation)
     if annotation is bool:
         return st.booleans()
@@ -139,7 +139,7 @@ def values(field: FieldInfo) -> st.SearchStrategy[Any]:
     raise NotImplementedError(f"no values for {annotation}; say here how to draw some")
 
 
-def _mappings(model: type[Value]) -> st.SearchStrategy[dict[str, Any]]:
+def _mappings(model: type[Config]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({name: values(field) for name, field in model.model_fields.items()})
 
 

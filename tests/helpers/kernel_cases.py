@@ -7,13 +7,13 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.kernels import fused, reference
 from snnkit.kernels.fused import Kernels
 
 
 class Case(NamedTuple):
-    neuron: Neuron
+    neuron: NeuronConfig
     timesteps: int
     still: bool  # one current for all steps
     images: int
@@ -28,7 +28,7 @@ class Case(NamedTuple):
 
 
 NEURONS = st.builds(
-    Neuron,
+    NeuronConfig,
     leak=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
     threshold=st.sampled_from([1.0, 0.7]),
     reset=st.sampled_from(["subtract", "zero"]),

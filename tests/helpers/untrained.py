@@ -6,19 +6,19 @@ from pathlib import Path
 from reports.records.results import write_result
 from reports.records.study import Metrics, StudyHeader, TrialRecord
 from search.runner.launch import header_of
-from search.runner.options import Options
+from search.runner.options import RunOptions
 from search.space.space import Space
 from search.trial.job import Job, outline
 
 SPACES = Path(__file__).parents[2] / "spaces"
 
 
-def options_for(runs: Path, **changes: object) -> Options:
+def options_for(runs: Path, **changes: object) -> RunOptions:
     values = {
         "runs": runs, "storage": None, "trials": None, "seconds": None, "workers": 1, "executor": "inline",
         "address": None, "exchange": None, "device": "cpu", "data_root": runs / "data",
     }  # fmt: skip
-    return Options(**(values | changes))
+    return RunOptions(**(values | changes))
 
 
 def header_for(space: Space, runs: Path) -> StudyHeader:

@@ -25,10 +25,10 @@ from benchmarks.search.masks.train import DATA, ENCODING, NEURON, RECIPE, Row, r
 from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.pareto import Direction, Point, front, hypervolume
 from reports.records.study import Leaf
-from search.samplers.initial_design import corners as find_corners
+from search.samplers.initial_design import initial_design as find_corners
 from search.samplers.stateless import StatelessSampler, choose
 from search.space.space import Space, load_space
-from search.study.pruner import RUNG, Rungs, Stopping
+from search.study.pruner import RUNG, EarlyStopping, ParetoPruner
 from snnkit.families.squeezenet import FIRES
 
 OBJECTIVES: Mapping[str, Direction] = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}
@@ -172,10 +172,10 @@ SEARCHES: Mapping[str, Callable[[Table, int], Search]] = {
 }
 
 
-def replay(table: Table, search: Search, rule: Stopping | None, until: float = 1.0) -> Iterator[tuple[float, str]]:
+def replay(table: Table, search: Search, rule: EarlyStopping | None, until: float = 1.0) -> Iterator[tuple[float, str]]:
     """(cost so far, mask) of every mask that the search has trained to the end, until it has seen all or spent that
     share of their cost."""
-    rungs = None if rule is None else Rungs(rule, OBJECTIVES)
+    rungs = None if rule is None else ParetoPruner(rule, OBJECTIVES)
     spent, number = 0.0, 0
     while spent < until * table.cost and (mask := search.ask()) is not None:
         values: Sequence[float] | None = None
@@ -185,7 +185,7 @@ def replay(table: Table, search: Search, rule: Stopping | None, until: float = 1
             if rungs is not None and row.epoch in RECIPE.rungs:
                 rungs.add(row.epoch, number, values)
                 search.note(mask, row.epoch, values)
-                if rungs.verdict(row.epoch, number) is not None:
+                if rungs.prune_reason(row.epoch, number) is not None:
                     values = None
                     break
         search.tell(mask, values)
@@ -232,7 +232,7 @@ def main() -> None:
     print("| search | early stopping | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
     print("|---" * (2 + len(shares)) + "|")
     for name in options.searches:
-        for rule in (None, Stopping()):
+        for rule in (None, EarlyStopping()):
             runs = [
                 found(table, list(replay(table, SEARCHES[name](table, seed), rule, options.until)), shares)
                 for seed in range(options.seeds)

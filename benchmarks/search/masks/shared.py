@@ -19,7 +19,7 @@ from benchmarks.search.masks.train import DATA, ENCODING, NEURON, PRICE, RECIPE,
 from reports.analysis.pareto import dominates, ranks
 from snnkit.architecture.plan import Plan
 from snnkit.data import Splits, load, splits
-from snnkit.energy import all_prices
+from snnkit.energy import estimate_all
 from snnkit.training.loop import train
 from snnkit.weights.judging import judge
 from snnkit.weights.sandwich import SandwichStepper
@@ -82,7 +82,7 @@ def ranking(
     for mask, each in plans.items():
         if mask not in found:
             judgement = judge(supernet, each, images, device="cpu")
-            found[mask] = (judgement.evaluation.accuracy, all_prices(judgement.activity)[PRICE].total_mj)
+            found[mask] = (judgement.evaluation.accuracy, estimate_all(judgement.activity)[PRICE].total_mj)
             with path.open("a") as file:
                 file.write(f"{mask},{found[mask][0]:.6g},{found[mask][1]:.6g}\n")
     return found

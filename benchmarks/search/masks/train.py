@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from snnkit.architecture.plan import Plan
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import DataChoice, Images, Splits, load, splits
-from snnkit.energy import all_prices
-from snnkit.energy.operations import measure
+from snnkit.energy import estimate_all
+from snnkit.energy.operations import count_operations
 from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import FIRES, SqueezeNet
 from snnkit.nn.network import Network
@@ -31,8 +31,8 @@ from snnkit.training.loop import train
 from snnkit.training.recipe import Recipe
 
 DATA = DataChoice(name="cifar10", resolution=16, subset=6096, validation=2000, test=2000)
-NEURON = Neuron(leak=0.5, slope=1)
-ENCODING = Encoding(timesteps=2)
+NEURON = NeuronConfig(leak=0.5, slope=1)
+ENCODING = EncodingConfig(timesteps=2)
 RECIPE = Recipe(epochs=4, batch=32, lr=4e-3, augment="none", rungs=(1, 2), chance_patience=0)
 PRICE = "horowitz45/exact"
 COUNTED = 500  # validation images that spikes are counted on: a mean over them is steady to a percent
@@ -76,13 +76,13 @@ def trained(parts: Splits, mask: str, seed: int) -> Iterator[Row]:
     """Rows of one training, an epoch each. Energy is measured after every epoch, as a scheduler would see it."""
     network = Network(plan(mask), NEURON, ENCODING, seed=seed)
     for epoch in train(network, parts, RECIPE, seed=seed, device="cpu"):
-        activity = measure(network, first(parts.validation, parts, COUNTED, 50))
+        activity = count_operations(network, first(parts.validation, parts, COUNTED, 50))
         yield Row(
             mask=mask,
             seed=seed,
             epoch=epoch.epoch,
             accuracy=epoch.val_accuracy,
-            energy_mj=all_prices(activity)[PRICE].total_mj,
+            energy_mj=estimate_all(activity)[PRICE].total_mj,
             params=network.plan.params,
             dense_macs=network.plan.dense_macs,
             images=len(parts.train),

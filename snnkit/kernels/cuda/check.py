@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from snnkit.base.config import Neuron
+from snnkit.base.config import NeuronConfig
 from snnkit.kernels import fused, reference
 from snnkit.kernels.fused import Kernels
 
@@ -45,6 +45,6 @@ def _run(kernels: Kernels | None, device: torch.device, *, of_currents: bool) ->
     currents[0], leaves = currents[0]._replace(leak=leak), [*leaves, leak]
     run = reference.fire if kernels is None else partial(fused.fire, kernels)
     dtype = torch.float32
-    spikes, _ = run(currents, Neuron(leak=0.5), 3, pool=2, dtype=dtype, counted=False, of_currents=of_currents)
+    spikes, _ = run(currents, NeuronConfig(leak=0.5), 3, pool=2, dtype=dtype, counted=False, of_currents=of_currents)
     weights = torch.randn(spikes.shape, generator=generator).to(device)
     return spikes.detach(), list(torch.autograd.grad(spikes, leaves, weights))

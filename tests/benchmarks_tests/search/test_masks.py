@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.search.masks.replay import SEARCHES, SHARES, Table, correlations, cost, found, replay, table_of
 from benchmarks.search.masks.train import RECIPE, Row, append, masks, plan, read
-from search.study.pruner import Stopping
+from search.study.pruner import EarlyStopping
 
 TABLE = Path(__file__).parents[3] / "benchmarks" / "search" / "masks" / "table.csv"
 
@@ -61,13 +61,13 @@ def test_a_search_without_stopping_finds_all_at_the_whole_cost(small: Table, nam
 
 
 def test_stopping_spends_less_and_keeps_the_front_where_rungs_tell_the_truth(small: Table) -> None:
-    finished = list(replay(small, SEARCHES["random"](small, 3), Stopping(margin=0.0)))
+    finished = list(replay(small, SEARCHES["random"](small, 3), EarlyStopping(margin=0.0)))
     assert finished[-1][0] < 0.9 * small.cost
     assert found(small, finished)[-1] == pytest.approx(1)
 
 
 def test_the_same_seed_finds_the_same(small: Table) -> None:
-    first, second = (list(replay(small, SEARCHES["tpe"](small, 5), Stopping())) for _ in range(2))
+    first, second = (list(replay(small, SEARCHES["tpe"](small, 5), EarlyStopping())) for _ in range(2))
     assert first == second
     assert len(found(small, first)) == len(SHARES)
 

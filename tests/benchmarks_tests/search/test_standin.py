@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.search.standin import outcome, shares, trials
-from search.samplers.initial_design import corners
+from search.samplers.initial_design import initial_design
 from search.space.space import Space, load_space
 
 
@@ -25,7 +25,7 @@ def test_a_world_is_the_same_each_time_and_worlds_differ(space: Space) -> None:
 
 
 def test_trials_begin_as_a_study_does(space: Space) -> None:
-    begun = [*space.candidates.values(), *corners(space)]
+    begun = [*space.candidates.values(), *initial_design(space)]
     assert first(space, len(begun)) == [outcome(params, space.candidate(params), 0) for params in begun]
 
 

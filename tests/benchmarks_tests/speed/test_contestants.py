@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed.contestants import NEURON, Rectified, SnnTorch, SpikingJelly
-from snnkit.base.config import Encoding
+from snnkit.base.config import EncodingConfig
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network
 
@@ -17,7 +17,7 @@ def ours() -> Network:
     """In float64, where roundings flip no spike: one flip in float32 grows threefold from layer to layer."""
     widths = {f"fire{i}": {"squeeze": 4, "expand1x1": 8, "expand3x3": 6} for i in range(2, 10)}
     design = SqueezeNet.model_validate({"stem": {"width": 8, "kernel": 3, "stride": 1, "padding": 1}} | widths)
-    network = Network(plan(design, 10, (3, 16, 16)), NEURON, Encoding(timesteps=3)).double()
+    network = Network(plan(design, 10, (3, 16, 16)), NEURON, EncodingConfig(timesteps=3)).double()
     network.train()(images())  # statistics of some batch
     return network
 

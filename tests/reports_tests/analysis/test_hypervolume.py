@@ -6,15 +6,15 @@ import pytest
 from optuna._hypervolume import compute_hypervolume
 
 from reports.analysis.front import finished, front_trials, status_summary
-from reports.analysis.hypervolume import SCALES, Progress, Scale, hypervolume_over_time, spanning
+from reports.analysis.hypervolume import SCALES, HypervolumeCurve, Scale, hypervolume_over_time, hypervolume_subset
 from reports.records.study import EpochRecord, ObjectiveRecord, StudyRecord
 
 Build = Callable[..., StudyRecord]
 
 
-def curve(study: StudyRecord) -> Progress:
+def curve(study: StudyRecord) -> HypervolumeCurve:
     progress = hypervolume_over_time(study)
-    assert isinstance(progress, Progress)
+    assert isinstance(progress, HypervolumeCurve)
     return progress
 
 
@@ -47,7 +47,7 @@ def test_candidates_that_span_a_front_are_those_that_each_add_most(make_study: B
 
     before: set[int] = set()
     for most in range(1, len(front)):
-        chosen, share = spanning(study, most)
+        chosen, share = hypervolume_subset(study, most)
         numbers = {trial.number for trial in chosen}
         assert len(numbers) == most
         assert numbers > before
@@ -55,7 +55,7 @@ def test_candidates_that_span_a_front_are_those_that_each_add_most(make_study: B
         assert volume(numbers) == pytest.approx(reached)
         assert share == pytest.approx(volume(numbers) / volume(points))
         before = numbers
-    assert spanning(study, len(whole)) == (whole, 1.0)
+    assert hypervolume_subset(study, len(whole)) == (whole, 1.0)
 
 
 def test_the_past_of_the_curve_does_not_change_when_a_trial_is_added(make_study: Build) -> None:

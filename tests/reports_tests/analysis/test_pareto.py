@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from optuna._hypervolume import compute_hypervolume
 
-from reports.analysis.pareto import as_losses, dominates, exclusive_volume, front, hypervolume, ranks
+from reports.analysis.pareto import as_losses, dominates, front, hypervolume, hypervolume_contribution, ranks
 
 Point = tuple[float, ...]
 
@@ -73,5 +73,5 @@ def test_points_beyond_the_reference_add_nothing() -> None:
 @pytest.mark.parametrize("objectives", [2, 3])
 def test_exclusive_volumes_add_up_to_the_hypervolume(objectives: int) -> None:
     points, reference = random_points(30, objectives, seed=1), (1.0,) * objectives
-    total = sum(exclusive_volume(p, points[:i], reference) for i, p in enumerate(points))
+    total = sum(hypervolume_contribution(p, points[:i], reference) for i, p in enumerate(points))
     assert total == pytest.approx(hypervolume(points, reference), rel=1e-12)

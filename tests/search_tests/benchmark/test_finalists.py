@@ -13,7 +13,7 @@ from helpers.untrained import SPACES, header_for, trained
 from rich.console import Console
 
 from reports.analysis.front import front_trials
-from reports.analysis.hypervolume import spanning
+from reports.analysis.hypervolume import hypervolume_subset
 from reports.document.wording import duration, ratio
 from reports.records.benchmark import BenchmarkHeader
 from reports.records.study import EpochRecord, Metrics, ReferencePoint, TrialRecord
@@ -23,7 +23,7 @@ from search.benchmark import finalists
 from search.benchmark.loader import load_benchmark
 from search.cli.main import main
 from search.errors import InputError, SpaceError
-from search.executors import Crew
+from search.executors import WorkerPool
 from search.space.candidate import Candidate
 from search.space.retrain import LONG
 from search.space.space import load_space
@@ -46,7 +46,7 @@ def stored(tmp_path_factory):
     retrain = "{train.epochs: 9, train.erase: 0.25, data.test: 100}"
     space = load_space(Path(SMOKE), overrides={"train.rungs": "[1]", "data.subset": "600", "retrain": retrain})
     url = sqlite_url(folder / "study.db")
-    opened = create.create(header_for(space, folder.parent), space, folder, url)
+    opened = create.create_study(header_for(space, folder.parent), space, folder, url)
     for _ in range(6):
         opened.finish(trained(opened.next(lambda record: None)))
     return read_study(url, space.study.name), space
@@ -90,10 +90,10 @@ def test_trials_and_names_can_be_asked_for(stored):
 def test_of_a_front_those_are_trained_that_span_most_of_it(stored):
     record, space = stored
     front = front_trials(record)
-    (best,), share = spanning(record, 1)
+    (best,), share = hypervolume_subset(record, 1)
     (found,) = finalists.of_study(record, space, (), (), best=1)
     assert found.candidate.network == space.candidate(best.params).network
-    crew = Crew()
+    crew = WorkerPool()
     text = finalists.foreword(record, benchmark(record, space), crew, 1)
     assert f"front     1 of its {len(front)} candidates: " in text
     assert f"hypervolume together, {ratio(share)}; " in text
@@ -120,7 +120,9 @@ def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
         return trial.model_copy(update=spent)
 
     told = record.model_copy(update={"trials": tuple(map(timed, record.trials))})
-    one, four = (Crew(workers=workers, placement=Placement(threads=threads)) for workers, threads in ((1, 1), (2, 2)))
+    one, four = (
+        WorkerPool(workers=workers, placement=Placement(threads=threads)) for workers, threads in ((1, 1), (2, 2))
+    )
     assert finalists.expected_s(told, found, one) == pytest.approx(seconds)
     assert finalists.expected_s(told, found, four) == pytest.approx(seconds / 4)
     assert f"expected  about {duration(seconds / 4)} in all with 2 workers" in finalists.foreword(

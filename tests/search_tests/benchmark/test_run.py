@@ -19,7 +19,7 @@ from search.benchmark import evaluate, trained
 from search.benchmark.loader import load_benchmark
 from search.benchmark.run import FILE, start
 from search.errors import InputError
-from search.storage.lock import Lease
+from search.storage.lock import StudyLock
 from search.trial.run import assessed
 from snnkit.export import pytorch
 
@@ -134,7 +134,7 @@ def test_name_of_a_study_and_leftovers_are_refused(file: Path, tmp_path: Path) -
 
 def test_one_driver_at_a_time(file: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
-    with Lease(tmp_path / "tiny", "tiny", ""), pytest.raises(InputError, match="'tiny' is being driven already"):
+    with StudyLock(tmp_path / "tiny", "tiny", ""), pytest.raises(InputError, match="'tiny' is being driven already"):
         run(file, tmp_path)
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from reports.storage.studies import load_study_folder
 from reports.study.reproduce import train_again
 from search.cli.main import main
-from search.storage.lock import Lease
+from search.storage.lock import StudyLock
 
 SMOKE = str(SPACES / "smoke.yaml")
 QUICK = ["--set", "train.epochs=1", "--set", "train.chance_patience=0", "--set", "data.subset=500"]
@@ -184,7 +184,7 @@ def test_folder_that_cannot_be_written_is_refused(run, tmp_path):
 
 
 def test_second_driver_is_refused(launched, run, tmp_path):
-    with Lease(tmp_path / "runs" / "smoke", "smoke", ""):
+    with StudyLock(tmp_path / "runs" / "smoke", "smoke", ""):
         code, _, err = run("resume", "smoke", "--executor", "inline")
     assert code == 2
     assert f"process {os.getpid()} on" in err

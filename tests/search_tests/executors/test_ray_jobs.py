@@ -8,7 +8,7 @@ from helpers.small_trials import job_for
 from ray._private import serialization
 from ray.exceptions import OutOfMemoryError, RayActorError
 
-from search.executors import Crew, ray_cluster, ray_tune
+from search.executors import WorkerPool, ray_cluster, ray_tune
 from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Gone, _Jobs, _Watch
 from search.trial.job import CHECKPOINT, Job, Starts, write_starts
 
@@ -57,7 +57,7 @@ def number(config):
 
 def test_a_trial_whose_worker_died_before_it_began_is_handed_out_again(given):
     """Tune gives a trial up at once where the worker that was to take it is gone."""
-    jobs = _Jobs(given, Crew())
+    jobs = _Jobs(given, WorkerPool())
     assert number(jobs.suggest("a")) == 0
     for attempt in range(RETRIES):
         jobs.abandon(Ended("ab"[attempt % 2]))
@@ -70,17 +70,17 @@ def test_a_trial_whose_worker_died_before_it_began_is_handed_out_again(given):
 
 def test_tune_is_given_nothing_that_it_would_keep_in_pieces(given):
     """It holds a trial's configuration and last result for as long as it runs, each leaf by its path."""
-    config = _Jobs(given, Crew()).suggest("a")
+    config = _Jobs(given, WorkerPool()).suggest("a")
     assert {key for key, value in config.items() if isinstance(value, dict)} == {"placement"}
     assert Job.model_validate_json(config["job"]).number == config["number"] == 0
     trial = TuneTrial("stub", stub=True)
     trial.run_metadata.last_result = {"record": "x" * 10_000, "done": True}
-    _Watch(given, _Jobs(given, Crew())).on_trial_complete(iteration=1, trials=[trial], trial=trial)
+    _Watch(given, _Jobs(given, WorkerPool())).on_trial_complete(iteration=1, trials=[trial], trial=trial)
     assert trial.run_metadata.last_result.keys() <= {"done", "trial_id"}
 
 
 def test_a_trial_that_tune_has_tried_often_enough_is_lost(given):
-    jobs = _Jobs(given, Crew())
+    jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
     jobs.abandon(Ended("a", num_failures=RETRIES + 1))
     assert given.lost_numbers == [0]
@@ -104,16 +104,16 @@ def lost_after(given, crew, get_on):
 
 def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
     """Those that follow may die before they begin: what it has come to is in its checkpoint."""
-    assert lost_after(given, Crew(), lambda job, n: (job.folder / CHECKPOINT).write_text(str(n))) == 4
+    assert lost_after(given, WorkerPool(), lambda job, n: (job.folder / CHECKPOINT).write_text(str(n))) == 4
 
 
 def test_through_an_exchange_a_trial_has_got_on_where_it_began_from_another_checkpoint(given, tmp_path):
-    crew = Crew(exchange=str(tmp_path / "exchange"), scratch=str(tmp_path))
+    crew = WorkerPool(exchange=str(tmp_path / "exchange"), scratch=str(tmp_path))
     assert lost_after(given, crew, lambda job, n: write_starts(job, Starts(starts=n + 1, checkpoint=n + 1))) == 4
 
 
 def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(given, tmp_path):
-    jobs = _Jobs(given, Crew())
+    jobs = _Jobs(given, WorkerPool())
     for trial in "ab":
         jobs.suggest(trial)
     assert jobs.suggest("c") is None
@@ -151,7 +151,7 @@ def watched(watch, trial, ray, until):
 
 def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(given, ray):
     """The first one ends itself after the 10 minutes allowed, the second one is stopped and cannot."""
-    jobs = _Jobs(given, Crew())
+    jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
     watch = _Watch(given, jobs)
     for worker, until in (("first", 610), ("second", 1600)):
@@ -163,14 +163,14 @@ def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(g
 
 def test_a_worker_that_stands_still_between_two_trials_is_ended(given, ray):
     """Tune waits for it before it calls the second one running."""
-    jobs = _Jobs(given, Crew())
+    jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
     watched(_Watch(given, jobs), under_way("worker", TuneTrial.PENDING), ray, 1000)
     assert ray.ended == [("worker", 900)]
 
 
 def test_a_trial_that_waits_for_room_has_no_worker_to_end(given, ray):
-    jobs = _Jobs(given, Crew())
+    jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
     watched(_Watch(given, jobs), under_way(None, TuneTrial.PENDING), ray, 2000)
     assert ray.ended == []
@@ -181,7 +181,7 @@ def test_a_trial_that_waits_for_room_has_no_worker_to_end(given, ray):
     [("node", "this machine's raylet is gone", 5), ("store", "Ray's control store is gone", 25)],
 )
 def test_a_driver_ends_when_a_part_of_ray_is_gone(given, ray, part, text, after):
-    watch = _Watch(given, _Jobs(given, Crew()))
+    watch = _Watch(given, _Jobs(given, WorkerPool()))
     watched(watch, under_way(None), ray, 100)
     setattr(ray, part, False)
     with pytest.raises(_Gone, match=text):
@@ -190,7 +190,7 @@ def test_a_driver_ends_when_a_part_of_ray_is_gone(given, ray, part, text, after)
 
 
 def test_a_control_store_may_come_back(given, ray):
-    watch = _Watch(given, _Jobs(given, Crew()))
+    watch = _Watch(given, _Jobs(given, WorkerPool()))
     for until in range(15, 300, 15):
         ray.store = not ray.store
         watched(watch, under_way(None), ray, until)
@@ -200,7 +200,7 @@ def test_a_control_store_may_come_back(given, ray):
 def test_tune_takes_a_worker_that_ray_kills_for_its_memory_for_dead(monkeypatch):
     monkeypatch.setattr(serialization, "OutOfMemoryError", OutOfMemoryError)
     monkeypatch.setattr(ray_cluster, "_start", lambda crew: None)
-    ray_cluster.connect(Crew())
+    ray_cluster.connect(WorkerPool())
     error = serialization.OutOfMemoryError("low on memory")
     assert isinstance(error, RayActorError)
     assert str(error) == "low on memory"

@@ -11,7 +11,7 @@ from helpers.untrained import header_for, trained
 from reports.records.study import EpochRecord
 from reports.storage.studies import read_study, sqlite_url
 from search.runner.loop import FAILURES, OVERTIME, Budget, Driver
-from search.runner.progress import Progress
+from search.runner.progress import RunProgress
 from search.storage.url import StorageError
 from search.study import create
 from search.trial.job import outline
@@ -36,11 +36,11 @@ def clock():
 def opened(smoke, tmp_path):
     folder = tmp_path / "smoke"
     folder.mkdir()
-    return create.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
+    return create.create_study(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
 
 
 def driver_of(opened, clock, *, trials=None, seconds=None, macs=None, before=None):
-    return Driver(opened, Budget(trials, seconds, macs), before or Progress(), lambda progress, record: None, clock)
+    return Driver(opened, Budget(trials, seconds, macs), before or RunProgress(), lambda progress, record: None, clock)
 
 
 def run_one(driver, clock, seconds=10.0):
@@ -152,7 +152,7 @@ def test_full_disk_under_the_database_stops_the_run_and_loses_nothing(opened, cl
     assert isinstance(driver.failure, StorageError)
     assert "disk is full" in str(driver.failure)
     url = sqlite_url(tmp_path / "smoke" / "study.db")
-    again = create.resume(read_study(url, "smoke").header, smoke, tmp_path / "smoke", url)
+    again = create.load_study(read_study(url, "smoke").header, smoke, tmp_path / "smoke", url)
     assert again.recover() == ([job.number], [])  # its record had been stored before
     assert [t.status for t in read_study(url, "smoke").trials] == ["complete", "complete", "waiting"]
 
@@ -161,7 +161,7 @@ def test_interrupted_trials_are_finished_whatever_the_budget(opened, clock, smok
     first = driver_of(opened, clock)
     jobs = [first.next(), first.next()]
     url = sqlite_url(tmp_path / "smoke" / "study.db")
-    again = create.resume(opened.header, smoke, tmp_path / "smoke", url)
+    again = create.load_study(opened.header, smoke, tmp_path / "smoke", url)
     again.recover()
     second = driver_of(again, clock, trials=1)
     assert [second.next(), second.next(), second.next()] == [*jobs, None]

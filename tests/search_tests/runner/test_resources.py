@@ -4,7 +4,7 @@ import pytest
 from helpers.untrained import options_for
 
 from search.errors import InputError, SpaceError
-from search.runner.resources import crew_of, described
+from search.runner.resources import describe_workers, plan_workers
 from search.space.limits import Resources
 from search.space.space import load_space
 from search.trial import environment
@@ -26,7 +26,7 @@ def crew(monkeypatch, tmp_path, *, cores=2, cards=0, cpus=None, gpus=None, **opt
     monkeypatch.setattr(environment, "cores", lambda: cores)
     monkeypatch.setattr(environment, "gpus", lambda: cards)
     defaults = {"workers": None, "executor": "ray", "device": "cuda" if cards else "cpu"}
-    return crew_of(options_for(tmp_path, **(defaults | options)), tmp_path, Resources(cpus=cpus, gpus=gpus))
+    return plan_workers(options_for(tmp_path, **(defaults | options)), tmp_path, Resources(cpus=cpus, gpus=gpus))
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,11 @@ def test_on_gpus(given, workers, share, monkeypatch, tmp_path):
 def test_on_a_cluster_as_many_as_there_is_room_for(monkeypatch, tmp_path):
     found = crew(monkeypatch, tmp_path, address="10.0.0.1:6379", cpus=2)
     assert (found.workers, found.cpus, found.placement.threads) == (None, 2, 2)
-    assert described(found) == "cpu, as many at once as the cluster at 10.0.0.1:6379 has room for, 2 threads each"
+    assert (
+        describe_workers(found) == "cpu, as many at once as the cluster at 10.0.0.1:6379 has room for, 2 threads each"
+    )
     found = crew(monkeypatch, tmp_path, address="auto", workers=16, device="cuda", gpus=0.5)
-    assert described(found) == "cuda, 16 at once, 1 thread and 0.5 of a GPU each"
+    assert describe_workers(found) == "cuda, 16 at once, 1 thread and 0.5 of a GPU each"
 
 
 @pytest.mark.parametrize("resources", ["{cpus: 0}", "{gpus: 2}", "{cpus: -1}", "{gpu: 0.5}"])

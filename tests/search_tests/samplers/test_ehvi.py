@@ -8,9 +8,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from reports.analysis.pareto import as_losses, exclusive_volume, front, hypervolume
-from search.samplers.ehvi import DRAWN, FIRST, POINTS, ExpectedImprovement, improvement, propose, undominated
-from search.samplers.history import Past, losses, past
+from reports.analysis.pareto import as_losses, front, hypervolume, hypervolume_contribution
+from search.samplers.ehvi import DRAWN, FIRST, POINTS, CostAwareEHVISampler, improvement, propose, undominated
+from search.samplers.history import Observation, losses, observations
 from search.samplers.stateless import StatelessSampler
 from search.samplers.surrogate import option
 from search.space.space import Space, load_space
@@ -38,11 +38,11 @@ def outcome(space: Space, params: dict) -> tuple[float, float, float]:
     return 0.4 + 0.3 * kept * (1.5 - kept) - 0.1 * abs(params["neuron.leak"] - 0.6), plan.dense_macs / 1e9, plan.params
 
 
-def tried(space: Space, count: int, seed: int = 0) -> list[Past]:
+def tried(space: Space, count: int, seed: int = 0) -> list[Observation]:
     rng = random.Random(seed)
     drawn = [space.sample(rng) for _ in range(count)]
     return [
-        Past(params, space.candidate(params).key, losses(space, outcome(space, params)), complete=True)
+        Observation(params, space.candidate(params).key, losses(space, outcome(space, params)), complete=True)
         for params in drawn
     ]
 
@@ -52,7 +52,7 @@ def test_improvement_without_doubt_is_the_exclusive_volume():
     above, options = rng.random((6, 3)), rng.random((20, 3))
     box = undominated(above, np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), rng)
     found = improvement(options, np.full_like(options, 1e-9), box) / POINTS
-    exact = [exclusive_volume(tuple(each), [tuple(p) for p in above], (1.0, 1.0, 1.0)) for each in options]
+    exact = [hypervolume_contribution(tuple(each), [tuple(p) for p in above], (1.0, 1.0, 1.0)) for each in options]
     assert found == pytest.approx(exact, abs=0.02)
     assert max(exact) > 0.05
 
@@ -96,8 +96,8 @@ def test_a_stopped_trial_counts_as_what_it_would_have_come_to(space: Space):
     told([0.4, 0.01, 1e5], [0.5, 0.02, 1e5])
     told([0.2, 0.03, 2e5], None)
     expected = losses(space, [0.2 + 0.15, 0.06, 2e5])  # what the others gained on average, by a factor where it is one
-    assert past(space, study)[2].losses == pytest.approx(expected)
-    assert not past(space, study)[2].complete
+    assert observations(space, study)[2].losses == pytest.approx(expected)
+    assert not observations(space, study)[2].complete
 
 
 def test_it_finds_more_than_chance(space: Space):
@@ -116,7 +116,7 @@ def test_it_finds_more_than_chance(space: Space):
         return hypervolume([points[at] for at in front(points)], (0.9, -2.0, 14.0))
 
     for seed in range(2):
-        ours = found(StatelessSampler(lambda s: ExpectedImprovement(space, s), seed), 24)
+        ours = found(StatelessSampler(lambda s: CostAwareEHVISampler(space, s), seed), 24)
         assert ours > found(optuna.samplers.RandomSampler(seed), 48)
 
 

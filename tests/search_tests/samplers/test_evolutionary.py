@@ -7,9 +7,9 @@ import optuna
 import pytest
 from helpers.untrained import SPACES
 
-from search.samplers.evolutionary import FIRST, best_first, crowding
+from search.samplers.evolutionary import FIRST, best_first, crowding_distance
 from search.samplers.stateless import SAMPLERS, StatelessSampler
-from search.samplers.variation import crossed, filled, module, moved, mutated
+from search.samplers.variation import complete, crossover, module, mutate, perturb
 from search.space.dials import Choices, Dial, Range
 from search.space.space import Space, load_space
 from search.study.pruner import RUNG
@@ -42,7 +42,7 @@ def by_module(params: dict) -> dict:
 def test_modules_come_whole_from_one_parent(seed, resize):
     rng = random.Random(seed)
     mother, father = (resize.sample(rng) for _ in range(2))
-    child = by_module(crossed(resize.dials, mother, father, rng))
+    child = by_module(crossover(resize.dials, mother, father, rng))
     sides = [(by_module(mother)[name], by_module(father)[name]) for name in child]
     assert all(inside in both for inside, both in zip(child.values(), sides, strict=True))
     assert {name for name, inside in child.items() if len(inside) > 1} >= {"network.fire2", "network.stem"}
@@ -54,9 +54,9 @@ def test_what_a_removed_module_lacks_is_the_other_parent_s(seed, prune):
     kept, removed = ({**prune.sample(random.Random(seed)), "network.fire4.keep": keep} for keep in (True, False))
     kept["network.fire4.squeeze"] = 24
     removed.pop("network.fire4.squeeze", None)
-    genes = crossed(prune.dials, removed, kept, random.Random(seed))
+    genes = crossover(prune.dials, removed, kept, random.Random(seed))
     assert genes["network.fire4.squeeze"] == 24
-    child = filled(prune.dials, genes, random.Random(seed))
+    child = complete(prune.dials, genes, random.Random(seed))
     assert ("network.fire4.squeeze" in child) == child["network.fire4.keep"]
 
 
@@ -68,7 +68,7 @@ def test_child_is_a_candidate_and_differs_in_few_dials(seed, prune):
     rng = random.Random(seed)
     parent = prune.sample(rng)
     for _ in range(20):
-        child = mutated(prune.dials, parent, rng)
+        child = mutate(prune.dials, parent, rng)
         assert prune.active(child) == child
         flipped = [p for p in parent if p in child and child[p] != parent[p]]
         assert len(flipped) <= len({module(path) for path in flipped}) <= 4
@@ -78,7 +78,7 @@ def test_child_is_a_candidate_and_differs_in_few_dials(seed, prune):
 def test_numbers_go_to_neighbours_mostly(values):
     dial, rng = Dial("network.fire4.squeeze", values), random.Random(0)
     ladder = sorted(values.values) if isinstance(values, Choices) else [values.at(n) for n in range(values.size)]
-    steps = [abs(ladder.index(moved(dial, value, rng)) - at) for at, value in enumerate(ladder) for _ in range(200)]
+    steps = [abs(ladder.index(perturb(dial, value, rng)) - at) for at, value in enumerate(ladder) for _ in range(200)]
     assert min(steps) == 1
     assert steps.count(1) > 0.6 * len(steps)
 
@@ -90,14 +90,14 @@ def test_numbers_go_to_neighbours_mostly(values):
 def test_moved_number_is_another_one_of_its_range(values):
     dial, rng = Dial("train.lr", values), random.Random(0)
     for value in (values.low, values.high, *(values.sample(rng) for _ in range(50))):
-        there = moved(dial, value, rng)
+        there = perturb(dial, value, rng)
         assert there != value
         assert dial.canonical(there) == there
 
 
 def test_words_have_no_neighbours():
     dial = Dial("train.optimizer", Choices(("a", "b", "c")))
-    assert {moved(dial, "a", random.Random(seed)) for seed in SEEDS} == {"b", "c"}
+    assert {perturb(dial, "a", random.Random(seed)) for seed in SEEDS} == {"b", "c"}
 
 
 # -- selection ------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_complete_trials_go_before_stopped_ones_and_later_rungs_before_earlier()
 
 def test_ends_of_a_front_and_what_stands_alone_go_first():
     points = [(-0.9, 1000.0), (-0.1, 10.0), (-0.5, 100.0), (-0.51, 101.0), (-0.0, 2000.0)]
-    gaps = crowding(points, [0, 0, 0, 0, 1])
+    gaps = crowding_distance(points, [0, 0, 0, 0, 1])
     assert gaps[0] == gaps[1] == gaps[4] == float("inf")
     assert gaps[2] == pytest.approx(0.41 / 0.8 + 0.5, abs=0.01)  # amounts by their ratio: half of two decades
 

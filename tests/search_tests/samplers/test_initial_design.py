@@ -8,7 +8,7 @@ from helpers.untrained import SPACES, header_for, trained
 
 from reports.storage.studies import read_study, sqlite_url
 from search.errors import InputError
-from search.samplers.initial_design import corners
+from search.samplers.initial_design import initial_design
 from search.space.space import load_space
 from search.study import create, study
 
@@ -18,7 +18,7 @@ FILES = [path for path in SPACES.glob("*.yaml") if not path.stem.startswith("ben
 
 
 def test_smallest_removes_all_and_largest_keeps_all_at_its_widest():
-    smallest, largest = corners(load_space(SPACES / "squeezenet_prune.yaml", overrides=FREE))
+    smallest, largest = initial_design(load_space(SPACES / "squeezenet_prune.yaml", overrides=FREE))
     assert smallest == {
         "network.stem.width": 32, "network.stem.stride": 2,  # a larger stride leaves less to do
         **{f"network.fire{n}.keep": False for n in range(2, 10)},
@@ -30,7 +30,7 @@ def test_smallest_removes_all_and_largest_keeps_all_at_its_widest():
 
 def test_what_is_no_size_stays_at_its_anchor():
     overrides = {**FREE, "train.lr": "{low: 1e-4, high: 1e-2, log: true, default: 2e-3}"}
-    for params in corners(load_space(SPACES / "squeezenet_resize.yaml", overrides=overrides)):
+    for params in initial_design(load_space(SPACES / "squeezenet_resize.yaml", overrides=overrides)):
         assert params["train.lr"] == 2e-3
         assert params["network.pool.kind"] == "max"
 
@@ -38,7 +38,7 @@ def test_what_is_no_size_stays_at_its_anchor():
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_corners_may_be_trained_and_are_new(file: Path):
     space = load_space(file)
-    found = [space.candidate(params) for params in corners(space)]
+    found = [space.candidate(params) for params in initial_design(space)]
     named = {space.candidate(params).key for params in space.candidates.values()}
     assert not any(space.refusals(candidate) for candidate in found)
     assert len({candidate.key for candidate in found} | named) == len(found) + len(named)
@@ -46,7 +46,7 @@ def test_corners_may_be_trained_and_are_new(file: Path):
 
 def test_corner_above_a_limit_is_left_out():
     space = load_space(SPACES / "squeezenet_prune.yaml", overrides={"study.constraints": "{params: {max: 800_000}}"})
-    assert [space.candidate(params).static()["params"] < 800_000 for params in corners(space)] == [True]
+    assert [space.candidate(params).static()["params"] < 800_000 for params in initial_design(space)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_corner_above_a_limit_is_left_out():
 )  # fmt: skip
 def test_a_named_candidate_of_about_its_work_stands_for_a_corner(candidates, left):
     overrides = FREE | {"candidates": candidates}
-    found = corners(load_space(SPACES / "smoke.yaml", overrides=overrides))
+    found = initial_design(load_space(SPACES / "smoke.yaml", overrides=overrides))
     assert ["large" if params["network.fire3.keep"] else "small" for params in found] == left
 
 
 def opened(space, folder: Path) -> study.Study:
     folder.mkdir(parents=True, exist_ok=True)
-    return create.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return create.create_study(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def test_study_asks_for_them_after_the_named_candidates(tmp_path):
@@ -73,7 +73,7 @@ def test_study_asks_for_them_after_the_named_candidates(tmp_path):
         jobs.append(begun.next(lambda record: None))
         begun.finish(trained(jobs[-1]))
     assert [job.name for job in jobs] == ["baseline", None]
-    assert [jobs[1].params] == corners(space)
+    assert [jobs[1].params] == initial_design(space)
 
 
 def test_half_a_launch_with_corners_can_be_repeated_and_a_whole_one_not(tmp_path, monkeypatch):

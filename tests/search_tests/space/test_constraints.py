@@ -31,7 +31,7 @@ def bounded(most: float, **overrides: object) -> Space:
 
 def opened_in(folder: Path, space: Space) -> Study:
     folder.mkdir(parents=True)
-    return create.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return create.create_study(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def read(opened: Study) -> StudyRecord:
@@ -143,7 +143,7 @@ def test_driver_that_died_before_it_told_leaves_the_same(tmp_path: Path, monkeyp
         patch.setattr(optuna.Study, "tell", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             opened.finish(at_energy(trained(job), 0.03))
-    again = create.resume(opened.header, bounded(0.02), opened.folder, sqlite_url(opened.folder / "study.db"))
+    again = create.load_study(opened.header, bounded(0.02), opened.folder, sqlite_url(opened.folder / "study.db"))
     assert again.recover() == ([job.number], [])
     told = stored(opened).trials[job.number]
     assert (told.state.name, read(opened).trials[job.number].status) == ("COMPLETE", "infeasible")

@@ -7,7 +7,7 @@ import pytest
 
 from reports.storage.studies import sqlite_url
 from search.errors import InputError
-from search.storage.lock import Lease
+from search.storage.lock import StudyLock
 
 HOLD = """
 import sys
@@ -34,23 +34,23 @@ def test_second_driver_is_refused_and_told_who_holds_the_study(holder, tmp_path)
     with pytest.raises(
         InputError, match=rf"'prune' is being driven already, by .*{holder.pid}.*snnsearch status prune"
     ):
-        Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
+        StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
 
 
 def test_killed_driver_holds_nothing(holder, tmp_path):
     holder.kill()
     holder.wait()
-    with Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
+    with StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
         pass
 
 
 def test_lock_that_cannot_be_written_gets_one_message(tmp_path):
     (tmp_path / "driver.lock").mkdir()
     with pytest.raises(InputError, match="--runs DIR"):
-        Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
+        StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
 
 
 def test_released_study_can_be_taken_again(tmp_path):
     for _ in range(2):
-        with Lease(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
+        with StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
             pass

@@ -17,8 +17,8 @@ from reports.storage.studies import read_study
 from search.errors import InputError
 from search.space.space import Space
 from search.storage import postgresql
-from search.storage.lock import Lease
-from search.storage.postgresql import LeaseLostError
+from search.storage.lock import StudyLock
+from search.storage.postgresql import LockLostError
 from search.storage.url import StorageError
 from search.study import create, study
 
@@ -45,8 +45,8 @@ def ignore(record):
     return None
 
 
-def opened(space: Space, folder: Path, url: str, lease: Lease) -> study.Study:
-    return create.create(header_for(space, folder), space, folder, url, lease.connection)
+def opened(space: Space, folder: Path, url: str, lease: StudyLock) -> study.Study:
+    return create.create_study(header_for(space, folder), space, folder, url, lease.connection)
 
 
 def drive(work: study.Study, trials: int) -> None:
@@ -59,7 +59,7 @@ def drive(work: study.Study, trials: int) -> None:
 def undisturbed(space: Space, server: Server, folder: Path, trials: int):
     url = server.database()
     folder.mkdir()
-    with Lease(folder, space.study.name, url) as lease:
+    with StudyLock(folder, space.study.name, url) as lease:
         drive(opened(space, folder, url, lease), trials)
     return read_study(url, space.study.name).trials
 
@@ -67,7 +67,7 @@ def undisturbed(space: Space, server: Server, folder: Path, trials: int):
 def test_outage_is_waited_for_and_changes_nothing(server, space, tmp_path):
     whole = undisturbed(space, server, tmp_path / "whole", 6)
     url, said = server.database(), []
-    with Lease(tmp_path, space.study.name, url, said.append) as lease:
+    with StudyLock(tmp_path, space.study.name, url, said.append) as lease:
         work = opened(space, tmp_path, url, lease)
         drive(work, 2)
         for job in (work.next(ignore), None):  # before a trial is told, and before one is asked
@@ -85,7 +85,7 @@ def test_outage_is_waited_for_and_changes_nothing(server, space, tmp_path):
 def test_commit_without_an_answer_is_done_once(server, proxy, space, tmp_path, seed):
     whole = undisturbed(space, server, tmp_path / "whole", 8)
     url, rng = server.database(), random.Random(seed)
-    with Lease(tmp_path, space.study.name, through(proxy, url)) as lease:
+    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lease:
         proxy.cut_behind(lambda data: b"COMMIT" in data and rng.random() < 0.3)
         drive(opened(space, tmp_path, through(proxy, url), lease), 8)
         proxy.cut_behind(None)
@@ -97,7 +97,7 @@ def test_commit_without_an_answer_is_done_once(server, proxy, space, tmp_path, s
 def test_server_that_stays_away_ends_the_run_with_one_message(server, space, tmp_path, monkeypatch):
     monkeypatch.setattr(postgresql, "PATIENCE_S", 0.5)
     url = server.database()
-    with Lease(tmp_path, space.study.name, url) as lease:
+    with StudyLock(tmp_path, space.study.name, url) as lease:
         work = opened(space, tmp_path, url, lease)
         job = work.next(ignore)
         server.stop()
@@ -106,8 +106,8 @@ def test_server_that_stays_away_ends_the_run_with_one_message(server, space, tmp
                 work.finish(trained(job))
         finally:
             server.start()
-    with Lease(tmp_path, space.study.name, url) as lease:
-        again = create.resume(read_study(url, space.study.name).header, space, tmp_path, url, lease.connection)
+    with StudyLock(tmp_path, space.study.name, url) as lease:
+        again = create.load_study(read_study(url, space.study.name).header, space, tmp_path, url, lease.connection)
         assert again.recover() == ([], [0])
         assert again.next(ignore) == job
 
@@ -115,7 +115,7 @@ def test_server_that_stays_away_ends_the_run_with_one_message(server, space, tmp
 @pytest.mark.slow
 def test_run_that_is_to_stop_does_not_wait(server, space, tmp_path):
     url = server.database()
-    with Lease(tmp_path, space.study.name, url) as lease:
+    with StudyLock(tmp_path, space.study.name, url) as lease:
         work = opened(space, tmp_path, url, lease)
         server.stop()
         threading.Timer(0.5, lease.stop.set).start()
@@ -130,7 +130,7 @@ def test_server_that_does_not_answer_is_not_waited_for_for_ever(server, proxy, s
     monkeypatch.setattr(postgresql, "STUCK_S", 0.5)
     monkeypatch.setitem(postgresql.CONNECT, "connect_timeout", 2)
     url = server.database()
-    with Lease(tmp_path, space.study.name, through(proxy, url)) as lease:
+    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lease:
         work = opened(space, tmp_path, through(proxy, url), lease)
         proxy.swallowing = True
         threading.Timer(1.0, lambda: setattr(proxy, "swallowing", False)).start()
@@ -140,7 +140,7 @@ def test_server_that_does_not_answer_is_not_waited_for_for_ever(server, proxy, s
 
 def test_own_session_that_the_server_still_has_is_no_other_driver(server, proxy, space, tmp_path):
     url = server.database()
-    with Lease(tmp_path, space.study.name, through(proxy, url)) as lease:
+    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lease:
         work = opened(space, tmp_path, through(proxy, url), lease)
         proxy.forget()
         drive(work, 1)
@@ -152,8 +152,8 @@ def test_second_driver_is_told_of_the_first_and_of_its_place(server, space, tmp_
     here.mkdir()
     there.mkdir()
     url = server.database()
-    with Lease(here, space.study.name, url), pytest.raises(InputError, match=r"by process \d+ on .*same database"):
-        Lease(there, space.study.name, url)
+    with StudyLock(here, space.study.name, url), pytest.raises(InputError, match=r"by process \d+ on .*same database"):
+        StudyLock(there, space.study.name, url)
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["still drives", "has come and gone"])
@@ -162,14 +162,14 @@ def test_driver_that_was_taken_over_writes_nothing(server, proxy, space, tmp_pat
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    with Lease(here, name, through(proxy, url)) as lease:
+    with StudyLock(here, name, through(proxy, url)) as lease:
         first = opened(space, here, through(proxy, url), lease)
         job = first.next(ignore)
         proxy.refusing = True
         proxy.cut()
         wait_until_free(url, name, there)
-        other = Lease(there, name, url)
-        second = create.resume(read_study(url, name).header, space, there, url, other.connection)
+        other = StudyLock(there, name, url)
+        second = create.load_study(read_study(url, name).header, space, there, url, other.connection)
         second.recover()
         drive(second, 2)
         before = read_study(url, name)
@@ -177,7 +177,7 @@ def test_driver_that_was_taken_over_writes_nothing(server, proxy, space, tmp_pat
             other.release()
         proxy.refusing = False
         for attempt in (lambda: first.finish(trained(job)), lambda: first.next(ignore)):
-            with pytest.raises(LeaseLostError, match=r"taken over by another driver: process \d+ on "):
+            with pytest.raises(LockLostError, match=r"taken over by another driver: process \d+ on "):
                 attempt()
         assert read_study(url, name) == before
         if not over:
@@ -189,7 +189,7 @@ def wait_until_free(url: str, name: str, folder: Path) -> None:
     until = time.monotonic() + 60
     while True:
         try:
-            Lease(folder, name, url).release()
+            StudyLock(folder, name, url).release()
         except InputError:
             assert time.monotonic() < until
             time.sleep(0.05)

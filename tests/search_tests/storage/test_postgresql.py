@@ -9,18 +9,18 @@ from helpers.untrained import header_for, trained
 
 from reports.storage.studies import read_study
 from search.errors import InputError
-from search.storage.lock import Lease
+from search.storage.lock import StudyLock
 from search.storage.retrying import connect
 from search.study import create
 
 
 def test_study_is_stored_read_and_resumed(url, space, tmp_path):
     name = space.study.name
-    opened = create.create(header_for(space, tmp_path), space, tmp_path, url)
+    opened = create.create_study(header_for(space, tmp_path), space, tmp_path, url)
     for _ in range(4):
         opened.finish(trained(opened.next(lambda record: None)))
     interrupted = opened.next(lambda record: None)
-    again = create.resume(read_study(url, name).header, space, tmp_path, url)
+    again = create.load_study(read_study(url, name).header, space, tmp_path, url)
     assert again.recover() == ([], [interrupted.number])
     assert again.next(lambda record: None) == interrupted
     again.finish(trained(interrupted))
@@ -31,9 +31,9 @@ def test_second_driver_on_another_machine_is_refused(url, space, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"  # folders that share no lock file
     here.mkdir()
     there.mkdir()
-    with Lease(here, space.study.name, url), pytest.raises(InputError, match="same database"):
-        Lease(there, space.study.name, url)
-    with Lease(there, space.study.name, url):
+    with StudyLock(here, space.study.name, url), pytest.raises(InputError, match="same database"):
+        StudyLock(there, space.study.name, url)
+    with StudyLock(there, space.study.name, url):
         pass
 
 
@@ -41,13 +41,13 @@ def test_server_that_is_not_there_gets_one_message(url, space, tmp_path):
     nobody = sqlalchemy.make_url(url).set(port=1, host="127.0.0.1", password="secret")
     address = nobody.render_as_string(hide_password=False)
     with pytest.raises(InputError, match="did not take a connection") as caught:
-        Lease(tmp_path, space.study.name, address)
+        StudyLock(tmp_path, space.study.name, address)
     assert "secret" not in str(caught.value)
 
 
 def test_first_launches_on_an_empty_database_do_not_get_in_each_others_way(server, tmp_path):
     url = server.database()
-    leases = [Lease(_made(tmp_path / str(number)), str(number), url) for number in range(4)]
+    leases = [StudyLock(_made(tmp_path / str(number)), str(number), url) for number in range(4)]
     with ThreadPoolExecutor(len(leases)) as pool:
         storages = list(pool.map(lambda lease: connect(url, lease.connection), leases))
     assert [storage.get_all_studies() for storage in storages] == [[]] * 4

@@ -14,17 +14,17 @@ from reports.records.study import EpochRecord, Measured
 from reports.storage.studies import read_study, sqlite_url
 from search.runner.launch import launch
 from search.runner.loop import Budget, Driver
-from search.runner.progress import Progress
+from search.runner.progress import RunProgress
 from search.space.space import SpaceError, load_space
 from search.study import create
-from search.study.pruner import Rungs, Stopping
+from search.study.pruner import EarlyStopping, ParetoPruner
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 OBJECTIVES = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}
 
 
 def rungs_of(points, **rule):
-    rungs = Rungs(Stopping(**({"first": 1, "margin": 0.0} | rule)), OBJECTIVES)
+    rungs = ParetoPruner(EarlyStopping(**({"first": 1, "margin": 0.0} | rule)), OBJECTIVES)
     for trial, point in enumerate(points):
         rungs.add(1, trial, point)
     return rungs
@@ -45,7 +45,7 @@ def test_what_nothing_dominates_is_never_stopped(seed):
     rungs = rungs_of(points, reduction=100.0)
     for trial, point in enumerate(points):
         dominated = any(dominates(losses(other), losses(point)) for other in points)
-        assert (rungs.verdict(1, trial) is not None) <= dominated
+        assert (rungs.prune_reason(1, trial) is not None) <= dominated
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -56,7 +56,7 @@ def test_a_trial_is_stopped_exactly_where_the_rule_says(seed):
         better = _of_better_rank(point, points)
         lifted = (point[0] + 0.05, *point[1:])
         expected = better * 2 >= len(points) and _dominated(lifted, points)
-        assert (rungs.verdict(1, trial) is not None) == expected
+        assert (rungs.prune_reason(1, trial) is not None) == expected
 
 
 def _of_better_rank(point, among):
@@ -73,18 +73,18 @@ def _dominated(point, among):
 
 def test_the_first_trials_at_a_rung_go_on():
     good, bad = (0.9, 0.01, 10), (0.1, 0.1, 20)
-    assert rungs_of([good, good, good, bad], first=5).verdict(1, 3) is None
-    assert rungs_of([good, good, good, good, bad], first=5).verdict(1, 4) is not None
+    assert rungs_of([good, good, good, bad], first=5).prune_reason(1, 3) is None
+    assert rungs_of([good, good, good, good, bad], first=5).prune_reason(1, 4) is not None
 
 
 def test_a_trial_within_the_margin_of_accuracy_goes_on():
     good = [(0.50, 0.01, 10)] * 5
-    assert rungs_of([*good, (0.49, 0.02, 20)], margin=0.02).verdict(1, 5) is None
-    assert rungs_of([*good, (0.47, 0.02, 20)], margin=0.02).verdict(1, 5) is not None
+    assert rungs_of([*good, (0.49, 0.02, 20)], margin=0.02).prune_reason(1, 5) is None
+    assert rungs_of([*good, (0.47, 0.02, 20)], margin=0.02).prune_reason(1, 5) is not None
 
 
 def test_the_verdict_names_what_dominates():
-    verdict = rungs_of([(0.9, 0.01, 10)] * 5 + [(0.1, 0.1, 20)]).verdict(1, 5)
+    verdict = rungs_of([(0.9, 0.01, 10)] * 5 + [(0.1, 0.1, 20)]).prune_reason(1, 5)
     assert verdict == (
         "early: after epoch 1 dominated by trials 0, 1, 2 and 2 more, and 5 of 6 trials there have a better rank"
     )
@@ -111,7 +111,7 @@ def early(replaced, text=""):
 def opened(space, tmp_path):
     folder = tmp_path / "smoke"
     folder.mkdir()
-    return create.create(header_for(space, tmp_path), space, folder, sqlite_url(folder / "study.db"))
+    return create.create_study(header_for(space, tmp_path), space, folder, sqlite_url(folder / "study.db"))
 
 
 def epoch_of(number, goodness):
@@ -128,7 +128,7 @@ def epoch_of(number, goodness):
 
 
 def driver_of(opened):
-    return Driver(opened, Budget(None, None), Progress(), lambda progress, record: None)
+    return Driver(opened, Budget(None, None), RunProgress(), lambda progress, record: None)
 
 
 def good_trials(driver, count):
@@ -169,7 +169,7 @@ def test_rungs_are_those_of_all_drivers(opened, space):
     good_trials(driver, 5)
     left = driver.next()  # its driver is killed after the rung
     assert driver.epoch(left.number, epoch_of(1, 0.9))
-    again = create.resume(opened.header, space, opened.folder, sqlite_url(opened.folder / "study.db"))
+    again = create.load_study(opened.header, space, opened.folder, sqlite_url(opened.folder / "study.db"))
     again.recover()
     driver = driver_of(again)
     taken_up = driver.next()

@@ -21,7 +21,7 @@ def folder(space, tmp_path):
     """A study with five trials that are over and one under way."""
     url = sqlite_url(tmp_path / "study.db")
     header = header_for(space, tmp_path)
-    opened = create.create(header, space, tmp_path, url)
+    opened = create.create_study(header, space, tmp_path, url)
     (tmp_path / recovery.HEADER).write_text(header.model_dump_json())
     for over in (True, True, True, True, True, False):
         job = opened.next(lambda record: None)
@@ -57,7 +57,7 @@ def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, spa
     path = folder / "study.db"
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     damaged = path.read_bytes()
-    said = list(recovery.mend(folder))
+    said = list(recovery.repair(folder))
     assert "damaged" in said[0]
     assert said[1] == "rebuilt from the trials' own files: 5 that are over, 1 to be continued"
     assert (folder / "study.db.damaged-1").read_bytes() == damaged
@@ -65,7 +65,7 @@ def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, spa
     assert after.header == before.header
     assert after.trials[:5] == before.trials[:5]
     assert [t.status for t in after.trials] == [t.status for t in before.trials]
-    again = create.resume(after.header, space, folder, sqlite_url(path))
+    again = create.load_study(after.header, space, folder, sqlite_url(path))
     assert again.recover() == ([], [5])
     job = again.next(lambda record: None)
     assert (job.number, job.params, job.name) == (5, before.trials[5].params, before.trials[5].name)
@@ -73,7 +73,7 @@ def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, spa
 
 def test_whole_database_is_left_alone(folder):
     content = (folder / "study.db").read_bytes()
-    assert list(recovery.mend(folder)) == []
+    assert list(recovery.repair(folder)) == []
     assert (folder / "study.db").read_bytes() == content
     assert not list(folder.glob("*damaged*"))
 
@@ -83,7 +83,7 @@ def test_rebuilt_study_asks_what_the_old_one_would_have_asked(folder, space):
     header = load_study_folder(folder).header
 
     def three_more() -> list:
-        opened = create.resume(header, space, folder, url)
+        opened = create.load_study(header, space, folder, url)
         opened.recover()
         jobs = [opened.next(lambda record: None) for _ in range(3)]
         return [(job.number, job.name, job.params) for job in jobs]
@@ -91,7 +91,7 @@ def test_rebuilt_study_asks_what_the_old_one_would_have_asked(folder, space):
     content = (folder / "study.db").read_bytes()
     expected = three_more()
     (folder / "study.db").write_bytes(content[: len(content) // 2])
-    list(recovery.mend(folder))
+    list(recovery.repair(folder))
     assert three_more() == expected
 
 
@@ -101,7 +101,7 @@ def test_trials_that_were_only_asked_stand_as_failed(folder, space):
         path.unlink()
     gone.rmdir()
     (folder / "study.db").write_bytes(b"")
-    said = list(recovery.mend(folder))
+    said = list(recovery.repair(folder))
     assert said[-1] == "1 proposal that had not been trained is lost"
     study_record = load_study_folder(folder)
     assert [t.number for t in study_record.trials[:6]] == list(range(6))
@@ -115,7 +115,7 @@ def test_torn_result_is_trained_again_and_no_other(folder):
     result = folder / "trials" / "3" / "result.json"
     result.write_bytes(result.read_bytes()[:100])
     (folder / "study.db").write_bytes(b"")
-    assert "4 that are over, 2 to be continued" in list(recovery.mend(folder))[1]
+    assert "4 that are over, 2 to be continued" in list(recovery.repair(folder))[1]
     after = load_study_folder(folder)
     assert after.trials[3].status == "running"
     assert [after.trials[n] for n in (0, 1, 2, 4)] == [before.trials[n] for n in (0, 1, 2, 4)]
@@ -124,7 +124,7 @@ def test_torn_result_is_trained_again_and_no_other(folder):
 def test_second_damage_has_a_name_of_its_own(folder):
     for number in (1, 2):
         (folder / "study.db").write_bytes(b"x" * number)
-        list(recovery.mend(folder))
+        list(recovery.repair(folder))
         assert (folder / f"study.db.damaged-{number}").read_bytes() == b"x" * number
 
 
@@ -132,7 +132,7 @@ def test_damage_without_a_header_is_said_and_nothing_is_touched(folder):
     (folder / recovery.HEADER).write_text("{")
     (folder / "study.db").write_bytes(b"x")
     with pytest.raises(InputError, match=r"header\.json, by which it could be rebuilt, cannot be read"):
-        list(recovery.mend(folder))
+        list(recovery.repair(folder))
     assert (folder / "study.db").read_bytes() == b"x"
 
 

@@ -27,12 +27,12 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 def create(space, folder: Path, **changes) -> Study:
     folder.mkdir(parents=True, exist_ok=True)
     header = header_for(space, folder.parent)
-    return opening.create(header, space, folder, sqlite_url(folder / "study.db"))
+    return opening.create_study(header, space, folder, sqlite_url(folder / "study.db"))
 
 
 def reopen(space, folder: Path) -> Study:
     url = sqlite_url(folder / "study.db")
-    opened = opening.resume(read_study(url, space.study.name).header, space, folder, url)
+    opened = opening.load_study(read_study(url, space.study.name).header, space, folder, url)
     opened.recover()
     return opened
 
@@ -149,7 +149,7 @@ def test_result_on_disk_that_was_not_told_is_told_by_the_next_driver(smoke, tmp_
     job = opened.next(ignore)
     job.folder.mkdir(parents=True)
     write_result(job.folder, trained(job))
-    again = opening.resume(opened.header, smoke, tmp_path / "s", sqlite_url(tmp_path / "s" / "study.db"))
+    again = opening.load_study(opened.header, smoke, tmp_path / "s", sqlite_url(tmp_path / "s" / "study.db"))
     assert again.recover() == ([job.number], [])
     assert read(smoke, tmp_path / "s").trials[job.number].status == "complete"
 
@@ -158,7 +158,7 @@ def test_interrupted_trial_keeps_its_number_and_parameters(smoke, tmp_path):
     opened = create(smoke, tmp_path / "s")
     drive(opened, 4)
     job = opened.next(ignore)
-    again = opening.resume(opened.header, smoke, tmp_path / "s", sqlite_url(tmp_path / "s" / "study.db"))
+    again = opening.load_study(opened.header, smoke, tmp_path / "s", sqlite_url(tmp_path / "s" / "study.db"))
     assert again.recover() == ([], [job.number])
     assert again.next(ignore) == job
 

@@ -11,7 +11,7 @@ from reports.storage.studies import read_study, sqlite_url
 from reports.study.sentences import findings
 from search.errors import SpaceError
 from search.runner.loop import Budget
-from search.samplers.initial_design import corners
+from search.samplers.initial_design import initial_design
 from search.space.space import load_space
 from search.study import create
 from search.study.supernet import Ranking, pool, rank, recalled
@@ -125,7 +125,7 @@ def ranking_of(space):
 
 def opened(space, folder):
     folder.mkdir()
-    return create.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return create.create_study(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
@@ -133,7 +133,7 @@ def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
     ranking = ranking_of(space)
     first.take_up(ranking)
     url = sqlite_url(tmp_path / "s" / "study.db")
-    again = create.resume(read_study(url, "ranked").header, space, tmp_path / "s", url)
+    again = create.load_study(read_study(url, "ranked").header, space, tmp_path / "s", url)
     again.recover()
     again.take_up(ranking)  # a second time: nothing is asked for twice
     asked = []
@@ -142,7 +142,10 @@ def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
         asked.append(job.candidate.key)
         again.finish(trained(job))
     best = [space.candidate(params).key for params in ranking.first]
-    begun = [space.candidate(space.candidates["baseline"]).key, *(space.candidate(p).key for p in corners(space))]
+    begun = [
+        space.candidate(space.candidates["baseline"]).key,
+        *(space.candidate(p).key for p in initial_design(space)),
+    ]
     assert asked[: len(begun)] == begun
     assert [key for key in asked[len(begun) :] if key in best] == [key for key in best if key not in begun]
     record = read_study(url, "ranked")

@@ -15,7 +15,7 @@ from reports.records.results import read_result
 from reports.records.study import EpochRecord, StudyRecord, TrialRecord
 from reports.storage.studies import sqlite_url
 from search.cli.tables import trial_view
-from search.runner.progress import Progress, Running
+from search.runner.progress import Running, RunProgress
 from search.space.space import Space, load_space
 from search.study import create, study
 from search.study.warm_start import distance
@@ -232,7 +232,7 @@ def test_driver_counts_the_epochs_of_a_twin_once():
             wall_s=1.0, macs=1.0 if twin else 10.0, twin=twin,
         )  # fmt: skip
 
-    progress = Progress().started(Running(0, None, 0.0, 2))
+    progress = RunProgress().started(Running(0, None, 0.0, 2))
     seen = [(1, True), (2, True), (1, True), (2, True), (1, False), (1, True), (2, True), (1, False), (2, False)]
     for number, twin in seen:  # its worker was replaced twice
         progress = progress.epoch(0, epoch(number, twin=twin))
@@ -249,11 +249,11 @@ def test_twin_is_trained_for_as_many_epochs_as_its_network_unless_told():
 
 def opened_in(folder: Path, space: Space) -> study.Study:
     folder.mkdir(parents=True, exist_ok=True)
-    return create.create(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    return create.create_study(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
 def reopened(folder: Path, space: Space) -> study.Study:
-    opened = create.resume(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
+    opened = create.load_study(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
     opened.recover()
     return opened
 

@@ -7,19 +7,19 @@ from helpers.small_trials import HERE, job_for, record_of
 from reports.records.study import TrialRecord
 from search.trial import oom
 from search.trial.run import run
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import DataChoice, load, splits
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Stepper
+from snnkit.training.step import TrainStep
 
 
 def room_for(monkeypatch, most: int, after: int = 0) -> list[int]:
     """Steps on more than ``most`` images at once run out of memory as CUDA's do, all but the first ``after``; returns
     the sizes that were tried."""
     sizes = []
-    backward = Stepper._backward
+    backward = TrainStep._backward
 
     def limited(self, network, batch):
         sizes.append(len(batch.labels))
@@ -27,7 +27,7 @@ def room_for(monkeypatch, most: int, after: int = 0) -> list[int]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return backward(self, network, batch)
 
-    monkeypatch.setattr(Stepper, "_backward", limited)
+    monkeypatch.setattr(TrainStep, "_backward", limited)
     return sizes
 
 
@@ -96,14 +96,14 @@ def test_trial_that_fits_in_no_parts_is_stopped_with_the_reason(tmp_path, monkey
     ],
 )
 def test_what_is_out_of_memory(error):
-    assert oom.ran_out(error)
-    assert not oom.ran_out(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert oom.is_out_of_memory(error)
+    assert not oom.is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_allocator_of_this_machine_is_understood():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**58, dtype=torch.uint8)
-    assert oom.ran_out(caught.value)
+    assert oom.is_out_of_memory(caught.value)
 
 
 def test_gradients_in_parts_are_those_of_the_batch():
@@ -114,9 +114,9 @@ def test_gradients_in_parts_are_those_of_the_batch():
     plan = FAMILIES["squeezenet"].plan(design, 10, data.shape)
     found = []
     for accumulate in (1, 3):
-        network = Network(plan, Neuron(threshold=0.1), Encoding(timesteps=2), seed=0)
+        network = Network(plan, NeuronConfig(threshold=0.1), EncodingConfig(timesteps=2), seed=0)
         recipe = Recipe(batch=32, augment="none", precision="fp32")
-        stepper = Stepper(network, parts, recipe, seed=0, device="cpu", accumulate=accumulate)
+        stepper = TrainStep(network, parts, recipe, seed=0, device="cpu", accumulate=accumulate)
         loss, correct = stepper._gradients(stepper._batch(0, 0), 0, 0)
         found.append((loss, correct, [p.grad.clone() for p in network.parameters()]))
     (whole_loss, whole_correct, whole), (split_loss, split_correct, split) = found

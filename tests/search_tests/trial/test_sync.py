@@ -15,7 +15,7 @@ from reports.records.study import EpochRecord
 from reports.storage.studies import sqlite_url
 from search.errors import InputError
 from search.runner.launch import launch, note_exchange
-from search.runner.resources import crew_of
+from search.runner.resources import plan_workers
 from search.space.limits import Resources
 from search.study import create
 from search.trial import sync
@@ -217,7 +217,7 @@ def test_storage_that_does_not_answer_is_told(url, tmp_path, monkeypatch):
 
 def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url, smoke, tmp_path):
     folder = written(tmp_path / "runs" / "smoke", **{sync.FILE: "file:///noted"})
-    create.create(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
+    create.create_study(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
     options = options_for(tmp_path / "runs", address="127.0.0.1:9", exchange=url)
     with pytest.raises(InputError, match="give its --address as well"):
         launch(smoke, replace(options, runs=tmp_path / "other", address=None), Console(file=io.StringIO()))
@@ -230,8 +230,8 @@ def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url,
 def test_on_one_machine_files_are_where_they_are(url, tmp_path):
     """What the storage has may be older than what a run without the cluster has left here."""
     written(tmp_path, **{sync.FILE: url})
-    assert crew_of(options_for(tmp_path), tmp_path, Resources()).exchange is None
-    assert crew_of(options_for(tmp_path, address="auto"), tmp_path, Resources()).exchange == url
+    assert plan_workers(options_for(tmp_path), tmp_path, Resources()).exchange is None
+    assert plan_workers(options_for(tmp_path, address="auto"), tmp_path, Resources()).exchange == url
 
 
 def test_signs_of_life_are_handed_over_between_epochs(url, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from snnkit.architecture.fusion import Firing, Split, reads, schedule
+from snnkit.architecture.fusion import FusedLIF, Split, reads, schedule
 from snnkit.architecture.plan import Concat, Conv, Neurons, Plan, Pool, Slice
 from snnkit.families import FAMILIES
 
@@ -12,8 +12,8 @@ def plan_of(family: str, size: int = 32, **choices: object) -> Plan:
     return entry.plan(entry.design.model_validate(choices), 10, (3, size, size))
 
 
-def firings(plan: Plan) -> dict[str, Firing]:
-    return {step.name: step for step in schedule(plan, spiking=True) if isinstance(step, Firing)}
+def firings(plan: Plan) -> dict[str, FusedLIF]:
+    return {step.name: step for step in schedule(plan, spiking=True) if isinstance(step, FusedLIF)}
 
 
 def test_a_fire_is_one_step_and_its_pooling_too() -> None:
@@ -30,7 +30,7 @@ def test_pooled_currents_and_their_neurons_are_one_step() -> None:
     steps = {step.name: step for step in schedule(plan_of("squeezenet", pool={"of": "currents"}), spiking=True)}
     for name, convs in (("stem", ["stem"]), ("fire4", ["fire4.expand1x1", "fire4.expand3x3"])):
         step = steps[f"{name}.neurons"]
-        assert isinstance(step, Firing)
+        assert isinstance(step, FusedLIF)
         assert [conv.name for conv in step.convs] == convs
         assert step.window == 2
         assert not {name, f"{name}.pool", *convs} & set(steps)
@@ -83,8 +83,8 @@ def test_every_convolution_is_run_once_and_the_twin_s_one_by_one() -> None:
         for spiking in (True, False):
             run: list[Conv] = []
             for step in schedule(plan, spiking=spiking):
-                run += list(step.convs) if isinstance(step, Firing) else [step] if isinstance(step, Conv) else []
-                assert spiking or not isinstance(step, Firing)
+                run += list(step.convs) if isinstance(step, FusedLIF) else [step] if isinstance(step, Conv) else []
+                assert spiking or not isinstance(step, FusedLIF)
             assert sorted(conv.name for conv in run) == sorted(conv.name for conv in plan.convs), family
         joined = [op for op in plan.ops if isinstance(op, Concat)]
         assert len(joined) >= sum(len(f.convs) > 1 for f in firings(plan).values())

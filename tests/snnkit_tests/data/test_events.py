@@ -8,7 +8,7 @@ import torch
 from helpers.recordings import Event, bin_file, random_events
 from pydantic import ValidationError
 
-from snnkit.base.config import EVENT_BINS, Encoding
+from snnkit.base.config import EVENT_BINS, EncodingConfig
 from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Splits, load, splits, status
 from snnkit.data.datasets.nmnist import NMnistFiles
 from snnkit.data.events import Recordings, frames, joined
@@ -171,7 +171,7 @@ def test_resolution_of_events_joins_whole_blocks(resolution: int, fine: bool) ->
 
 
 def test_no_more_frames_than_bins() -> None:
-    assert Encoding(kind="frames", timesteps=32).frames == 32
-    assert Encoding(timesteps=64).frames is None
+    assert EncodingConfig(kind="frames", timesteps=32).frames == 32
+    assert EncodingConfig(timesteps=64).frames is None
     with pytest.raises(ValidationError, match="given 33; a recording has 32 frames at most"):
-        Encoding(kind="frames", timesteps=33)
+        EncodingConfig(kind="frames", timesteps=33)

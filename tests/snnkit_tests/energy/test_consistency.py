@@ -9,57 +9,59 @@ from helpers.designs import narrow, planned
 from helpers.small_trials import job_for, record_of
 from torch import nn
 
-from snnkit.base.config import Encoding, Neuron
-from snnkit.energy import Energy, all_prices
+from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.energy import Energy, estimate_all
 from snnkit.energy.consistency import Contradiction, crosscheck
-from snnkit.energy.operations import Activity, Counter, measure
+from snnkit.energy.operations import Counter, OperationCounts, count_operations
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
 ENCODINGS = {
-    "T = 1": Encoding(timesteps=1),
-    "T = 3": Encoding(timesteps=3),
-    "stem each step": Encoding(timesteps=2, stem="every_step"),
-    "frames": Encoding(kind="frames", timesteps=2),
+    "T = 1": EncodingConfig(timesteps=1),
+    "T = 3": EncodingConfig(timesteps=3),
+    "stem each step": EncodingConfig(timesteps=2, stem="every_step"),
+    "frames": EncodingConfig(kind="frames", timesteps=2),
 }
 
 
-def network_of(family: str, encoding: Encoding, *, twin: bool = False) -> Network:
-    network = Network(planned(family, narrow(family)), None if twin else Neuron(), encoding, seed=0)
+def network_of(family: str, encoding: EncodingConfig, *, twin: bool = False) -> Network:
+    network = Network(planned(family, narrow(family)), None if twin else NeuronConfig(), encoding, seed=0)
     return network.double() if twin else awake(network)
 
 
-def check(network: Network, activity: Activity, prices: dict[str, Energy] | None = None, **shares: float) -> None:
+def check(
+    network: Network, activity: OperationCounts, prices: dict[str, Energy] | None = None, **shares: float
+) -> None:
     images = inputs(network, 1)
-    crosscheck(network, images, activity, prices or all_prices(activity, "horowitz64"), shares or {"accuracy": 0.5})
+    crosscheck(network, images, activity, prices or estimate_all(activity, "horowitz64"), shares or {"accuracy": 0.5})
 
 
 @pytest.fixture
 def network() -> Network:
-    return network_of("squeezenet", Encoding(timesteps=2))
+    return network_of("squeezenet", EncodingConfig(timesteps=2))
 
 
 @pytest.fixture
-def activity(network) -> Activity:
-    return measure(network, [inputs(network, 4)])
+def activity(network) -> OperationCounts:
+    return count_operations(network, [inputs(network, 4)])
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_figures_of_every_family_agree(family, encoding):
     network = network_of(family, encoding)
-    activity = measure(network, [inputs(network, 4)])
+    activity = count_operations(network, [inputs(network, 4)])
     assert activity.acs > 0
     check(network, activity)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_figures_of_every_twin_agree(family):
-    network = network_of(family, Encoding(timesteps=2), twin=True)
-    check(network, measure(network, [inputs(network, 4)]))
+    network = network_of(family, EncodingConfig(timesteps=2), twin=True)
+    check(network, count_operations(network, [inputs(network, 4)]))
 
 
-def changed(activity: Activity, name: str, factor: float) -> Activity:
+def changed(activity: OperationCounts, name: str, factor: float) -> OperationCounts:
     """The count ``name`` of the last convolution made larger."""
     at = max(n for n, layer in enumerate(activity.layers) if getattr(layer, name) > 0)
     layer = activity.layers[at]
@@ -88,7 +90,7 @@ def test_operations_that_no_plan_knows_are_refused(network, activity, monkeypatc
 
 @pytest.mark.parametrize("what", ["layers", "parts"])
 def test_energy_that_is_not_its_sum_is_refused(network, activity, what):
-    prices = all_prices(activity, "horowitz64")
+    prices = estimate_all(activity, "horowitz64")
     energy = prices["horowitz45/exact"]
     terms = getattr(energy, what)
     largest = max(terms, key=terms.get)

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from snnkit.architecture.plan import Conv, GlobalAverage, Neurons, Plan, Sum
-from snnkit.energy import ENERGY_MODELS, PRESETS, PRICES, Pricing, all_prices, price
+from snnkit.energy import ENERGY_MODELS, PRESETS, PRICES, EnergyConfig, estimate_all, estimate_energy
 from snnkit.energy.lemaire2022 import sram_pj
-from snnkit.energy.operations import Activity, LayerActivity, dense_twin, taps
+from snnkit.energy.operations import LayerCounts, OperationCounts, dense_twin, taps
 from snnkit.energy.presets import Operations
 from snnkit.families.mobilenetv2 import MobileNetV2
 from snnkit.families.mobilenetv2 import plan as plan_mobilenetv2
@@ -23,17 +23,17 @@ def squeezenet(classes: int = 10, side: int = 32, keep: tuple[str, ...] = FIRES)
     return plan(design, classes, (3, side, side))
 
 
-def firing(of: Plan, rate: float, timesteps: int) -> Activity:
+def firing(of: Plan, rate: float, timesteps: int) -> OperationCounts:
     """As if every neuron of the network, and so every input of a layer, fired at ``rate``."""
     layers = tuple(firing_layer(conv, rate, timesteps) for conv in of.convs)
-    return Activity(plan=of, spiking=True, timesteps=timesteps, images=1, layers=layers)
+    return OperationCounts(plan=of, spiking=True, timesteps=timesteps, images=1, layers=layers)
 
 
-def firing_layer(conv: Conv, rate: float, timesteps: int) -> LayerActivity:
+def firing_layer(conv: Conv, rate: float, timesteps: int) -> LayerCounts:
     channels, height, width = conv.in_shape
     spikes = rate * timesteps
     neurons = conv.outputs if conv.activation else 0
-    return LayerActivity(
+    return LayerCounts(
         op=conv,
         timesteps=timesteps,
         evaluations=1 if conv.reads == "input" else timesteps,
@@ -83,7 +83,7 @@ def test_published_energy_follows_from_the_published_accumulates(classes, side, 
     counts = PRESETS["paper2602"](activity).values()
     assert sum(layer.macs for layer in counts) / 1e3 == pytest.approx(macs_k, abs=5)
     assert sum(layer.acs for layer in counts) / 1e3 == pytest.approx(acs_k)
-    published = price(activity, Pricing(preset="paper2602")).total_mj
+    published = estimate_energy(activity, EnergyConfig(preset="paper2602")).total_mj
     assert published == pytest.approx(energy_mj, abs=1e-4)  # the table cuts its digits off
 
 
@@ -94,7 +94,7 @@ def test_paper_counts_its_twin_with_biases_batchnorm_and_the_final_average():
     normalised = sum(conv.outputs for conv in network.convs if conv.batchnorm)
     assert macs == network.dense_macs + sum(conv.outputs for conv in network.convs) + 2 * normalised + 10 * 4 * 4
     assert macs == 54_754_624
-    assert price(twin, Pricing(preset="paper2602")).total_mj == pytest.approx(0.2519, abs=5e-5)
+    assert estimate_energy(twin, EnergyConfig(preset="paper2602")).total_mj == pytest.approx(0.2519, abs=5e-5)
 
 
 def test_paper_s_rule_multiplies_where_the_input_is_not_binary():
@@ -109,7 +109,7 @@ def test_horowitz_adds_up_by_hand():
     conv = Conv("stem", "input", (2, 4, 4), (3, 4, 4), kernel=1, reads="input")
     after = Conv("after", "stem", (3, 4, 4), (5, 4, 4), kernel=1)
     network = Plan((conv, after, GlobalAverage("scores", "after", (5, 4, 4))), (2, 4, 4), 5)
-    energy = price(firing(network, 0.25, 2), Pricing())
+    energy = estimate_energy(firing(network, 0.25, 2), EnergyConfig())
     macs, acs = 2 * 3 * 16, 0.25 * 2 * 3 * 5 * 16
     assert energy.layers == pytest.approx({"stem": macs * 4.6e-9, "after": acs * 0.9e-9})
     assert energy.parts == pytest.approx({"macs": macs * 4.6e-9, "acs": acs * 0.9e-9})
@@ -119,9 +119,9 @@ def test_horowitz_adds_up_by_hand():
 def test_zero_activations_of_a_twin_are_an_alternative_price():
     network = squeezenet()
     layers = tuple(dataclasses.replace(layer, nonzero_macs=100) for layer in dense_twin(network).layers)
-    energy = price(Activity(network, False, 1, 1, layers), Pricing())
+    energy = estimate_energy(OperationCounts(network, False, 1, 1, layers), EnergyConfig())
     assert energy.alternatives == pytest.approx({"nonzero_macs": 100 * len(layers) * 4.6e-9})
-    assert energy.total_mj == price(dense_twin(network), Pricing()).total_mj
+    assert energy.total_mj == estimate_energy(dense_twin(network), EnergyConfig()).total_mj
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_sram_is_linear_between_published_sizes(kilobytes, pj):
 def test_lemaire_layer_on_spikes_adds_up_by_hand(sram, scale):
     conv = Conv("probe", "stem", (8, 4, 4), (16, 4, 4), kernel=3, padding=1, groups=2)
     spikes_in, spikes_out, synapses, updates = 60, 30, 3000, 2 * 256
-    layer = LayerActivity(
+    layer = LayerCounts(
         op=conv,
         timesteps=2,
         evaluations=2,
@@ -150,7 +150,9 @@ def test_lemaire_layer_on_spikes_adds_up_by_hand(sram, scale):
         neuron_ops=updates,
     )
     network = Plan((conv, GlobalAverage("scores", "probe", (16, 4, 4))), (8, 4, 4), 16)
-    parts = price(Activity(network, True, 2, 1, (layer,)), Pricing(model="lemaire2022", sram=sram)).parts
+    parts = estimate_energy(
+        OperationCounts(network, True, 2, 1, (layer,)), EnergyConfig(model="lemaire2022", sram=sram)
+    ).parts
     potential, weight, fifo = (scale * 10 * words * 4 / 8192 for words in (256, 16 * 4 * 9, 1000))  # all below 8 KB
     pj = {
         "operations": (synapses + updates + spikes_out) * 0.1 + updates * 3.1,
@@ -168,7 +170,7 @@ def test_lemaire_stem_is_dense_once_and_its_current_is_kept(timesteps):
     conv = Conv("stem", "input", (3, 8, 8), (4, 8, 8), kernel=1, reads="input")
     network = Plan((conv, GlobalAverage("scores", "stem", (4, 8, 8))), (3, 8, 8), 4)
     spiking, twin = (
-        price(activity, Pricing(model="lemaire2022"))
+        estimate_energy(activity, EnergyConfig(model="lemaire2022"))
         for activity in (firing(network, 0.5, timesteps), dense_twin(network))
     )
     macs, neurons = 3 * 4 * 64, 4 * 64
@@ -183,10 +185,12 @@ def test_lemaire_stem_is_dense_once_and_its_current_is_kept(timesteps):
     assert spiking.total_mj * 1e9 == pytest.approx(dense_pj + neurons_pj)
 
 
-def priced(layer: LayerActivity, *, model: str = "lemaire2022") -> dict[str, float]:
+def priced(layer: LayerCounts, *, model: str = "lemaire2022") -> dict[str, float]:
     """Picojoules by component, of a network that is this one layer."""
     network = Plan((layer.op, GlobalAverage("scores", layer.name, layer.op.out_shape)), (1, 1, 1), 1)
-    parts = price(Activity(network, True, layer.timesteps, 1, (layer,)), Pricing(model=model)).parts
+    parts = estimate_energy(
+        OperationCounts(network, True, layer.timesteps, 1, (layer,)), EnergyConfig(model=model)
+    ).parts
     return {part: energy_mj * 1e9 for part, energy_mj in parts.items()}
 
 
@@ -197,14 +201,14 @@ def word_pj(words: int) -> float:
 
 def test_lemaire_sum_of_currents_reads_and_writes_each_element():
     op = Sum("sum", ("a", "b"), (2, 4, 4), currents=True)
-    parts = priced(LayerActivity(op, 3, 3, additions=3 * 32))
+    parts = priced(LayerCounts(op, 3, 3, additions=3 * 32))
     memory = 3 * 32 * word_pj(32)
     assert parts == pytest.approx({"operations": 3 * 32 * 0.1, "inputs": memory, "outputs": memory})
 
 
 def test_lemaire_neurons_on_a_sum_add_its_current_to_their_potentials():
     op = Neurons("fires", "sum", (2, 4, 4))
-    parts = priced(LayerActivity(op, 3, 3, spikes_out=20, neurons=32, neuron_ops=96))
+    parts = priced(LayerCounts(op, 3, 3, spikes_out=20, neurons=32, neuron_ops=96))
     assert parts == pytest.approx({
         "operations": (96 + 20) * 0.1 + 96 * 3.1, "inputs": 96 * word_pj(32), "potentials": 2 * 96 * word_pj(32),
         "outputs": 20 * word_pj(1000),
@@ -213,7 +217,7 @@ def test_lemaire_neurons_on_a_sum_add_its_current_to_their_potentials():
 
 def test_lemaire_behind_a_real_gate_multiplies_each_spike_and_weight():
     conv = Conv("project", "gate", (8, 2, 2), (4, 2, 2), 1, bias=False, activation=None, reads="gated")
-    parts = priced(LayerActivity(conv, 2, 2, macs=30 * 4, nonzero_macs=30 * 4, spikes_in=30))
+    parts = priced(LayerCounts(conv, 2, 2, macs=30 * 4, nonzero_macs=30 * 4, spikes_in=30))
     updates = 2 * 16
     assert parts == pytest.approx({
         "operations": 120 * 3.2 + updates * 0.1, "inputs": 30 * word_pj(1000),
@@ -226,7 +230,7 @@ def test_lemaire_means_take_each_spike_from_the_fifo_and_add_it():
     conv = Conv(
         "reduce", "mean", (8, 1, 1), (2, 1, 1), 1, batchnorm=False, activation=None, reads="means", input_scale=4
     )
-    parts = priced(LayerActivity(conv, 2, 2, dense=True, macs=2 * 16, additions=30, spikes_in=30))
+    parts = priced(LayerCounts(conv, 2, 2, dense=True, macs=2 * 16, additions=30, spikes_in=30))
     assert parts == pytest.approx({
         "operations": 32 * 3.2 + 30 * 0.1,
         "inputs": 32 * word_pj(8) + 30 * (word_pj(1000) + 2 * word_pj(8)),
@@ -236,7 +240,7 @@ def test_lemaire_means_take_each_spike_from_the_fifo_and_add_it():
 
 def test_horowitz_prices_sums_and_means_as_accumulates():
     op = Sum("sum", ("a", "b"), (2, 4, 4), currents=True)
-    assert priced(LayerActivity(op, 3, 3, additions=96), model="horowitz45") == pytest.approx({"macs": 0, "acs": 86.4})
+    assert priced(LayerCounts(op, 3, 3, additions=96), model="horowitz45") == pytest.approx({"macs": 0, "acs": 86.4})
 
 
 def classifier(*, dropout: float, residual: str = "currents") -> Plan:
@@ -260,7 +264,7 @@ def test_paper_s_rule_finds_the_final_average_in_front_of_the_classifier(dropout
 def test_paper_s_rule_looks_at_convolutions_alone():
     network = classifier(dropout=0.0)
     others = [
-        LayerActivity(op, 2, 2, additions=5.0, spikes_out=7.0)
+        LayerCounts(op, 2, 2, additions=5.0, spikes_out=7.0)
         for op in network.ops
         if isinstance(op, Sum | Neurons)
     ]  # fmt: skip
@@ -283,7 +287,7 @@ def test_memory_changes_the_verdict():
     """The published ratios at a rate of .33: 7.9 by arithmetic; 2.0 at T = 1 and 0.5 at T = 4 with memory."""
     network = squeezenet()
     once, four, twin = (
-        all_prices(a) for a in (firing(network, 0.33, 1), firing(network, 0.33, 4), dense_twin(network))
+        estimate_all(a) for a in (firing(network, 0.33, 1), firing(network, 0.33, 4), dense_twin(network))
     )
     ratio = {key: (twin[key].total_mj / once[key].total_mj, twin[key].total_mj / four[key].total_mj) for key in PRICES}
     assert ratio["lemaire2022/exact"] == pytest.approx((2.0, 0.5), abs=0.05)
@@ -296,9 +300,11 @@ def test_memory_changes_the_verdict():
 @pytest.mark.parametrize("timesteps", [1, 2, 4])
 def test_break_even_with_memory_lies_between_066_and_086_spikes_per_neuron(timesteps):
     network = squeezenet()
-    pricing = Pricing(model="lemaire2022")
-    few, many = (price(firing(network, spikes / timesteps, timesteps), pricing).total_mj for spikes in (0.66, 0.86))
-    assert few < price(dense_twin(network), pricing).total_mj < many
+    pricing = EnergyConfig(model="lemaire2022")
+    few, many = (
+        estimate_energy(firing(network, spikes / timesteps, timesteps), pricing).total_mj for spikes in (0.66, 0.86)
+    )
+    assert few < estimate_energy(dense_twin(network), pricing).total_mj < many
 
 
 @pytest.mark.parametrize("timesteps", [1, 4])
@@ -306,7 +312,7 @@ def test_break_even_with_memory_lies_between_066_and_086_spikes_per_neuron(times
 def test_layers_and_parts_add_up_to_the_total(key, timesteps):
     network = squeezenet()
     for activity in (firing(network, 0.2, timesteps), dense_twin(network)):
-        energy = all_prices(activity)[key]
+        energy = estimate_all(activity)[key]
         assert set(energy.layers) == {conv.name for conv in network.convs}
         assert sum(energy.layers.values()) == pytest.approx(energy.total_mj)
         assert sum(energy.parts.values()) == pytest.approx(energy.total_mj)
@@ -317,24 +323,24 @@ def test_prices_are_all_that_may_be_asked_for():
     allowed = set()
     for model, preset in itertools.product(ENERGY_MODELS, PRESETS):
         try:
-            allowed.add(Pricing.model_validate({"model": model, "preset": preset}).key)
+            allowed.add(EnergyConfig.model_validate({"model": model, "preset": preset}).key)
         except ValidationError:
             assert (model, preset) == ("lemaire2022", "paper2602")
-    assert allowed == set(PRICES) == set(all_prices(dense_twin(squeezenet())))
+    assert allowed == set(PRICES) == set(estimate_all(dense_twin(squeezenet())))
 
 
 def test_paper_s_preset_with_memory_is_refused_with_the_remedy():
     with pytest.raises(
         ValidationError, match=r"preset paper2602 .* horowitz45 only, not with lemaire2022; write preset: exact"
     ):
-        Pricing(model="lemaire2022", preset="paper2602")
+        EnergyConfig(model="lemaire2022", preset="paper2602")
     with pytest.raises(ValidationError, match="extra"):
-        Pricing.model_validate({"modle": "horowitz45"})
+        EnergyConfig.model_validate({"modle": "horowitz45"})
 
 
 def test_sram_reading_applies_to_the_price_with_memory_alone():
     twin = dense_twin(squeezenet())
-    half, whole = all_prices(twin), all_prices(twin, sram="lemaire")
+    half, whole = estimate_all(twin), estimate_all(twin, sram="lemaire")
     assert half["horowitz45/exact"] == whole["horowitz45/exact"]
     memory = [
         sum(e.parts[part] for part in ("inputs", "weights", "outputs"))

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from snnkit.architecture.plan import Conv, GlobalAverage, Plan
-from snnkit.base.config import Encoding, Neuron
-from snnkit.energy.operations import Activity, Counter, dense_twin, measure, taps
+from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.energy.operations import Counter, OperationCounts, count_operations, dense_twin, taps
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network, key
 
@@ -33,10 +33,10 @@ def closed(*convs: Conv) -> Plan:
     return Plan((*convs, GlobalAverage("scores", last.name, last.out_shape)), convs[0].in_shape, last.out_shape[0])
 
 
-def count(probe: Conv, spikes: Tensor) -> Activity:
+def count(probe: Conv, spikes: Tensor) -> OperationCounts:
     """What is counted where ``spikes`` (T, B, C, H, W) enter ``probe``."""
     stem = conv("stem", "input", probe.in_shape, probe.in_shape[0], 1)
-    network = Network(closed(stem, probe), Neuron(), Encoding(timesteps=spikes.shape[0]))
+    network = Network(closed(stem, probe), NeuronConfig(), EncodingConfig(timesteps=spikes.shape[0]))
     counter = Counter(network)
     counter(stem, torch.ones(1, *spikes.shape[1:]), fired(spikes))
     counter(probe, spikes, None)
@@ -128,11 +128,11 @@ def test_bf16_sums_are_exact_beyond_float32():
 
 
 def test_input_mean_is_taken_after_max_pooling():
-    network = awake(Network(small_squeezenet(FIRES[:2]), Neuron(), Encoding(timesteps=T)))
+    network = awake(Network(small_squeezenet(FIRES[:2]), NeuronConfig(), EncodingConfig(timesteps=T)))
     seen = {}
     with torch.no_grad():
         network(images(6, (3, 16, 16)), observe=lambda op, *tensors: seen.update({op.name: tensors}))
-    layers = {layer.name: layer for layer in measure(network, [images(6, (3, 16, 16))]).layers}
+    layers = {layer.name: layer for layer in count_operations(network, [images(6, (3, 16, 16))]).layers}
     for name, (incoming, outgoing) in seen.items():
         if name != "stem":
             assert layers[name].input_mean == pytest.approx(float(incoming.mean()))
@@ -145,19 +145,21 @@ def test_input_mean_is_taken_after_max_pooling():
 
 
 def test_counts_do_not_depend_on_the_batch_size():
-    network = awake(Network(small_squeezenet(FIRES, pool="avg"), Neuron(), Encoding(timesteps=T)))
+    network = awake(Network(small_squeezenet(FIRES, pool="avg"), NeuronConfig(), EncodingConfig(timesteps=T)))
     data = images(12, (3, 16, 16))
-    at_once = measure(network, [data])
+    at_once = count_operations(network, [data])
     assert at_once.acs > 0
-    assert measure(network, data.split(1)) == at_once
-    assert measure(network, data.split(5)) == at_once
+    assert count_operations(network, data.split(1)) == at_once
+    assert count_operations(network, data.split(5)) == at_once
 
 
 def test_still_image_enters_the_stem_once_unless_told_otherwise():
     small = small_squeezenet(FIRES[:2])
     data = [images(2, (3, 16, 16))]
-    once = measure(awake(Network(small, Neuron(), Encoding(timesteps=T))), data)
-    every = measure(awake(Network(small, Neuron(), Encoding(timesteps=T, stem="every_step"))), data)
+    once = count_operations(awake(Network(small, NeuronConfig(), EncodingConfig(timesteps=T))), data)
+    every = count_operations(
+        awake(Network(small, NeuronConfig(), EncodingConfig(timesteps=T, stem="every_step"))), data
+    )
     assert once.macs == taps(small.convs[0])
     assert every.macs == T * once.macs
     assert every.acs == once.acs
@@ -167,17 +169,17 @@ def test_neuron_ops_are_multiplications_by_the_leak():
     small = small_squeezenet(FIRES[:2])
     neurons = sum(op.outputs for op in small.convs if op.activation)
     data = [images(2, (3, 16, 16))]
-    leaky = measure(Network(small, Neuron(leak=0.5), Encoding(timesteps=T)).double(), data)
-    perfect = measure(Network(small, Neuron(leak=1.0), Encoding(timesteps=T)).double(), data)
+    leaky = count_operations(Network(small, NeuronConfig(leak=0.5), EncodingConfig(timesteps=T)).double(), data)
+    perfect = count_operations(Network(small, NeuronConfig(leak=1.0), EncodingConfig(timesteps=T)).double(), data)
     assert (leaky.neuron_ops, perfect.neuron_ops) == (T * neurons, 0)
 
 
 def test_twin_counts_dense_and_nonzero_multiplications():
     small = small_squeezenet(FIRES[:3])
-    twin = awake(Network(small, None, Encoding(timesteps=T)))
+    twin = awake(Network(small, None, EncodingConfig(timesteps=T)))
     data = images(4, (3, 16, 16))
     data[:, :, 4:12] = 0  # the first layer is dense all the same
-    ran = measure(twin, [data])
+    ran = count_operations(twin, [data])
     assert ran.macs == dense_twin(small).macs == sum(taps(op) for op in small.convs)
     assert ran.layers[0].nonzero_macs == ran.layers[0].macs
     assert all(layer.nonzero_macs < layer.macs for layer in ran.layers[1:])
@@ -187,39 +189,39 @@ def test_twin_counts_dense_and_nonzero_multiplications():
 
 def test_all_neurons_firing_cost_the_twin_s_operations_each_step():
     small = small_squeezenet(FIRES)
-    network = Network(small, Neuron(leak=0, threshold=1.0), Encoding(timesteps=T)).eval()
+    network = Network(small, NeuronConfig(leak=0, threshold=1.0), EncodingConfig(timesteps=T)).eval()
     with torch.no_grad():
         for op in small.convs:
             layer = network.layers[key(op)]
             layer.conv.weight.zero_()
             layer.conv.bias.fill_(2.5)  # above the threshold at each step, also after the reset of the step before
-    activity = measure(network, [torch.randn(3, 3, 16, 16)])
+    activity = count_operations(network, [torch.randn(3, 3, 16, 16)])
     assert activity.firing_rate == 1
     stem = activity.layers[0].macs
     assert activity.acs == T * (dense_twin(small).macs - stem)
 
 
 def test_measure_restores_the_mode_of_every_module():
-    network = Network(small_squeezenet(FIRES[:2]), Neuron(), Encoding(timesteps=T)).train()
+    network = Network(small_squeezenet(FIRES[:2]), NeuronConfig(), EncodingConfig(timesteps=T)).train()
     network.layers["stem"].norm.eval()
     modes = {name: module.training for name, module in network.named_modules()}
     statistics = network.layers["fire2_squeeze"].norm.running_mean.clone()
-    measure(network, [torch.randn(2, 3, 16, 16)])
+    count_operations(network, [torch.randn(2, 3, 16, 16)])
     assert {name: module.training for name, module in network.named_modules()} == modes
     assert torch.equal(network.layers["fire2_squeeze"].norm.running_mean, statistics)
 
 
 def test_counting_on_no_image_is_refused():
     with pytest.raises(ValueError, match="at least one image"):
-        measure(Network(small_squeezenet(FIRES[:2]), Neuron(), Encoding()), [])
+        count_operations(Network(small_squeezenet(FIRES[:2]), NeuronConfig(), EncodingConfig()), [])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_counts_on_cuda_equal_those_on_the_cpu():
-    network = awake(Network(small_squeezenet(FIRES[:4]), Neuron(), Encoding(timesteps=T)))
+    network = awake(Network(small_squeezenet(FIRES[:4]), NeuronConfig(), EncodingConfig(timesteps=T)))
     data = images(8, (3, 16, 16))
-    on_cpu = measure(network, [data])
-    assert measure(network.cuda(), [data]) == on_cpu
+    on_cpu = count_operations(network, [data])
+    assert count_operations(network.cuda(), [data]) == on_cpu
 
 
 def test_counts_and_prices_load_without_torch():
@@ -240,9 +242,9 @@ PLANS = {
 @pytest.mark.parametrize("stem", ["once", "every_step"])
 @pytest.mark.parametrize("name", PLANS)
 def test_counts_equal_neurobench(name, stem):
-    network = awake(Network(PLANS[name], Neuron(), Encoding(timesteps=T, stem=stem)))
+    network = awake(Network(PLANS[name], NeuronConfig(), EncodingConfig(timesteps=T, stem=stem)))
     data = images(4, network.plan.in_shape)
-    ours, theirs = measure(network, [data]), neurobench(network, data)
+    ours, theirs = count_operations(network, [data]), neurobench(network, data)
     stem_macs = ours.layers[0].macs // ours.layers[0].evaluations  # evaluated once, however often it is charged
     assert ours.layers[0].evaluations == (1 if stem == "once" else T)
     assert (stem_macs, ours.acs) == (theirs["Effective_MACs"], theirs["Effective_ACs"])
@@ -251,17 +253,17 @@ def test_counts_equal_neurobench(name, stem):
 
 
 def test_each_layer_equals_neurobench():
-    network = awake(Network(PLANS["all eight"], Neuron(), Encoding(timesteps=T)))
+    network = awake(Network(PLANS["all eight"], NeuronConfig(), EncodingConfig(timesteps=T)))
     data = images(4, (3, 16, 16))
     theirs = neurobench_layers(network, data)
-    assert {layer.name: layer.macs + layer.acs for layer in measure(network, [data]).layers} == theirs
+    assert {layer.name: layer.macs + layer.acs for layer in count_operations(network, [data]).layers} == theirs
 
 
 def test_behind_average_pooling_neurobench_counts_a_sum_of_spikes_as_one():
-    network = awake(Network(small_squeezenet(FIRES, pool="avg"), Neuron(), Encoding(timesteps=T)))
+    network = awake(Network(small_squeezenet(FIRES, pool="avg"), NeuronConfig(), EncodingConfig(timesteps=T)))
     data = images(4, (3, 16, 16))
     theirs = neurobench_layers(network, data)
-    layers = measure(network, [data]).layers
+    layers = count_operations(network, [data]).layers
     assert {layer.op.input_scale for layer in layers} == {1, 4}
     for layer in layers:
         if layer.op.input_scale == 1:
@@ -271,9 +273,9 @@ def test_behind_average_pooling_neurobench_counts_a_sum_of_spikes_as_one():
 
 
 def test_twin_equals_neurobench():
-    twin = awake(Network(PLANS["all eight"], None, Encoding()))
+    twin = awake(Network(PLANS["all eight"], None, EncodingConfig()))
     data = images(4, (3, 16, 16))
-    ours, theirs = measure(twin, [data]), neurobench(twin, data)
+    ours, theirs = count_operations(twin, [data]), neurobench(twin, data)
     assert (ours.nonzero_macs, ours.macs) == (theirs["Effective_MACs"], theirs["Dense"])
     assert theirs["Effective_ACs"] == 0
 

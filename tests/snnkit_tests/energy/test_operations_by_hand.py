@@ -6,15 +6,15 @@ from torch import Tensor
 
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Plan
-from snnkit.base.config import Encoding, Neuron
-from snnkit.energy.operations import Counter, LayerActivity, dense_twin
+from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.energy.operations import Counter, LayerCounts, dense_twin
 from snnkit.nn.network import Network
 
 
-def seen(plan: Plan, *observations: tuple[str, Tensor, Tensor | None]) -> dict[str, LayerActivity]:
+def seen(plan: Plan, *observations: tuple[str, Tensor, Tensor | None]) -> dict[str, LayerCounts]:
     """What is counted where these tensors, (T, B, C, H, W), enter and leave the operations of ``plan``."""
     ops = {op.name: op for op in plan.ops}
-    counter = Counter(Network(plan, Neuron(leak=0.5), Encoding(timesteps=2)))
+    counter = Counter(Network(plan, NeuronConfig(leak=0.5), EncodingConfig(timesteps=2)))
     for name, incoming, outgoing in observations:
         counter(ops[name], incoming, None if outgoing is None else fired(outgoing))
     return {layer.name: layer for layer in counter.activity().layers}
@@ -108,7 +108,7 @@ def test_squeeze_with_a_gate_of_spikes_by_hand():
 def test_events_of_a_frame_are_accumulated_one_by_one():
     build = PlanBuilder((2, 1, 1))
     plan = build.scores("scores", build.conv("stem", "input", 3, activation=None))
-    counter = Counter(Network(plan, Neuron(), Encoding(kind="frames", timesteps=2)))
+    counter = Counter(Network(plan, NeuronConfig(), EncodingConfig(kind="frames", timesteps=2)))
     counter(plan.convs[0], spikes_of([1, 0], [3, 1]), None)  # three events in one pixel are three
     (stem,) = counter.activity().layers
     assert (stem.synapses, stem.macs, stem.dense, stem.evaluations) == (5 * 3, 0, False, 2)

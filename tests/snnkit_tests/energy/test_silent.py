@@ -9,23 +9,23 @@ from helpers.designs import built, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnkit.base.config import Encoding, Neuron
-from snnkit.energy import ENERGY_MODELS, PRESETS, Energy, Pricing, price
-from snnkit.energy.operations import measure, silent
+from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.energy import ENERGY_MODELS, PRESETS, Energy, EnergyConfig, estimate_energy
+from snnkit.energy.operations import count_operations, silent
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
 NEVER = 1e9  # a threshold that no current of these networks comes near
 PRICINGS = [
-    Pricing.model_validate({"model": model, "preset": preset, "sram": sram})
+    EnergyConfig.model_validate({"model": model, "preset": preset, "sram": sram})
     for model in ENERGY_MODELS
     for preset in PRESETS
     for sram in ("horowitz64", "lemaire")
     if preset == "exact" or model == "horowitz45"
 ]
-neurons = st.builds(Neuron, leak=st.sampled_from([0.0, 0.5, 1.0]), initial_rate=st.sampled_from([0.1, 0.5]))
+neurons = st.builds(NeuronConfig, leak=st.sampled_from([0.0, 0.5, 1.0]), initial_rate=st.sampled_from([0.1, 0.5]))
 encodings = st.builds(
-    Encoding,
+    EncodingConfig,
     kind=st.sampled_from(["direct", "frames"]),
     timesteps=st.integers(1, 3),
     stem=st.sampled_from(["once", "every_step"]),
@@ -42,10 +42,10 @@ def test_no_network_does_less_than_the_silent_one_by_any_price(family: str) -> N
     @given(pair=built(family), neuron=neurons, encoding=encodings, seed=st.integers(0, 99))
     def holds(pair, neuron, encoding, seed):
         network = awake(Network(pair[1], neuron, encoding, seed=seed))
-        counted, least = measure(network, [inputs(network, 2)]), silent(pair[1], neuron, encoding)
+        counted, least = count_operations(network, [inputs(network, 2)]), silent(pair[1], neuron, encoding)
         assert counted.spikes > least.spikes == 0
         for pricing in PRICINGS:
-            assert no_dearer(price(least, pricing), price(counted, pricing)), pricing
+            assert no_dearer(estimate_energy(least, pricing), estimate_energy(counted, pricing)), pricing
 
     holds()
 
@@ -61,7 +61,7 @@ def test_a_network_whose_neurons_cannot_fire_does_just_that(family: str) -> None
         if encoding.kind == "frames":  # no event either
             shown = torch.zeros_like(shown)
         least = silent(pair[1], neuron, encoding)
-        assert measure(network, [shown]) == replace(least, images=2)
+        assert count_operations(network, [shown]) == replace(least, images=2)
         assert least.macs > 0 or encoding.kind == "frames"
 
     holds()

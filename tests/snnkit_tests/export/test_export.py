@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.export import EXPORTS, ExportError, export
 from snnkit.export.folding import folded
 from snnkit.export.nir import nir_graph
@@ -16,22 +16,24 @@ from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
 NEURONS = {
-    "subtract, later": Neuron(leak=0.5),
-    "subtract, at once": Neuron(leak=0.5, reset_delay=False),
-    "zero, later": Neuron(leak=0.5, reset="zero"),
-    "zero, at once": Neuron(leak=0.5, reset="zero", reset_delay=False),
-    "no leak": Neuron(leak=1.0, threshold=0.7),
-    "learned": Neuron(leak=0.5, learn_leak=True),
+    "subtract, later": NeuronConfig(leak=0.5),
+    "subtract, at once": NeuronConfig(leak=0.5, reset_delay=False),
+    "zero, later": NeuronConfig(leak=0.5, reset="zero"),
+    "zero, at once": NeuronConfig(leak=0.5, reset="zero", reset_delay=False),
+    "no leak": NeuronConfig(leak=1.0, threshold=0.7),
+    "learned": NeuronConfig(leak=0.5, learn_leak=True),
 }
-LEARNING = Neuron(leak=0.5, learn_leak=True, reset="zero", reset_delay=False)  # as NIR has them
+LEARNING = NeuronConfig(leak=0.5, learn_leak=True, reset="zero", reset_delay=False)  # as NIR has them
 NIR = {"pool": {"kind": "avg"}}
 
 
-def network(family: str, neuron: Neuron | None, *, timesteps: int = 3, side: int = 32, **design: object) -> Network:
+def network(
+    family: str, neuron: NeuronConfig | None, *, timesteps: int = 3, side: int = 32, **design: object
+) -> Network:
     """With BatchNorm's statistics of two batches, so that folding has something to fold."""
     found = FAMILIES[family]
     plan = found.plan(found.design.model_validate({"family": family} | design), 10, (3, side, side))
-    made = Network(plan, neuron, Encoding(timesteps=timesteps))
+    made = Network(plan, neuron, EncodingConfig(timesteps=timesteps))
     with torch.no_grad():
         for at, op in enumerate(made.firing if neuron and neuron.learn_leak else ()):
             made.lif(op).leak_logit.fill_((-1) ** at)  # type: ignore[union-attr]  # of each layer another than before
@@ -45,7 +47,7 @@ def images(seed: int = 0, side: int = 32, count: int = 4) -> Tensor:
 
 
 @pytest.mark.parametrize("neuron", [*NEURONS.values(), None], ids=[*NEURONS, "twin"])
-def test_onnx_does_what_the_network_does_whatever_the_neuron(tmp_path: Path, neuron: Neuron | None) -> None:
+def test_onnx_does_what_the_network_does_whatever_the_neuron(tmp_path: Path, neuron: NeuronConfig | None) -> None:
     made = network("squeezenet", neuron)
     parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class == parity.images == 4
@@ -58,7 +60,7 @@ def test_onnx_does_what_the_network_does_whatever_the_neuron(tmp_path: Path, neu
 @pytest.mark.parametrize("neuron", [NEURONS["subtract, later"], None], ids=["snn", "twin"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_onnx_does_what_the_network_does_whatever_the_family(
-    tmp_path: Path, family: str, neuron: Neuron | None
+    tmp_path: Path, family: str, neuron: NeuronConfig | None
 ) -> None:
     parity = export(network(family, neuron, timesteps=2), tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class >= 3
@@ -74,7 +76,7 @@ def test_ragged_windows_are_those_of_the_network(tmp_path: Path, geometry: str) 
 
 
 @pytest.mark.parametrize("neuron", [NEURONS["subtract, later"], None], ids=["snn", "twin"])
-def test_onnx_pools_currents_as_the_network_does(tmp_path: Path, neuron: Neuron | None) -> None:
+def test_onnx_pools_currents_as_the_network_does(tmp_path: Path, neuron: NeuronConfig | None) -> None:
     made = network("squeezenet", neuron, pool={"of": "currents"})
     parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class >= 3  # folded BatchNorm rounds otherwise, and a spike that differs makes others differ
@@ -83,7 +85,7 @@ def test_onnx_pools_currents_as_the_network_does(tmp_path: Path, neuron: Neuron 
 
 
 def test_onnx_has_no_batchnorm_and_carries_its_metadata() -> None:
-    model = onnx_model(network("squeezenet", Neuron()), metadata={"candidate": "{}"})
+    model = onnx_model(network("squeezenet", NeuronConfig()), metadata={"candidate": "{}"})
     kinds = {node.op_type for node in model.graph.node}
     assert "BatchNormalization" not in kinds
     assert {"Conv", "MaxPool", "Greater"} <= kinds
@@ -93,7 +95,7 @@ def test_onnx_has_no_batchnorm_and_carries_its_metadata() -> None:
 
 
 def test_folded_weights_give_what_batchnorm_gave() -> None:
-    made = network("squeezenet", Neuron())
+    made = network("squeezenet", NeuronConfig())
     conv = made.plan.convs[0]
     layer = made.layer(conv)
     weight, bias = folded(layer)
@@ -105,7 +107,7 @@ def test_folded_weights_give_what_batchnorm_gave() -> None:
 
 @pytest.mark.parametrize("of", ["spikes", "currents"])
 @pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
-def test_nir_does_what_the_network_does(tmp_path: Path, neuron: Neuron, of: str) -> None:
+def test_nir_does_what_the_network_does(tmp_path: Path, neuron: NeuronConfig, of: str) -> None:
     made = network("squeezenet", neuron, pool={"kind": "avg", "of": of})
     parity = export(made, tmp_path / "n.nir", "nir", images(), {"commit": "abc"})
     assert parity.same_class == 4
@@ -121,7 +123,7 @@ def test_nir_does_what_the_network_does(tmp_path: Path, neuron: Neuron, of: str)
 
 
 @pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
-def test_nir_runs_in_snntorch(neuron: Neuron) -> None:
+def test_nir_runs_in_snntorch(neuron: NeuronConfig) -> None:
     """Its importer, step by step, against the network."""
     from snntorch.import_nir import import_from_nir
 
@@ -143,13 +145,13 @@ def test_nir_runs_in_snntorch(neuron: Neuron) -> None:
     [
         ("squeezenet", NEURONS["zero, at once"], {}, r"stem.pool: NIR has no max pooling; network.pool.kind: avg"),
         ("squeezenet", NEURONS["subtract, later"], NIR, r"neuron.reset is subtract: .*; neuron.reset_delay is"),
-        ("squeezenet", Neuron(leak=1, reset="zero", reset_delay=False), NIR, r"neuron.leak is 1"),
+        ("squeezenet", NeuronConfig(leak=1, reset="zero", reset_delay=False), NIR, r"neuron.leak is 1"),
         ("squeezenet", None, NIR, r"CNN twin"),
         ("shufflenet", NEURONS["zero, at once"], {}, r"NIR has no concatenation"),
     ],
 )
 def test_what_nir_cannot_express_is_refused_with_the_dial(
-    tmp_path: Path, family: str, neuron: Neuron | None, design: dict[str, object], says: str
+    tmp_path: Path, family: str, neuron: NeuronConfig | None, design: dict[str, object], says: str
 ) -> None:
     with pytest.raises(ExportError, match=says):
         export(network(family, neuron, **design), tmp_path / "n.nir", "nir", images(), {})

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from snnkit.architecture.plan import Conv, Neurons, Pool, Sum
-from snnkit.base.config import Encoding, Neuron
-from snnkit.energy.operations import Activity, LayerActivity, measure, taps
+from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.energy.operations import LayerCounts, OperationCounts, count_operations, taps
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
@@ -36,11 +36,11 @@ def fired(family: str, style: str, size: int, kind: str = "direct", *, spiking: 
     for path, _, _ in leaves(design):
         design = changed(design, path, 0.5) if path[-1] == "squeeze_excite" else design
     plan = FAMILIES[family].plan(design, 10, (3, size, size))
-    encoding = Encoding.model_validate({"kind": kind, "timesteps": T})
-    return awake(Network(plan, Neuron() if spiking else None, encoding))
+    encoding = EncodingConfig.model_validate({"kind": kind, "timesteps": T})
+    return awake(Network(plan, NeuronConfig() if spiking else None, encoding))
 
 
-def convs(activity: Activity) -> dict[str, LayerActivity]:
+def convs(activity: OperationCounts) -> dict[str, LayerCounts]:
     layers = {layer.name: layer for layer in activity.layers if isinstance(layer.op, Conv)}
     assert [layer.op for layer in layers.values()] == list(activity.plan.convs)
     return layers
@@ -67,12 +67,12 @@ def met(conv: Conv, values: Tensor) -> float:
     ) / values.shape[1]  # fmt: skip
 
 
-def by_neurobench(layer: LayerActivity) -> float:
+def by_neurobench(layer: LayerCounts) -> float:
     """What NeuroBench sees of it: products that are not zero."""
     return layer.synapses + (layer.nonzero_macs or 0)
 
 
-def dense(activity: Activity) -> int:
+def dense(activity: OperationCounts) -> int:
     """The network runs its stem once on a still image, however often it is charged."""
     return sum(taps(layer.op) * layer.evaluations for layer in activity.layers if isinstance(layer.op, Conv))
 
@@ -81,7 +81,7 @@ def dense(activity: Activity) -> int:
 def test_all_figures_equal_neurobench_where_what_is_read_is_binary(family: str) -> None:
     network = fired(family, "binary", 8)
     data = inputs(network, B)
-    ours, theirs = measure(network, [data]), neurobench(network, data)
+    ours, theirs = count_operations(network, [data]), neurobench(network, data)
     accumulates = [layer for layer in convs(ours).values() if layer.op.reads == "spikes" or is_binary_mean(layer)]
     multiplies = [layer for layer in convs(ours).values() if layer not in accumulates]
     assert {layer.op.input_most for layer in accumulates} == {1}
@@ -93,7 +93,7 @@ def test_all_figures_equal_neurobench_where_what_is_read_is_binary(family: str) 
     assert {layer.name: by_neurobench(layer) for layer in convs(ours).values()} == neurobench_layers(network, data)
 
 
-def is_binary_mean(layer: LayerActivity) -> bool:
+def is_binary_mean(layer: LayerCounts) -> bool:
     """A mean over one position: real to us in all networks alike, 0 or 1 to NeuroBench."""
     return layer.op.reads == "means" and layer.op.input_scale == 1
 
@@ -102,7 +102,7 @@ def is_binary_mean(layer: LayerActivity) -> bool:
 def test_each_layer_equals_a_convolution_of_ones_and_neurobench(family: str, style: str) -> None:
     network = fired(family, style, 16)
     data = inputs(network, B)
-    ours, theirs, seen = convs(measure(network, [data])), neurobench_layers(network, data), read(network, data)
+    ours, theirs, seen = convs(count_operations(network, [data])), neurobench_layers(network, data), read(network, data)
     for name, layer in ours.items():
         values, conv = seen[name], layer.op
         assert met(conv, (values != 0).double()) == theirs[name]
@@ -124,7 +124,7 @@ def test_each_layer_equals_a_convolution_of_ones_and_neurobench(family: str, sty
 def test_totals_equal_neurobench_but_for_sums(family: str, style: str) -> None:
     network = fired(family, style, 16)
     data = inputs(network, B)
-    ours, theirs, seen = measure(network, [data]), neurobench(network, data), read(network, data)
+    ours, theirs, seen = count_operations(network, [data]), neurobench(network, data), read(network, data)
     more = sum(met(conv, (seen[conv.name] - 1).clamp(min=0)) for conv in network.plan.convs if conv.reads == "spikes")
     assert ours.nonzero_macs is not None
     synapses = sum(layer.synapses for layer in ours.layers)
@@ -137,7 +137,7 @@ def test_totals_equal_neurobench_but_for_sums(family: str, style: str) -> None:
 def test_additions_are_those_into_sums_and_means(family: str, style: str) -> None:
     network = fired(family, style, 16)
     data = inputs(network, B)
-    ours, seen = measure(network, [data]), read(network, data)
+    ours, seen = count_operations(network, [data]), read(network, data)
     sums = [op for op in network.plan.ops if isinstance(op, Sum)]
     expected = {op.name: T * prod(op.out_shape) for op in sums if style != "sums"}
     expected |= {op.name: float(seen[op.name].sum()) / B for op in network.plan.convs if op.reads == "means"}
@@ -151,7 +151,7 @@ def test_additions_are_those_into_sums_and_means(family: str, style: str) -> Non
 def test_twin_equals_neurobench(family: str, style: str) -> None:
     network = fired(family, style, 16, spiking=False)
     data = inputs(network, B)
-    ours, theirs = measure(network, [data]), neurobench(network, data)
+    ours, theirs = count_operations(network, [data]), neurobench(network, data)
     assert (ours.nonzero_macs, ours.macs, 0) == (theirs["Effective_MACs"], theirs["Dense"], theirs["Effective_ACs"])
     assert {name: layer.nonzero_macs for name, layer in convs(ours).items()} == neurobench_layers(network, data)
     sums = {op.name: prod(op.out_shape) for op in network.plan.ops if isinstance(op, Sum)}
@@ -163,7 +163,7 @@ def test_twin_equals_neurobench(family: str, style: str) -> None:
 def test_frames_of_events_are_accumulated_step_by_step(family: str) -> None:
     network = fired(family, "binary", 8, "frames")
     data = inputs(network, B)
-    ours, theirs, seen = measure(network, [data]), neurobench(network, data), read(network, data)
+    ours, theirs, seen = count_operations(network, [data]), neurobench(network, data), read(network, data)
     stem = ours.layers[0]
     assert seen[stem.name].shape[0] == stem.evaluations == T  # nothing is shared between steps
     assert (stem.dense, stem.macs) == (False, 0)
@@ -182,6 +182,6 @@ def test_twin_reads_the_mean_of_the_frames(family: str) -> None:
     data = inputs(network, B)
     seen = read(network, data)
     assert torch.equal(seen["stem"], data.mean(dim=1)[None])
-    ours, theirs = measure(network, [data]), neurobench_layers(network, data)
+    ours, theirs = count_operations(network, [data]), neurobench_layers(network, data)
     assert ours.layers[0].macs == ours.layers[0].nonzero_macs == taps(network.plan.convs[0])
     assert [layer.nonzero_macs for layer in ours.layers[1:] if isinstance(layer.op, Conv)] == list(theirs.values())[1:]

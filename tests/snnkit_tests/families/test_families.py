@@ -42,7 +42,7 @@ from snnkit.architecture.plan import (
     Sum,
     sources,
 )
-from snnkit.base.config import Value
+from snnkit.base.config import Config
 from snnkit.energy.operations import dense_twin
 from snnkit.families import FAMILIES
 
@@ -62,7 +62,7 @@ def written(plan: Plan) -> dict[str, Shape]:
     return shapes
 
 
-def strip(family: str, design: Value) -> dict[str, str]:
+def strip(family: str, design: Config) -> dict[str, str]:
     return {cell.name: cell.state for cell in FAMILIES[family].modules(design)}
 
 
@@ -91,7 +91,7 @@ def test_image_of_any_shape_builds_or_is_refused(family: str, shape: Shape) -> N
         assert FAMILIES[family].plan(default(family), CLASSES, shape).in_shape == shape
 
 
-def refusal(family: str, design: Value, shape: Shape) -> str:
+def refusal(family: str, design: Config, shape: Shape) -> str:
     """Place, reason and remedy; empty if there is nothing wrong."""
     try:
         FAMILIES[family].plan(design, CLASSES, shape)

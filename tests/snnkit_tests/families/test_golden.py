@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from snnkit.base.config import Encoding
+from snnkit.base.config import EncodingConfig
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
@@ -24,7 +24,7 @@ TORCHVISION = [
 def twin(family: str, geometry: str) -> Network:
     entry = FAMILIES[family]
     plan = entry.plan(entry.design.model_validate({"geometry": geometry}), 1000, (3, 224, 224))
-    return Network(plan, None, Encoding()).eval()
+    return Network(plan, None, EncodingConfig()).eval()
 
 
 def alive(theirs: nn.Module) -> nn.Module:

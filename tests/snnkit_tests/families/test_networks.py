@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from snnkit.architecture.plan import Conv, Neurons, Plan, Sum
-from snnkit.base.config import Encoding, Neuron
-from snnkit.energy.operations import measure
+from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.energy.operations import count_operations
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Fired, Network, key
 
@@ -22,7 +22,7 @@ either_way = pytest.mark.parametrize("spiking", [True, False], ids=["spiking", "
 
 
 def network(plan: Plan, *, spiking: bool = True, seed: int = 0) -> Network:
-    return Network(plan, Neuron() if spiking else None, Encoding(timesteps=T), seed=seed)
+    return Network(plan, NeuronConfig() if spiking else None, EncodingConfig(timesteps=T), seed=seed)
 
 
 def images(count: int = B) -> Tensor:
@@ -125,9 +125,9 @@ def test_counts_do_not_depend_on_the_batch_size(family: str, spiking: bool, data
     _, plan = data.draw(built(family))
     net, some = network(plan, spiking=spiking).double(), images().double()
     net.train()(some)
-    at_once = measure(net, [some])
-    assert measure(net, some.split(1)) == at_once
-    assert measure(net, some.split(2)) == at_once
+    at_once = count_operations(net, [some])
+    assert count_operations(net, some.split(1)) == at_once
+    assert count_operations(net, some.split(2)) == at_once
     assert {layer.name for layer in at_once.layers} == {
         op.name for op in plan.ops if costs(op) and not isinstance(op, Sum if spiking else Neurons)
     } | {op.name for op in plan.ops if isinstance(op, Sum) and op.currents and spiking}
@@ -141,7 +141,7 @@ def test_counts_are_within_the_dense_ones(family: str, spiking: bool, data: st.D
     _, plan = data.draw(built(family))
     net = network(plan, spiking=spiking)
     net.train()(images())
-    for layer in measure(net, [images()]).layers:
+    for layer in count_operations(net, [images()]).layers:
         if isinstance(layer.op, Conv):
             most = layer.evaluations * layer.dense_macs * layer.op.input_most
             assert 0 <= layer.macs + layer.synapses <= most

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from snnkit import kernels
 from snnkit.architecture.plan import Conv, Neurons
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.families import squeezenet
 from snnkit.kernels import native, reference
 from snnkit.kernels.native import library
@@ -46,7 +46,7 @@ def test_in_bf16_spikes_are_equal_and_gradients_within_rounding(case: Case) -> N
 
 @needs_compiler
 def test_a_fused_layer_repeats_itself_bit_by_bit_and_threads_change_only_roundings() -> None:
-    case = Case(Neuron(), 4, False, 5, (24, 40), 4, 2, False, "batch", True, True, 0)
+    case = Case(NeuronConfig(), 4, False, 5, (24, 40), 4, 2, False, "batch", True, True, 0)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -64,9 +64,9 @@ def test_a_fused_layer_repeats_itself_bit_by_bit_and_threads_change_only_roundin
 def test_batchnorm_is_torch_s() -> None:
     values = torch.randn(3, 4, 10, 5, 5) * 2 + 1
     ours, theirs = nn.BatchNorm2d(10), nn.BatchNorm2d(10)
-    spikes, _ = kernels.fire([kernels.drive(values, ours)], Neuron(), 3)
+    spikes, _ = kernels.fire([kernels.drive(values, ours)], NeuronConfig(), 3)
     current = theirs(values.flatten(0, 1)).view_as(values)
-    differ = spikes != reference.lif(current, Neuron(), 3)
+    differ = spikes != reference.lif(current, NeuronConfig(), 3)
     assert differ.float().mean() < 1e-3  # only where a membrane is within a rounding of the threshold
     for name, buffer in theirs.named_buffers():
         torch.testing.assert_close(ours.get_buffer(name), buffer, rtol=1e-6, atol=1e-6)
@@ -79,7 +79,7 @@ def test_batchnorm_refuses_one_value_per_channel() -> None:
 
 def test_windows_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="2x2 do not divide 4x5"):
-        kernels.fire([kernels.drive(torch.randn(1, 1, 3, 4, 5), None)], Neuron(), 2, pool=2)
+        kernels.fire([kernels.drive(torch.randn(1, 1, 3, 4, 5), None)], NeuronConfig(), 2, pool=2)
 
 
 @needs_compiler
@@ -165,7 +165,9 @@ def small(seed: int = 0, **pool: str) -> Network:
     design = squeezenet.SqueezeNet.model_validate(
         {"stem": {"width": 8, "kernel": 3, "stride": 1, "padding": 1}, "pool": pool} | widths
     )
-    return Network(squeezenet.plan(design, 10, (3, 16, 16)), Neuron(), Encoding(timesteps=3), seed=seed).train()
+    return Network(
+        squeezenet.plan(design, 10, (3, 16, 16)), NeuronConfig(), EncodingConfig(timesteps=3), seed=seed
+    ).train()
 
 
 @needs_compiler

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import DataChoice, Splits, load, splits
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn import cuda_graphs
 from snnkit.nn.cuda_graphs import Graphs
 from snnkit.nn.network import Network
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Stepper
+from snnkit.training.step import TrainStep
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -44,15 +44,17 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.Size]]:
     return Standin.made
 
 
-def stepper(device: str = "cpu", *, neuron: Neuron | None = None, dropout: float = 0.0, **recipe: Any) -> Stepper:
+def stepper(
+    device: str = "cpu", *, neuron: NeuronConfig | None = None, dropout: float = 0.0, **recipe: Any
+) -> TrainStep:
     parts = digits()
     design = SqueezeNet.model_validate({"head": {"dropout": dropout}, "pool": {"of": "currents"}})
     shape = parts.train.shape
     assert len(shape) == 3
-    network = Network(plan(design, 10, shape), neuron or Neuron(leak=0.5), Encoding(timesteps=3), seed=0)
+    network = Network(plan(design, 10, shape), neuron or NeuronConfig(leak=0.5), EncodingConfig(timesteps=3), seed=0)
     network.to(device).to(memory_format=torch.channels_last)
     whole = Recipe.model_validate({"epochs": 3, "batch": 32, "precision": "fp32", "ema": 0.9} | recipe)
-    found = Stepper(network.train(), parts, whole, seed=0, device=device)
+    found = TrainStep(network.train(), parts, whole, seed=0, device=device)
     assert (found._graphs is not None) == (device == "cuda" and not dropout and not network.neuron.learn_leak)  # type: ignore[union-attr]
     return found
 
@@ -61,7 +63,7 @@ def digits() -> Splits:
     return splits(load("digits"), DataChoice(name="digits", subset=100, validation=20), seed=0)
 
 
-def trained(stepper: Stepper) -> tuple[list[tuple[float, int]], dict[str, Tensor]]:
+def trained(stepper: TrainStep) -> tuple[list[tuple[float, int]], dict[str, Tensor]]:
     """Two steps of each epoch: losses and how many were right; and the weights in the end."""
     steps = [stepper.step(epoch, step) for epoch in range(3) for step in range(2)]
     return steps, stepper.network.state_dict()
@@ -163,7 +165,7 @@ def test_graphs_on_a_gpu_train_as_kernel_by_kernel(recipe: dict[str, Any]) -> No
 
 
 @needs_gpu
-@pytest.mark.parametrize("change", [{"dropout": 0.5}, {"neuron": Neuron(leak=0.5, learn_leak=True)}])
+@pytest.mark.parametrize("change", [{"dropout": 0.5}, {"neuron": NeuronConfig(leak=0.5, learn_leak=True)}])
 def test_steps_that_differ_from_each_other_are_not_recorded(change: dict[str, Any]) -> None:
     steps, _ = trained(stepper("cuda", **change))
     assert all(loss > 0 for loss, _ in steps)

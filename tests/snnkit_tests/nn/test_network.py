@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from snnkit.architecture import fusion
 from snnkit.architecture.plan import Conv
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
 from snnkit.nn.lif import LIF
 from snnkit.nn.network import Fired, Network
 
-DEFAULT = Neuron()
+DEFAULT = NeuronConfig()
 SMALL = {name: {"squeeze": 4, "expand1x1": 6, "expand3x3": 5} for name in FIRES} | {"stem": {"width": 8}}
 TORCHVISION = {  # our module: its place in torchvision's `features`
     "imagenet-1.0": dict(zip(("stem", *FIRES), (0, 3, 4, 5, 7, 8, 9, 10, 12), strict=True)),
@@ -27,7 +27,7 @@ TORCHVISION = {  # our module: its place in torchvision's `features`
 
 def network(
     given: dict[str, Any] | None = None,
-    neuron: Neuron | None = DEFAULT,
+    neuron: NeuronConfig | None = DEFAULT,
     *,
     steps: int = 2,
     classes: int = 10,
@@ -35,7 +35,7 @@ def network(
     seed: int = 0,
 ) -> Network:
     design = SqueezeNet.model_validate(given or {})
-    return Network(plan(design, classes, (3, size, size)), neuron, Encoding(timesteps=steps), seed=seed)
+    return Network(plan(design, classes, (3, size, size)), neuron, EncodingConfig(timesteps=steps), seed=seed)
 
 
 def images(count: int = 4, size: int = 32, seed: int = 0) -> Tensor:
@@ -72,7 +72,7 @@ MASKS = sorted(random.Random(0).sample(range(1, 255), 8))
 
 @pytest.mark.parametrize("mask", [0, 255, *MASKS])
 @pytest.mark.parametrize("neuron", [DEFAULT, None], ids=["spiking", "twin"])
-def test_every_mask_builds_and_learns(mask: int, neuron: Neuron | None) -> None:
+def test_every_mask_builds_and_learns(mask: int, neuron: NeuronConfig | None) -> None:
     kept = {name: {**SMALL[name], "keep": bool(mask >> bit & 1)} for bit, name in enumerate(FIRES)}
     built = network(SMALL | kept, neuron=neuron)
     assert sum(p.numel() for p in built.parameters()) == built.plan.params
@@ -144,13 +144,13 @@ def test_network_equals_snntorch_step_by_step() -> None:
         torch.testing.assert_close(grad, theirs, rtol=0, atol=1e-5 * theirs.abs().max().item())
 
 
-@pytest.mark.parametrize("neuron", [Neuron(), None], ids=["one step", "twin"])
-def test_the_maximum_of_currents_fires_where_one_of_the_spikes_did(neuron: Neuron | None) -> None:
+@pytest.mark.parametrize("neuron", [NeuronConfig(), None], ids=["one step", "twin"])
+def test_the_maximum_of_currents_fires_where_one_of_the_spikes_did(neuron: NeuronConfig | None) -> None:
     """In one time step, and under ReLU: both only rise with the current. Averages differ."""
     outputs = {}
     for kind, of in product(("max", "avg"), ("spikes", "currents")):
         design = SqueezeNet.model_validate({"pool": {"kind": kind, "of": of}, "fire8": {"keep": False}})
-        made = Network(plan(design, 10, (3, 32, 32)), neuron, Encoding(timesteps=1))
+        made = Network(plan(design, 10, (3, 32, 32)), neuron, EncodingConfig(timesteps=1))
         for conv in made.plan.convs:  # as drawn for spikes: those that fire are drawn with a bias
             if (norm := made.layer(conv).norm) is not None:
                 nn.init.constant_(norm.bias, 0.1)
@@ -203,8 +203,10 @@ def test_average_pooled_input_is_a_sum_of_spikes_by_the_plans_scale() -> None:
 
 @pytest.mark.parametrize("pool", ["max", "avg"])
 @pytest.mark.parametrize("batchnorm", [True, False])
-@pytest.mark.parametrize("neuron", [DEFAULT, Neuron(leak=0.5, threshold=2.0, reset="zero")], ids=["default", "other"])
-def test_no_layer_is_silent_or_saturated_at_first(pool: str, batchnorm: bool, neuron: Neuron) -> None:
+@pytest.mark.parametrize(
+    "neuron", [DEFAULT, NeuronConfig(leak=0.5, threshold=2.0, reset="zero")], ids=["default", "other"]
+)
+def test_no_layer_is_silent_or_saturated_at_first(pool: str, batchnorm: bool, neuron: NeuronConfig) -> None:
     for steps, train in product((2, 4), (True, False)):
         seen = Seen()
         built = network({"batchnorm": batchnorm, "pool": {"kind": pool}}, neuron, steps=steps).train(train)
@@ -246,7 +248,7 @@ def test_dropout_hides_the_same_inputs_at_every_step() -> None:
 
 
 @pytest.mark.parametrize("neuron", [DEFAULT, None], ids=["spiking", "twin"])
-def test_bf16_and_channels_last_are_kept_throughout(neuron: Neuron | None) -> None:
+def test_bf16_and_channels_last_are_kept_throughout(neuron: NeuronConfig | None) -> None:
     built, seen = network(SMALL, neuron=neuron).to(memory_format=torch.channels_last), Seen()
     with torch.autocast("cpu", torch.bfloat16):
         logits = built(images().contiguous(memory_format=torch.channels_last), observe=seen)
@@ -259,7 +261,7 @@ def test_bf16_and_channels_last_are_kept_throughout(neuron: Neuron | None) -> No
 
 @pytest.mark.parametrize("rate", [0.16, 0.3, 0.5])
 def test_neurons_behind_a_batchnorm_fire_at_the_initial_rate(rate: float) -> None:
-    built = network(neuron=Neuron(initial_rate=rate), steps=1)  # at T = 1 no membrane is carried over
+    built = network(neuron=NeuronConfig(initial_rate=rate), steps=1)  # at T = 1 no membrane is carried over
     seen = Seen()
     with torch.no_grad():
         built.train()(images(32, 16), observe=seen)  # by the batch's own statistics
@@ -276,9 +278,11 @@ def test_memory_layout_changes_nothing() -> None:
 @pytest.mark.parametrize(("kind", "shape"), [("direct", (1, 2, 3, 8, 8)), ("frames", (1, 3, 8, 8))])
 @pytest.mark.parametrize("neuron", [DEFAULT, None], ids=["spiking", "twin"])
 def test_images_that_are_not_of_the_encoding_are_refused(
-    kind: str, shape: tuple[int, ...], neuron: Neuron | None
+    kind: str, shape: tuple[int, ...], neuron: NeuronConfig | None
 ) -> None:
     """They would be counted by the wrong rule."""
-    built = Network(plan(SqueezeNet.model_validate(SMALL), 10, (3, 8, 8)), neuron, Encoding(kind=kind, timesteps=2))
+    built = Network(
+        plan(SqueezeNet.model_validate(SMALL), 10, (3, 8, 8)), neuron, EncodingConfig(kind=kind, timesteps=2)
+    )
     with pytest.raises(ValueError, match=f"do not go with encoding kind {kind}: give"):
         built(torch.zeros(shape))

@@ -13,9 +13,9 @@ from helpers.counting import fired
 from torch import Tensor, nn
 
 from snnkit.architecture.plan import Conv, Neurons
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import Images, Splits
-from snnkit.energy.operations import measure
+from snnkit.energy.operations import count_operations
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Fired, Network, Observer
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint
@@ -23,8 +23,8 @@ from snnkit.training.evaluation import batches, evaluate
 from snnkit.training.loop import Epoch, TrainingStopped, chance_accuracy, identity, train
 from snnkit.training.recalibration import calibration, recalibrate, recalibrated
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Stepper, decay_after, make_optimizer
-from snnkit.training.synop_penalty import Traffic
+from snnkit.training.step import TrainStep, decay_after, make_optimizer
+from snnkit.training.synop_penalty import SynopPenalty
 
 CONV = Conv("conv", "input", (1, 8, 8), (6, 8, 8), kernel=3, padding=1)
 
@@ -116,14 +116,14 @@ def test_a_penalty_on_the_rate_lowers_what_spikes_cost() -> None:
     def accumulates(penalty: float) -> float:
         network = spiking_squeezenet()
         run(network, RECIPE.model_copy(update={"lr": 0.01, "rate_penalty": penalty}), splits=LONGER)
-        return measure(network, batches(LONGER.validation, LONGER, "cpu")).acs
+        return count_operations(network, batches(LONGER.validation, LONGER, "cpu")).acs
 
     assert accumulates(3.0) < 0.7 * accumulates(0.0)
 
 
 def test_traffic_is_accumulates_per_synapse_and_step() -> None:
     """Counted by hand from the spikes that an observer sees."""
-    network, traffic = spiking_squeezenet().eval(), Traffic()
+    network, traffic = spiking_squeezenet().eval(), SynopPenalty()
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     seen: list[tuple[float, int]] = []
 
@@ -171,7 +171,7 @@ def test_averaged_weights_are_those_that_are_judged_and_kept() -> None:
     """Against an average that is updated by hand after every step."""
     network, plain = Small(), Small()
     recipe = RECIPE.model_copy(update={"ema": 0.5})
-    stepper = Stepper(plain, SPLITS, RECIPE, seed=0, device="cpu")
+    stepper = TrainStep(plain, SPLITS, RECIPE, seed=0, device="cpu")
     by_hand = Small()
     for epoch, found in enumerate(train(network, SPLITS, recipe, seed=0, device="cpu")):
         plain.train()
@@ -298,7 +298,7 @@ def spiking_squeezenet(leak: float = 0.9) -> Network:
     removed = {f"fire{number}": {"keep": False} for number in (3, 5, 6, 7, 8, 9)}
     fires = {f"fire{number}": {"squeeze": 4, "expand1x1": 6, "expand3x3": 6} for number in (2, 4)}
     design = SqueezeNet.model_validate({"stem": {"width": 8}, "head": {"dropout": 0.2}} | removed | fires)
-    return Network(plan(design, 3, (1, 8, 8)), Neuron(leak=leak), Encoding(timesteps=2))
+    return Network(plan(design, 3, (1, 8, 8)), NeuronConfig(leak=leak), EncodingConfig(timesteps=2))
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 6])

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from snnkit.base.config import Encoding
+from snnkit.base.config import EncodingConfig
 from snnkit.data import Images, Splits
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network
@@ -22,7 +22,7 @@ from snnkit.training.augment import erased, flip_crop, normalise, trivial
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, set_aside
 from snnkit.training.evaluation import batches, evaluate, macro_f1
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Batch, Stepper, _on_device, mixed
+from snnkit.training.step import Batch, TrainStep, _on_device, mixed
 
 # Recipe
 
@@ -172,7 +172,7 @@ def test_mixed_images_and_labels_are_mixed_alike() -> None:
 
 
 def loss_of(recipe: Recipe, logits: Tensor, batch: Batch, teacher: Network | None = None) -> float:
-    stepper = Stepper(nn.Conv2d(2, 3, 1), SPLITS, recipe, seed=0, device="cpu", teacher=teacher)
+    stepper = TrainStep(nn.Conv2d(2, 3, 1), SPLITS, recipe, seed=0, device="cpu", teacher=teacher)
     return float(stepper._loss(logits, batch))
 
 
@@ -194,7 +194,7 @@ def twin_and_images() -> tuple[Network, Tensor]:
     design = SqueezeNet.model_validate(
         {"stem": {"width": 4}} | {f"fire{number}": {"keep": False} for number in range(2, 10)}
     )
-    twin = Network(plan(design, 3, (2, 8, 8)), None, Encoding())
+    twin = Network(plan(design, 3, (2, 8, 8)), None, EncodingConfig())
     return twin, torch.randn(5, 2, 8, 8, generator=generator())
 
 
@@ -280,7 +280,7 @@ def test_images_are_copied_to_a_device_part_by_part(monkeypatch: pytest.MonkeyPa
 
 
 def test_batch_is_the_same_from_a_device_and_from_the_mapped_array() -> None:
-    stepper = Stepper(nn.Conv2d(2, 3, 1), SPLITS, Recipe(batch=7, augment="flip_crop"), seed=0, device="cpu")
+    stepper = TrainStep(nn.Conv2d(2, 3, 1), SPLITS, Recipe(batch=7, augment="flip_crop"), seed=0, device="cpu")
     batch = stepper._batch(1, 2)
     stepper.resident = _on_device(SPLITS.train, torch.device("cpu"))
     again = stepper._batch(1, 2)

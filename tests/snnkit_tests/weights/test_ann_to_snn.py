@@ -9,14 +9,14 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from snnkit.architecture.plan import Conv, Neurons, Plan, PlanError
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import SqueezeNet
 from snnkit.nn.network import Fired, Network
 from snnkit.training.recalibration import recalibrate
 from snnkit.weights.ann_to_snn import PERCENTILES, balances, convert
 
-INTEGRATOR = Neuron(leak=1.0, reset_delay=False)
+INTEGRATOR = NeuronConfig(leak=1.0, reset_delay=False)
 
 
 def images(count: int = 8) -> Tensor:
@@ -31,8 +31,8 @@ def shallow(**pool: object) -> Plan:
     return FAMILIES["squeezenet"].plan(SqueezeNet.model_validate({"pool": pool, **gone}), CLASSES, IMAGE)
 
 
-def converted(plan: Plan, neuron: Neuron, timesteps: int) -> tuple[Network, Network]:
-    encoding = Encoding(timesteps=timesteps)
+def converted(plan: Plan, neuron: NeuronConfig, timesteps: int) -> tuple[Network, Network]:
+    encoding = EncodingConfig(timesteps=timesteps)
     twin, network = Network(plan, None, encoding, seed=1), Network(plan, neuron, encoding, seed=2)
     recalibrate(twin, [images()])
     convert(network, twin, [images()])
@@ -89,10 +89,10 @@ def test_converted_network_scores_as_its_twin(pool: dict[str, object]) -> None:
 
 
 def test_few_steps_and_a_leak_take_a_lower_threshold_than_many_without() -> None:
-    twin = Network(shallow(), None, Encoding(), seed=1)
+    twin = Network(shallow(), None, EncodingConfig(), seed=1)
     recalibrate(twin, [images()])
     few, many = (
-        balances(twin, neuron, steps, [images()]) for neuron, steps in ((Neuron(leak=0.5), 2), (INTEGRATOR, 64))
+        balances(twin, neuron, steps, [images()]) for neuron, steps in ((NeuronConfig(leak=0.5), 2), (INTEGRATOR, 64))
     )
     assert all(few[name].threshold < many[name].threshold for name in few)
     assert PERCENTILES[-1] == 99.9  # as published for many steps
@@ -102,16 +102,16 @@ def test_few_steps_and_a_leak_take_a_lower_threshold_than_many_without() -> None
 @pytest.mark.parametrize("family", ["mobilenetv2", "mnasnet", "mixnet"])
 def test_what_is_summed_has_one_balance(family: str, residual: str) -> None:
     plan = planned(family, narrow(family, residual=residual))
-    twin = Network(plan, None, Encoding(), seed=1)
-    found = balances(twin, Neuron(), 2, [images()])
+    twin = Network(plan, None, EncodingConfig(), seed=1)
+    found = balances(twin, NeuronConfig(), 2, [images()])
     blocks = {found[f"stage3.block{at}.project"] for at in (1, 2, 3)}
     assert len(blocks) == 1
 
 
-@pytest.mark.parametrize("neuron", [Neuron(), Neuron(leak=0.5, learn_leak=True)], ids=["fixed", "learning"])
+@pytest.mark.parametrize("neuron", [NeuronConfig(), NeuronConfig(leak=0.5, learn_leak=True)], ids=["fixed", "learning"])
 @pytest.mark.parametrize("gate", ["spikes", "real"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_converts(family: str, gate: str, neuron: Neuron) -> None:
+def test_every_family_converts(family: str, gate: str, neuron: NeuronConfig) -> None:
     given = {"gate": gate} if "gate" in FAMILIES[family].design.model_fields else {}
     try:
         plan = planned(family, narrow(family, **given))
@@ -128,4 +128,4 @@ def test_network_of_another_plan_is_refused() -> None:
     plan = shallow()
     other = replace(plan, ops=plan.ops[:-1])
     with pytest.raises(AssertionError, match="plan of its network"):
-        convert(Network(plan, Neuron(), Encoding()), Network(other, None, Encoding()), [images()])
+        convert(Network(plan, NeuronConfig(), EncodingConfig()), Network(other, None, EncodingConfig()), [images()])

@@ -9,19 +9,19 @@ from helpers.designs import IMAGE, changed, modules, narrow, planned, without
 from torch import Tensor, nn
 
 from snnkit.architecture.plan import Conv, Plan
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 from snnkit.training.recalibration import recalibrate
 from snnkit.weights.inherit import inherit
 from snnkit.weights.refit import reconnect
 
-NEURON, ENCODING = Neuron(), Encoding(timesteps=2)
-LEARNING = Neuron(leak=0.5, learn_leak=True)
+NEURON, ENCODING = NeuronConfig(), EncodingConfig(timesteps=2)
+LEARNING = NeuronConfig(leak=0.5, learn_leak=True)
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
-def network(plan: Plan, *, seed: int = 0, neuron: Neuron = NEURON) -> Network:
+def network(plan: Plan, *, seed: int = 0, neuron: NeuronConfig = NEURON) -> Network:
     """With running statistics of its own, as after a training."""
     made = Network(plan, neuron, ENCODING, seed=seed).train()
     for at in range(3):
@@ -44,7 +44,7 @@ def outcomes(child: Network, parent: Network) -> dict[str, str]:
 
 @every_family
 @pytest.mark.parametrize("neuron", [NEURON, LEARNING], ids=["fixed", "learning"])
-def test_child_with_the_plan_of_its_parent_puts_out_the_same(family: str, neuron: Neuron) -> None:
+def test_child_with_the_plan_of_its_parent_puts_out_the_same(family: str, neuron: NeuronConfig) -> None:
     plan = planned(family, narrow(family))
     parent, child = (network(plan, seed=seed, neuron=neuron) for seed in (1, 2))
     for name, weight in parent.named_parameters():
@@ -58,7 +58,7 @@ def test_child_with_the_plan_of_its_parent_puts_out_the_same(family: str, neuron
 def test_currents_follow_the_threshold(family: str) -> None:
     plan = planned(family, narrow(family))
     parent = network(plan, seed=1)
-    child = network(plan, seed=2, neuron=Neuron(threshold=2.0))  # a power of 2: scaled without rounding
+    child = network(plan, seed=2, neuron=NeuronConfig(threshold=2.0))  # a power of 2: scaled without rounding
     inherit(child, parent)
     assert torch.equal(outputs(child), outputs(parent))
 

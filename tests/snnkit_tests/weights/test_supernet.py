@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from snnkit.architecture.plan import Plan, training_macs
-from snnkit.base.config import Encoding, Neuron
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import Images, Splits
 from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
@@ -24,7 +24,7 @@ from snnkit.weights.judging import judge
 from snnkit.weights.sandwich import SandwichStepper
 from snnkit.weights.supernet import Supernet
 
-NEURON, ENCODING = Neuron(initial_rate=0.4), Encoding(timesteps=2)
+NEURON, ENCODING = NeuronConfig(initial_rate=0.4), EncodingConfig(timesteps=2)
 
 
 def colours(count: int, seed: int) -> Images:
@@ -49,7 +49,7 @@ def squeezenet(kept: str, **changes: object) -> Plan:
 PLANS = [squeezenet("24"), squeezenet("2"), squeezenet("4"), squeezenet("")]
 
 
-def supernet(plans: list[Plan] = PLANS, neuron: Neuron = NEURON) -> Supernet:
+def supernet(plans: list[Plan] = PLANS, neuron: NeuronConfig = NEURON) -> Supernet:
     return Supernet(plans, neuron, ENCODING, seed=0)
 
 
@@ -112,7 +112,7 @@ def test_gradients_of_all_networks_add_up() -> None:
 @examples(5)
 def test_every_family_has_a_supernet(family: str, data: st.DataObject) -> None:
     plans = [data.draw(built(family))[1] for _ in range(3)]
-    whole = supernet(plans, Neuron(initial_rate=0.4, leak=0.5, learn_leak=True))
+    whole = supernet(plans, NeuronConfig(initial_rate=0.4, leak=0.5, learn_leak=True))
     pictures = torch.rand(4, *IMAGE, generator=torch.Generator().manual_seed(0))
     for each in plans:
         network = whole.take(each).train()
