@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks; last: what is tested of ours stays what is installed
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 import torch  # it reads that as it is loaded
 
 if not torch.cuda.is_available():  # Triton's kernels are tried on the CPU
@@ -18,3 +19,7 @@ if not torch.cuda.is_available():  # Triton's kernels are tried on the CPU
 MEMORY = "/dev/shm"
 if os.access(MEMORY, os.W_OK) and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and shutil.disk_usage(MEMORY).free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Rewrite the snapshots in tests/golden.")

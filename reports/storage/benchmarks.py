@@ -7,10 +7,10 @@ from typing import Any
 from reports.analysis.front import STATUSES
 from reports.errors import LedgerError
 from reports.records.benchmark import BenchmarkHeader, BenchmarkRecord, Cell
-from reports.records.results import read_result
 from reports.records.study import TrialRecord
 from reports.records.versions import parse
 from reports.storage.files import replace_text
+from reports.storage.results import read_result
 
 HEADER = "benchmark.json"
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from reports.records.results import read_result, write_result
 from reports.records.study import EpochRecord, StartRecord, TrialRecord
+from reports.storage.results import read_result, write_result
 from search.storage.url import StorageError
 from search.trial.job import Job, forget, outline
 

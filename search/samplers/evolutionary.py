@@ -18,9 +18,9 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from reports.analysis.pareto import Direction, Point, as_losses, ranks
 from reports.records.study import Leaf
+from search.samplers.history import at_rungs
 from search.samplers.variation import crossover, mutate
 from search.space.dials import Dial
-from search.study.pruner import at_rungs
 
 FIRST = 8  # complete trials before the first child
 PARENTS = 20  # so many may have children, the best

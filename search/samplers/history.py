@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -11,9 +12,16 @@ from optuna.trial import FrozenTrial, TrialState
 from reports.analysis.hypervolume import SCALES
 from reports.records.study import Leaf
 from search.space.space import Space
-from search.study.pruner import at_rungs
 
 Array = NDArray[np.float64]
+
+
+RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
+
+
+def at_rungs(attributes: Mapping[str, Any]) -> dict[int, Sequence[float]]:
+    """Of a trial, by its attributes: epoch -> the values of the objectives there."""
+    return {int(name.removeprefix(RUNG)): values for name, values in attributes.items() if name.startswith(RUNG)}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from reports.records.study import Leaf
-from search.space.dials import Choices, Dial, Range
+from search.space.dials import Choices, Dial, Range, complete
 
 MUTATIONS = 0.5  # a child, on average; a copy of an earlier trial is drawn anew in any case
 FURTHER = 0.3  # of the steps go one value further, 0.3 of those another one
@@ -19,15 +19,6 @@ def module(path: str) -> str:
     """What goes from a parent to its child together with the dial at ``path``."""
     parent = path.rpartition(".")[0]
     return parent if "." in parent else path
-
-
-def complete(dials: Sequence[Dial], known: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
-    """The dials that count, in their order: as in ``known``, else drawn at random."""
-    chosen: dict[str, Leaf] = {}
-    for dial in dials:
-        if dial.counts(chosen):
-            chosen[dial.path] = known[dial.path] if dial.path in known else dial.values.sample(rng)
-    return chosen
 
 
 def crossover(

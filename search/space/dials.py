@@ -309,3 +309,12 @@ def _flow(value: object) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return repr(value)
+
+
+def complete(dials: Sequence[Dial], known: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
+    """The dials that count, in their order: as in ``known``, else drawn at random."""
+    chosen: dict[str, Leaf] = {}
+    for dial in dials:
+        if dial.counts(chosen):
+            chosen[dial.path] = known[dial.path] if dial.path in known else dial.values.sample(rng)
+    return chosen

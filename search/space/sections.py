@@ -14,7 +14,6 @@ from search.space.constraints import EXAMPLES, bound
 from search.space.dials import shown
 from search.space.limits import Limits, Resources
 from search.space.objectives import OBJECTIVES, Direction
-from search.study.pruner import EarlyStopping
 from snnkit.base.config import Config
 from snnkit.energy import PRICES
 
@@ -88,6 +87,15 @@ class Budget(Config):
     @property
     def seconds(self) -> float | None:
         return None if self.time is None else durations.parse(self.time)
+
+
+class EarlyStopping(Config):
+    """``study.stopping``: a trial is stopped at a rung where one in ``reduction`` of the trials that came to it has a
+    better rank, and where it would still be dominated with its accuracy higher by ``margin``."""
+
+    reduction: float = Field(3.0, gt=1, le=100)
+    first: int = Field(8, ge=1)  # so many trials reach a rung before anything is stopped there
+    margin: float = Field(0.02, ge=0, lt=1)  # of accuracy, that a dominated trial is given
 
 
 class SharedWeights(Config):

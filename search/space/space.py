@@ -12,11 +12,10 @@ from pydantic import ValidationError
 
 from reports.records.study import Leaf, Measured, ReferencePoint
 from search.errors import InputError, Problem, SpaceError, nearest
-from search.samplers.variation import complete
 from search.space import constraints
 from search.space import document as yaml_source
 from search.space.candidate import Candidate
-from search.space.dials import Dial, Needs, Trial
+from search.space.dials import Dial, Needs, Trial, complete
 from search.space.document import Document
 from search.space.overrides import placed, with_overrides, with_profile
 from search.space.retrain import retrain_problems

@@ -7,28 +7,9 @@ successive halving in its stopping form (Schmucker et al. 2021, arXiv:2106.12639
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from pydantic import Field
 
 from reports.analysis.pareto import Direction, Point, as_losses, dominates, ranks
-from snnkit.base.config import Config
-
-RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
-
-
-class EarlyStopping(Config):
-    """``study.stopping``: a trial is stopped at a rung where one in ``reduction`` of the trials that came to it has a
-    better rank, and where it would still be dominated with its accuracy higher by ``margin``."""
-
-    reduction: float = Field(3.0, gt=1, le=100)
-    first: int = Field(8, ge=1)  # so many trials reach a rung before anything is stopped there
-    margin: float = Field(0.02, ge=0, lt=1)  # of accuracy, that a dominated trial is given
-
-
-def at_rungs(attributes: Mapping[str, Any]) -> dict[int, Sequence[float]]:
-    """Of a trial, by its attributes: epoch -> the values of the objectives there."""
-    return {int(name.removeprefix(RUNG)): values for name, values in attributes.items() if name.startswith(RUNG)}
+from search.space.sections import EarlyStopping
 
 
 class ParetoPruner:

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from reports.document.wording import count
-from reports.records.results import read_result
 from reports.records.study import StudyHeader
+from reports.storage.results import read_result
 from reports.storage.studies import DATABASE, sqlite_url
 from search.errors import InputError
 from search.space.space import load_space

@@ -21,12 +21,13 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
-from reports.records.results import read_result
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
+from reports.storage.results import read_result
+from search.samplers.history import RUNG, at_rungs
 from search.space.objectives import OBJECTIVES
 from search.space.space import Space
 from search.storage.url import storage_errors
-from search.study.pruner import RUNG, ParetoPruner, at_rungs
+from search.study.pruner import ParetoPruner
 from search.study.supernet import Ranking
 from search.study.warm_start import ParentSelector
 from search.trial.job import Job, keep, outline, read_start

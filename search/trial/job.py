@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from reports.records.results import RESULT, write_result
 from reports.records.study import Leaf, ModuleState, StartRecord, Status, TrialRecord
 from reports.storage.files import replace_text
+from reports.storage.results import RESULT, write_result
 from search.space.candidate import Candidate
 from search.space.limits import Limits
 from snnkit.base.config import Config

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from reports.records.results import read_result
 from reports.records.study import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
 from reports.storage.files import replace_text
+from reports.storage.results import read_result
 from search.space.candidate import Candidate
 from search.trial import cnn_twin, oom
 from search.trial.checkpointing import from_checkpoint

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 import fsspec  # type: ignore[import-untyped]  # it has no stubs
 
-from reports.records.results import RESULT
 from reports.records.study import EpochRecord, TrialRecord
+from reports.storage.results import RESULT
 from search.errors import InputError
 from search.trial.job import BEAT, Job, log
 from snnkit.base.cache import user_cache

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from snnkit.architecture.plan import PASSES, Conv
 from snnkit.energy import Energy
 from snnkit.energy.operations import LayerCounts, OperationCounts
+from snnkit.nn.modes import as_counted
 from snnkit.nn.network import Network
-from snnkit.training.evaluation import as_counted
 
 CLOSE = 1e-6  # relative, of sums in another order
 

@@ -153,7 +153,7 @@ def count_operations(network: "Network", batches: "Iterable[Tensor]") -> Operati
     The counts are whole numbers until they are divided by the number of images, so they do not depend on the batch
     size. Raises ``ValueError`` if there is no image.
     """
-    from snnkit.training.evaluation import as_counted
+    from snnkit.nn.modes import as_counted
 
     counter = Counter(network)
     device = next(network.parameters()).device

@@ -1,6 +1,5 @@
 """How well a network classifies a set of images."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.data import Images, Splits
+from snnkit.nn.modes import as_counted
 from snnkit.nn.network import Observer
 from snnkit.training.augment import normalise
 
@@ -69,22 +69,3 @@ def macro_f1(labels: Tensor, predicted: Tensor) -> float:
     both = labels.bincount(minlength=size) + predicted.bincount(minlength=size)  # TP + FN + TP + FP
     occurs = both > 0
     return float((2 * hits[occurs] / both[occurs]).mean())
-
-
-@contextlib.contextmanager
-def as_counted(network: nn.Module) -> Iterator[None]:
-    """Within the block: eval mode, no gradients, and fp32 multiplied as such: cuDNN may not round factors to TF32."""
-    with eval_mode(network), torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
-
-
-@contextlib.contextmanager
-def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Eval mode within the block; then each module is in the mode that it had."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from snnkit.base.seeds import derived_seed
 from snnkit.data import Splits
-from snnkit.training.evaluation import as_counted, batches
+from snnkit.nn.modes import as_counted
+from snnkit.training.evaluation import batches
 
 CALIBRATION = 1024  # training images
 BATCH = 64

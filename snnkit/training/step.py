@@ -20,9 +20,9 @@ from snnkit.architecture.plan import PASSES, Dropout
 from snnkit.base.seeds import derived_seed
 from snnkit.data import Images, Splits
 from snnkit.nn.cuda_graphs import Graphs
+from snnkit.nn.modes import eval_mode
 from snnkit.nn.network import Network
 from snnkit.training.augment import erased, flip_crop, normalise, trivial
-from snnkit.training.evaluation import eval_mode
 from snnkit.training.recipe import Recipe
 from snnkit.training.synop_penalty import SynopPenalty
 

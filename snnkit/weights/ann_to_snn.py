@@ -19,8 +19,8 @@ from snnkit import kernels
 from snnkit.architecture.channels import channels
 from snnkit.architecture.plan import Conv, Neurons, Plan
 from snnkit.base.config import NeuronConfig
+from snnkit.nn.modes import eval_mode
 from snnkit.nn.network import Fired, Network
-from snnkit.training.evaluation import eval_mode
 from snnkit.weights.inherit import drives, scale_current
 
 PERCENTILES = (50, 60, 70, 80, 85, 90, 95, 98, 99, 99.9)  # of positive activations: tried as worth of a threshold

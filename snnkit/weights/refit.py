@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from snnkit.architecture.plan import Conv
+from snnkit.nn.modes import eval_mode
 from snnkit.nn.network import Network
-from snnkit.training.evaluation import eval_mode
 from snnkit.weights.inherit import Inherited
 
 RIDGE = 1e-2  # of the mean square of what is read: few images, and spikes that say the same, leave weights undecided

@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from reports.records.results import write_result
 from reports.records.study import Metrics, StudyHeader, TrialRecord
+from reports.storage.results import write_result
 from search.runner.launch import header_of
 from search.runner.options import RunOptions
 from search.space.space import Space

@@ -24,8 +24,8 @@ from benchmarks.search.live.run import METHODS, SPACE, study
 from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.front import losses as losses_in
 from reports.analysis.pareto import front, hypervolume
-from reports.records.results import read_result
 from reports.records.study import Leaf, StudyRecord, TrialRecord
+from reports.storage.results import read_result
 from reports.storage.studies import load_study_folder
 from search.space.space import Space, load_space
 from search.trial.job import Job, Placement

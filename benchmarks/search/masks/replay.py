@@ -25,10 +25,12 @@ from benchmarks.search.masks.train import DATA, ENCODING, NEURON, RECIPE, Row, r
 from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.pareto import Direction, Point, front, hypervolume
 from reports.records.study import Leaf
+from search.samplers.history import RUNG
 from search.samplers.initial_design import initial_design as find_corners
 from search.samplers.stateless import StatelessSampler, choose
+from search.space.sections import EarlyStopping
 from search.space.space import Space, load_space
-from search.study.pruner import RUNG, EarlyStopping, ParetoPruner
+from search.study.pruner import ParetoPruner
 from snnkit.families.squeezenet import FIRES
 
 OBJECTIVES: Mapping[str, Direction] = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}

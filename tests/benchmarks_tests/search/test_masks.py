@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.search.masks.replay import SEARCHES, SHARES, Table, correlations, cost, found, replay, table_of
 from benchmarks.search.masks.train import RECIPE, Row, append, masks, plan, read
-from search.study.pruner import EarlyStopping
+from search.space.sections import EarlyStopping
 
 TABLE = Path(__file__).parents[3] / "benchmarks" / "search" / "masks" / "table.csv"
 

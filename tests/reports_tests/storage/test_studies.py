@@ -173,7 +173,8 @@ def test_another_schema_is_refused(make_study: Build, store: Store, tmp_path: Pa
 
 def test_reading_a_study_imports_no_heavy_package(stored: tuple[StudyRecord, Path]) -> None:
     code = (
-        "import sys, pathlib; from reports.ledger import load_study_folder; from reports.front import status_summary;"
+        "import sys, pathlib; from reports.storage.studies import load_study_folder;"
+        "from reports.analysis.front import status_summary;"
         f"status_summary(load_study_folder(pathlib.Path({str(stored[1])!r})));"
         "print([m for m in ('torch', 'ray', 'optuna', 'numpy', 'pandas') if m in sys.modules])"
     )

@@ -6,8 +6,8 @@ import pytest
 from helpers.small_benchmarks import AVERAGED, FURTHER, TINY, with_third
 from helpers.untrained import finish, trained
 
-from reports.records.results import read_result
 from reports.records.study import EpochRecord, StartRecord
+from reports.storage.results import read_result
 from search.benchmark.loader import load_benchmark
 from search.benchmark.trainings import Trainings
 from search.runner.loop import Budget, Driver, RunError

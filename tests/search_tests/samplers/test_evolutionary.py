@@ -8,11 +8,11 @@ import pytest
 from helpers.untrained import SPACES
 
 from search.samplers.evolutionary import FIRST, best_first, crowding_distance
+from search.samplers.history import RUNG
 from search.samplers.stateless import SAMPLERS, StatelessSampler
-from search.samplers.variation import complete, crossover, module, mutate, perturb
-from search.space.dials import Choices, Dial, Range
+from search.samplers.variation import crossover, module, mutate, perturb
+from search.space.dials import Choices, Dial, Range, complete
 from search.space.space import Space, load_space
-from search.study.pruner import RUNG
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SEEDS = range(20)

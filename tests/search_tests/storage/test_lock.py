@@ -12,8 +12,8 @@ from search.storage.lock import StudyLock
 HOLD = """
 import sys
 from pathlib import Path
-from search.lease import Lease
-lease = Lease(Path(sys.argv[1]), "prune", "sqlite:///unused")
+from search.storage.lock import StudyLock
+lock = StudyLock(Path(sys.argv[1]), "prune", "sqlite:///unused")
 print("held", flush=True)
 sys.stdin.read()
 """

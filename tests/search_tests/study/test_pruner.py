@@ -15,9 +15,10 @@ from reports.storage.studies import read_study, sqlite_url
 from search.runner.launch import launch
 from search.runner.loop import Budget, Driver
 from search.runner.progress import RunProgress
+from search.space.sections import EarlyStopping
 from search.space.space import SpaceError, load_space
 from search.study import create
-from search.study.pruner import EarlyStopping, ParetoPruner
+from search.study.pruner import ParetoPruner
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 OBJECTIVES = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}

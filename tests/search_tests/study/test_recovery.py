@@ -3,7 +3,7 @@
 import pytest
 from helpers.untrained import SPACES, header_for, trained
 
-from reports.records.results import write_result
+from reports.storage.results import write_result
 from reports.storage.studies import LedgerError, load_study_folder, sqlite_url
 from search.errors import InputError
 from search.space.space import Space, load_space

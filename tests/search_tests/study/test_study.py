@@ -11,7 +11,7 @@ import pytest
 from helpers.untrained import SPACES, header_for, trained
 
 from reports.errors import LedgerError
-from reports.records.results import read_result, write_result
+from reports.storage.results import read_result, write_result
 from reports.storage.studies import read_study, sqlite_url
 from search.errors import InputError
 from search.samplers.stateless import SAMPLERS

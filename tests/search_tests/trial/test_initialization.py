@@ -11,8 +11,8 @@ from helpers.untrained import SPACES, header_for
 from rich.console import Console
 
 from reports.document.wording import beginning
-from reports.records.results import read_result
 from reports.records.study import EpochRecord, StudyRecord, TrialRecord
+from reports.storage.results import read_result
 from reports.storage.studies import sqlite_url
 from search.cli.tables import trial_view
 from search.runner.progress import Running, RunProgress

@@ -8,8 +8,8 @@ import pytest
 from helpers.recordings import bin_file, random_events
 from helpers.small_trials import HERE, job_for, record_of
 
-from reports.records.results import read_result
 from reports.records.study import EpochRecord, Metrics
+from reports.storage.results import read_result
 from search.space.candidate import Candidate
 from search.trial.initialization import trained_network
 from search.trial.job import Job

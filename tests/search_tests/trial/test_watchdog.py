@@ -71,8 +71,8 @@ def test_time_of_earlier_starts_counts(job, clock):
 HANGS = """
     import sys, time
     from pathlib import Path
-    from search.limits import Limits
-    from search.watchdog import Watchdog
+    from search.space.limits import Limits
+    from search.trial.watchdog import Watchdog
 
     def step():
         {how}
