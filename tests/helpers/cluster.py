@@ -60,7 +60,7 @@ class Cluster:
         log = (self.folder / f"node{node}.log").open("a")
         words = [_ray(), "start", *role, "--node-ip-address", address(node), *size, "--block"]
         subprocess.Popen(self._inside(node, words), stdout=log, stderr=log, env=self._env(node), start_new_session=True)
-        wait_for(lambda: address(node) in self.alive(), 90, f"node {node} to join")
+        wait_for(lambda: address(node) in self.alive(), what=f"node {node} to join")
 
     def alive(self) -> set[str]:
         """Addresses of the nodes that Ray takes to be there."""

@@ -5,11 +5,13 @@ import subprocess
 import time
 from pathlib import Path
 
+from helpers.waiting import PATIENCE_S
+
 from benchmarks.reliability.chaos.processes import snnsearch
 
 
 def finish(words: list[str]) -> str:
-    done = subprocess.run(snnsearch(*words), capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(snnsearch(*words), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -27,7 +29,7 @@ def start_until_trial(words: list[str], trials_dir: Path) -> subprocess.Popen[st
     """A driver that trains a trial, or has ended."""
     driver = subprocess.Popen(snnsearch(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     starts = sum(1 for _ in trials_dir.glob("*/log.txt"))
-    until = time.monotonic() + 240
+    until = time.monotonic() + PATIENCE_S
     while driver.poll() is None and time.monotonic() < until:
         if sum(1 for _ in trials_dir.glob("*/log.txt")) > starts or _lines(trials_dir) > starts:
             break

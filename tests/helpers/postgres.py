@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from helpers.waiting import PATIENCE_S
 
 PASSWORD = "s3cr3t-Zebra/9"  # distinctive, and with a letter that an address must escape
 NEEDED = "install it (apt-get install postgresql; pip install 'snnsearch[postgresql]') or name one in " + (
@@ -72,7 +73,7 @@ class Server:
         # its output to a file: the server that pg_ctl starts keeps what it inherits open
         with open(self.folder / "out", "w+") as out:
             done = subprocess.run(
-                command, user=self._user, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, timeout=60,
+                command, user=self._user, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, timeout=PATIENCE_S,
                 env={**os.environ, "HOME": str(self.folder), "LC_ALL": "C"}, cwd=self.folder,
             )  # fmt: skip
             out.seek(0)

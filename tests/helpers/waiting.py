@@ -1,9 +1,11 @@
-"""Waiting for what other processes do."""
+"""Wait for other processes. The patience is a guard against hangs; a busy machine never reaches it."""
 
 from collections.abc import Callable
 
 from benchmarks.reliability.chaos.processes import until
 
+PATIENCE_S = 1500.0
 
-def wait_for(condition: Callable[[], object], seconds: float = 240, what: str = "it") -> None:
+
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_S, what: str = "it") -> None:
     assert until(condition, seconds), f"waited {seconds} s for {what}"

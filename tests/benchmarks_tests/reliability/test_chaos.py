@@ -53,7 +53,6 @@ def test_a_broken_promise_is_told(whole, monkeypatch):
             chaos.check(struck, FAULTS["torn record"], study)
 
 
-@pytest.mark.timeout(600)
 def test_a_study_struck_thrice_ends_as_one_that_was_left_alone(whole, monkeypatch):
     monkeypatch.setattr(chaos, "STRIKES", 3)
     left = ["clock jump", "SIGTERM of the driver", "torn checkpoint"]
@@ -66,7 +65,6 @@ def test_a_study_struck_thrice_ends_as_one_that_was_left_alone(whole, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "executor"), [case(*each) for each in CASES])
 def test_a_struck_study_ends_as_one_that_was_left_alone(name, executor, whole):
     check_struck(FAULTS[name], executor, whole)

@@ -23,7 +23,7 @@ from reports.study.markdown import markdown
 from reports.study.tables import front_csv, front_json
 
 EXAMPLES = int(os.environ.get("SNNSEARCH_FUZZ", "20"))
-pytestmark = pytest.mark.timeout(120 + EXAMPLES)
+pytestmark = pytest.mark.timeout(1800 + EXAMPLES)
 PLACES = (
     *[("trial_user_attributes", "value_json")] * 3,
     *(("study_user_attributes", "value_json"), ("trial_system_attributes", "value_json"), ("trials", "state")),

@@ -3,7 +3,6 @@
 import random
 from pathlib import Path
 
-import pytest
 from helpers.killing import finish, kill_after
 from helpers.small_benchmarks import TINY
 
@@ -23,7 +22,6 @@ def finished(folder: Path) -> dict[int, TrialRecord]:
     return {trial.number: trial for trial in read_benchmark(folder).trials if trial.status == "complete"}
 
 
-@pytest.mark.timeout(300)
 def test_killed_benchmark_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text(TINY)

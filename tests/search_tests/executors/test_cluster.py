@@ -7,12 +7,12 @@ import pytest
 from helpers.cluster import HEAD, address, cluster, needs_namespaces
 from helpers.recordings import bin_file, random_events
 from helpers.untrained import SPACES
-from helpers.waiting import wait_for
+from helpers.waiting import PATIENCE_S, wait_for
 
 from reports.storage.studies import LedgerError, load_study_folder
 from search.trial.job import CHECKPOINT, read_starts
 
-pytestmark = [pytest.mark.slow, needs_namespaces, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, needs_namespaces]
 
 NAME = "nmnist-prune"
 EPOCHS = 30
@@ -77,7 +77,7 @@ def trained(tmp_path):
 
 
 def check_whole(tmp_path, driver, trials):
-    said, _ = driver.communicate(timeout=300)
+    said, _ = driver.communicate(timeout=PATIENCE_S)
     assert driver.returncode == 0, said
     study = load_study_folder(tmp_path / "runs" / NAME)
     assert [trial.number for trial in study.trials] == list(range(len(study.trials)))
@@ -100,7 +100,7 @@ def test_a_node_dies_and_another_joins(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
     driver = launch(three, data, tmp_path, 8)
-    wait_for(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
+    wait_for(lambda: in_the_middle(tmp_path, 2), what="a trial on node 2")
     (struck,) = in_the_middle(tmp_path, 2)
     three.kill(2)
     three.start(3, cpus=1)
@@ -115,9 +115,9 @@ def test_a_node_is_cut_off_and_comes_back(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
     driver = launch(three, data, tmp_path, 6)
-    wait_for(lambda: in_the_middle(tmp_path, 2), 120, "a trial on node 2")
+    wait_for(lambda: in_the_middle(tmp_path, 2), what="a trial on node 2")
     three.connect(2, up=False)
-    wait_for(lambda: address(2) not in three.alive(), 120, "Ray to notice")
+    wait_for(lambda: address(2) not in three.alive(), what="Ray to notice")
     three.connect(2, up=True)
     check_whole(tmp_path, driver, 6)
 
@@ -126,7 +126,7 @@ def test_a_killed_driver_is_followed_by_another(three, data, tmp_path):
     three.start(1, cpus=1)
     three.start(2, cpus=1)
     driver = launch(three, data, tmp_path, 6)
-    wait_for(lambda: len(trained(tmp_path)) >= 2, 120, "two trials")
+    wait_for(lambda: len(trained(tmp_path)) >= 2, what="two trials")
     driver.kill()
     before = {trial.number: trial for trial in trained(tmp_path)}
     words = ["resume", NAME, "--runs", str(tmp_path / "runs"), "--data", str(data), "--address", HEAD, "--trials"]
@@ -138,7 +138,7 @@ def test_a_node_that_does_not_see_the_folder_is_named(three, data, tmp_path):
     (tmp_path / "runs").mkdir()
     three.start(1, cpus=1)
     three.start(2, cpus=1, hidden=[tmp_path / "runs"])
-    said, _ = launch(three, data, tmp_path, 4).communicate(timeout=300)
+    said, _ = launch(three, data, tmp_path, 4).communicate(timeout=PATIENCE_S)
     assert f"node {address(2)} does not see {tmp_path / 'runs' / NAME}" in said
     assert "--runs must name a folder" in said
     assert "Traceback" not in said
@@ -157,7 +157,7 @@ def exchange(request, three, tmp_path):
     three.run([sys.executable, "-m", "moto.server", "-H", address(1), "-p", "5000"], told=False)
     bucket = "import boto3, time\nfor _ in range(100):\n try: boto3.client('s3').create_bucket(Bucket='snn'); break\n"
     made = three.run([sys.executable, "-c", f"{bucket} except Exception: time.sleep(0.5)"])
-    assert made.wait(90) == 0
+    assert made.wait(PATIENCE_S) == 0
     return "s3://snn/runs"
 
 

@@ -67,12 +67,10 @@ def check_killed_study(
     assert [t.number for t in front_trials(study)] == [t.number for t in front_trials(whole)]
 
 
-@pytest.mark.timeout(300)
 def test_killed_study_ends_as_an_uninterrupted_one(tmp_path: Path, whole: StudyRecord) -> None:
     check_killed_study(tmp_path, "inline", whole, trials=6, kills=3, longest=3.0)
 
 
-@pytest.mark.timeout(300)
 def test_killed_ray_study_ends_as_an_uninterrupted_one(tmp_path: Path, whole: StudyRecord) -> None:
     check_killed_study(tmp_path, "ray", whole, trials=6, kills=1, longest=2.0)
 

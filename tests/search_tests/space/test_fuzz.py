@@ -27,7 +27,7 @@ FILES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / 
 SPACES = [SMALL["space"], *(text for text in FILES.values() if "\nbenchmark:" not in text)]
 BENCHMARKS = [SMALL["benchmark"], *(text for text in FILES.values() if "\nbenchmark:" in text)]
 pytestmark = [
-    pytest.mark.timeout(120 + 10 * EXAMPLES),
+    pytest.mark.timeout(1800 + 10 * EXAMPLES),
     pytest.mark.filterwarnings("ignore:Detected pickle protocol"),
 ]
 fuzzed = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)

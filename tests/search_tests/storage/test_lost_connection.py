@@ -12,6 +12,7 @@ import sqlalchemy
 from helpers.postgres import Server
 from helpers.proxy import Proxy
 from helpers.untrained import header_for, trained
+from helpers.waiting import PATIENCE_S
 
 from reports.storage.studies import read_study
 from search.errors import InputError
@@ -186,7 +187,7 @@ def test_driver_that_was_taken_over_writes_nothing(server, proxy, space, tmp_pat
 
 
 def wait_until_free(url: str, name: str, folder: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while True:
         try:
             StudyLock(folder, name, url).release()

@@ -182,7 +182,6 @@ def test_rungs_are_those_of_all_drivers(opened, space):
     assert "6 of 7 trials there" in reason
 
 
-@pytest.mark.timeout(300)  # Ray's start beside other work
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_study_stops_trials_at_rungs(executor, tmp_path):
     space = load_space(early(""), overrides={"data.subset": "300", "train.chance_patience": "0"})

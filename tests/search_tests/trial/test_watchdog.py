@@ -7,6 +7,7 @@ import textwrap
 import pytest
 from helpers.small_trials import HERE, job_for, record_of
 from helpers.untrained import SPACES
+from helpers.waiting import PATIENCE_S
 
 from reports.records.study import TrialRecord
 from search.errors import SpaceError
@@ -87,7 +88,9 @@ HANGS = """
 @pytest.mark.parametrize("how", ["time.sleep(600)", "sum(range(10**12))"])  # the second one keeps the interpreter
 def test_worker_that_hangs_ends_and_says_where(tmp_path, how):
     code = textwrap.dedent(HANGS).format(how=how)
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == 1
     assert done.stdout == b""
     assert where_it_hung(tmp_path) == '"<string>", line 8 in step'
@@ -96,7 +99,7 @@ def test_worker_that_hangs_ends_and_says_where(tmp_path, how):
 def test_of_several_threads_the_one_that_trains_is_told(tmp_path):
     others = "import threading; threading.Thread(target=time.sleep, args=(600,), daemon=True).start(); time.sleep(600)"
     code = textwrap.dedent(HANGS).format(how=others)
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60, check=False)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=PATIENCE_S, check=False)
     assert (tmp_path / HUNG).read_text().count("(most recent call first)") == 2
     assert where_it_hung(tmp_path) == '"<string>", line 8 in step'
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.kernel_cases import CASES, Case, assert_close, outcome
+from helpers.waiting import PATIENCE_S
 from hypothesis import Phase, given, settings
 
 from snnkit.kernels import cuda
@@ -47,7 +48,7 @@ def test_programs_compile_for_a_gpu(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment["TRITON_CACHE_DIR"] = str(tmp_path)
     script = [sys.executable, str(Path(__file__).parents[2] / "helpers" / "compiled.py")]
-    done = subprocess.run(script, capture_output=True, text=True, env=environment, timeout=100)
+    done = subprocess.run(script, capture_output=True, text=True, env=environment, timeout=PATIENCE_S)
     assert done.stdout == "compiled\n", done.stderr[-3000:]
 
 
