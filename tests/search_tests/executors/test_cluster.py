@@ -170,7 +170,8 @@ def test_files_go_through_an_exchange_where_no_folder_is_shared(exchange, three,
     driver = launch(three, data, tmp_path, 6, "--exchange", exchange)
     at_work = f"cache2/snnsearch/exchange/*/trials/*/{CHECKPOINT}"
     wait_for(
-        lambda: any("epoch=3 " in (path.parent / "log.txt").read_text() for path in tmp_path.glob(at_work)), 120, "it"
+        lambda: any("epoch=3 " in (path.parent / "log.txt").read_text() for path in tmp_path.glob(at_work)),
+        what="an epoch",
     )
     three.kill(2)
     check_whole(tmp_path, driver, 6)
