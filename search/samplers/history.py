@@ -9,8 +9,8 @@ import optuna
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.analysis.hypervolume import SCALES
 from reports.records.study import Leaf
+from search.samplers.scales import SAMPLER_SCALES
 from search.space.space import Space
 
 Array = NDArray[np.float64]
@@ -74,10 +74,10 @@ def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
 
 
 def losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
-    """The objectives' values, to be minimised, on the scales of a report's hypervolume."""
+    """Return the objectives' values on the samplers' scales, to be minimised."""
     return tuple(loss(name, value, space) for name, value in zip(space.study.objectives, values, strict=True))
 
 
 def loss(name: str, value: float, space: Space) -> float:
-    """Of one objective."""
-    return SCALES[name].loss(value, space.study.objectives[name])
+    """Return the value of one objective on its scale, to be minimised."""
+    return SAMPLER_SCALES[name].loss(value, space.study.objectives[name])

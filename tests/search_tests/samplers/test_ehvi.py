@@ -8,11 +8,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from reports.analysis import hypervolume as report
 from reports.analysis.pareto import as_losses, front, hypervolume, hypervolume_contribution
 from search.samplers.ehvi import DRAWN, FIRST, POINTS, CostAwareEHVISampler, improvement, propose, undominated
 from search.samplers.history import Observation, losses, observations
+from search.samplers.scales import SAMPLER_SCALES
 from search.samplers.stateless import StatelessSampler
 from search.samplers.surrogate import option
+from search.space.objectives import OBJECTIVES
 from search.space.space import Space, load_space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -118,6 +121,18 @@ def test_it_finds_more_than_chance(space: Space):
     for seed in range(2):
         ours = found(StatelessSampler(lambda s: CostAwareEHVISampler(space, s), seed), 24)
         assert ours > found(optuna.samplers.RandomSampler(seed), 48)
+
+
+def test_widening_the_box_of_a_report_changes_no_proposal(space: Space, monkeypatch):
+    before = [propose(space, tried(space, 12), random.Random(seed)) for seed in range(2)]
+    for name, scale in report.SCALES.items():
+        wider = report.Scale(scale.low / 10 if scale.log else -1.0, scale.high * 10, scale.log)
+        monkeypatch.setitem(report.SCALES, name, wider)
+    assert [propose(space, tried(space, 12), random.Random(seed)) for seed in range(2)] == before
+
+
+def test_every_objective_has_a_scale_for_samplers():
+    assert set(OBJECTIVES) <= set(SAMPLER_SCALES)
 
 
 def test_it_begins_at_random_and_cheaply(space: Space):
