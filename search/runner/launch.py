@@ -26,7 +26,7 @@ from search.samplers import stateless
 from search.samplers.initial_design import initial_design
 from search.space.space import Space, load_space
 from search.storage.lock import StudyLock
-from search.storage.url import checked
+from search.storage.url import check_url
 from search.study import create, recovery, supernet
 from search.study.study import Study
 from search.trial import environment, sync
@@ -278,7 +278,7 @@ def announce_fetching(name: str, options: RunOptions, console: Console) -> None:
 
 
 def _url(folder: Path, options: RunOptions) -> str:
-    return checked(options.storage) if options.storage else sqlite_url(folder / DATABASE)
+    return check_url(options.storage) if options.storage else sqlite_url(folder / DATABASE)
 
 
 def make_folder(folder: Path) -> None:

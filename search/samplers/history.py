@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from reports.records.study import Leaf
 from search.samplers.scales import SAMPLER_SCALES
 from search.space.space import Space
+from search.storage.optuna_compat import trials_of_proposal
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class Observation:
 
 def observations(space: Space, study: optuna.Study) -> list[Observation]:
     """All trials that were asked for; refused ones and such that failed have no losses."""
-    trials = study._get_trials(deepcopy=False, use_cache=True)
+    trials = trials_of_proposal(study)
     gains = _gains(space, trials)
     return [
         Observation(

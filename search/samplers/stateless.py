@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.samplers.ehvi import CostAwareEHVISampler
 from search.samplers.evolutionary import GeneticSampler
 from search.space.space import Space
+from search.storage.optuna_compat import StudyWithoutTrial
 from snnkit.base.seeds import derived_seed
 
 MakeSampler = Callable[[int], BaseSampler]  # from a seed
@@ -86,7 +87,7 @@ class StatelessSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        others: Any = _Others(study, trial.number)
+        others: Any = StudyWithoutTrial(study, trial.number)
         return self._for(trial).sample_relative(others, trial, search_space)
 
     def sample_independent(
@@ -100,18 +101,3 @@ class StatelessSampler(BaseSampler):
 
     def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
         self._for(trial).after_trial(study, trial, state, values)
-
-
-class _Others:
-    """A study without the trial that is asked for: a GP counts what it proposed for it before an interruption as a
-    running trial, and would then propose something else (seen with Optuna 5.0)."""
-
-    def __init__(self, study: optuna.Study, number: int) -> None:
-        self._whole = study
-        self._number = number
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole, name)
-
-    def _get_trials(self, *args: Any, **options: Any) -> list[FrozenTrial]:
-        return [trial for trial in self._whole._get_trials(*args, **options) if trial.number != self._number]

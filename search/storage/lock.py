@@ -1,42 +1,46 @@
-"""One driver per study or benchmark: a lock that the system or the database drops by itself when its holder dies."""
+"""One driver per study or benchmark: a lock that the system or the database drops when its holder dies."""
 
-import fcntl
 import os
 import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from search.errors import InputError, taken
 from search.storage.postgresql import DriverConnection
 
+LOCK_FILE = "driver.lock"
+HOLDER_FILE = "driver.holder"  # says who holds the lock; filelock may empty the lock file itself
+
 
 class StudyLock:
-    """Held while a driver asks and tells. ``flock`` on ``driver.lock``; on PostgreSQL an advisory lock as well, on the
-    ``connection`` that the driver then writes on, which also keeps out a driver on another machine. Both end with their
-    process, so that none is left behind by a crash.
+    """The lock of the one driver that may ask for candidates and store results.
 
-    ``say`` is told of a lost connection; once ``stop`` is set it is not waited for. Raises InputError where another
-    driver holds the study.
+    It is a file lock in the study's folder. On PostgreSQL it is also an advisory lock on the ``connection`` that the
+    driver writes on, which keeps out drivers on other machines. A crash leaves neither behind.
+
+    ``say`` gets a line when the connection is lost or back; once ``stop`` is set, nothing waits for a lost connection.
+    Raises InputError if another driver holds the study.
     """
 
     def __init__(self, folder: Path, study: str, storage: str, say: Callable[[str], None] = lambda text: None) -> None:
         self.stop = threading.Event()
         self.connection: DriverConnection | None = None
-        self._file = _lock_file(folder / "driver.lock", study)
+        self._file = _locked_file(folder, study)
         if storage.startswith("postgresql"):
             try:
                 self.connection = DriverConnection(storage, study, say, self.stop)
             except BaseException:
-                self._file.close()
+                self._file.release()
                 raise
 
     def release(self) -> None:
         if self.connection is not None:
             self.connection.close()
-        self._file.close()
+        self._file.release()
 
     def __enter__(self) -> "StudyLock":
         return self
@@ -45,21 +49,19 @@ class StudyLock:
         self.release()
 
 
-def _lock_file(path: Path, study: str) -> IO[str]:
+def _locked_file(folder: Path, study: str) -> FileLock:
+    holder = folder / HOLDER_FILE
+    lock = FileLock(folder / LOCK_FILE, timeout=0, thread_local=False)
     try:
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held open: closing it gives the lock up)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise taken(study, holder) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        lock.acquire()
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    except Timeout:
+        name = holder.read_text(encoding="utf-8") if holder.exists() else ""
+        raise taken(study, name or "another process") from None
     except OSError as error:
+        lock.release()
         raise InputError(
-            f"cannot lock {path}: {error.strerror}. Make its folder writable, or choose another: --runs DIR"
+            f"cannot lock {folder / LOCK_FILE}: {error.strerror}. Make its folder writable, or choose another: "
+            "--runs DIR"
         ) from error
-    return file
+    return lock

@@ -1,9 +1,8 @@
-"""A driver's one connection to a PostgreSQL server.
+"""A driver's one connection to a PostgreSQL server, which also holds the lock on the study.
 
-The advisory lock that makes a driver the only one is taken on the very connection that writes, whenever it is opened:
-a driver whose connection is lost has lost its lock with it, and without the lock there is nothing that it could write
-on. Beside the lock, a study carries the mark of the driver that took it last, so that a driver which comes back after
-another one has come and gone notices that, too.
+Whenever the connection is opened, it takes an advisory lock. A driver that loses the connection loses the lock with it
+and cannot write until it has both again. The study also stores the id of its last driver, so that a driver that
+reconnects notices if another one has driven the study meanwhile and has already ended.
 """
 
 import hashlib
@@ -16,8 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-import optuna
 import sqlalchemy
+from optuna.exceptions import StorageInternalError
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -25,28 +24,28 @@ from sqlalchemy.pool import NullPool
 from reports.document.wording import duration
 from reports.storage.database import PATIENCE
 from search.errors import InputError, taken
-from search.storage.url import StorageError, cause_of, storage_errors
+from search.storage.url import StorageError, database_message, storage_errors
 
-PATIENCE_S = 300.0  # how long a lost connection is waited for
-RETRY_S = 2.0
-STUCK_S = 120.0  # for one operation; then its connection is cut, and counts as lost
-ZOMBIE_S = 10.0  # that the server has to end our own session that it still holds
-DRIVER = "driver"  # attribute of a study: the mark of the driver that took it last
+MAX_OUTAGE_S = 300.0  # after that long without a connection the driver gives up
+RETRY_INTERVAL_S = 2.0
+OPERATION_TIMEOUT_S = 120.0  # after that long an operation's connection is cut and counts as lost
+OLD_SESSION_TIMEOUT_S = 10.0  # the server must end the session that we lost within this time
+DRIVER_ID_ATTRIBUTE = "driver"  # attribute of a study: the id of its last driver
 
-# A peer that is gone without a word is noticed by both sides within a minute.
-CONNECT = PATIENCE | {"tcp_user_timeout": 60_000}  # ms
-SESSION = (
+# With these settings client and server both notice within a minute that the other is gone.
+CONNECT_OPTIONS = PATIENCE | {"tcp_user_timeout": 60_000}  # ms
+SESSION_SETTINGS = (
     "SET statement_timeout = '60s'",
     "SET tcp_keepalives_idle = 20",
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
 )
-_HOLDER = """
+_LOCK_HOLDERS = """
 SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = current_database()
 AND l.database = a.datid AND (l.classid::bigint << 32) | l.objid::bigint = %s
 """
-_MARK = """
+_DRIVER_ID = """
 SELECT a.value_json FROM studies s JOIN study_user_attributes a ON a.study_id = s.study_id
 WHERE s.study_name = %s AND a.key = %s
 """
@@ -55,14 +54,14 @@ Result = TypeVar("Result")
 
 
 class LockLostError(StorageError):
-    """Another driver has the study, or had it while this one had no connection."""
+    """Another driver took the study over while this one had no connection."""
 
 
 class DriverConnection:
-    """Opened and locked at once. ``say`` is told when it is lost and when it is back; while ``stop`` is set it is not
-    waited for.
+    """An open connection that holds the lock on ``study``.
 
-    Raises StorageError where the server is not there, InputError where another driver holds the study.
+    ``say`` gets a line when the connection is lost and when it is back. Once ``stop`` is set, nothing waits for a lost
+    connection. Raises StorageError if the server cannot be reached, InputError if another driver holds the study.
     """
 
     def __init__(
@@ -73,136 +72,157 @@ class DriverConnection:
         self._say = say
         self._stop = stop
         self._clock = clock
-        self._key = _key(f"snnsearch/{study}")
-        self.mark = f"process {os.getpid()} on {socket.gethostname()[:24]} {uuid.uuid4().hex[:8]}"
-        self._marked = False
+        self._lock_key = _lock_key(f"snnsearch/{study}")
+        self.driver_id = f"process {os.getpid()} on {socket.gethostname()[:24]} {uuid.uuid4().hex[:8]}"
+        self._driver_id_stored = False
         self._lost_at: float | None = None  # clock seconds
-        self._now: Any = None  # the connection, as the driver's module has it
-        self.retried = False  # whether the operation under way was tried before, with an end that is not known
+        self._current: Any = None  # the open connection, an object of the database driver
+        self._may_reopen = True
+        self.retried = False  # whether the operation under way was tried before, with an unknown outcome
+        name = f"snnsearch {self.driver_id}"
         self._engine = sqlalchemy.create_engine(
-            url, poolclass=NullPool, connect_args=connect_args(url) | {"application_name": f"snnsearch {self.mark}"}
+            url, poolclass=NullPool, connect_args=connect_args(url) | {"application_name": name}
         )
         event.listen(self._engine, "do_connect", self._connect)
-        with storage_errors("a connection"):
+        with storage_errors("connecting"):
             self._first: Any = self._open()
 
     # -- opening --------------------------------------------------------------------------------------------------
 
     def creator(self) -> Any:
-        """For an engine's pool of one: the connection that was opened first, and a new one whenever it is lost."""
+        """Open a connection for an engine whose pool holds one: first the one that is open, later a new one."""
         first, self._first = self._first, None
         if first is not None:
-            with suppress(self._errors):  # it may have waited for a data set to be fetched
+            with suppress(self._errors):  # it may be lost: a data set may have been downloaded since it was opened
                 _rows(first, "SELECT 1")
                 first.commit()
                 return first
+        if not self._may_reopen:
+            lost = ConnectionError("the connection was lost while a trial was added")
+            raise OperationalError(None, None, lost) from lost
         return self._open()
 
     def close(self) -> None:
-        if self._now is not None:
-            self._now.close()
-            self._now = None
+        if self._current is not None:
+            self._current.close()
+            self._current = None
 
-    def marked(self) -> None:
-        """The study carries this driver's mark from now on."""
-        self._marked = True
+    def driver_id_was_stored(self) -> None:
+        """Note that the study now stores this driver's id, and must still store it after a reconnection."""
+        self._driver_id_stored = True
+
+    @contextmanager
+    def not_reopened(self) -> Iterator[None]:
+        """Refuse a new connection inside the block: if the connection is lost, the whole block fails."""
+        self._may_reopen = False
+        try:
+            yield
+        finally:
+            self._may_reopen = True
 
     def _open(self) -> Any:
         try:
             opened = self._engine.raw_connection()
         except self._errors as error:
             raise OperationalError(None, None, error) from error
-        opened.detach()  # from its pool: it is closed here, or by the pool that it is created for
+        opened.detach()  # from the engine's pool: we close it, or the pool that asked for it does
         return opened.dbapi_connection
 
     @property
     def _errors(self) -> type[Exception]:
-        """The base class of those of the driver's module."""
-        found: type[Exception] = self._engine.dialect.loaded_dbapi.Error
-        return found
+        """The base class of the database driver's errors."""
+        base: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        return base
 
     def _connect(self, dialect: sqlalchemy.Dialect, record: Any, args: list[Any], options: dict[str, Any]) -> Any:
-        before = self._now
-        self._now = opened = dialect.loaded_dbapi.connect(*args, **options)
+        previous = self._current
+        self._current = opened = dialect.loaded_dbapi.connect(*args, **options)
         try:
-            for statement in SESSION:
+            for statement in SESSION_SETTINGS:
                 opened.cursor().execute(statement)
-            self._lock(opened, again=before is not None)
+            self._lock(opened, reconnecting=previous is not None)
             opened.commit()
         except BaseException:
             opened.close()
             raise
         return opened
 
-    def _lock(self, opened: Any, *, again: bool) -> None:
-        until = self._clock() + ZOMBIE_S
-        while not _rows(opened, "SELECT pg_try_advisory_lock(%s)", self._key)[0][0]:
-            holders = _rows(opened, _HOLDER, self._key)
-            ours = [pid for pid, name in holders if name == f"snnsearch {self.mark}"]
-            if (holders and not ours) or self._clock() > until:
+    def _lock(self, opened: Any, *, reconnecting: bool) -> None:
+        deadline = self._clock() + OLD_SESSION_TIMEOUT_S
+        while not _rows(opened, "SELECT pg_try_advisory_lock(%s)", self._lock_key)[0][0]:
+            holders = _rows(opened, _LOCK_HOLDERS, self._lock_key)
+            ours = [pid for pid, name in holders if name == f"snnsearch {self.driver_id}"]
+            if (holders and not ours) or self._clock() > deadline:
                 names = [name.removeprefix("snnsearch ") for _, name in holders if name]
-                raise (self._lost if again else self._taken)(names[0] if names else "a driver on the same database")
-            for pid in ours:  # the session that we have lost and the server has not
+                error = self._lock_lost if reconnecting else self._study_taken
+                raise error(names[0] if names else "a driver on the same database")
+            for pid in ours:  # our lost session, which the server has not noticed to be lost
                 _rows(opened, "SELECT pg_terminate_backend(%s)", pid)
             opened.commit()
             time.sleep(0.05)
-        if self._marked:
-            marks = [mark for (mark,) in _rows(opened, _MARK, self._study, DRIVER)]
-            if marks != [f'"{self.mark}"']:
-                raise self._lost(marks[0].strip('"') if marks else "one that removed it")
+        if self._driver_id_stored:
+            stored = [value for (value,) in _rows(opened, _DRIVER_ID, self._study, DRIVER_ID_ATTRIBUTE)]
+            if stored != [f'"{self.driver_id}"']:
+                raise self._lock_lost(stored[0].strip('"') if stored else "one that removed it")
 
-    def _taken(self, holder: str) -> InputError:
-        return taken(self._study, f"{_place(holder)}, connected to the same database")
+    def _study_taken(self, holder: str) -> InputError:
+        return taken(self._study, f"{_without_token(holder)}, connected to the same database")
 
-    def _lost(self, holder: str) -> InputError:
+    def _lock_lost(self, holder: str) -> InputError:
         return LockLostError(
-            f"while the connection to its database was lost, {self._study!r} was taken over by another driver: "
-            f"{_place(holder)}. This one has stopped and written nothing since. Look on with: snnsearch status "
-            f"{self._study}; or, when that one is over: snnsearch resume {self._study}"
+            f"another driver took {self._study!r} over while the connection to its database was lost: "
+            f"{_without_token(holder)}. This driver has stopped and has written nothing since. Watch the study with: "
+            f"snnsearch status {self._study}; when the other driver has ended, continue it with: "
+            f"snnsearch resume {self._study}"
         )
 
-    # -- being lost -----------------------------------------------------------------------------------------------
+    # -- losing the connection ------------------------------------------------------------------------------------
 
     def retrying(self, call: Callable[[], Result]) -> Result:
-        """What ``call`` returns, which is called again while there is no connection: for PATIENCE_S since it was lost.
-        It must be safe to repeat; ``retried`` tells it when it is."""
-        before, self.retried = self.retried, False
+        """Return the result of ``call``, repeating it without a connection until MAX_OUTAGE_S after its loss.
+
+        ``call`` must be safe to repeat; ``retried`` tells it that this is a repetition.
+        """
+        outer, self.retried = self.retried, False
         try:
             while True:
                 try:
                     with self._cut_if_stuck():
                         result = call()
-                except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+                except (SQLAlchemyError, StorageInternalError) as error:
                     if not _connection_lost(error) or not self._wait(error):
                         raise
                     self.retried = True
                 else:
-                    self._back()
+                    self._say_if_back()
                     return result
         finally:
-            self.retried = before
+            self.retried = outer
 
     def _wait(self, error: Exception) -> bool:
-        """A pause before the next try; False where it is not waited any longer."""
+        """Pause before the next attempt; return False to give up."""
         now = self._clock()
         if self._lost_at is None:
             self._lost_at = now
             self._say(
-                f"database  no connection: {cause_of(error)}. Waiting for it, up to {duration(PATIENCE_S)}; "
-                "trials that run are not stopped"
+                f"database  no connection: {database_message(error)}. Waiting up to {duration(MAX_OUTAGE_S)} for it; "
+                "running trials continue"
             )
-        left = self._lost_at + PATIENCE_S - now
-        return left > 0 and not self._stop.wait(min(RETRY_S, left))
+        left = self._lost_at + MAX_OUTAGE_S - now
+        return left > 0 and not self._stop.wait(min(RETRY_INTERVAL_S, left))
 
-    def _back(self) -> None:
+    def _say_if_back(self) -> None:
         if self._lost_at is not None:
-            self._say(f"database  there again after {duration(self._clock() - self._lost_at)}")
+            self._say(f"database  connected again after {duration(self._clock() - self._lost_at)}")
             self._lost_at = None
 
     @contextmanager
     def _cut_if_stuck(self) -> Iterator[None]:
-        """Neither keepalives nor the server's timeout end the wait for a server that is there and does not answer."""
-        timer = threading.Timer(STUCK_S, self._cut)
+        """Cut the connection after OPERATION_TIMEOUT_S.
+
+        Neither keepalives nor the server's timeout end the wait for a server that is reachable but does not answer.
+        """
+        timer = threading.Timer(OPERATION_TIMEOUT_S, self._cut)
         timer.daemon = True
         timer.start()
         try:
@@ -211,8 +231,8 @@ class DriverConnection:
             timer.cancel()
 
     def _cut(self) -> None:
-        with suppress(Exception), socket.socket(fileno=os.dup(self._now.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
+        with suppress(Exception), socket.socket(fileno=os.dup(self._current.fileno())) as connected:
+            connected.shutdown(socket.SHUT_RDWR)
 
 
 def _rows(opened: Any, query: str, *values: object) -> list[Any]:
@@ -223,35 +243,35 @@ def _rows(opened: Any, query: str, *values: object) -> list[Any]:
 
 
 @contextmanager
-def alone(url: str) -> Iterator[None]:
-    """No other snnsearch is in such a block on that database."""
+def setup_lock(url: str) -> Iterator[None]:
+    """Let only one snnsearch process at a time into the block on that database."""
     engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
     with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(SESSION[0]))
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": _key("snnsearch")})
+        connection.execute(sqlalchemy.text(SESSION_SETTINGS[0]))
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": _lock_key("snnsearch")})
         yield
 
 
-def _key(text: str) -> int:
-    """Of an advisory lock."""
+def _lock_key(text: str) -> int:
+    """Return the key of an advisory lock, a signed 64-bit integer."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 def connect_args(url: str) -> dict[str, Any]:
-    """Options of a connection that the address leaves open."""
+    """Return connection options, except those that the address sets itself."""
     address = sqlalchemy.make_url(url)
     if address.get_driver_name() not in ("psycopg", "psycopg2"):
         return {}
-    return {name: value for name, value in CONNECT.items() if name not in address.query}
+    return {name: value for name, value in CONNECT_OPTIONS.items() if name not in address.query}
 
 
-def _place(mark: str) -> str:
-    """``process 12 on host``, without what makes a mark unique."""
-    return mark.rpartition(" ")[0] if mark.startswith("process ") else mark
+def _without_token(driver_id: str) -> str:
+    """Return ``process 12 on host``, without the token that makes a driver's id unique."""
+    return driver_id.rpartition(" ")[0] if driver_id.startswith("process ") else driver_id
 
 
 def _connection_lost(error: Exception) -> bool:
-    """As against what a repetition would not change: a value that does not fit, a missing right."""
+    """Return whether a repetition may help. It does not help against a bad value or a missing permission."""
     cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
     if isinstance(cause, DBAPIError) and cause.connection_invalidated:
         return True

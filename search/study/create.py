@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from reports.records.study import StudyHeader, TrialRecord
@@ -13,7 +13,7 @@ from search.errors import InputError
 from search.samplers.initial_design import initial_design
 from search.samplers.stateless import StatelessSampler, choose
 from search.space.space import Space
-from search.storage.postgresql import DRIVER, DriverConnection
+from search.storage.postgresql import DRIVER_ID_ATTRIBUTE, DriverConnection
 from search.storage.retrying import connect
 from search.storage.url import storage_errors
 from search.study.study import STATES, StoredTrial, Study
@@ -29,7 +29,7 @@ def create_study(
     ``connection``: of the driver's Lease. Safe to repeat after a crash half-way. Raises InputError where a study of
     that name exists.
     """
-    with storage_errors("a new study"):
+    with storage_errors("creating a study"):
         storage = connect(url, connection)
         _clear(header.name, storage, space.hash)
         if next((folder / "trials").glob("*"), None) is not None:
@@ -47,7 +47,7 @@ def create_study(
 def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, left: Mapping[int, StoredTrial]) -> None:
     """A study again, in an empty database, from what its trials have ``left`` in their folders, by number: those that
     are over are told, those that were begun are running. Other numbers, of what was never begun, stand as failed."""
-    with storage_errors("a study that is rebuilt"):
+    with storage_errors("rebuilding a study"):
         study = _new(header, space, connect(url, None))
         whole = Study(study, space, header, folder)
         for number in range(max(left, default=-1) + 1):
@@ -64,7 +64,7 @@ def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, lef
         study.set_user_attr("header", header.model_dump(mode="json"))
 
 
-def _new(header: StudyHeader, space: Space, storage: RDBStorage) -> optuna.Study:
+def _new(header: StudyHeader, space: Space, storage: BaseStorage) -> optuna.Study:
     directions = [objective.direction for objective in header.objectives]
     study = optuna.create_study(
         storage=storage, study_name=header.name, directions=directions, sampler=_sampler(space, header.seed)
@@ -84,7 +84,7 @@ def _enqueue_first(study: optuna.Study, space: Space, there: Container[str | Non
         study.enqueue_trial(params, user_attrs={CORNER: True})
 
 
-def _clear(name: str, storage: RDBStorage, space_hash: str) -> None:
+def _clear(name: str, storage: BaseStorage, space_hash: str) -> None:
     """Remove what a launch that was cut short has left under ``name``; it may have been of another space."""
     try:
         study = optuna.load_study(study_name=name, storage=storage)
@@ -104,7 +104,7 @@ def load_study(
 ) -> Study:
     """The study as it was left. ``space`` must be the one it was launched with; ``connection``: of the driver's
     Lease."""
-    with storage_errors("a look"):
+    with storage_errors("loading a study"):
         storage = connect(url, connection)
         study = optuna.load_study(study_name=header.name, storage=storage, sampler=_sampler(space, header.seed))
         _mark(study, connection)
@@ -114,8 +114,8 @@ def load_study(
 def _mark(study: optuna.Study, connection: DriverConnection | None) -> None:
     """From now on a driver whose connection was lost, and whose mark this is not, knows that another one was here."""
     if connection is not None:
-        study.set_user_attr(DRIVER, connection.mark)
-        connection.marked()
+        study.set_user_attr(DRIVER_ID_ATTRIBUTE, connection.driver_id)
+        connection.driver_id_was_stored()
 
 
 def _sampler(space: Space, seed: int) -> StatelessSampler:

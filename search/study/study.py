@@ -26,6 +26,7 @@ from reports.storage.results import read_result
 from search.samplers.history import RUNG, at_rungs
 from search.space.objectives import OBJECTIVES
 from search.space.space import Space
+from search.storage.optuna_compat import reopen_trial
 from search.storage.url import storage_errors
 from search.study.pruner import ParetoPruner
 from search.study.supernet import Ranking
@@ -79,7 +80,7 @@ class Study:
         Returns the numbers of the trials told now and of those to be continued.
         """
         told: list[int] = []
-        with storage_errors("a look at its trials"):
+        with storage_errors("reading the trials"):
             trials = self._study.get_trials(deepcopy=False)
         self._remember_rungs(trials)
         failed = Counter(trial.user_attrs.get("key") for trial in trials if _status(trial) == "failed")
@@ -95,7 +96,7 @@ class Study:
             if record is None:
                 self._interrupted.append(trial)
             else:
-                self._live[trial.number] = _adopt(self._study, trial)
+                self._live[trial.number] = reopen_trial(self._study, trial)
                 self.finish(record)
                 told.append(trial.number)
         return told, [trial.number for trial in self._interrupted]
@@ -111,7 +112,7 @@ class Study:
     def _requeue_failed(self, trials: list[FrozenTrial]) -> None:
         """Named candidates that failed once get a second trial: the cause may have been a full disk."""
         tries = Counter(trial.user_attrs.get("name") for trial in trials)
-        with storage_errors("a second try of a failed candidate"):
+        with storage_errors("queueing a failed candidate again"):
             for trial in trials:
                 name = trial.user_attrs.get("name")
                 if name is not None and _status(trial) == "failed" and tries[name] < GIVEN_UP:
@@ -127,7 +128,7 @@ class Study:
 
         Proposals that are not worth training are recorded on the way and passed to ``told``.
         """
-        with storage_errors("a question"):
+        with storage_errors("asking for the next candidate"):
             while (trial := self._ask()) is not None:
                 job = self._job(trial, self._space.suggest(trial))  # type: ignore[arg-type]  # overloads, narrower than it is
                 self._live[job.number] = trial
@@ -144,7 +145,7 @@ class Study:
         self._shared = ranking.places
         if self.header.supernet is not None:
             return
-        with storage_errors("the ranking by shared weights"):
+        with storage_errors("storing the ranking by shared weights"):
             queued = sum(FINALIST in trial.user_attrs for trial in self._study.get_trials(deepcopy=False))
             for params in ranking.first[queued:]:
                 self._study.enqueue_trial(dict(params), user_attrs={FINALIST: True})
@@ -158,7 +159,7 @@ class Study:
         if record.status == "complete" and record.metrics is not None:
             record = self._weighed(record, record.metrics)
         told = list(record.values.values()) or None
-        with storage_errors(f"the record of trial {record.number}"):
+        with storage_errors(f"storing the record of trial {record.number}"):
             trial.set_user_attr("record", record.model_dump(mode="json"))
             self._set_constraints(trial, record)
             self._study.tell(trial, told, state=STATES[record.status], skip_if_finished=True)
@@ -178,7 +179,7 @@ class Study:
             return None  # what is above a bound is no reason to stop another
         values = list(self._values(epoch.measured).values())
         trial = self._live[number]
-        with storage_errors(f"a rung of trial {number}"):
+        with storage_errors(f"storing a rung of trial {number}"):
             trial.set_user_attr(f"{RUNG}{epoch.epoch}", values)
         self._rungs.add(epoch.epoch, number, values)
         reason = self._rungs.prune_reason(epoch.epoch, number)
@@ -254,7 +255,7 @@ class Study:
 
     def _ask(self) -> Trial | None:
         if self._interrupted:
-            return _adopt(self._study, self._interrupted.pop(0))
+            return reopen_trial(self._study, self._interrupted.pop(0))
         trials = self._study.get_trials(deepcopy=False)  # in the order of their numbers
         if trials and _status(trials[-1]) in ("duplicate", "refused"):
             untried = self._untried(trials[-1])
@@ -311,14 +312,6 @@ class Study:
         for name, excess in self._space.violations(self._space.candidate(record.params), measured).items():
             if name not in trial.constraints:
                 trial.set_constraint(name, excess)
-
-
-def _adopt(study: optuna.Study, trial: FrozenTrial) -> Trial:
-    """A live handle on a stored RUNNING trial: the same number, its parameters kept, missing ones sampled.
-
-    Optuna has no public call for it; its constructor is documented as not for users, so it stands here alone.
-    """
-    return Trial(study, trial._trial_id)
 
 
 def _status(trial: FrozenTrial) -> str | None:
