@@ -45,7 +45,7 @@ from search.runner.loop import Budget, Driver
 from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
-from search.samplers.stateless import SAMPLERS
+from search.samplers import SAMPLERS
 from search.space.limits import Resources
 from search.space.space import Space, load_space
 from search.study import create, study

@@ -26,9 +26,9 @@ from optuna.trial import TrialState
 from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.pareto import Direction, hypervolume
 from reports.records.study import Leaf
+from search.samplers import SAMPLERS, make_sampler
 from search.samplers.initial_design import initial_design
-from search.samplers.stateless import SAMPLERS, StatelessSampler, choose
-from search.samplers.variation import module
+from search.samplers.variation import module_of
 from search.space.candidate import Candidate
 from search.space.space import Space, load_space
 
@@ -44,7 +44,7 @@ def outcome(params: Mapping[str, Leaf], candidate: Candidate, world: int) -> Val
     figures, steps = candidate.static(), candidate.encoding.timesteps
     modules: dict[str, list[Leaf]] = {}
     for path, value in params.items():
-        modules.setdefault(module(path), []).append(value)
+        modules.setdefault(module_of(path), []).append(value)
     depth = sum(each.state != "removed" for each in candidate.modules())
     size = 0.6 / (1 + math.exp(-2 * (math.log10(figures["dense_macs"]) - 6.3)))
     too_deep = 0.006 * max(0, depth - 5) ** 2
@@ -63,8 +63,7 @@ def _normal(*key: object) -> float:
 def trials(space: Space, sampler: str, world: int) -> Iterator[Values]:
     """What every trained trial comes to, without an end; what was tried or is refused costs nothing, as in a study."""
     space = replace(space, study=space.study.model_copy(update={"sampler": sampler}))
-    stateless = StatelessSampler(choose(space), world)
-    study = optuna.create_study(directions=DIRECTIONS, sampler=stateless)
+    study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(space, world))
     for params in (*space.candidates.values(), *initial_design(space)):
         study.enqueue_trial(dict(params))
     seen: set[str] = set()

@@ -22,7 +22,7 @@ from search.runner.loop import Budget, Driver, RunError, Work
 from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
 from search.runner.resources import describe_workers, plan_workers
-from search.samplers import stateless
+from search.samplers import describe_sampler
 from search.samplers.initial_design import initial_design
 from search.space.space import Space, load_space
 from search.storage.lock import StudyLock
@@ -119,7 +119,7 @@ def _header(space: Space, options: RunOptions, data: str) -> StudyHeader:
     return StudyHeader(
         name=space.study.name,
         seed=space.study.seed,
-        sampler=stateless.describe(space.study.sampler),
+        sampler=describe_sampler(space.study.sampler),
         objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
         constraints=space.study.constraints,
         price=space.base.energy.key,

@@ -1,11 +1,10 @@
-"""Expected hypervolume improvement per unit of compute, with what is known before training taken as known.
+"""Cost-aware expected hypervolume improvement, the default sampler.
 
-Of three objectives a sampler like TPE learns three from trials. Here parameters and dense operations of a candidate are
-exact from the start, and so is the compute that its training takes; what is left to learn, accuracy and energy, are
-Gaussian processes over the dials and those figures. Of a pool of untried candidates, drawn at random and around the
-front, the one is proposed whose expected gain of hypervolume (Emmerich et al. 2006, doi 10.1109/TEVC.2005.859463)
-divided by its compute is largest (Snoek et al. 2012, arXiv:1206.2944). A trial that was stopped at a rung counts as
-what it would have come to, had it gained what others did from there on; one that still runs as what is expected of it.
+Parameters, dense operations and training cost of a candidate are computed exactly before training. Only accuracy and
+energy are modelled, by Gaussian processes. From a pool of untried candidates, half random and half children of the
+front, the sampler proposes the one with the largest expected gain of hypervolume (Emmerich et al. 2006,
+doi 10.1109/TEVC.2005.859463) per unit of training cost (Snoek et al. 2012, arXiv:1206.2944). A trial that was stopped
+early counts with its losses extrapolated by the mean change of other trials; a running one with its predicted losses.
 """
 
 import random
@@ -21,23 +20,23 @@ from scipy.special import ndtr
 
 from reports.analysis.pareto import front
 from reports.records.study import Leaf
-from search.samplers.evolutionary import distributions
 from search.samplers.history import Array, Observation, loss, observations
-from search.samplers.surrogate import Option, features, option, predict
+from search.samplers.stateless import distributions
+from search.samplers.surrogate import PoolCandidate, features, pool_candidate, predict
 from search.samplers.variation import crossover, mutate
 from search.space.constraints import ENERGY
 from search.space.space import Space
 
-STATIC = ("params", "dense_macs")  # objectives that are known before training
-FIRST = 4  # trained trials before the first model
-DRAWN = 8  # of so many drawn at random the one that takes the least compute is trained, until then
-POOL = 400  # candidates that are compared: half of them drawn anywhere, half children of two on the front
-MOST = 250  # trials that the model learns from: its cost grows with the cube of them
-POINTS = 4096  # of the box of losses that the improvement is summed over
+EXACT_OBJECTIVES = ("params", "dense_macs")  # computed before training
+N_STARTUP_TRIALS = 4  # complete trials before the first model
+N_STARTUP_DRAWS = 8  # until then, the candidate that is cheapest to train among this many random ones
+MAX_POOL_SIZE = 400  # candidates that are compared
+MAX_OBSERVATIONS = 250  # trials that the model learns from: its cost grows with their cube
+N_POINTS = 4096  # random points that the hypervolume is estimated on
 
 
 class CostAwareEHVISampler(BaseSampler):
-    """Proposes values of all dials that count at once."""
+    """Proposes values of all active dials together."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space = space
@@ -54,114 +53,123 @@ class CostAwareEHVISampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Of dials that are not in a proposal: those of an interrupted trial of which some were asked before."""
+        """Draw a dial that the proposal lacks, because an interrupted trial already holds values for some dials."""
         return RandomSampler(self._seed).sample_independent(study, trial, param_name, param_distribution)
 
 
-def propose(space: Space, tried: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
-    """The dials of the next candidate: at random, and cheap, until there is something to learn from."""
-    if sum(trial.complete for trial in tried) < FIRST:
-        return _cheap(space, tried, rng)
-    if not (options := _pool(space, tried, rng)):
+def propose(space: Space, history: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
+    """Return the dials of the next candidate."""
+    if sum(trial.complete for trial in history) < N_STARTUP_TRIALS:
+        return _cheap_draw(space, history, rng)
+    if not (pool := _pool(space, history, rng)):
         return space.sample(rng)
-    gain = _gain(space, tried, options, rng)
-    return options[int(np.argmax(gain / [each.compute for each in options]))].params
+    gain = _expected_gain(space, history, pool, rng)
+    return pool[int(np.argmax(gain / [each.compute for each in pool]))].params
 
 
-def _cheap(space: Space, tried: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
-    """Of some draws the untried one that takes the least compute."""
-    seen = {trial.key for trial in tried}
-    drawn = [(params, space.candidate(params)) for params in (space.sample(rng) for _ in range(DRAWN))]
-    fit = [params for params, each in drawn if each.key not in seen and not space.refusals(each)]
-    return min(fit, key=lambda params: option(space, params).compute, default=drawn[0][0])
+def _cheap_draw(space: Space, history: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
+    """Draw candidates at random and return the untried one that takes the least compute."""
+    seen = {trial.key for trial in history}
+    drawn = [(params, space.candidate(params)) for params in (space.sample(rng) for _ in range(N_STARTUP_DRAWS))]
+    allowed = [params for params, each in drawn if each.key not in seen and not space.refusals(each)]
+    return min(allowed, key=lambda params: pool_candidate(space, params).compute, default=drawn[0][0])
 
 
-def _pool(space: Space, tried: Sequence[Observation], rng: random.Random) -> list[Option]:
-    """Untried candidates that meet the constraints."""
-    complete = [trial for trial in tried if trial.complete]
+def _pool(space: Space, history: Sequence[Observation], rng: random.Random) -> list[PoolCandidate]:
+    """Return untried candidates that meet the constraints: half random, half children of the front."""
+    complete = [trial for trial in history if trial.complete]
     best = [complete[at].params for at in front([trial.losses for trial in complete if trial.losses is not None])]
-    seen = {trial.key for trial in tried}
-    options = []
-    for number in range(POOL):
+    seen = {trial.key for trial in history}
+    pool = []
+    for number in range(MAX_POOL_SIZE):
         params = space.sample(rng) if number % 2 else _child(space, rng.choice(best), rng.choice(best), rng)
         candidate = space.candidate(params)
         if candidate.key in seen or space.refusals(candidate):
             continue
         seen.add(candidate.key)
-        options.append(Option(params, candidate, candidate.plan()))
-    return options
+        pool.append(PoolCandidate(params, candidate, candidate.plan()))
+    return pool
 
 
 def _child(space: Space, mother: Mapping[str, Leaf], father: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
     return mutate(space.dials, crossover(space.dials, mother, father, rng), rng)
 
 
-def _gain(space: Space, tried: Sequence[Observation], options: Sequence[Option], rng: random.Random) -> Array:
-    """Of each option the expected gain of hypervolume, as a share of the box."""
-    known = _instructive(tried)
-    running = [trial for trial in tried if trial.running]
-    asked = [*(option(space, trial.params) for trial in running), *options]
-    x = _standard([features(space, each) for each in (*(option(space, trial.params) for trial in known), *asked)])
+def _expected_gain(
+    space: Space, history: Sequence[Observation], pool: Sequence[PoolCandidate], rng: random.Random
+) -> Array:
+    """Return the expected gain of hypervolume of each candidate of the pool, in points of the sampled box."""
+    known = _model_data(history)
+    running = [trial for trial in history if trial.running]
+    asked = [*(pool_candidate(space, trial.params) for trial in running), *pool]
+    every = [*(pool_candidate(space, trial.params) for trial in known), *asked]
+    x = _standardize([features(space, each) for each in every])
     measured = np.array([trial.losses for trial in known])
     predicted = [
         _exact(space, name, asked)
-        if name in STATIC
+        if name in EXACT_OBJECTIVES
         else predict(x[: len(known)], measured[:, column], x[len(known) :], seed=rng.randrange(2**31))
         for column, name in enumerate(space.study.objectives)
     ]
     mean, deviation = (np.stack(each, axis=1) for each in zip(*predicted, strict=True))  # (asked, objectives)
     complete = measured[[trial.complete for trial in known]]
-    above = np.concatenate([complete, mean[: len(running)]])
-    box = undominated(above, np.concatenate([complete, mean]), np.random.default_rng(rng.randrange(2**31)))
+    dominating = np.concatenate([complete, mean[: len(running)]])
+    bounds = np.concatenate([complete, mean])
+    points = undominated_points(dominating, bounds, np.random.default_rng(rng.randrange(2**31)))
     mean, deviation = mean[len(running) :], deviation[len(running) :]
-    return improvement(mean, deviation, box) * _feasible(space, mean, deviation)
+    return expected_improvement(mean, deviation, points) * _probability_feasible(space, mean, deviation)
 
 
-def _feasible(space: Space, mean: Array, deviation: Array) -> Array:
-    """How likely an option is to meet the bound on energy; that it meets those known before training is certain."""
+def _probability_feasible(space: Space, mean: Array, deviation: Array) -> Array:
+    """Return how likely each candidate meets the bound on energy. The other constraints were checked exactly."""
     names = list(space.study.objectives)
     if ENERGY not in space.study.constraints or ENERGY not in names:
         return np.ones(len(mean))
-    column, most = names.index(ENERGY), loss(ENERGY, space.study.constraints[ENERGY]["max"], space)
-    likely: Array = ndtr((most - mean[:, column]) / deviation[:, column])
-    return likely
+    column, bound = names.index(ENERGY), loss(ENERGY, space.study.constraints[ENERGY]["max"], space)
+    probability: Array = ndtr((bound - mean[:, column]) / deviation[:, column])
+    return probability
 
 
-def _instructive(tried: Sequence[Observation]) -> list[Observation]:
-    """What the model learns from: all that was measured, or the front and the latest."""
-    known = [trial for trial in tried if trial.losses is not None]
-    if len(known) <= MOST:
+def _model_data(history: Sequence[Observation]) -> list[Observation]:
+    """Return the measured trials; of more than MAX_OBSERVATIONS the front and the latest."""
+    known = [trial for trial in history if trial.losses is not None]
+    if len(known) <= MAX_OBSERVATIONS:
         return known
     complete = [trial for trial in known if trial.complete]
     best = {id(complete[at]) for at in front([trial.losses for trial in complete if trial.losses is not None])}
     rest = [trial for trial in known if id(trial) not in best]
-    latest = {id(trial) for trial in rest[-max(MOST - len(best), 0) :]}
+    latest = {id(trial) for trial in rest[-max(MAX_OBSERVATIONS - len(best), 0) :]}
     return [trial for trial in known if id(trial) in best | latest]
 
 
-def _standard(features: Sequence[Sequence[float]]) -> Array:
-    x = np.array(features)
+def _standardize(inputs: Sequence[Sequence[float]]) -> Array:
+    x = np.array(inputs)
     scaled: Array = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
     return scaled
 
 
-def _exact(space: Space, name: str, options: Sequence[Option]) -> tuple[Array, Array]:
-    found = np.array([loss(name, getattr(each.plan, name), space) for each in options])
-    return found, np.full(len(found), 1e-9)
+def _exact(space: Space, name: str, candidates: Sequence[PoolCandidate]) -> tuple[Array, Array]:
+    """Return mean and deviation of an objective that is computed exactly."""
+    values = np.array([loss(name, getattr(each.plan, name), space) for each in candidates])
+    return values, np.full(len(values), 1e-9)
 
 
-def improvement(mean: Array, deviation: Array, box: Array) -> Array:
-    """Of each option the expected number of points of ``box`` that it dominates: objectives are independent."""
-    expected = np.ones((len(mean), len(box)))
+def expected_improvement(mean: Array, deviation: Array, points: Array) -> Array:
+    """Return the expected number of ``points`` that each candidate dominates, (candidates,).
+
+    ``mean`` and ``deviation`` are (candidates, objectives), ``points`` is (points, objectives). Objectives are taken as
+    independent.
+    """
+    dominated = np.ones((len(mean), len(points)))
     for column in range(mean.shape[1]):
-        expected *= ndtr((box[None, :, column] - mean[:, None, column]) / deviation[:, None, column])
-    total: Array = expected.sum(axis=1)
+        dominated *= ndtr((points[None, :, column] - mean[:, None, column]) / deviation[:, None, column])
+    total: Array = dominated.sum(axis=1)
     return total
 
 
-def undominated(above: Array, all_of: Array, rng: np.random.Generator) -> Array:
-    """Points drawn evenly between the best and the worst losses that nothing in ``above`` dominates."""
-    low, high = all_of.min(axis=0), all_of.max(axis=0)
-    points = low + (high - low) * rng.random((POINTS, above.shape[1]))
-    free: Array = points[~(above[None] <= points[:, None]).all(axis=2).any(axis=1)]
+def undominated_points(dominating: Array, bounds: Array, rng: np.random.Generator) -> Array:
+    """Draw N_POINTS evenly from the box around ``bounds`` and return those that nothing in ``dominating`` dominates."""
+    low, high = bounds.min(axis=0), bounds.max(axis=0)
+    points = low + (high - low) * rng.random((N_POINTS, dominating.shape[1]))
+    free: Array = points[~(dominating[None] <= points[:, None]).all(axis=2).any(axis=1)]
     return free

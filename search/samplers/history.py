@@ -1,4 +1,4 @@
-"""What a study has tried, as a model of it sees that: losses, also of trials that were stopped early or still run."""
+"""The trial history as a model sees it: losses, also of trials that were stopped early or still run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,35 +16,35 @@ from search.storage.optuna_compat import trials_of_proposal
 
 Array = NDArray[np.float64]
 
-
-RUNG = "rung:"  # and its epoch: a trial's attribute that holds its objectives there
+RUNG_PREFIX = "rung:"  # a trial's attribute "rung:5" holds its objectives after epoch 5
 
 
 def at_rungs(attributes: Mapping[str, Any]) -> dict[int, Sequence[float]]:
-    """Of a trial, by its attributes: epoch -> the values of the objectives there."""
-    return {int(name.removeprefix(RUNG)): values for name, values in attributes.items() if name.startswith(RUNG)}
+    """Return the objectives that a trial's attributes hold for each rung, by epoch."""
+    rungs = {name: values for name, values in attributes.items() if name.startswith(RUNG_PREFIX)}
+    return {int(name.removeprefix(RUNG_PREFIX)): values for name, values in rungs.items()}
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A trial as the model sees it; ``losses`` are its objectives, or what they would have become."""
+    """A trial as the model sees it. ``losses`` are measured, or extrapolated if the trial was stopped early."""
 
     params: Mapping[str, Leaf]
     key: str
-    losses: tuple[float, ...] | None  # None where nothing was measured
-    complete: bool = False  # and within the constraints, as a front wants it
+    losses: tuple[float, ...] | None  # None if nothing was measured
+    complete: bool = False  # and within the constraints, so that it may be on the front
     running: bool = False
 
 
 def observations(space: Space, study: optuna.Study) -> list[Observation]:
-    """All trials that were asked for; refused ones and such that failed have no losses."""
+    """Return every trial that has a candidate. Refused, failed and running ones have no losses."""
     trials = trials_of_proposal(study)
-    gains = _gains(space, trials)
+    changes = _mean_changes(space, trials)
     return [
         Observation(
             params=trial.params,
             key=trial.user_attrs["key"],
-            losses=_outcome(space, trial, gains),
+            losses=_trial_losses(space, trial, changes),
             complete=trial.state == TrialState.COMPLETE and all(over <= 0 for over in trial.constraints.values()),
             running=trial.state == TrialState.RUNNING,
         )
@@ -53,24 +53,24 @@ def observations(space: Space, study: optuna.Study) -> list[Observation]:
     ]
 
 
-def _outcome(space: Space, trial: FrozenTrial, gains: Mapping[int, Array]) -> tuple[float, ...] | None:
+def _trial_losses(space: Space, trial: FrozenTrial, changes: Mapping[int, Array]) -> tuple[float, ...] | None:
     if trial.state == TrialState.COMPLETE:
         return losses(space, trial.values)
     rungs = at_rungs(trial.user_attrs) if trial.state == TrialState.PRUNED else {}
     if not rungs:
         return None
     last = max(rungs)
-    return tuple(np.array(losses(space, rungs[last])) + gains.get(last, 0.0))
+    return tuple(np.array(losses(space, rungs[last])) + changes.get(last, 0.0))
 
 
-def _gains(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
-    """By how much the losses of trials that went on from a rung changed in the end, on average."""
+def _mean_changes(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Array]:
+    """Return by how much the losses of complete trials changed after each rung, on average."""
     found: dict[int, list[Array]] = {}
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
             final = np.array(losses(space, trial.values))
-            for epoch, then in at_rungs(trial.user_attrs).items():
-                found.setdefault(epoch, []).append(final - np.array(losses(space, then)))
+            for epoch, values in at_rungs(trial.user_attrs).items():
+                found.setdefault(epoch, []).append(final - np.array(losses(space, values)))
     return {epoch: np.mean(changes, axis=0) for epoch, changes in found.items()}
 
 

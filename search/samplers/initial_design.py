@@ -1,25 +1,26 @@
-"""The two ends of a space: they bound the front, and samplers that draw evenly over the dials hardly ever meet them."""
+"""The smallest and the largest candidate of a space: they bound the front, and random draws hardly ever reach them."""
 
 from reports.records.study import Leaf
 from search.space.candidate import Candidate
 from search.space.dials import Dial
 from search.space.space import Space
 
-SIZED = ("network", "encoding")  # sections whose numbers make a network larger
-INVERSE = ("stride",)  # the larger it is, the less is left to do
-NEAR = 2.0  # a named candidate that does at most so many times as much or as little stands for a corner
+SIZE_SECTIONS = ("network", "encoding")  # larger numbers in these sections make a larger network
+INVERSE_LEAVES = ("stride",)  # here larger numbers leave less work
+MAX_WORK_RATIO = 2.0  # a named candidate within this factor of a corner's work replaces the corner
 
 
 def initial_design(space: Space) -> list[dict[str, Leaf]]:
-    """The smallest and the largest candidate, where they may be trained and no named candidate is near.
+    """Return the dials of the smallest and the largest candidate.
 
-    Modules are removed or kept, numbers of the network and its encoding at one end; everything else is at its anchor.
-    The largest costs the most: beside a baseline of nearly its size it was a fifth of what two cores did in a search's
-    first two minutes.
+    A corner is left out if a constraint refuses it or a named candidate does about as much work. Modules are removed or
+    kept, numbers of the network and its encoding are at one end of their range, all other dials are at their anchor.
+    The largest candidate is expensive: beside a baseline of nearly its size it took a fifth of the first two minutes of
+    a search on two cores.
     """
     seen = set()
     named = [_work(space.candidate(params)) for params in space.candidates.values()]
-    found = []
+    corners = []
     for large in (False, True):
         chosen: dict[str, Leaf] = {}
         for dial in space.dials:
@@ -28,14 +29,14 @@ def initial_design(space: Space) -> list[dict[str, Leaf]]:
         candidate = space.candidate(chosen)
         if candidate.key in seen or space.refusals(candidate):
             continue
-        if not any(max(work, _work(candidate)) <= NEAR * min(work, _work(candidate)) for work in named):
-            found.append(chosen)
+        if not any(max(work, _work(candidate)) <= MAX_WORK_RATIO * min(work, _work(candidate)) for work in named):
+            corners.append(chosen)
             seen.add(candidate.key)
-    return found
+    return corners
 
 
 def _work(candidate: Candidate) -> int:
-    """Dense multiply-accumulates of an inference, all time steps; 0 where the network does not build."""
+    """Return the dense multiply-accumulates of one inference over all time steps; 0 if the network does not build."""
     return candidate.static().get("dense_macs", 0) * candidate.encoding.timesteps
 
 
@@ -43,6 +44,6 @@ def _end(dial: Dial, *, large: bool) -> Leaf:
     section, leaf = dial.path.split(".")[0], dial.path.rpartition(".")[2]
     if dial.keep:
         return large
-    if section not in SIZED or not dial.values.numeric:
+    if section not in SIZE_SECTIONS or not dial.values.numeric:
         return dial.anchor
-    return (max if large != (leaf in INVERSE) else min)(dial.values.ends)
+    return (max if large != (leaf in INVERSE_LEAVES) else min)(dial.values.ends)

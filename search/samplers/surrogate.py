@@ -1,4 +1,4 @@
-"""What a candidate is expected to come to: Gaussian processes over its dials and its size."""
+"""Predict the objectives of untried candidates: Gaussian processes over their dials and size."""
 
 import math
 import warnings
@@ -16,8 +16,8 @@ from snnkit.architecture.plan import Plan, training_macs
 
 
 @dataclass(frozen=True)
-class Option:
-    """A candidate of the pool."""
+class PoolCandidate:
+    """A candidate with its plan, for which a sampler predicts the objectives."""
 
     params: dict[str, Leaf]
     candidate: Candidate
@@ -25,26 +25,29 @@ class Option:
 
     @property
     def compute(self) -> float:
-        """Dense multiply-accumulates of training on an image, times epochs."""
+        """Training cost: dense multiply-accumulates per image, times epochs."""
         encoding = self.candidate.encoding
         return self.candidate.train.epochs * training_macs(
             self.plan, timesteps=encoding.timesteps, input_steps=encoding.frames or 1
         )
 
 
-def option(space: Space, params: Mapping[str, Leaf]) -> Option:
-    """Raises PlanError where the candidate does not build."""
+def pool_candidate(space: Space, params: Mapping[str, Leaf]) -> PoolCandidate:
+    """Build the candidate of ``params``. Raises PlanError if its network does not build."""
     candidate = space.candidate(params)
-    return Option(dict(params), candidate, candidate.plan())
+    return PoolCandidate(dict(params), candidate, candidate.plan())
 
 
-def features(space: Space, option: Option) -> list[float]:
-    """Dials between 0 and 1, one for each word of a choice, and the size of the network; 0 where a dial does not
-    count."""
-    found = [math.log(option.plan.params), math.log(option.plan.dense_macs), len(option.plan.convs)]
+def features(space: Space, each: PoolCandidate) -> list[float]:
+    """Return the inputs of the model: the network's size, then the dials.
+
+    A numeric dial is one number between 0 and 1. A choice between words has a 0 or 1 for each word but the first. An
+    inactive dial is 0.5 if numeric, else all 0.
+    """
+    inputs = [math.log(each.plan.params), math.log(each.plan.dense_macs), len(each.plan.convs)]
     for dial in space.dials:
-        found += _dial_features(dial, option.params.get(dial.path))
-    return found
+        inputs += _dial_features(dial, each.params.get(dial.path))
+    return inputs
 
 
 def _dial_features(dial: Dial, value: Leaf | None) -> list[float]:
@@ -61,7 +64,10 @@ def _dial_features(dial: Dial, value: Leaf | None) -> list[float]:
 
 
 def predict(x: Array, y: Array, at: Array, *, seed: int) -> tuple[Array, Array]:
-    """Mean and deviation, noise left out, of a Gaussian process: a linear trend, and what is smooth around it."""
+    """Fit a Gaussian process to (x, y); return its mean and standard deviation, without noise, for each row of ``at``.
+
+    The kernel is a linear trend plus a smooth Matern 5/2 part plus noise.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel

@@ -1,6 +1,6 @@
-"""From candidates to another: modules from one of two, a module kept or removed, a dial moved a small step.
+"""Variation operators: crossover by module, and mutation that removes, keeps or resizes modules.
 
-A *module* is the dials below one path, such as ``network.fire4``; a leaf of a section is a module of its own.
+A *module* is all dials below one path, for example ``network.fire4``. A leaf of a section is a module of its own.
 """
 
 import math
@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from reports.records.study import Leaf
 from search.space.dials import Choices, Dial, Range, complete
 
-MUTATIONS = 0.5  # a child, on average; a copy of an earlier trial is drawn anew in any case
-FURTHER = 0.3  # of the steps go one value further, 0.3 of those another one
-REACH = 0.1  # standard deviation of a step on a range without a grid, as a share of the range
+MUTATIONS_PER_CHILD = 0.5  # on average; a child that equals an earlier trial is drawn again in any case
+P_FURTHER_STEP = 0.3  # probability that a step on a grid continues by one more value
+STEP_DEVIATION = 0.1  # standard deviation of a step on a range without a grid, as a share of the range
 
 
-def module(path: str) -> str:
-    """What goes from a parent to its child together with the dial at ``path``."""
+def module_of(path: str) -> str:
+    """Return the module of the dial at ``path``. A child inherits the dials of a module together."""
     parent = path.rpartition(".")[0]
     return parent if "." in parent else path
 
@@ -24,11 +24,11 @@ def module(path: str) -> str:
 def crossover(
     dials: Sequence[Dial], mother: Mapping[str, Leaf], father: Mapping[str, Leaf], rng: random.Random
 ) -> dict[str, Leaf]:
-    """Each module as in one of both; a dial that this one does not have as in the other, if it is there."""
-    turned = {name: rng.random() < 0.5 for name in dict.fromkeys(module(dial.path) for dial in dials)}
+    """Take each module from one parent. A dial that this parent lacks comes from the other one, if it has the dial."""
+    from_father = {name: rng.random() < 0.5 for name in dict.fromkeys(module_of(dial.path) for dial in dials)}
     genes: dict[str, Leaf] = {}
     for dial in dials:
-        first, second = (father, mother) if turned[module(dial.path)] else (mother, father)
+        first, second = (father, mother) if from_father[module_of(dial.path)] else (mother, father)
         parent = first if dial.path in first else second
         if dial.path in parent:
             genes[dial.path] = parent[dial.path]
@@ -36,50 +36,51 @@ def crossover(
 
 
 def mutate(dials: Sequence[Dial], genes: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
-    """The candidate of ``genes``, with one dial moved in some of its modules: kept or removed, or resized.
+    """Return the candidate of ``genes`` with one dial changed in some of its modules.
 
-    A dial that comes to count with it is as in ``genes`` too, else drawn at random."""
+    A dial that a mutation activates takes its value from ``genes``, or a random value if they have none.
+    """
     child = complete(dials, genes, rng)
     modules: dict[str, list[Dial]] = {}
     for dial in dials:
         if dial.path in child:
-            modules.setdefault(module(dial.path), []).append(dial)
+            modules.setdefault(module_of(dial.path), []).append(dial)
     changed = dict(child)
-    for inside in modules.values():
-        if rng.random() < MUTATIONS / len(modules):
-            dial = rng.choice(inside)
+    for members in modules.values():
+        if rng.random() < MUTATIONS_PER_CHILD / len(modules):
+            dial = rng.choice(members)
             changed[dial.path] = perturb(dial, child[dial.path], rng)
     return complete(dials, {**genes, **changed}, rng)
 
 
 def perturb(dial: Dial, value: Leaf, rng: random.Random) -> Leaf:
-    """Another value near ``value``: numbers have neighbours, of words and truth values any other will do."""
+    """Return another value: a near one for numbers, any other one for words and truth values."""
     values = dial.values
     if isinstance(values, Choices):
-        return _along(sorted(values.values), value, rng) if values.numeric else dial.other(value, rng)
+        return _step_on_grid(sorted(values.values), value, rng) if values.numeric else dial.other(value, rng)
     if values.size is None or values.log:
         assert isinstance(value, int | float)
-        return _between(values, value, rng)
-    return _along([values.at(step) for step in range(values.size)], value, rng)
+        return _step_in_range(values, value, rng)
+    return _step_on_grid([values.at(step) for step in range(values.size)], value, rng)
 
 
-def _along(ladder: Sequence[Leaf], value: Leaf, rng: random.Random) -> Leaf:
-    """One rung up or down, or, less and less often, some more; from an end only inwards."""
-    at, last = ladder.index(value), len(ladder) - 1
+def _step_on_grid(grid: Sequence[Leaf], value: Leaf, rng: random.Random) -> Leaf:
+    """Move up or down by one value, sometimes by more; from an end always inwards."""
+    at, last = grid.index(value), len(grid) - 1
     up = at == 0 or (at < last and rng.random() < 0.5)
-    rungs = 1
-    while rng.random() < FURTHER:
-        rungs += 1
-    return ladder[min(at + rungs, last) if up else max(at - rungs, 0)]
+    steps = 1
+    while rng.random() < P_FURTHER_STEP:
+        steps += 1
+    return grid[min(at + steps, last) if up else max(at - steps, 0)]
 
 
-def _between(values: Range, value: float, rng: random.Random) -> Leaf:
-    """A normal step within the range, on the logarithm where the range is logarithmic."""
+def _step_in_range(values: Range, value: float, rng: random.Random) -> Leaf:
+    """Add a normal step, on a logarithmic scale if the range is logarithmic, and clip to the range."""
     scale, back = (math.log, math.exp) if values.log else (float, float)
     low, high, here = scale(values.low), scale(values.high), scale(value)
     there = here
     while there == here:
-        there = min(max(rng.gauss(here, REACH * (high - low)), low), high)
+        there = min(max(rng.gauss(here, STEP_DEVIATION * (high - low)), low), high)
     if not values.whole:
         return values.canonical(back(there))
     near = int(value)

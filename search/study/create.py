@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 
 from reports.records.study import StudyHeader, TrialRecord
 from search.errors import InputError
+from search.samplers import make_sampler
 from search.samplers.initial_design import initial_design
-from search.samplers.stateless import StatelessSampler, choose
 from search.space.space import Space
 from search.storage.postgresql import DRIVER_ID_ATTRIBUTE, DriverConnection
 from search.storage.retrying import connect
@@ -67,7 +67,7 @@ def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, lef
 def _new(header: StudyHeader, space: Space, storage: BaseStorage) -> optuna.Study:
     directions = [objective.direction for objective in header.objectives]
     study = optuna.create_study(
-        storage=storage, study_name=header.name, directions=directions, sampler=_sampler(space, header.seed)
+        storage=storage, study_name=header.name, directions=directions, sampler=make_sampler(space, header.seed)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -106,7 +106,7 @@ def load_study(
     Lease."""
     with storage_errors("loading a study"):
         storage = connect(url, connection)
-        study = optuna.load_study(study_name=header.name, storage=storage, sampler=_sampler(space, header.seed))
+        study = optuna.load_study(study_name=header.name, storage=storage, sampler=make_sampler(space, header.seed))
         _mark(study, connection)
     return Study(study, space, header, folder)
 
@@ -116,10 +116,6 @@ def _mark(study: optuna.Study, connection: DriverConnection | None) -> None:
     if connection is not None:
         study.set_user_attr(DRIVER_ID_ATTRIBUTE, connection.driver_id)
         connection.driver_id_was_stored()
-
-
-def _sampler(space: Space, seed: int) -> StatelessSampler:
-    return StatelessSampler(choose(space), seed)
 
 
 def _exists(study: optuna.Study, space_hash: str) -> str:

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
 from reports.storage.results import read_result
-from search.samplers.history import RUNG, at_rungs
+from search.samplers.history import RUNG_PREFIX, at_rungs
 from search.space.objectives import OBJECTIVES
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
@@ -180,7 +180,7 @@ class Study:
         values = list(self._values(epoch.measured).values())
         trial = self._live[number]
         with storage_errors(f"storing a rung of trial {number}"):
-            trial.set_user_attr(f"{RUNG}{epoch.epoch}", values)
+            trial.set_user_attr(f"{RUNG_PREFIX}{epoch.epoch}", values)
         self._rungs.add(epoch.epoch, number, values)
         reason = self._rungs.prune_reason(epoch.epoch, number)
         if reason is None or "name" in trial.user_attrs:
@@ -247,7 +247,7 @@ class Study:
             return
         for epoch in left.record.history:
             if epoch.measured is not None and not self._space.broken(epoch.measured):
-                trial.set_user_attr(f"{RUNG}{epoch.epoch}", list(self._values(epoch.measured).values()))
+                trial.set_user_attr(f"{RUNG_PREFIX}{epoch.epoch}", list(self._values(epoch.measured).values()))
         self._live[trial.number] = trial
         self.finish(left.record)
 

@@ -25,9 +25,9 @@ from benchmarks.search.masks.train import DATA, ENCODING, NEURON, RECIPE, Row, r
 from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.pareto import Direction, Point, front, hypervolume
 from reports.records.study import Leaf
-from search.samplers.history import RUNG
+from search.samplers import make_sampler
+from search.samplers.history import RUNG_PREFIX
 from search.samplers.initial_design import initial_design as find_corners
-from search.samplers.stateless import StatelessSampler, choose
 from search.space.sections import EarlyStopping
 from search.space.space import Space, load_space
 from search.study.pruner import ParetoPruner
@@ -100,9 +100,7 @@ class Sampled:
     def __init__(self, table: Table, seed: int, sampler: str, *, corners: bool = False, distinct: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = _space(sampler)
-        self._study = optuna.create_study(
-            directions=list(OBJECTIVES.values()), sampler=StatelessSampler(choose(self._space), seed)
-        )
+        self._study = optuna.create_study(directions=list(OBJECTIVES.values()), sampler=make_sampler(self._space, seed))
         self._keys = {mask: self._space.candidate(_params(mask)).key for mask in table.trainings}
         self._distinct = distinct
         self._left = set(table.trainings)
@@ -130,7 +128,7 @@ class Sampled:
         return {other for other in self._left if self._distinct and self._keys[other] == self._keys[mask]} | {mask}
 
     def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
-        self._live[mask].set_user_attr(f"{RUNG}{epoch}", list(values))
+        self._live[mask].set_user_attr(f"{RUNG_PREFIX}{epoch}", list(values))
 
     def tell(self, mask: str, values: Sequence[float] | None) -> None:
         state = TrialState.PRUNED if values is None else TrialState.COMPLETE

@@ -10,11 +10,19 @@ from optuna.trial import TrialState
 
 from reports.analysis import hypervolume as report
 from reports.analysis.pareto import as_losses, front, hypervolume, hypervolume_contribution
-from search.samplers.ehvi import DRAWN, FIRST, POINTS, CostAwareEHVISampler, improvement, propose, undominated
+from search.samplers.ehvi import (
+    N_POINTS,
+    N_STARTUP_DRAWS,
+    N_STARTUP_TRIALS,
+    CostAwareEHVISampler,
+    expected_improvement,
+    propose,
+    undominated_points,
+)
 from search.samplers.history import Observation, losses, observations
 from search.samplers.scales import SAMPLER_SCALES
 from search.samplers.stateless import StatelessSampler
-from search.samplers.surrogate import option
+from search.samplers.surrogate import pool_candidate
 from search.space.objectives import OBJECTIVES
 from search.space.space import Space, load_space
 
@@ -53,8 +61,8 @@ def tried(space: Space, count: int, seed: int = 0) -> list[Observation]:
 def test_improvement_without_doubt_is_the_exclusive_volume():
     rng = np.random.default_rng(0)
     above, options = rng.random((6, 3)), rng.random((20, 3))
-    box = undominated(above, np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), rng)
-    found = improvement(options, np.full_like(options, 1e-9), box) / POINTS
+    box = undominated_points(above, np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), rng)
+    found = expected_improvement(options, np.full_like(options, 1e-9), box) / N_POINTS
     exact = [hypervolume_contribution(tuple(each), [tuple(p) for p in above], (1.0, 1.0, 1.0)) for each in options]
     assert found == pytest.approx(exact, abs=0.02)
     assert max(exact) > 0.05
@@ -62,7 +70,7 @@ def test_improvement_without_doubt_is_the_exclusive_volume():
 
 def test_doubt_makes_hope():
     box = np.array([[0.4, 0.4]])
-    sure, unsure = (improvement(np.array([[0.5, 0.1]]), np.array([[s, 0.01]]), box)[0] for s in (1e-6, 0.2))
+    sure, unsure = (expected_improvement(np.array([[0.5, 0.1]]), np.array([[s, 0.01]]), box)[0] for s in (1e-6, 0.2))
     assert sure == 0 < unsure < 0.5
 
 
@@ -136,8 +144,8 @@ def test_every_objective_has_a_scale_for_samplers():
 
 
 def test_it_begins_at_random_and_cheaply(space: Space):
-    few, rng = tried(space, FIRST - 1), random.Random(3)
-    drawn = [space.sample(rng) for _ in range(DRAWN)]
+    few, rng = tried(space, N_STARTUP_TRIALS - 1), random.Random(3)
+    drawn = [space.sample(rng) for _ in range(N_STARTUP_DRAWS)]
     assert propose(space, few, random.Random(3)) in drawn
-    proposed = option(space, propose(space, few, random.Random(3)))
-    assert proposed.compute == min(option(space, params).compute for params in drawn)
+    proposed = pool_candidate(space, propose(space, few, random.Random(3)))
+    assert proposed.compute == min(pool_candidate(space, params).compute for params in drawn)

@@ -7,10 +7,11 @@ import optuna
 import pytest
 from helpers.untrained import SPACES
 
-from search.samplers.evolutionary import FIRST, best_first, crowding_distance
-from search.samplers.history import RUNG
-from search.samplers.stateless import SAMPLERS, StatelessSampler
-from search.samplers.variation import crossover, module, mutate, perturb
+from search.samplers import SAMPLERS
+from search.samplers.evolutionary import N_STARTUP_TRIALS, crowding_distance, sorted_by_fitness
+from search.samplers.history import RUNG_PREFIX
+from search.samplers.stateless import StatelessSampler
+from search.samplers.variation import crossover, module_of, mutate, perturb
 from search.space.dials import Choices, Dial, Range, complete
 from search.space.space import Space, load_space
 
@@ -31,7 +32,7 @@ def prune() -> Space:
 def by_module(params: dict) -> dict:
     found: dict = {}
     for path, value in params.items():
-        found.setdefault(module(path), {})[path] = value
+        found.setdefault(module_of(path), {})[path] = value
     return found
 
 
@@ -71,7 +72,7 @@ def test_child_is_a_candidate_and_differs_in_few_dials(seed, prune):
         child = mutate(prune.dials, parent, rng)
         assert prune.active(child) == child
         flipped = [p for p in parent if p in child and child[p] != parent[p]]
-        assert len(flipped) <= len({module(path) for path in flipped}) <= 4
+        assert len(flipped) <= len({module_of(path) for path in flipped}) <= 4
 
 
 @pytest.mark.parametrize("values", [Range(8, 64, 8), Range(0.0, 0.2, 0.05), Choices((4, 1, 2, 8, 16, 32))])
@@ -109,7 +110,7 @@ def finished(values, *, width=1, rung=None, state=optuna.trial.TrialState.COMPLE
         values=None if rung else values,
         params={"width": width},
         distributions={"width": optuna.distributions.IntDistribution(0, 99)},
-        user_attrs={f"{RUNG}{rung}": values} if rung else {},
+        user_attrs={f"{RUNG_PREFIX}{rung}": values} if rung else {},
     )
 
 
@@ -124,7 +125,7 @@ def test_complete_trials_go_before_stopped_ones_and_later_rungs_before_earlier()
         finished(None, width=5, state=optuna.trial.TrialState.FAIL),
         finished(None, width=6, state=stopped),  # refused
     ]
-    assert [params["width"] for params in best_first(trials, ("maximize", "minimize"))] == [0, 1, 2, 3, 4]
+    assert [params["width"] for params in sorted_by_fitness(trials, ("maximize", "minimize"))] == [0, 1, 2, 3, 4]
 
 
 def test_ends_of_a_front_and_what_stands_alone_go_first():
@@ -149,7 +150,7 @@ def grown(space: Space, trials: int, stopping: bool) -> list[dict]:
         found.append(params)
         score = float(sum(value is True for value in params.values()))
         if stopping and number % 2:
-            trial.set_user_attr(f"{RUNG}1", [score / 2])
+            trial.set_user_attr(f"{RUNG_PREFIX}1", [score / 2])
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, score)
@@ -161,5 +162,5 @@ def test_search_improves_and_never_asks_for_what_was_tried(stopped, prune):
     found = grown(prune, 40, stopped)
     kept = [sum(value is True for value in params.values()) for params in found]
     assert sum(kept[-10:]) > sum(kept[:10]) + 10
-    proposed = found[2 * FIRST :]
-    assert not any(params in found[: 2 * FIRST + at] for at, params in enumerate(proposed))
+    proposed = found[2 * N_STARTUP_TRIALS :]
+    assert not any(params in found[: 2 * N_STARTUP_TRIALS + at] for at, params in enumerate(proposed))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from search.samplers.stateless import SAMPLERS, StatelessSampler, choose
+from search.samplers import SAMPLERS, make_sampler
 from search.space.space import Space, load_space
 from snnkit.base.seeds import derived_seed
 
@@ -38,11 +38,11 @@ def test_two_samplers_of_one_seed_ask_the_same_of_the_same_past(name):
     space = space_for(name)
 
     def asked(reborn: bool) -> list[dict]:
-        study = optuna.create_study(directions=["maximize", "minimize"], sampler=StatelessSampler(choose(space), 5))
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=make_sampler(space, 5))
         found = []
         for _ in range(13):
             if reborn:
-                study.sampler = StatelessSampler(choose(space), 5)
+                study.sampler = make_sampler(space, 5)
             trial, params = ask(study, space)
             found.append(params)
             study.tell(trial, [params["neuron.leak"], float(space.candidate(params).plan().params)])
@@ -53,7 +53,7 @@ def test_two_samplers_of_one_seed_ask_the_same_of_the_same_past(name):
 
 def test_trials_do_not_repeat_each_other():
     space = space_for("random")
-    study = optuna.create_study(sampler=StatelessSampler(choose(space), 5))
+    study = optuna.create_study(sampler=make_sampler(space, 5))
     assert len({ask(study, space)[1]["neuron.leak"] for _ in range(20)}) == 20
 
 

@@ -15,7 +15,7 @@ from reports.study.html import page
 from reports.study.markdown import markdown
 from search.cli.tables import ending
 from search.cli.validate import survey
-from search.samplers.stateless import SAMPLERS
+from search.samplers import SAMPLERS
 from search.space.space import Space, load_space
 from search.study import create
 from search.study.study import Study

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from search.benchmark.loader import load_benchmark
-from search.samplers.stateless import StatelessSampler, choose
+from search.samplers import make_sampler
 from search.space import document
 from search.space.sections import DEVICES, Device
 from search.space.space import Space, load_space
@@ -89,7 +89,7 @@ def test_named_candidates_of_shipped_spaces_meet_their_constraints(file: Path) -
 def test_sampler_proposes_candidates_of_shipped_spaces(file: Path, name: str) -> None:
     space = load_space(file)
     space = replace(space, study=space.study.model_copy(update={"sampler": name}))
-    sampler = StatelessSampler(choose(space), seed=0)
+    sampler = make_sampler(space, seed=0)
     study = optuna.create_study(directions=list(space.study.objectives.values()), sampler=sampler)
     keys = set()
     for _ in range(7 if name == "ehvi" else 12):  # the first at random, then by the model

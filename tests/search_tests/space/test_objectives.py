@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from reports.records.study import Metrics
-from search.samplers.stateless import SAMPLERS
+from search.samplers import SAMPLERS
 from search.space.objectives import OBJECTIVES
 from search.space.sections import Sampler
 
