@@ -65,9 +65,9 @@ class Study:
         self._live: dict[int, Trial] = {}
         self._interrupted: list[FrozenTrial] = []
         self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
-        self._rungs = ParetoPruner(space.study.stopping, space.study.objectives) if space.study.stopping else None
+        self._pruner = ParetoPruner(space.study.stopping, space.study.objectives) if space.study.stopping else None
         self._shared: Mapping[str, SharedRecord] = {}  # by candidate key
-        self._families = ParentSelector(space, self.trial_folder, self._complete)
+        self._parents = ParentSelector(space, self.trial_folder, self._complete)
         self._seen: dict[str, int] = {}  # candidate key -> number of the first trial that had it
         self.header = header
         self.folder = folder
@@ -103,11 +103,11 @@ class Study:
 
     def _remember_rungs(self, trials: list[FrozenTrial]) -> None:
         """What earlier drivers have seen at rungs, that of trials still under way included."""
-        if self._rungs is None:
+        if self._pruner is None:
             return
         for trial in trials:
             for epoch, values in at_rungs(trial.user_attrs).items():
-                self._rungs.add(epoch, trial.number, values)
+                self._pruner.add(epoch, trial.number, values)
 
     def _requeue_failed(self, trials: list[FrozenTrial]) -> None:
         """Named candidates that failed once get a second trial: the cause may have been a full disk."""
@@ -135,7 +135,7 @@ class Study:
                 unfit = self._unfit(trial, job)
                 if unfit is None:
                     self._kept(job.number, job.params)
-                    return self._families.placed(trial, job)
+                    return self._parents.with_parent(trial, job)
                 told(self.finish(unfit))
         return None
 
@@ -175,14 +175,14 @@ class Study:
         if epoch.twin:
             return None
         self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, though a retry brings it again
-        if self._rungs is None or epoch.measured is None or self._space.broken(epoch.measured):
+        if self._pruner is None or epoch.measured is None or self._space.broken(epoch.measured):
             return None  # what is above a bound is no reason to stop another
         values = list(self._values(epoch.measured).values())
         trial = self._live[number]
         with storage_errors(f"storing a rung of trial {number}"):
             trial.set_user_attr(f"{RUNG_PREFIX}{epoch.epoch}", values)
-        self._rungs.add(epoch.epoch, number, values)
-        reason = self._rungs.prune_reason(epoch.epoch, number)
+        self._pruner.add(epoch.epoch, number, values)
+        reason = self._pruner.prune_reason(epoch.epoch, number)
         if reason is None or "name" in trial.user_attrs:
             return None
         return self.finish(self._stopped(number, reason))

@@ -1,4 +1,4 @@
-"""Which finished trial a candidate takes its weights from: the nearest, chosen once and kept with the trial."""
+"""Choose the finished trial that a candidate inherits weights from: the most similar one, chosen once and stored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,36 +11,36 @@ from search.space.candidate import Candidate
 from search.space.space import Space
 from search.trial.job import WEIGHTS, Job, Parent
 
-PARENT = "parent"  # a trial's attribute: the number of the one it inherits from; None where there was none
-FREE = ("train.start",)  # dials that make no two trials less alike
+PARENT_ATTRIBUTE = "parent"  # a trial's attribute: the number of its parent; None if it has none
+IGNORED_DIALS = ("train.start",)  # dials that do not make two trials less similar
 
 
 @dataclass(frozen=True)
 class ParentSelector:
-    """The trials of a study as relatives of each other. ``folder`` has the folders of trials by number."""
+    """Selects parents among the complete ``trials`` of a study. ``folder`` returns the folder of a trial by number."""
 
     space: Space
     folder: Callable[[int], Path]
-    trials: Callable[[], Sequence[FrozenTrial]]  # those that are complete
+    trials: Callable[[], Sequence[FrozenTrial]]
 
-    def placed(self, trial: Trial, job: Job) -> Job:
-        """``job`` with its parent, where it is to inherit and there is one; chosen when this is first asked."""
+    def with_parent(self, trial: Trial, job: Job) -> Job:
+        """Return ``job`` with its parent if it inherits weights. The first call chooses the parent and stores it."""
         if job.candidate.train.start != "inherit":
             return job
         attributes = trial.user_attrs
-        if PARENT not in attributes:
-            attributes[PARENT] = self._nearest(job)
-            trial.set_user_attr(PARENT, attributes[PARENT])
-        chosen = attributes[PARENT]
+        if PARENT_ATTRIBUTE not in attributes:
+            attributes[PARENT_ATTRIBUTE] = self._nearest(job)
+            trial.set_user_attr(PARENT_ATTRIBUTE, attributes[PARENT_ATTRIBUTE])
+        chosen = attributes[PARENT_ATTRIBUTE]
         return job if chosen is None else job.model_copy(update={"parents": (self._parent(chosen),)})
 
     def _nearest(self, job: Job) -> int | None:
         by_distance = sorted(self.trials(), key=lambda trial: (distance(job.params, trial.params), trial.number))
-        return next((trial.number for trial in by_distance if self._suits(trial, job)), None)
+        return next((trial.number for trial in by_distance if self._can_be_parent(trial, job)), None)
 
-    def _suits(self, trial: FrozenTrial, job: Job) -> bool:
-        there = (self.folder(trial.number) / WEIGHTS).is_file()
-        return there and related(job.candidate, self.space.candidate(trial.params))
+    def _can_be_parent(self, trial: FrozenTrial, job: Job) -> bool:
+        has_weights = (self.folder(trial.number) / WEIGHTS).is_file()
+        return has_weights and can_inherit(job.candidate, self.space.candidate(trial.params))
 
     def _parent(self, number: int) -> Parent:
         (trial,) = (trial for trial in self.trials() if trial.number == number)
@@ -49,18 +49,18 @@ class ParentSelector:
         return parent.trained(TrialRecord.model_validate(trial.user_attrs["record"]))
 
 
-def related(one: Candidate, other: Candidate) -> bool:
-    """Whether weights can go from one to the other: same family, trained on the same images, shown in the same way.
+def can_inherit(child: Candidate, parent: Candidate) -> bool:
+    """Return whether ``child`` can take weights from ``parent``: same family, same data, same encoding.
 
-    The same ones, since what the one was trained on must not be what the other is validated on.
+    Both must use the same images; otherwise the child could be validated on images that its parent was trained on.
     """
     return (
-        type(one.network) is type(other.network)
-        and one.data == other.data
-        and one.encoding.kind == other.encoding.kind
+        type(child.network) is type(parent.network)
+        and child.data == parent.data
+        and child.encoding.kind == parent.encoding.kind
     )  # fmt: skip
 
 
 def distance(one: Mapping[str, Leaf], other: Mapping[str, Leaf]) -> int:
-    """Of the dials that count in both, how many differ."""
-    return sum(one[path] != other[path] for path in one.keys() & other.keys() if path not in FREE)
+    """Return how many of the dials that are active in both differ."""
+    return sum(one[path] != other[path] for path in one.keys() & other.keys() if path not in IGNORED_DIALS)
