@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import grimp
 import pytest
 import typer
 
@@ -33,6 +34,14 @@ def test_imports_keep_the_contracts_of_pyproject():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_helpers_of_tests_import_each_other_in_no_circle(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests"))
+    graph = grimp.build_graph("helpers", cache_dir=None)
+    direct = graph.find_modules_directly_imported_by
+    circles = {a for a in graph.modules for b in direct(a) if a in graph.find_upstream_modules(b)}
+    assert not circles
 
 
 def test_only_the_ray_executor_imports_ray():

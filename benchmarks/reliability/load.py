@@ -1,19 +1,18 @@
-"""Long studies: what a trial costs the driver, and what reading a study costs, as its trials grow in number.
+"""Measure what a trial costs the driver, and what reading a study costs, as the number of its trials grows.
 
     python -m benchmarks.reliability.load spaces/squeezenet_prune.yaml --trials 5000
 
-The study, its driver, the screen and the database are the real ones; what is stood in for is training. A trial comes to
-what `benchmarks.search.standin` says, at once, and leaves a record as long as a real one: figures of all layers by all
-prices, an epoch record for each epoch. Every block of trials is a line: CPU time that a trial took the driver in
-questions, in storing what came back and in the screen, the time that went by, memory, size of the database. At each
-mark the commands that read a study are run on it, each in a process of its own.
+The study, its driver, the screen and the database are real. Only training is replaced: `stand_in` returns at once, with
+the figures of `benchmarks.search.standin` and a record as long as a real one. Each block of trials prints a line: CPU
+time that a trial took the driver for asking, storing and the screen, elapsed time, memory and size of the database.
+At each mark, the commands that read a study are timed, each in its own process.
 
     python -m benchmarks.reliability.load spaces/squeezenet_prune.yaml --folder long --sampler random --trials 4900
     python -m benchmarks.reliability.load spaces/squeezenet_prune.yaml --folder long --sampler ehvi --trials 5000
     --block 50
 
-``--folder`` keeps the study and goes on with it, with another sampler too: so a slow one can be looked at in a study
-that it has not made. ``--executor ray`` sends the same trials through Ray Tune and its workers.
+``--folder`` keeps the study and continues it, also with another sampler: that measures a slow sampler in a long study
+that a fast one made. ``--executor ray`` sends the same trials through Ray Tune and its workers.
 """
 
 import argparse
@@ -34,8 +33,8 @@ import optuna
 from rich.console import Console
 
 from benchmarks.reliability.memory import peak_mb, resident_mb
-from benchmarks.search.standin import outcome
-from reports.records.study import EpochRecord, Metrics, TrialRecord
+from benchmarks.reliability.stand_in import stand_in
+from reports.records.study import EpochRecord, TrialRecord
 from reports.storage.studies import DATABASE, read_header, read_study, sqlite_url
 from search import executors
 from search.cli.progress import StudyShow, Watch, watching
@@ -49,71 +48,12 @@ from search.samplers import SAMPLERS
 from search.space.limits import Resources
 from search.space.space import Space, load_space
 from search.study import create, study
-from search.trial.job import Job, Placement, keep, outline
-from search.trial.run import figures, layer_records
-from snnkit.energy import estimate_all
-from snnkit.energy.operations import LayerCounts, OperationCounts, silent
+from search.trial.job import Job
 
-WORLD = 0  # of the stand-in
-RATE = 0.12  # spikes per neuron and time step
 MB = 2**20
-
-
-# -- a trial without training -----------------------------------------------------------------------------------------
-
-
-def stand_in(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
-    """In place of `search.trial.run.run`: the same events and files, figures that nothing was trained for."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    candidate, epochs, began = job.candidate, job.candidate.train.epochs, time.time()
-    accuracy, energy_mj, _ = outcome(job.params, candidate, WORLD)
-    activity = _firing(silent(candidate.plan(), candidate.neuron, candidate.encoding))
-    history = []
-    for number in range(1, epochs + 1):
-        history.append(_epoch(number, number / epochs, accuracy, 3.0 * 4500 * activity.plan.dense_macs))
-        yield history[-1]
-    measured = figures(activity, accuracy, candidate.energy)
-    energies = measured.energy_mj | {candidate.energy.key: energy_mj}
-    metrics = Metrics(
-        **(dict(measured) | {"energy_mj": energies}), test_accuracy=accuracy - 0.0123, test_f1=accuracy - 0.0134567
-    )
-    record = outline(job, status="complete").model_copy(
-        update={
-            "history": tuple(history),
-            "metrics": metrics,
-            "layers": layer_records(activity, estimate_all(activity)),
-            "device": "cpu (1 thread)",
-            "started_at": began,
-            "finished_at": time.time(),
-            "wall_s": sum(epoch.wall_s for epoch in history),
-        }
-    )
-    keep(job.folder, record)
-    yield record
-
-
-def _firing(activity: OperationCounts) -> OperationCounts:
-    """Every neuron fires at one rate."""
-    layers = tuple(
-        replace(
-            layer, synapses=RATE * layer.dense_macs / 3, spikes_in=RATE * layer.dense_macs / 700, spikes_out=_out(layer)
-        )
-        for layer in activity.layers
-    )
-    return replace(activity, layers=layers)
-
-
-def _out(layer: LayerCounts) -> float:
-    return RATE * layer.neurons * layer.timesteps
-
-
-def _epoch(number: int, share: float, accuracy: float, macs: float) -> EpochRecord:
-    return EpochRecord(
-        epoch=number, train_loss=2.3 - share * accuracy, train_accuracy=share * accuracy,
-        val_loss=2.31 - share * accuracy, val_accuracy=share * accuracy,
-        learning_rate=4e-3 * (1.0001 - share), wall_s=0.1 + share / 7, images=4500,
-        macs=macs,
-    )  # fmt: skip
+POLL_S = 0.01  # between two looks at a command's memory
+TITLE = "| trials | ask, ms | store, ms | screen, ms | wall, ms | resident MB | database MB |\n" + "|---" * 7 + "|"
+CLI = "from search.cli.main import main; main()"
 
 
 # -- what a trial costs the driver ------------------------------------------------------------------------------------
@@ -121,13 +61,13 @@ def _epoch(number: int, share: float, accuracy: float, macs: float) -> EpochReco
 
 @dataclass(frozen=True)
 class Block:
-    """Means over the trials of a block that were trained; what was proposed and not trained is in their questions."""
+    """Means per trained trial. The cost of proposals that were not trained is part of ``ask_s``."""
 
     trials: int  # finished so far
-    ask_s: float  # of this thread, as the next two: other work on the machine, and the disk, are in wall_s alone
+    ask_s: float  # CPU time of this thread, like the next two
     store_s: float
     screen_s: float
-    wall_s: float  # with what stands in for training
+    wall_s: float  # elapsed time, including the stand-in for training
     resident_mb: float
     database_mb: float
 
@@ -140,7 +80,7 @@ class Spent:
 
 
 class Timed:
-    """A Source that notes how long another one takes, and says at every block and mark what it came to."""
+    """A Source that measures the time that the driver takes, and prints it at every block and mark."""
 
     def __init__(self, driver: Driver, spent: Spent, load: "Load") -> None:
         self._driver = driver
@@ -172,7 +112,7 @@ class Timed:
 
     @contextlib.contextmanager
     def _timed(self, part: str) -> Iterator[None]:
-        """Less what the screen took in it, which is counted apart."""
+        """Add the block's CPU time to ``part``, without the screen's share, which is measured separately."""
         began, screen_s = time.thread_time(), self._spent.screen_s
         yield
         took = time.thread_time() - began - (self._spent.screen_s - screen_s)
@@ -181,16 +121,16 @@ class Timed:
 
 @dataclass
 class Load:
-    """One study driven to its end."""
+    """Drives one study to its end and prints what it costs."""
 
     space: Space
     folder: Path
     block: int
     marks: Sequence[int]
     trained: int = 0
-    since: int = 0  # trials in the block so far
-    began: float = 0.0
-    out: TextIO = sys.stdout  # while a screen is drawn, that is the screen's
+    in_block: int = 0  # trials of the current block
+    block_began: float = 0.0
+    out: TextIO = sys.stdout  # bound here, because the screen replaces sys.stdout while it is drawn
 
     def run(self, trials: int, executor: str, workers: int) -> None:
         options = _options(self.folder.parent, executor, workers)
@@ -199,13 +139,13 @@ class Load:
         show.ended(over)
         del over
         self.trained = before.count("complete")
-        crew = plan_workers(options, self.folder, Resources())
+        pool = plan_workers(options, self.folder, Resources())
         console = Console(file=io.StringIO(), force_terminal=True, width=120)
         spent = Spent()
-        self.began = time.perf_counter()
+        self.block_began = time.perf_counter()
         with watching(console, show) as watch:
             driver = Driver(opened, Budget(trials, None), before, _noted(watch, spent))
-            _execute(executor)(Timed(driver, spent, self), crew)
+            _execute(executor)(Timed(driver, spent, self), pool)
         if driver.failure is not None:
             raise driver.failure
 
@@ -221,20 +161,20 @@ class Load:
 
     def one_more(self, spent: Spent) -> None:
         self.trained += 1
-        self.since += 1
+        self.in_block += 1
         if self.trained % self.block == 0:
             print(_line(self._block(spent)), file=self.out, flush=True)
-            self.since, spent.ask_s, spent.store_s, spent.screen_s = 0, 0.0, 0.0, 0.0
-            self.began = time.perf_counter()
+            self.in_block, spent.ask_s, spent.store_s, spent.screen_s = 0, 0.0, 0.0, 0.0
+            self.block_began = time.perf_counter()
         if self.trained in self.marks:
             for line in reading(self.folder, self.trained):
                 print(line, file=self.out, flush=True)
-            self.began = time.perf_counter()
+            self.block_began = time.perf_counter()
 
     def _block(self, spent: Spent) -> Block:
         size = sum(path.stat().st_size for path in self.folder.glob(f"{DATABASE}*"))
-        totals = (spent.ask_s, spent.store_s, spent.screen_s, time.perf_counter() - self.began)
-        ask_s, store_s, screen_s, wall_s = (total / self.since for total in totals)
+        totals = (spent.ask_s, spent.store_s, spent.screen_s, time.perf_counter() - self.block_began)
+        ask_s, store_s, screen_s, wall_s = (total / self.in_block for total in totals)
         return Block(self.trained, ask_s, store_s, screen_s, wall_s, resident_mb(), size / MB)
 
 
@@ -248,12 +188,12 @@ def _noted(watch: Watch, spent: Spent) -> Watch:
 
 
 def _execute(name: str) -> executors.Execute:
-    """The executor, with the stand-in where it calls the training: here, or in each of its workers."""
+    """Return the executor, with training replaced by the stand-in in this process or in its workers."""
     if name == "ray":
         from benchmarks.reliability.load_ray import execute
 
         return execute
-    inline.run = stand_in  # type: ignore[attr-defined]  # a name that it imports
+    inline.run = stand_in  # type: ignore[attr-defined]  # the name that the executor imported
     return inline.execute
 
 
@@ -264,11 +204,11 @@ def _options(runs: Path, executor: str, workers: int) -> RunOptions:
     )  # fmt: skip
 
 
-# -- what reading it costs --------------------------------------------------------------------------------------------
+# -- what reading a study costs ---------------------------------------------------------------------------------------
 
 
 def reading(folder: Path, trials: int) -> Iterator[str]:
-    """Lines of a table: every command on the study as it is now."""
+    """Time every command that reads a study, and yield the lines of a table."""
     runs, name, some = ["--runs", str(folder.parent)], folder.name, str(trials // 2)
     yield f"\n| command at {trials} trials | CPU s | wall s | peak MB | output kB |\n|---|---|---|---|---|"
     for words in (
@@ -290,16 +230,13 @@ def reading(folder: Path, trials: int) -> Iterator[str]:
     yield f"\n{', '.join(sizes)}\n"
 
 
-CLI = "from search.cli.main import main; main()"
-
-
 def _measured(shown: str, words: list[str]) -> str:
     with tempfile.TemporaryFile() as output:
         began, peak, pid = time.perf_counter(), 0.0, 0
         process = subprocess.Popen([sys.executable, *words], stdout=output)
         while pid == 0:
-            peak = max(peak, peak_mb(process.pid))  # what wait4 tells begins with what this process has
-            time.sleep(0.01)
+            peak = max(peak, peak_mb(process.pid))  # the peak that wait4 returns includes this process
+            time.sleep(POLL_S)
             pid, status, used = os.wait4(process.pid, os.WNOHANG)
         took = time.perf_counter() - began
         size = output.seek(0, io.SEEK_END)
@@ -309,17 +246,14 @@ def _measured(shown: str, words: list[str]) -> str:
 
 
 def ask_once(runs: Path, name: str) -> None:
-    """`resume`, which ends when it has asked for a first candidate."""
+    """Run `resume` until it has asked for its first candidate, then exit."""
 
-    def asked(source: Source, crew: WorkerPool) -> None:
+    def asked(source: Source, pool: WorkerPool) -> None:
         source.next()
         sys.exit(0)
 
     inline.execute = asked
     launch.resume(name, replace(_options(runs, "inline", 1), trials=1), Console(file=io.StringIO()))
-
-
-TITLE = "| trials | ask, ms | store, ms | screen, ms | wall, ms | resident MB | database MB |\n" + "|---" * 7 + "|"
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
@@ -336,10 +270,12 @@ def main() -> None:
     parser.add_argument("--sampler", choices=list(SAMPLERS), default="random")
     parser.add_argument("--trials", type=int, default=5000)
     parser.add_argument("--block", type=int, default=500)
-    parser.add_argument("--marks", type=int, nargs="*", default=[1000, 5000], help="trials at which commands are timed")
+    parser.add_argument(
+        "--marks", type=int, nargs="*", default=[1000, 5000], help="numbers of trials at which commands are timed"
+    )
     parser.add_argument("--executor", choices=list(executors.EXECUTORS), default="inline")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="keep the study here; go on with the one that is here")
+    parser.add_argument("--folder", type=Path, help="keep the study in this folder, and continue it if it exists")
     parser.add_argument("--asked", help=argparse.SUPPRESS)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -19,7 +19,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 import reports
-from benchmarks.reliability.load import Load, Spent, stand_in
+from benchmarks.reliability.load import Load, Spent
+from benchmarks.reliability.stand_in import stand_in
 from search.executors import inline
 from search.space.space import load_space
 
