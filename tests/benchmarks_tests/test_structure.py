@@ -1,0 +1,64 @@
+"""What benchmarks.structure counts, on small graphs and files, and that the functions it walks exist."""
+
+from pathlib import Path
+
+import grimp
+import pytest
+
+from benchmarks.structure import ROOT, Walk, arrows, circles, function, largest_folder, levels, parser
+
+
+@pytest.mark.parametrize(
+    ("imports", "depth", "rings"),
+    [
+        ({("a", "b"), ("b", "c"), ("a", "c")}, 3, 0),
+        ({("a", "b"), ("b", "a"), ("b", "c")}, 2, 1),
+        ({("a", "b"), ("c", "d")}, 2, 0),
+    ],
+)
+def test_levels_are_the_longest_chain_and_a_circle_is_one_member(imports, depth, rings):
+    assert (levels(imports), circles(imports)) == (depth, rings)
+
+
+def test_arrows_between_folders_count_once_and_imports_within_a_folder_not_at_all():
+    graph = grimp.ImportGraph()
+    for module in ("p", "p.a", "p.a.x", "p.a.y", "p.b", "p.b.z"):
+        graph.add_module(module)
+    for importer, imported in (("p.a.x", "p.b.z"), ("p.a.y", "p.b.z"), ("p.a.x", "p.a.y")):
+        graph.add_import(importer=importer, imported=imported)
+    assert arrows(graph, "p") == {("p.a", "p.b")}
+
+
+def test_entries_are_modules_and_folders_that_hold_modules(tmp_path):
+    for file in ("__init__.py", "a.py", "b.py", "deep/__init__.py", "page/style.css"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    assert largest_folder(tmp_path) == (tmp_path, 3)
+
+
+ONE = """
+def start(): helper(); helper(); other(); end(); never()
+def other(): pass
+def never(): pass
+"""
+TWO = """
+def helper(): return [0 for _ in "1"]
+def end(): raise AssertionError
+"""
+
+
+def test_walk_counts_first_calls_from_its_start_to_its_end(tmp_path):
+    """start in one.py, helper in two.py, other in one.py, then the end: two files, three stays, one return."""
+    names: dict = {}
+    for file, text in (("one.py", ONE), ("two.py", TWO)):
+        exec(compile(text, str(tmp_path / file), "exec"), names)
+    walk = Walk((str(tmp_path),), names["start"].__code__, names["end"].__code__)
+    walk.run(lambda: (names["other"](), names["start"]()))
+    assert walk.row("name", str(tmp_path)) == "| name | 3 | 2 | 3 | 1 |"
+
+
+def test_functions_that_are_walked_exist():
+    options = parser().parse_args([])
+    for name in (options.load_space, options.resume, options.training):
+        file = Path(function(name).__code__.co_filename).relative_to(ROOT)
+        assert ".".join(file.with_suffix("").parts) == name.partition(":")[0]  # or the walk would not see its call
