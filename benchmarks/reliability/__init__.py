@@ -1,1 +1,1 @@
-"""How studies survive faults, odd files and sheer length."""
+"""Measure how studies survive faults, broken files and many trials."""

@@ -1,7 +1,7 @@
-"""What holds of any bytes at all that are read from files: they are taken, or refused with an error that says why.
+"""Properties that must hold for any bytes in a file: they load, or they are refused with an error that says why.
 
-Each function of TARGETS raises where that is wrong. `benchmarks.reliability.fuzz` and
-tests/search_tests/space/test_fuzz.py feed them.
+Each function of TARGETS raises if its property does not hold. `benchmarks.reliability.fuzz` and
+tests/search_tests/space/test_fuzz.py call them.
 """
 
 import hashlib
@@ -16,17 +16,17 @@ from search.space.space import load_space
 
 
 def space(data: bytes) -> None:
-    """A space loads, and its dump loads to an equal one, or it is refused."""
+    """A space loads and its dump loads to an equal space, or it is refused."""
     _refused_or(_same_space, data)
 
 
 def benchmark(data: bytes) -> None:
-    """The same of a benchmark."""
+    """A benchmark loads and its dump loads to an equal benchmark, or it is refused."""
     _refused_or(_same_benchmark, data)
 
 
 def checkpoint(data: bytes) -> None:
-    """What claims to be a training's state, with a digest that is right, is read or refused."""
+    """A checkpoint with a correct digest loads, or it is refused."""
     from snnkit.training.checkpoint import MAGIC, CheckpointError, load_checkpoint  # imports torch
 
     with tempfile.NamedTemporaryFile() as file:
@@ -37,18 +37,18 @@ def checkpoint(data: bytes) -> None:
             return
 
 
-def _refused_or(taken: Callable[[str], None], data: bytes) -> None:
+def _refused_or(check: Callable[[str], None], data: bytes) -> None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return  # said of files before their text is looked at
+        return  # files with another encoding are refused before their text is parsed
     try:
-        taken(text)
+        check(text)
     except SpaceError as error:
-        _told(error)
+        _check_message(error)
 
 
-def _told(error: SpaceError) -> None:
+def _check_message(error: SpaceError) -> None:
     assert error.problems
     assert all(problem.text and problem.place.file for problem in error.problems)
 
@@ -71,7 +71,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {"space": space, "benchmark": benc
 
 
 def states() -> tuple[bytes, bytes]:
-    """A training's state as `checkpoint` takes it: the archive that torch writes, and its older format."""
+    """Return a training state in torch's archive format and in its older format."""
     import torch
 
     archive, older = io.BytesIO(), io.BytesIO()

@@ -1,26 +1,26 @@
-"""How much memory is in use, as Linux tells it."""
+"""Read how much memory is in use from Linux's /proc."""
 
 import resource
 from pathlib import Path
 
 
 def resident_mb() -> float:
-    """Of this process, now."""
+    """Return the resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def peak_mb(pid: int) -> float:
-    """The most that a process has had so far; 0 where it is over."""
+    """Return the peak resident memory of a process in MB; 0 if it has ended."""
     try:
-        told = dict(line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        return int(told["VmHWM"].split()[0]) / 1024
+        status = dict(line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return int(status["VmHWM"].split()[0]) / 1024
     except (OSError, KeyError):
         return 0.0
 
 
 def used_share() -> float:
-    """Of all that this machine has."""
+    """Return the share of this machine's memory that is in use, 0..1."""
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     total, available = (int(lines[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
     return 1 - available / total

@@ -1,6 +1,6 @@
-"""Spaces that nobody would write, made from those that somebody did: for the fuzzer, and for the tests.
+"""Make broken spaces and benchmarks from good ones, for the fuzzer and for tests.
 
-Whatever is random comes from the ``rng`` that is given, so that hypothesis can choose it, and shrink what it finds.
+All randomness comes from the given ``rng``, so that hypothesis can draw it and shrink its findings.
 """
 
 import random
@@ -9,14 +9,14 @@ from typing import Any
 from search.errors import SpaceError
 from search.space import document
 
-HOLE = "HOLE"  # stands in a dumped tree where raw text is put in
+HOLE = "HOLE"  # placeholder in a dumped tree, replaced by raw text
 LETTERS = "{}[]:,-#&*!|>'\"%@`\t 0x~é\x00\x1b\x85\ufeff\U0001f600"
 WORDS = """
 ~ null true yes no 0 -1 -0.0 1_ 1__0 _1 010 0x1f 0o17 0b1 1:30 1e-3 1e300 1e301 1e9999 1e-9999 .5 5.
 .nan .inf -.inf nan inf 2026-11-26 2026-11-26T08:00:00Z = << ' [ ] { } [[ {{}} [] {} &a *a
 scratch inherit cnn frames direct mixnet digits nmnist minimize 10m 0s
 """
-RAW = (  # scalars and other things, as they would stand in a file
+RAW = (  # YAML fragments as they could appear in a file
     *WORDS.split(),
     *("", "9" * 17, "9" * 31, "9" * 32, "9" * 400, "-" + "9" * 31, "9" * 400 + "d", "x" * 500, "é😀", "\ufeff"),
     *("!!binary aGk=", "!x 1", "!!python/object/apply:os.system [id]", "!!set {a}", "!!omap [a: 1]", "!!int 'x'"),
@@ -30,14 +30,14 @@ RAW = (  # scalars and other things, as they would stand in a file
 
 
 def mutated(text: str, rng: random.Random) -> str:
-    """``text`` with one to three changes of lines or of nodes."""
+    """Return ``text`` with one to three changes of lines or nodes."""
     for _ in range(rng.randint(1, 3)):
         text = of_tree(text, rng) if rng.random() < 0.6 else of_lines(text, rng)
     return text
 
 
 def of_lines(text: str, rng: random.Random) -> str:
-    """A line dropped, doubled, indented, cut, exchanged, filled, or with one letter replaced."""
+    """Delete, repeat, indent, cut, swap or fill a line, or replace one of its letters."""
     lines = text.splitlines() or [""]
     at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
     line = lines[at]
@@ -61,7 +61,7 @@ def of_lines(text: str, rng: random.Random) -> str:
 
 
 def of_tree(text: str, rng: random.Random) -> str:
-    """A node removed, replaced, doubled, nested, wrapped or moved; ``text`` itself where it is no document."""
+    """Remove, replace, nest, repeat, copy or move a node. Text that does not parse gets a changed line instead."""
     try:
         tree: dict[str, Any] = dict(document.parse(text).tree)
     except SpaceError:
@@ -92,7 +92,7 @@ def of_tree(text: str, rng: random.Random) -> str:
 
 
 def _places(tree: Any) -> "list[tuple[Any, Any]]":
-    """Every mapping or list with each of its keys or places, from the top down."""
+    """Return (mapping or list, key or index) for every node, from the top down."""
     if not isinstance(tree, dict | list):
         return []
     keys = list(tree) if isinstance(tree, dict) else list(range(len(tree)))

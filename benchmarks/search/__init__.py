@@ -1,1 +1,1 @@
-"""How good searches are: on tables of real trainings, on a stand-in, and live."""
+"""Measure how good searches are: on tables of real trainings, on a stand-in for training, and live."""

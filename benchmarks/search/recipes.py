@@ -1,11 +1,12 @@
-"""What each part of a recipe is worth: one network from one trained CNN twin, trained on with one thing changed.
+"""Ablation of the recipe: train one network from the same CNN twin, each time with one thing changed.
 
-    python -m benchmarks.search.recipes --out recipes.csv --seeds 2      half an hour on a core; resumes
+    python -m benchmarks.search.recipes --out recipes.csv --seeds 2      half an hour on a core; can be continued
     python -m benchmarks.search.recipes --out recipes.csv --seeds 0      the table
 
-SqueezeNet-P in the setting of `benchmarks.search.masks`: 16x16 pixels, 4,096 images, T = 2. The CNN twin is trained for
-four epochs, converted to a variant's neurons, and trained as a spiking network for four more. So short a training shows
-what speeds up learning. Regularisation (mixup, augmentation) costs accuracy at first and pays in long trainings.
+The network is SqueezeNet-P in the setting of `benchmarks.search.masks`: 16x16 pixels, 4,096 images, T = 2. The CNN twin
+is trained for four epochs, converted to the variant's neurons, and trained as a spiking network for four more. Such a
+short training shows what speeds up learning. Regularisation (mixup, augmentation) costs accuracy at first and only
+helps in long trainings.
 """
 
 import argparse
@@ -35,13 +36,13 @@ from snnkit.weights.ann_to_snn import convert
 
 MASK = "00101011"
 BASE = RECIPE.model_copy(update={"rungs": (), "start": "cnn"})
-Change = Mapping[str, Any]  # path -> value, of network, neuron, encoding, train
+Change = Mapping[str, Any]  # path -> value; paths begin with network, neuron, encoding or train
 
 SQUEEZES = {4: 32, 6: 48, 8: 64, 9: 64}
 
 
 def reshaped(factor: float) -> Change:
-    """Squeezes so many times as wide, each expand so much thinner: about as many parameters and operations."""
+    """Make squeezes wider and expands narrower by ``factor``; parameters and operations stay about the same."""
     return {
         f"network.fire{number}": {
             "squeeze": 4 * round(factor * squeeze / 4),
@@ -108,14 +109,14 @@ def sections(change: Change) -> tuple[SqueezeNet, NeuronConfig, EncodingConfig, 
 
 
 class Ablation:
-    """Trainings from one seed; twins are shared by the variants whose networks are alike."""
+    """Trains variants from one seed. Variants with the same network share a twin."""
 
     def __init__(self, parts: Splits, seed: int) -> None:
         self._parts, self._seed = parts, seed
         self._twins: dict[str, dict[str, Tensor]] = {}
 
     def run(self, change: Change) -> tuple[float, float]:
-        """Accuracy, and energy in mJ on some of the validation images."""
+        """Return accuracy, and energy in mJ on the first COUNTED validation images."""
         network_design, neuron, encoding, recipe = sections(change)
         plan = FAMILIES["squeezenet"].plan(network_design, DATA.outputs, DATA.shape)
         twin = Network(plan, None, encoding, seed=self._seed)
@@ -146,7 +147,7 @@ def read(path: Path) -> dict[tuple[str, int], tuple[float, float]]:
 
 
 def table(found: Mapping[tuple[str, int], tuple[float, float]]) -> Iterator[str]:
-    """Means over the seeds that a variant has; differences are from the same seeds as it is."""
+    """Yield the lines of the table. A difference compares the same seeds of the variant and of the first one."""
     yield "| one change | accuracy, by seed | difference | energy, mJ |\n|---|---|---|---|"
     plain = next(iter(VARIANTS))
     for variant in VARIANTS:

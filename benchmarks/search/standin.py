@@ -1,13 +1,13 @@
-"""Samplers on whole spaces, against a stand-in for training that takes no time.
+"""Compare samplers on whole spaces, with a formula in place of training.
 
     python -m benchmarks.search.standin spaces/squeezenet_prune.yaml spaces/squeezenet_resize.yaml --worlds 20
 
-Parameters and dense MACs are a candidate's own. Its accuracy is a formula: it saturates with the logarithm of the MACs,
-falls where a network is too deep for a short training, and each module adds a deviation drawn from its dials' values.
-That is no network, but it has what a search has to find: modules that pay and others that do not, a trade-off, noise.
-Every world draws its deviations anew, and is searched once with each sampler, in a study's order: named candidates,
-corners, proposals. Found is the hypervolume of the trials so far, as a share of that of all samplers' trials together;
-accuracy is linear, energy and parameters are logarithmic, each from the best of those trials to the worst.
+Parameters and dense MACs are computed from the candidate. Accuracy is a formula: it saturates with the logarithm of the
+MACs, falls if a network is too deep for a short training, and each module adds a deviation drawn from its dials'
+values. So a search has to find good modules, a trade-off, and its way through noise. Each world draws other deviations
+and is searched once with each sampler, in the order of a study: named candidates, corners, proposals. The result is the
+hypervolume of the trials so far, as a share of the hypervolume of all samplers' trials together; accuracy is linear,
+energy and parameters are logarithmic, each from the best of those trials to the worst.
 """
 
 import argparse
@@ -33,14 +33,14 @@ from search.space.candidate import Candidate
 from search.space.space import Space, load_space
 
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize", "minimize")  # of accuracy, energy and parameters
-DEVIATION = 0.012  # of accuracy, that one module causes
-NOISE = 0.01  # of accuracy, between trainings
+MODULE_DEVIATION = 0.012  # standard deviation of accuracy that one module causes
+NOISE = 0.01  # standard deviation of accuracy between trainings
 
 Values = tuple[float, float, float]
 
 
 def outcome(params: Mapping[str, Leaf], candidate: Candidate, world: int) -> Values:
-    """Accuracy, energy in mJ and parameters."""
+    """Return accuracy, energy in mJ and parameters."""
     figures, steps = candidate.static(), candidate.encoding.timesteps
     modules: dict[str, list[Leaf]] = {}
     for path, value in params.items():
@@ -48,7 +48,7 @@ def outcome(params: Mapping[str, Leaf], candidate: Candidate, world: int) -> Val
     depth = sum(each.state != "removed" for each in candidate.modules())
     size = 0.6 / (1 + math.exp(-2 * (math.log10(figures["dense_macs"]) - 6.3)))
     too_deep = 0.006 * max(0, depth - 5) ** 2
-    deviations = DEVIATION * sum(_normal(world, "accuracy", *each) for each in modules.items())
+    deviations = MODULE_DEVIATION * sum(_normal(world, "accuracy", *each) for each in modules.items())
     noise = NOISE * _normal(world, "noise", candidate.key)
     accuracy = 0.15 + size - too_deep + 0.03 * math.log2(steps) + deviations + noise
     rate = math.exp(0.1 * sum(_normal(world, "rate", *each) for each in modules.items()))
@@ -61,7 +61,7 @@ def _normal(*key: object) -> float:
 
 
 def trials(space: Space, sampler: str, world: int) -> Iterator[Values]:
-    """What every trained trial comes to, without an end; what was tried or is refused costs nothing, as in a study."""
+    """Yield the outcome of each trained trial, endlessly. Repeated and refused proposals are skipped, as in a study."""
     space = replace(space, study=space.study.model_copy(update={"sampler": sampler}))
     study = optuna.create_study(directions=DIRECTIONS, sampler=make_sampler(space, world))
     for params in (*space.candidates.values(), *initial_design(space)):
@@ -70,7 +70,7 @@ def trials(space: Space, sampler: str, world: int) -> Iterator[Values]:
     rng = random.Random(world)
     while True:
         trial = study.ask()
-        params = space.suggest(trial)  # type: ignore[arg-type]  # overloads, narrower than it is
+        params = space.suggest(trial)  # type: ignore[arg-type]  # Optuna overloads suggest_categorical
         candidate = space.candidate(params)
         refused = bool(space.refusals(candidate))
         for name, excess in space.violations(candidate).items():
@@ -96,7 +96,7 @@ def _untried(space: Space, params: Mapping[str, Leaf], seen: set[str], rng: rand
 
 
 def shares(runs: Mapping[str, Sequence[Values]], marks: Sequence[int]) -> dict[str, list[float]]:
-    """What each sampler's run through one world has found after so many trials."""
+    """Return the share of hypervolume that each sampler has found in one world after each number of trials."""
     together = scaled({(name, at): losses(*values) for name, run in runs.items() for at, values in enumerate(run)})
     box = (1.0, 1.0, 1.0)
     best = hypervolume(list(together.values()), box)

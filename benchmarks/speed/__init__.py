@@ -1,1 +1,1 @@
-"""How fast training is, beside snnTorch, SpikingJelly and our own network with ReLU: see benchmarks/README.md."""
+"""Compare the speed of training with snnTorch, SpikingJelly and our network with ReLU. See benchmarks/README.md."""

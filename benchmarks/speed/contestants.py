@@ -1,6 +1,6 @@
-"""One spiking network in four hands: ours, ours with ReLU, snnTorch's and SpikingJelly's, with the same weights.
+"""The same spiking network with the same weights, run by ours, by ours with ReLU, by snnTorch and by SpikingJelly.
 
-The peers run plans of convolutions, poolings and concatenations (SqueezeNet), written as their tutorials are.
+The peers run plans of convolutions, poolings and concatenations (SqueezeNet), written in the style of their tutorials.
 """
 
 import copy
@@ -15,7 +15,7 @@ from snnkit.base.config import NeuronConfig
 from snnkit.nn.lif import LIF
 from snnkit.nn.network import ConvLayer, Network, key
 
-# The one whose step all three define alike: SpikingJelly has no delayed reset.
+# All three define this neuron's step in the same way. SpikingJelly has no delayed reset.
 NEURON = NeuronConfig(leak=0.5, reset="zero", reset_delay=False, surrogate="atan", slope=2.0)
 
 
@@ -31,14 +31,14 @@ class Peer(nn.Module):
         self.norms = nn.ModuleDict({name: copy.deepcopy(layer.norm) for name, layer in layers.items() if layer.norm})
 
     def run(self, image: Tensor, fire: Callable[[Conv, Tensor], Tensor]) -> Tensor:
-        """The head's output for the image's currents, of which ``fire`` makes spikes."""
+        """Return the head's output. ``fire`` turns the currents of a layer into spikes."""
         values = {"input": image}
         for op in self.plan.ops:
             values[op.name] = self._run(op, [values[name] for name in sources(op)], fire)
         return values[self.plan.ops[-1].name]
 
     def every_step(self, conv: Conv, current: Tensor) -> Tensor:
-        """(T * B, ...), of the stem too, which was evaluated once."""
+        """Repeat the stem's current, which is evaluated once, for every time step: (T * B, ...)."""
         return current.repeat(self.timesteps, 1, 1, 1) if conv.reads == "input" else current
 
     def _run(self, op: Op, reads: list[Tensor], fire: Callable[[Conv, Tensor], Tensor]) -> Tensor:
@@ -58,7 +58,7 @@ class Peer(nn.Module):
 
 
 class SnnTorch(Peer):
-    """As snnTorch's tutorials: a loop over time, a ``Leaky`` and its membrane for each layer."""
+    """As in snnTorch's tutorials: a loop over time, and a ``Leaky`` with its membrane for each layer."""
 
     def __init__(self, ours: Network) -> None:
         super().__init__(ours)
@@ -71,13 +71,13 @@ class SnnTorch(Peer):
             name = key(conv)
             spikes: Tensor
             spikes, membranes[name] = self.leaky[name](current, membranes[name])
-            return spikes.to(current.dtype)  # float32, whatever came in
+            return spikes.to(current.dtype)  # Leaky returns float32 for any input
 
         return torch.stack([self.run(images, fire).float() for _ in range(self.timesteps)]).mean(0)
 
 
 class SpikingJelly(Peer):
-    """Multi-step neurons over (T, B, ...), everything between on T * B images; the stem once, as ours."""
+    """Multi-step neurons over (T, B, ...), other operations on T * B images. The stem runs once, like ours."""
 
     def __init__(self, ours: Network) -> None:
         from spikingjelly.activation_based import neuron, surrogate
@@ -107,7 +107,7 @@ class SpikingJelly(Peer):
 
 
 class Rectified(Peer):
-    """Our network with ReLU in place of LIF, by torch's own operations, at the same T x B; the stem once, as ours."""
+    """ReLU in place of LIF, by torch's own operations, at the same T x B. The stem runs once, like ours."""
 
     def forward(self, images: Tensor) -> Tensor:
         def fire(conv: Conv, current: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ CONTESTANTS: dict[str, Callable[[Network], nn.Module]] = {
 
 
 def plain(layer: ConvLayer) -> nn.Conv2d:
-    """Torch's own convolution with the same weights."""
+    """Return torch's own convolution with the same weights."""
     ours = layer.conv
     theirs = nn.Conv2d(
         ours.in_channels, ours.out_channels, ours.kernel_size[0], ours.stride[0], ours.padding[0],
@@ -136,5 +136,5 @@ def plain(layer: ConvLayer) -> nn.Conv2d:
 
 
 def over_steps(scores: Tensor, timesteps: int) -> Tensor:
-    """Mean over time: (T * B, classes) to (B, classes)."""
+    """Average over time: (T * B, classes) to (B, classes)."""
     return scores.float().view(timesteps, -1, scores.shape[1]).mean(0)

@@ -1,9 +1,8 @@
-"""What a training step must move and multiply, what this machine can, and how far each stage is from that:
-``python -m benchmarks.speed.roofline``.
+"""Compare the stages of a training step with what this machine can do: ``python -m benchmarks.speed.roofline``.
 
-Bytes are those of tensors that do not stay in a cache between two stages: each is read or written once a pass. Ceilings
-are measured in the same process: a product of large matrices, and a tensor scaled into another that is larger than any
-cache.
+Bytes count tensors that do not stay in a cache between two stages; each is read or written once per pass. The ceilings
+are measured in the same process: by a product of large matrices, and by scaling one tensor into another, both larger
+than any cache.
 """
 
 import argparse
@@ -26,13 +25,13 @@ from snnkit.nn.network import Network
 @dataclass(frozen=True)
 class Stage:
     name: str
-    events: tuple[str, ...]  # of torch's profiler, whose own time is this stage's
+    events: tuple[str, ...]  # of torch's profiler; their own times add up to the stage's time
     gigabytes: float = 0.0
     gigamacs: float = 0.0
 
 
 def stages(plan: Plan, setting: Setting) -> list[Stage]:
-    """Of one training step, in ``setting.bf16`` or float32."""
+    """Return the stages of one training step with the bytes and multiply-accumulates that they need."""
     size = 2 if setting.bf16 else 4
     images, steps = setting.batch, setting.timesteps
 
@@ -59,19 +58,19 @@ def stages(plan: Plan, setting: Setting) -> list[Stage]:
         Stage(
             "convolutions backward",
             ("aten::convolution_backward",),
-            # the output's gradient for both, the input for the weights', the input's gradient but the image's
+            # reads the output's gradient twice and the input once, writes the input's gradient except the image's
             (2 * current + 2 * read - images * area(stem.in_shape)) * moved,
             2 * macs - images * stem.dense_macs / 1e9,
         ),
-        # the statistics read the current once, the neurons once more
+        # the statistics read the current once, the neurons read it again
         Stage("BatchNorm, LIF, concatenation, pooling forward", ("_Fire", "snn_sums"), (2 * neural + spikes) * moved),
-        # reads the spikes' gradients and the current, writes a gradient; through BatchNorm reads both, writes one
+        # neurons read the spikes' gradients and the current and write a gradient; BatchNorm reads both and writes one
         Stage("BatchNorm, LIF, concatenation, pooling backward", ("_FireBackward",), (spikes + 5 * neural) * moved),
     ]
 
 
 def ceilings(setting: Setting) -> tuple[float, float]:
-    """Measured here: GMAC/s of a matrix product, GB/s of reading and writing."""
+    """Measure GMAC/s of a matrix product and GB/s of reading and writing."""
     dtype = torch.bfloat16 if setting.bf16 else torch.float32
     side = 2048
     a, b = torch.randn(side, side).to(dtype), torch.randn(side, side).to(dtype)
@@ -90,7 +89,7 @@ def best(work: Callable[[], Tensor], times: int = 10) -> float:
 
 
 def measured(work: Work, count: int) -> tuple[dict[str, list[float]], list[float]]:
-    """Seconds by event, and of whole steps, of ``count`` steps."""
+    """Return the seconds of each event and of whole steps, for ``count`` steps."""
     by_event: dict[str, list[float]] = {}
     whole = []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""How the time of a step grows with time steps, batch, width and kept modules: ``python -m benchmarks.speed.scaling``.
+"""Measure how a step's time grows with time steps, batch, width and modules: ``python -m benchmarks.speed.scaling``.
 
 All networks are in one process and take turns.
 """
@@ -30,8 +30,8 @@ RANGES: dict[str, tuple[float, ...]] = {
 class Case(NamedTuple):
     timesteps: int
     batch: int
-    width: float  # of every layer, over the published one
-    kept: int  # Fires, from the first on
+    width: float  # factor on the published width of every layer
+    kept: int  # number of Fires, counted from the first
 
     def network(self, size: int) -> Network:
         usual = SqueezeNet.model_validate({})
@@ -64,7 +64,7 @@ class Timed:
 
     @property
     def gigamacs(self) -> float:
-        """Forward, with the stem once."""
+        """Return the multiply-accumulates of a forward pass in 10^9; the stem runs once."""
         stem, *others = self._network.plan.convs
         macs = stem.dense_macs + self.case.timesteps * sum(conv.dense_macs for conv in others)
         return self.case.batch * macs / 1e9
@@ -73,7 +73,7 @@ class Timed:
 def cases() -> Iterator[tuple[str, Case]]:
     for name, values in RANGES.items():
         for value in values:
-            yield name, Case(**{**BASE, name: value})  # type: ignore[arg-type]  # whole numbers where they must be
+            yield name, Case(**{**BASE, name: value})  # type: ignore[arg-type]  # the values of RANGES have the right types
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
     for index in range(given.rounds + 2):
         for one in timed.values():
             one.step()
-            if index < 2:  # warming up
+            if index < 2:  # warm-up
                 one.seconds.clear()
     print(f"commit {commit()}; {describe('cpu')}; torch {torch.__version__}; {given.size}x{given.size} pixels, ")
     print(f"{given.threads} threads, bfloat16; otherwise {BASE}; medians of {given.rounds} steps\n")

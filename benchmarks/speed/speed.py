@@ -1,7 +1,7 @@
-"""A training step of ours beside the same network in other hands: ``python -m benchmarks.speed.speed --rounds 10``.
+"""Compare our training step with other libraries on the same network: ``python -m benchmarks.speed.speed --rounds 10``.
 
-Each contestant has a process of its own; all take turns, some steps a round, so that whatever else the machine does
-falls on all of them. Needs ``pip install '.[bench]'``.
+Each contestant has its own process. They take turns, a few steps per round, so that other load on the machine affects
+all of them. Needs ``pip install '.[bench]'``.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from benchmarks.speed.worker import Setting
 from search.trial.environment import commit, describe
 
 TUTORIAL = {"bf16": False, "channels_last": False, "keep_memory": False}
-# Two tables, each with its own ours: all contestants of one are in memory at once.
+# Two tables, each with its own "ours", because all contestants of a table are in memory at once.
 TABLES: dict[str, dict[str, dict[str, Any]]] = {
     "bf16 (autocast)": {
         "ours": {},
@@ -56,7 +56,7 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("a worker ended; its message stands above")
+            raise RuntimeError("a worker ended; see its message above")
         answered: dict[str, Any] = json.loads(line)
         return answered
 
@@ -82,12 +82,12 @@ def workers(settings: Sequence[Setting]) -> Iterator[list[Worker]]:
 
 
 def compare(rows: Mapping[str, dict[str, Any]], base: Setting, rounds: int, steps: int) -> dict[str, dict[str, Any]]:
-    """Of each row the seconds of its steps, the loss of its first and its peak memory."""
+    """Return the seconds of each row's steps, the loss of its first step and its peak memory."""
     settings = {name: replace(base, **changes) for name, changes in rows.items()}
     found: dict[str, dict[str, Any]] = {}
     with workers(list(settings.values())) as started:
         for name, worker in zip(settings, started, strict=True):
-            found[name] = {"loss": worker.do("steps", 3)["losses"][0], "seconds": []}  # the first steps warm it up
+            found[name] = {"loss": worker.do("steps", 3)["losses"][0], "seconds": []}  # warm-up
         for _ in range(rounds):
             for name, worker in zip(settings, started, strict=True):
                 done = worker.do("steps", steps)
@@ -97,7 +97,7 @@ def compare(rows: Mapping[str, dict[str, Any]], base: Setting, rounds: int, step
 
 
 def counting(base: Setting, count: int) -> list[float]:
-    """Ratios of an evaluation with full counting to the one without just before it."""
+    """Return the ratios of an evaluation with full counting to the one without it just before."""
     with workers([base]) as (worker,):
         worker.do("evaluate", 2)
         done = worker.do("evaluate", count)
@@ -105,7 +105,7 @@ def counting(base: Setting, count: int) -> list[float]:
 
 
 def packing(base: Setting, rounds: int, steps: int) -> list[float]:
-    """Ratios of the time of two candidates at once with a thread each to one after the other with two threads."""
+    """Return the time of two candidates at once, one thread each, over one after the other with two threads."""
     ratios = []
     with workers([replace(base, threads=1), replace(base, threads=1), replace(base, threads=2)]) as (one, other, both):
         for worker in (one, other, both):
@@ -145,7 +145,7 @@ def spread(ratios: Sequence[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=3, help="of each contestant in a round")
+    parser.add_argument("--steps", type=int, default=3, help="steps of each contestant per round")
     for name in ("threads", "timesteps", "batch", "size"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Setting(), name))
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])

@@ -1,5 +1,8 @@
-"""A process with one contestant in it: ``python -m benchmarks.speed.worker JSON``; a line on stdin is a task, a line on
-stdout its answer. Between tasks it does nothing, so that several take turns on one machine."""
+"""Run one contestant in its own process: ``python -m benchmarks.speed.worker JSON``.
+
+A line on stdin is a task, a line on stdout its answer. The process idles between tasks, so that several can take turns
+on one machine.
+"""
 
 import json
 import resource
@@ -46,7 +49,7 @@ class Work:
             plan(SqueezeNet.model_validate({}), 10, size), NEURON, EncodingConfig(timesteps=setting.timesteps)
         )
         self.network = CONTESTANTS[setting.contestant](ours).to(setting.device).train()
-        torch.manual_seed(0)  # after the peers' own drawing of weights, which ours replaced
+        torch.manual_seed(0)  # after the peers drew their weights, which were replaced by ours
         self.images = torch.randn(setting.batch, *size, device=setting.device)
         self.labels = torch.randint(0, 10, (setting.batch,), device=setting.device)
         if setting.channels_last:
@@ -56,7 +59,7 @@ class Work:
         self.before_mb = resident_mb()
 
     def step(self) -> float:
-        """One training step: its loss."""
+        """Run one training step and return its loss."""
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.setting.device, dtype=torch.bfloat16, enabled=self.setting.bf16):
             logits: Tensor = self.network(self.images)
@@ -74,7 +77,7 @@ class Work:
         return {"seconds": seconds, "losses": losses, "peak_mb": self.peak_mb()}
 
     def evaluate(self, count: int) -> dict[str, object]:
-        """Seconds of forward passes over 50 images in float32, without and with full counting, in turn."""
+        """Time forward passes over 50 images in float32, alternately without and with full counting."""
         self.network.eval()
         plain, counted = [], []
         with torch.no_grad():
@@ -91,7 +94,7 @@ class Work:
         counter.activity()
 
     def peak_mb(self) -> float:
-        """What training needed at most, beyond libraries, weights and data."""
+        """Return the peak memory of training in MB, without libraries, weights and data."""
         if self.setting.device == "cuda":
             return torch.cuda.max_memory_allocated() / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - self.before_mb

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.reliability.chaos`: strikes studies, holds them against one that was left alone, and counts."""
+"""`python -m benchmarks.reliability.chaos`: strike studies, compare them with undisturbed ones, and count."""
 
 import argparse
 import json
@@ -22,27 +22,27 @@ from search.runner.progress import WHOLE
 
 NAME = "struck"
 TRIALS = 8
-STRIKES = 5  # of one study, where it lasts for so many
-LONGEST_S = 4.0  # after it has got on
-OVER_S = 240  # after the last strike a driver is over, and does not wait for what is gone
+MAX_STRIKES = 5  # per study
+MAX_DELAY_S = 4.0  # between progress of a study and the strike
+DRIVER_TIMEOUT_S = 240  # a driver must end within this time after the last strike
 SETS = (f"study.name={NAME}", "study.limits={silence: 20s}", "data.subset=1200", "train.epochs=3")
-TRAINED_WELL = (*WHOLE, "stopped")  # what a budget counts, but for failed ones, of which there must be none
-MEMORY_SHARE = 0.15  # of this machine's memory that a driver and a worker may take
+TRAINED_WELL = (*WHOLE, "stopped")  # what a budget counts, except failed trials, which must not occur
+MEMORY_SHARE = 0.15  # share of this machine's memory that a driver and a worker may use
 
 
-class Broken(Exception):  # noqa: N818  # what is looked for
-    """A promise that was not kept."""
+class BrokenPromiseError(Exception):
+    """A guarantee of the service was broken."""
 
 
 class Struck:
-    """One study in a folder of its own."""
+    """A study in its own folder, which faults strike."""
 
     def __init__(self, runs: Path, executor: str) -> None:
         self.runs, self.executor = runs, executor
         self.folder = runs / NAME
         self.chaos = Path(tempfile.mkdtemp(prefix="chaos-"))
         self.log = self.chaos / "drivers.log"
-        self.strikes = 0  # that found what to strike
+        self.strikes = 0  # strikes that had an effect
 
     def start(self) -> Running:
         begun = (self.folder / "header.json").exists()
@@ -73,40 +73,45 @@ class Struck:
         driver.end()
         said = self.log.read_text(errors="replace")
         if status in (0, None) or "Traceback" in said:
-            raise Broken(f"a driver that cannot write ended with {status}: {said[-300:]}")
+            raise BrokenPromiseError(f"a driver that cannot write ended with {status}: {said[-300:]}")
 
     def finish(self) -> int:
-        """Resume until all is done: how often that took."""
+        """Resume until all trials are done; return the number of attempts."""
         for tries in range(1, 6):
             driver = self.start()
             status = driver.wait(300)
             driver.end()
             if status is None:
-                raise Broken("a driver that was not struck hangs")
+                raise BrokenPromiseError("a driver that was not struck hangs")
             if status == 0 and len(self.finished()) >= TRIALS:
                 return tries
-        raise Broken(f"not done after {tries} resumes; the last one ended with {status}: {self.log.read_text()[-300:]}")
+        raise BrokenPromiseError(
+            f"not done after {tries} resumes; the last one ended with {status}: {self.log.read_text()[-300:]}"
+        )
 
 
 def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
-    """Strike a study STRIKES times, then finish it. Every second time it has got on by an epoch: a trial whose worker
-    dies three times before that is given up, as promised. Raises Broken."""
+    """Strike a study up to MAX_STRIKES times, then finish it. Raises BrokenPromiseError.
+
+    Every second strike waits for a finished epoch, because a trial is given up after its worker has died three times
+    without one.
+    """
     driver = struck.start()
     scene = Scene(struck.folder, struck.chaos, driver, rng, struck.refused)
     known: dict[int, TrialRecord] = {}
     try:
-        for turn in range(4 + 2 * STRIKES):
+        for turn in range(4 + 2 * MAX_STRIKES):
             if scene.driver.over:
                 check_end(struck, fault, scene.driver)
                 if len(struck.finished()) >= TRIALS:
                     break
                 scene.driver = struck.start()
             wait_for_more(struck, scene.driver, ("event=start", "val_accuracy=")[turn % 2])
-            time.sleep(rng.uniform(0, LONGEST_S))
+            time.sleep(rng.uniform(0, MAX_DELAY_S))
             known = struck.finished() | known
             if not scene.driver.over and fault.strike(scene):
                 struck.strikes += 1
-            if struck.strikes == STRIKES:
+            if struck.strikes == MAX_STRIKES:
                 break
         check_end(struck, fault, scene.driver)
     finally:
@@ -115,48 +120,48 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
     now = struck.finished()
     for number, record in known.items():
         if now.get(number) != record:
-            raise Broken(f"trial {number} is not what it was")
+            raise BrokenPromiseError(f"trial {number} is not what it was")
 
 
 def check_end(struck: Struck, fault: Fault, driver: Running) -> None:
-    """Raises Broken."""
-    status = driver.wait(OVER_S)
+    """Check how a driver ended. Raises BrokenPromiseError."""
+    status = driver.wait(DRIVER_TIMEOUT_S)
     driver.end()
     if status is None:
-        raise Broken("a driver hangs")
+        raise BrokenPromiseError("a driver hangs")
     if status != 0 and struck.executor in fault.goes_on:
-        raise Broken(f"a driver ended with {status} in place of going on: {struck.log.read_text()[-300:]}")
+        raise BrokenPromiseError(f"a driver ended with {status} instead of continuing: {struck.log.read_text()[-300:]}")
 
 
 def wait_for_more(struck: Struck, driver: Running, what: str) -> None:
-    """In the logs of its trials, or until all are over."""
+    """Wait until ``what`` appears once more in the logs of the trials, or until the driver has ended."""
     before = struck.logged(what)
     until(lambda: struck.logged(what) > before or driver.over, 60)
 
 
 def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
-    """Raises Broken."""
+    """Check a finished study. Raises BrokenPromiseError."""
     study = struck.study()
     if study is None:
-        raise Broken("there is no study to be read")
+        raise BrokenPromiseError("there is no study to be read")
     if [t.number for t in study.trials] != list(range(len(study.trials))):
-        raise Broken("numbers are not contiguous")
+        raise BrokenPromiseError("numbers are not contiguous")
     if left := [t.number for t in study.trials if t.status in ("running", "waiting")]:
-        raise Broken(f"trials {left} are neither over nor under way")
+        raise BrokenPromiseError(f"trials {left} are neither over nor under way")
     failed = [(t.number, t.reason) for t in study.trials if t.status == "failed"]
     if lost := [each for each in failed if "damaged database" not in str(each[1])]:
-        raise Broken(f"failed: {lost}")
+        raise BrokenPromiseError(f"failed: {lost}")
     if "Traceback" in (said := struck.log.read_text(errors="replace")):
-        raise Broken(f"a driver ended with a traceback: {said[-2000:]}")
+        raise BrokenPromiseError(f"a driver ended with a traceback: {said[-2000:]}")
     if (trained := sum(t.status in TRAINED_WELL for t in study.trials)) != TRIALS:
-        raise Broken(f"{trained} trained, {TRIALS} asked for")
+        raise BrokenPromiseError(f"{trained} trained, {TRIALS} asked for")
     if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
-        raise Broken("not the study that an undisturbed one is")
+        raise BrokenPromiseError("not the study that an undisturbed one is")
 
 
 @contextmanager
 def place(fault: Fault | None) -> Iterator[Path]:
-    """A folder for a study; for faults of the disk a small file system, which takes root's rights."""
+    """Yield a folder for a study. Faults of the disk get a small file system, which requires root."""
     runs = Path(tempfile.mkdtemp(prefix="runs-"))
     small = fault is not None and fault.disk
     if small:
@@ -187,7 +192,7 @@ def strikes_of(row: Mapping[str, object]) -> int:
 
 
 def run(out: Path, strikes: int, names: list[str]) -> None:
-    """Append a line a study, until there are ``strikes``."""
+    """Strike studies and append a line for each, until there are ``strikes``."""
     whole: dict[str, StudyRecord] = {}
     cases = [(FAULTS[name], executor) for name in names for executor in FAULTS[name].executors]
     before = rows(out)
@@ -202,7 +207,7 @@ def run(out: Path, strikes: int, names: list[str]) -> None:
             try:
                 strike(struck, fault, random.Random(studies))
                 check(struck, fault, whole[executor])
-            except Broken as error:
+            except BrokenPromiseError as error:
                 broken = str(error)
                 shutil.copytree(runs, out.with_name(f"{out.stem}-{studies}"), dirs_exist_ok=True)
                 shutil.copy(struck.log, out.with_name(f"{out.stem}-{studies}.log"))

@@ -1,4 +1,4 @@
-"""What befalls a study: each fault strikes a Scene, at a moment that has been waited for."""
+"""The faults that strike a study. Each one acts on a Scene."""
 
 import os
 import random
@@ -14,19 +14,22 @@ from benchmarks.reliability.chaos.processes import Running, send, until
 
 @dataclass
 class Scene:
-    """``folder``: of the study, on a small file system of its own where the fault is of the disk."""
+    """A running study. For faults of the disk, its ``folder`` is on a small file system of its own."""
 
     folder: Path
     chaos: Path
     driver: Running
     rng: random.Random
-    refused: Callable[[], None]  # has a driver refuse to start, and looks at what it says
+    refused: Callable[[], None]  # starts a driver, and checks that it refuses and says why
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``strike``: whether it found what to strike. ``same``: the study ends as one that nothing has happened to.
-    ``goes_on``: the executors whose driver survives it, and needs no `resume`."""
+    """A fault. ``strike`` returns whether it had an effect.
+
+    ``goes_on``: executors whose driver survives it, without `resume`. ``same``: the study must end exactly like an
+    undisturbed one. ``disk``: it needs a file system of its own.
+    """
 
     name: str
     strike: Callable[[Scene], bool]
@@ -37,7 +40,7 @@ class Fault:
 
 
 def signalled(role: str, signum: signal.Signals, stopped_s: float | None = None) -> Callable[[Scene], bool]:
-    """Of several processes in that role one is drawn. ``stopped_s``: after so long it may go on."""
+    """Send a signal to a random process of that role. After ``stopped_s`` seconds, let it continue."""
 
     def strike(scene: Scene) -> bool:
         until(lambda: bool(scene.driver.find(role)), 30)
@@ -55,7 +58,7 @@ def signalled(role: str, signum: signal.Signals, stopped_s: float | None = None)
 
 
 def armed(what: str) -> Callable[[Scene], bool]:
-    """The next training step anywhere does it; see `site.sitecustomize`."""
+    """Make the next training step of any process fail as ``what`` says; see site/sitecustomize.py."""
 
     def strike(scene: Scene) -> bool:
         file = scene.chaos / "armed"
@@ -69,13 +72,13 @@ def armed(what: str) -> Callable[[Scene], bool]:
 
 
 def clock_jump(scene: Scene) -> bool:
-    """By up to a year, ahead or back; the next jump takes it somewhere else."""
+    """Move the clock ahead or back by up to a year."""
     (scene.chaos / "clock").write_text(str(scene.rng.choice((-1, 1)) * 10 ** scene.rng.uniform(1, 7.5)))
     return True
 
 
 def full_disk(scene: Scene) -> bool:
-    """For some seconds not a byte more fits."""
+    """Fill the disk for some seconds."""
     filler = scene.folder.parent / "filler"
     try:
         with filler.open("wb", buffering=0) as file:
@@ -95,7 +98,7 @@ def _killed(scene: Scene) -> None:
 
 
 def read_only(scene: Scene) -> bool:
-    """A driver that is started then has nothing to write to."""
+    """Make the folder read-only, and check that a driver refuses to start."""
     _killed(scene)
     mount = str(scene.folder.parent)
     until(lambda: subprocess.run(["mount", "-o", "remount,ro", mount], check=False).returncode == 0, 60)
@@ -105,7 +108,7 @@ def read_only(scene: Scene) -> bool:
 
 
 def torn(*names: str) -> Callable[[Scene], bool]:
-    """After a kill one file of these is cut off, anywhere."""
+    """Kill the driver, then cut off one of these files at a random byte."""
 
     def there(scene: Scene) -> list[Path]:
         return [path for name in names for path in sorted(scene.folder.glob(name))]

@@ -1,4 +1,4 @@
-"""A driver and what it has started, found through /proc and struck by signal. Linux."""
+"""Start a driver, find the processes that it started through /proc, and send them signals. Linux only."""
 
 import contextlib
 import os
@@ -12,20 +12,20 @@ from pathlib import Path
 SITE = Path(__file__).parent / "site"
 ROOT = Path(__file__).parents[3]
 ROLES = {
-    "worker": (b"ray::_Worker", b"ray::ResourceTrainable"),  # between two epochs, and within one
+    "worker": (b"ray::_Worker", b"ray::ResourceTrainable"),  # names between two epochs, and within one
     "raylet": (b"raylet/raylet",),
     "gcs": (b"gcs_server",),
 }
 
 
 def snnsearch(*words: str) -> list[str]:
-    """The command in a process of its own, with one core."""
+    """Return the command line of snnsearch in its own process, limited to one core."""
     code = "import search.trial.environment as e; e.cores = lambda: 1; from search.cli.main import main; main()"
     return [sys.executable, "-c", code, *words]
 
 
 class Running:
-    """A driver process; its output goes to ``log``."""
+    """A running driver. Its output goes to ``log``."""
 
     def __init__(self, words: list[str], log: Path, chaos: Path, environment: dict[str, str]) -> None:
         paths = os.pathsep.join([str(SITE), str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -42,20 +42,20 @@ class Running:
         return self._process.poll() is not None
 
     def find(self, role: str) -> list[int]:
-        """Its own pid, or those of what it has started in that role."""
+        """Return the pids in that role: the driver's own, or those of processes that it started."""
         if role == "driver":
             return [self._process.pid]
         named = ROLES[role]
         return [pid for pid in descendants(self._process.pid) if any(name in command(pid) for name in named)]
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit status; None where it is still running then."""
+        """Return the exit status; None if it still runs after ``seconds``."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(seconds)
         return None
 
     def end(self) -> None:
-        """With all that it has started, orphans included: one that is stopped does not see that Ray is gone."""
+        """Kill the driver and all that it started, also orphans: a stopped process does not notice that Ray ended."""
         while pids := marked(self._mark):
             for pid in pids:
                 send(pid, signal.SIGKILL)
@@ -65,7 +65,7 @@ class Running:
 
 
 def send(pid: int, signum: signal.Signals) -> bool:
-    """Whether there was such a process."""
+    """Send a signal; return whether the process existed."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
         return True
@@ -79,7 +79,7 @@ def command(pid: int) -> bytes:
 
 
 def marked(mark: bytes) -> list[int]:
-    """The processes that have it in their environment."""
+    """Return the pids of processes with ``mark`` in their environment."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
@@ -102,7 +102,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def until(condition: Callable[[], object], seconds: float) -> bool:
-    """Wait for it; False where it did not come."""
+    """Wait until ``condition`` holds; return False if it does not within ``seconds``."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if condition():

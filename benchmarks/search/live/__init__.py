@@ -1,1 +1,1 @@
-"""Searches side by side on real training, for the same time."""
+"""Compare searches on real training, for the same time."""

@@ -1,14 +1,14 @@
-"""What the studies of `benchmarks.search.live.run` ended with, trained anew, all alike, and compared.
+"""Train the fronts of the studies of `benchmarks.search.live.run` again, all in the same way, and compare them.
 
-    python -m benchmarks.search.live.finals runs-live --train 0/2      one of two processes; resumes
-    python -m benchmarks.search.live.finals runs-live --csv finals.csv    what came out
+    python -m benchmarks.search.live.finals runs-live --train 0/2      one of two processes; can be continued
+    python -m benchmarks.search.live.finals runs-live --csv finals.csv    write the results
     python -m benchmarks.search.live.finals benchmarks/search/live/finals.csv    the table
 
-Finalists are the front of each study when its time was up, when a third of it was, and when it had begun trainings that
-take a third of the multiply-accumulates that `optuna` spent in all (its mean over the seeds). Each is trained from
-scratch with a seed that no search had, so that none gains by a lucky draw, then measured on the validation images.
-Hypervolume: accuracy linear, energy and parameters logarithmic, from the best to the worst of all finalists and the
-baseline network; what that alone has is taken off.
+Finalists are the front of each study at three moments: after a third of its time, at its end, and when the trainings
+that it had begun took a third of the multiply-accumulates that `optuna` spent in all (mean over the seeds). Each
+finalist is trained from scratch with a seed that no search used, so that no lucky draw counts, and measured on the
+validation images. The gain is the hypervolume beyond that of the baseline network alone; accuracy is linear, energy and
+parameters are logarithmic, each from the best to the worst of all finalists and the baseline.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Study:
         return sum(trial.training_macs for trial in self.trained)
 
     def fronts(self, macs: float) -> dict[str, list[Params]]:
-        """By share of the time, and when ``macs`` were spent."""
+        """Return the front at each of SHARES; ``macs`` is the limit of the second."""
         ends = sorted(trial.finished_at for trial in self.trained if trial.finished_at is not None)
         began = min(trial.started_at for trial in self.trained if trial.started_at is not None)
         spent = [at for at in ends if self._begun(at) <= macs]
@@ -59,7 +59,7 @@ class Study:
         return {share: self._front(at) for share, at in zip(SHARES, moments, strict=True)}
 
     def _begun(self, moment: float) -> float:
-        """What the trials that had begun took, in the end."""
+        """Return the multiply-accumulates of all trials that had begun by then, counted to their end."""
         return sum(t.training_macs for t in self.trained if t.started_at is not None and t.started_at < moment)
 
     def _front(self, moment: float) -> list[Params]:
@@ -79,12 +79,12 @@ def studies(out: Path) -> list[Study]:
 
 
 def allowance(found: Sequence[Study]) -> float:
-    """A third of the multiply-accumulates of `optuna`."""
+    """Return a third of the multiply-accumulates of `optuna`, mean over the seeds."""
     return statistics.mean(each.macs for each in found if each.method == "optuna") / 3
 
 
 def finalists(out: Path, space: Space) -> dict[str, Params]:
-    """By candidate key, so that what several searches have found is trained once; the baseline network first."""
+    """Return the finalists by candidate key, so that each is trained once; the baseline network is the first."""
     found: dict[str, Params] = {}
     there = studies(out)
     macs = allowance(there)
@@ -104,7 +104,7 @@ def job(space: Space, key: str, params: Params, out: Path) -> Job:
 
 @dataclass(frozen=True)
 class Row:
-    """A network on the front of a study, as it was trained anew; the first row is the baseline network, of no study."""
+    """A network on the front of a study, with the results of its second training. The first row is the baseline."""
 
     method: str
     seed: int
@@ -120,7 +120,7 @@ class Row:
 
 
 def rows(out: Path, space: Space) -> Iterator[Row]:
-    """Raises SystemExit where finalists are not trained yet."""
+    """Yield a row for each finalist. Raises SystemExit if some are not trained yet."""
     keys = finalists(out, space)
     results = {key: read_result(out / "finals" / key) for key in keys}
     if missing := sum(result is None or result.metrics is None for result in results.values()):
@@ -146,7 +146,7 @@ def _row(of: tuple[str, int, str, int, int, float], key: str, record: TrialRecor
 
 
 def read(path: Path) -> list[Row]:
-    """What `write` wrote."""
+    """Read a file of `write`."""
     with path.open(newline="") as file:
         return [
             Row(**{field.name: field.type(row[field.name]) for field in fields(Row)})  # type: ignore[operator]  # str ...
@@ -198,9 +198,9 @@ def train(out: Path, space: Space, part: Sequence[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("source", type=Path, help="folder of the studies, or what --csv wrote")
+    parser.add_argument("source", type=Path, help="folder of the studies, or a file written by --csv")
     parser.add_argument("--train", help="I/N: train the I-th of N shares of the finalists")
-    parser.add_argument("--csv", type=Path, help="write what came out to this file")
+    parser.add_argument("--csv", type=Path, help="write the results to this file")
     options = parser.parse_args()
     if options.train:
         train(options.source, load_space(SPACE), [int(word) for word in options.train.split("/")])

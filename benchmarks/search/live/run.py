@@ -1,12 +1,12 @@
-"""Searches side by side on real training: the same space, the same time, the same machine.
+"""Compare searches on real training: the same space, the same time, the same machine.
 
-    python -m benchmarks.search.live.run --out runs-live --time 6m --seeds 3    a study a method and seed
-    python -m benchmarks.search.live.finals runs-live --train 0/1                 what they ended with, trained anew
+    python -m benchmarks.search.live.run --out runs-live --time 6m --seeds 3    one study per method and seed
+    python -m benchmarks.search.live.finals runs-live --train 0/1                 train their fronts again
     python -m benchmarks.search.live.finals runs-live                             the table
 
-``plain`` draws at random and ``optuna`` asks Optuna's TPE; both train every candidate from scratch to the end and begin
-with the baseline network. ``ours`` has the sampler that `auto` is, begins with the corners of the space, and stops
-early. A study that is there already is left as it is, so that an interrupted comparison goes on.
+``plain`` draws at random and ``optuna`` uses Optuna's TPE. Both begin with the baseline network and train every
+candidate from scratch to the end. ``ours`` uses the default sampler, also begins with the corners of the space, and
+stops trials early. Studies that exist are not run again, so an interrupted comparison can be continued.
 """
 
 import argparse
@@ -21,8 +21,8 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "optuna": {"study.sampler": "tpe"},
     "ours": {"study.sampler": "auto", "study.stopping": "{}"},
 }
-# corners are part of what is compared: `plain` and `optuna` begin as Optuna would
-ALONE = "import search.study.create as s; s.corners = lambda space: []; "
+# `plain` and `optuna` begin without the corners, as Optuna would
+WITHOUT_CORNERS = "import search.study.create as c; c.initial_design; c.initial_design = lambda space: []; "
 
 
 def study(method: str, seed: int) -> str:
@@ -33,10 +33,8 @@ def command(method: str, seed: int, out: Path, time: str) -> list[str]:
     sets = {**METHODS[method], "study.seed": str(seed)}
     launch = ["launch", str(SPACE), "--runs", str(out), "--name", study(method, seed), "--time", time]
     launch += [word for path, value in sets.items() for word in ("--set", f"{path}={value}")]
-    code = (
-        "" if method == "ours" else ALONE
-    ) + f"from search.cli.main import main; import sys; sys.argv[1:] = {launch!r}; main()"
-    return [sys.executable, "-c", code]
+    run = f"from search.cli.main import main; import sys; sys.argv[1:] = {launch!r}; main()"
+    return [sys.executable, "-c", run if method == "ours" else WITHOUT_CORNERS + run]
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""Zero-cost proxies on the table of masks: does anything of an untrained network tell how accurate it will be?
+"""Zero-cost proxies on the table of masks: do scores of an untrained network predict its accuracy?
 
     python -m benchmarks.search.masks.proxies benchmarks/search/masks/table.csv --scores scores.csv --seeds 3
 
-A proxy scores a network as it is before its first step, on a batch of training images where it needs some; rank
-correlations with the accuracy after training say what that is worth. Everything stands beside what a plan tells for
-nothing, its size and depth, and beside itself among masks of about the same size. Scores are kept in ``--scores``:
-what is there is not computed again. Only masks that were trained are scored.
+A proxy scores a network before its first step, on a batch of training images if it needs one. Its value is the rank
+correlation with the accuracy after training. It is compared with size and depth, which a plan gives without any
+network, and once more among masks of about the same size. ``--scores`` stores the scores, so that none is computed
+twice. Only masks that were trained are scored.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from snnkit.nn.network import Fired, Network
 from snnkit.training.augment import normalise
 
 BATCH = 64
-PROBED = 512  # images, for the proxy that fits something
-RIDGE = 0.01  # of the features' mean square
+PROBE_IMAGES = 512  # for the proxy that fits a classifier
+RIDGE = 0.01  # ridge penalty, as a share of the features' mean square
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a proxy sees: an untrained network by its plan and seed, and training images (PROBED, C, H, W)."""
+    """The input of a proxy: an untrained network by its plan and seed, and training images (PROBE_IMAGES, C, H, W)."""
 
     plan: Plan
     seed: int
@@ -54,13 +54,15 @@ class Subject:
 
 
 def sahd(subject: Subject) -> float:
-    """How differently images are coded in spikes, whatever the rate: SNASNet's (Kim et al. 2022, arXiv:2201.10355)."""
+    """Score how differently spikes code images, corrected for the rate (SNASNet, Kim et al. 2022, arXiv:2201.10355)."""
     return log_determinant(torch.stack([spike_kernel(step) for layer in spikes(subject) for step in layer]).mean(dim=0))
 
 
 def spike_kernel(codes: Tensor) -> Tensor:
-    """Binary codes (B, N) to (B, B): N minus their Hamming distances, scaled such that two independent codes are N / 2
-    apart at any rate of firing."""
+    """Return N minus the Hamming distances of binary codes, (B, N) to (B, B).
+
+    Distances are scaled so that two independent codes are N / 2 apart at any firing rate.
+    """
     width = codes.shape[1]
     rate = codes.mean(dim=1, keepdim=True)
     expected = rate @ (1 - rate).T + (1 - rate) @ rate.T  # share of places where independent codes differ
@@ -68,12 +70,12 @@ def spike_kernel(codes: Tensor) -> Tensor:
 
 
 def distances(codes: Tensor) -> Tensor:
-    """Hamming distances (B, B) of binary codes (B, N)."""
+    """Return the Hamming distances of binary codes, (B, N) to (B, B)."""
     return codes @ (1 - codes).T + (1 - codes) @ codes.T
 
 
 def naswot(subject: Subject) -> float:
-    """How differently images switch the twin's ReLUs (Mellor et al. 2021, arXiv:2006.04647)."""
+    """Score how differently images switch the twin's ReLUs (Mellor et al. 2021, arXiv:2006.04647)."""
     codes: list[Tensor] = []
     network = subject.twin()
     for module in network.modules():
@@ -85,8 +87,11 @@ def naswot(subject: Subject) -> float:
 
 
 def synflow(subject: Subject) -> float:
-    """Logarithm of the flow through the twin as a linear network of absolute weights, without BatchNorm or biases
-    (Tanaka et al. 2020, arXiv:2006.05467); its ReLUs change nothing, as all values are positive."""
+    """Return the logarithm of the synaptic flow (Tanaka et al. 2020, arXiv:2006.05467).
+
+    It is the flow through the twin as a linear network of absolute weights, without BatchNorm or biases. ReLUs change
+    nothing, because all values are positive.
+    """
     network = subject.twin().double().eval()
     with torch.no_grad():
         for layer in map(network.layer, subject.plan.convs):
@@ -99,29 +104,29 @@ def synflow(subject: Subject) -> float:
 
 
 def grad_norm(subject: Subject) -> float:
-    """Sum over layers of the gradients' norms in the spiking network (Abdelfattah et al. 2021, arXiv:2101.08134)."""
+    """Sum the gradients' norms over the spiking network's layers (Abdelfattah et al. 2021, arXiv:2101.08134)."""
     return float(torch.stack([grad.norm() for _, grad in gradients(_after_a_loss(subject))]).sum())
 
 
 def snip(subject: Subject) -> float:
-    """Sum of |weight x gradient| in the spiking network (Lee et al. 2019, arXiv:1810.02340)."""
+    """Sum |weight x gradient| over the spiking network (Lee et al. 2019, arXiv:1810.02340)."""
     return float(torch.stack([(weight * grad).abs().sum() for weight, grad in gradients(_after_a_loss(subject))]).sum())
 
 
 def firing_rate(subject: Subject) -> float:
-    """Spikes per neuron and step."""
+    """Return the spikes per neuron and time step."""
     layers = spikes(subject)
     return float(sum(layer.sum() for layer in layers)) / sum(layer.numel() for layer in layers)
 
 
 def entropy(subject: Subject) -> float:
-    """Bits that a neuron's firing has, over images and steps; mean over all neurons."""
+    """Return the entropy of a neuron's firing over images and steps, in bits; mean over all neurons."""
     rates = torch.cat([layer.mean(dim=(0, 1)) for layer in spikes(subject)])
     return float(torch.special.entr(torch.stack([rates, 1 - rates])).sum(dim=0).mean() / torch.log(torch.tensor(2.0)))
 
 
 def probe(subject: Subject) -> float:
-    """Leave-one-out accuracy of a ridge classifier on what enters the untrained network's own classifier."""
+    """Return the leave-one-out accuracy of a ridge classifier on the input of the untrained network's classifier."""
     seen: list[Tensor] = []
     head = subject.plan.convs[-1].name
 
@@ -136,7 +141,7 @@ def probe(subject: Subject) -> float:
 
 
 def left_out_accuracy(features: Tensor, labels: Tensor) -> float:
-    """Of ridge regression with an intercept on one-hot labels: each of the features (N, F) by a fit to all others."""
+    """Return the accuracy of ridge regression on one-hot labels, each row of (N, F) predicted from all others."""
     features = (features - features.mean(dim=0)) / (features.std(dim=0) + 1e-9)
     gram, count = features @ features.T, len(features)
     hat = torch.linalg.solve(gram + RIDGE * gram.trace() / count * torch.eye(count).double(), gram) + 1 / count
@@ -161,7 +166,7 @@ PROXIES: Mapping[str, Callable[[Subject], float]] = {
 
 
 def spikes(subject: Subject) -> list[Tensor]:
-    """Of each layer of neurons (T, B, N), BatchNorm by the batch as in a first step."""
+    """Return the spikes of each layer, (T, B, N). BatchNorm uses the batch, as in a first step."""
     seen: list[Tensor] = []
 
     def observe(op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
@@ -174,7 +179,7 @@ def spikes(subject: Subject) -> list[Tensor]:
 
 
 def gradients(network: Network) -> list[tuple[Tensor, Tensor]]:
-    """(weight, its gradient) of every convolution."""
+    """Return (weight, gradient) of every convolution."""
     found = []
     for conv in network.plan.convs:
         weight = network.layer(conv).conv.weight
@@ -191,11 +196,11 @@ def _after_a_loss(subject: Subject) -> Network:
 
 
 def log_determinant(kernel: Tensor) -> float:
-    """Minus infinity where two images cannot be told apart."""
+    """Return the logarithm of the determinant; minus infinity if two images have the same code."""
     return float(torch.linalg.slogdet(kernel.double()).logabsdet)
 
 
-# -- scores and their worth -----------------------------------------------------------------------------------------
+# -- scores and their value -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,7 @@ class Score:
 
 
 def subject(parts: Splits, mask: str, seed: int) -> Subject:
-    rows = random.Random(seed).sample(range(len(parts.train)), PROBED)
+    rows = random.Random(seed).sample(range(len(parts.train)), PROBE_IMAGES)
     images = normalise(torch.from_numpy(parts.train.rows(torch.tensor(rows).numpy())), parts)
     return Subject(
         plan(mask), seed, images.contiguous(memory_format=torch.channels_last), torch.tensor(parts.train.labels)[rows]
@@ -240,16 +245,16 @@ def store(path: Path, scores: Sequence[Score]) -> None:
 
 @dataclass(frozen=True)
 class Worth:
-    """Rank correlations of a score with accuracy; ``given_``: what is left when what costs nothing is known."""
+    """Rank correlations of a score with accuracy. ``given_...`` are partial correlations."""
 
     spearman: float
     kendall: float
-    given_params: float | None  # None of the figure itself
+    given_params: float | None  # None for the figure itself
     given_modules: float | None
 
 
 def worth(values: Mapping[str, float], table: Table) -> Worth:
-    """Over the masks that have both a value and a training."""
+    """Correlate values with accuracy over the masks that have both."""
     names = sorted(values.keys() & table.trainings.keys())
     accuracy = [table.trainings[mask][-1].accuracy for mask in names]
     own = [values[mask] for mask in names]
@@ -268,14 +273,14 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def partial_correlation(a: Sequence[float], b: Sequence[float], given: Sequence[float]) -> float | None:
-    """Of the ranks of ``a`` and ``b``, what is left when the ranks of ``given`` explain what they can of both."""
+    """Return the partial rank correlation of ``a`` and ``b``, given ``given``; None if that explains one completely."""
     ab, ag, bg = rank_correlation(a, b), rank_correlation(a, given), rank_correlation(b, given)
     rest = (1 - ag**2) * (1 - bg**2)
     return (ab - ag * bg) / rest**0.5 if rest > 1e-9 else None
 
 
 def known(table: Table) -> Iterator[tuple[str, dict[str, float]]]:
-    """What a plan tells for nothing."""
+    """Yield the figures that a plan gives without a network."""
     rows = {mask: epochs[-1] for mask, epochs in table.trainings.items()}
     yield "params", {mask: float(row.params) for mask, row in rows.items()}
     yield "dense_macs", {mask: float(row.dense_macs) for mask, row in rows.items()}

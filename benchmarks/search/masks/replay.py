@@ -1,11 +1,10 @@
-"""Searches replayed on the table of masks: what each has found by the time a share of the exhaustive cost is spent.
+"""Replay searches on the table of masks: what each finds with a given share of the cost of an exhaustive search.
 
     python -m benchmarks.search.masks.replay benchmarks/search/masks/table.csv --seeds 20
 
-Cost is dense multiply-accumulates times images, of all epochs that a search lets a mask have: the same on any machine.
-Found is the hypervolume of finished masks, as a share of that of the whole table; accuracy is linear, energy and
-parameters are logarithmic, each from the table's best to its worst. What a search stops early is lost to it, as in a
-study.
+Cost is dense multiply-accumulates times images, over all epochs that a search trains: the same on any machine. The
+result is the hypervolume of finished masks, as a share of the whole table's; accuracy is linear, energy and parameters
+are logarithmic, each from the table's best to its worst. Masks that are stopped early do not count, as in a study.
 """
 
 import argparse
@@ -39,23 +38,23 @@ SHARES = (0.05, 0.10, 0.15, 0.25, 0.50, 1.00)
 
 @dataclass(frozen=True)
 class Table:
-    """``trainings``: mask -> its epochs, of one seed."""
+    """The table of one seed. ``trainings``: mask -> its epochs."""
 
     trainings: Mapping[str, Sequence[Row]]
 
     @cached_property
     def cost(self) -> float:
-        """Of training all masks to the end."""
+        """Return the cost of training all masks to the end."""
         return sum(cost(row) for rows in self.trainings.values() for row in rows)
 
     @cached_property
     def losses(self) -> dict[str, Point]:
-        """Every mask's final objectives, 0 at the table's best and 1 at its worst."""
+        """Return every mask's final objectives, 0 at the table's best and 1 at its worst."""
         return scaled({mask: losses(*objectives(rows[-1])) for mask, rows in self.trainings.items()})
 
 
 def table_of(rows: Sequence[Row], seed: int = 0) -> Table:
-    """Those masks of ``seed`` that were trained to the end."""
+    """Return the masks of ``seed`` that were trained to the end."""
     trainings: dict[str, list[Row]] = {}
     for row in rows:
         if row.seed == seed:
@@ -74,8 +73,8 @@ def objectives(row: Row) -> tuple[float, float, float]:
 # -- searches -------------------------------------------------------------------------------------------------------
 
 
-class Order:
-    """The corners, then masks in random order: what plain random search asks for, without asking twice."""
+class RandomOrder:
+    """Random search without repetition."""
 
     def __init__(self, table: Table, seed: int) -> None:
         self._left = random.Random(seed).sample(sorted(table.trainings), len(table.trainings))
@@ -84,17 +83,17 @@ class Order:
         return self._left.pop() if self._left else None
 
     def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
-        """Nothing is learnt."""
+        """Learn nothing."""
 
     def tell(self, mask: str, values: Sequence[float] | None) -> None:
-        """Nothing is learnt."""
+        """Learn nothing."""
 
 
 class Sampled:
-    """Masks that one of this project's samplers proposes; an untried neighbour where it repeats itself.
+    """Masks that one of this project's samplers proposes, or an untried neighbour if it repeats itself.
 
-    ``corners``: it begins with the smallest and the largest. ``distinct``: of masks that are one network but for the
-    names of its modules only the first is trained, as in a study.
+    ``corners``: begin with the smallest and the largest network. ``distinct``: of masks that differ only in the names
+    of equal modules train the first only, as in a study.
     """
 
     def __init__(self, table: Table, seed: int, sampler: str, *, corners: bool = False, distinct: bool = False) -> None:
@@ -112,7 +111,7 @@ class Sampled:
     def ask(self) -> str | None:
         while self._left:
             trial = self._study.ask()
-            mask = _mask(self._space.suggest(trial))  # type: ignore[arg-type]  # overloads, narrower than it is
+            mask = _mask(self._space.suggest(trial))  # type: ignore[arg-type]  # Optuna overloads suggest_categorical
             trial.set_user_attr("key", self._keys.get(mask, mask))
             if mask in self._left:
                 self._left -= self._equal(mask)
@@ -124,7 +123,7 @@ class Sampled:
         return None
 
     def _equal(self, mask: str) -> set[str]:
-        """The masks that ``mask`` stands for."""
+        """Return the untried masks with the same network as ``mask``, and ``mask`` itself."""
         return {other for other in self._left if self._distinct and self._keys[other] == self._keys[mask]} | {mask}
 
     def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
@@ -143,7 +142,7 @@ class Sampled:
 
 
 def _space(sampler: str) -> Space:
-    """The masks as dials, and trainings as `benchmarks.search.masks.train` has them."""
+    """Return the space of all masks, with the training of `benchmarks.search.masks.train`."""
     tree: dict[str, object] = {
         "study": {"name": "masks", "sampler": sampler, "budget": {"trials": 256}, "objectives": dict(OBJECTIVES)},
         "network": {"family": "squeezenet"} | {fire: {"keep": {"choices": [True, False]}} for fire in FIRES},
@@ -163,9 +162,9 @@ def _mask(params: Mapping[str, Leaf]) -> str:
     return "".join(str(int(bool(params[f"network.{fire}.keep"]))) for fire in FIRES)
 
 
-Search = Order | Sampled
+Search = RandomOrder | Sampled
 SEARCHES: Mapping[str, Callable[[Table, int], Search]] = {
-    "random": Order,
+    "random": RandomOrder,
     **{name: partial(Sampled, sampler=name) for name in ("tpe", "ga", "gp", "ehvi")},
     "ehvi, corners": partial(Sampled, sampler="ehvi", corners=True),
     "ours": partial(Sampled, sampler="ehvi", corners=True, distinct=True),
@@ -173,8 +172,8 @@ SEARCHES: Mapping[str, Callable[[Table, int], Search]] = {
 
 
 def replay(table: Table, search: Search, rule: EarlyStopping | None, until: float = 1.0) -> Iterator[tuple[float, str]]:
-    """(cost so far, mask) of every mask that the search has trained to the end, until it has seen all or spent that
-    share of their cost."""
+    """Yield (cost so far, mask) of every mask that the search trains to the end, until it has seen all masks or has
+    spent the share ``until`` of their cost."""
     rungs = None if rule is None else ParetoPruner(rule, OBJECTIVES)
     spent, number = 0.0, 0
     while spent < until * table.cost and (mask := search.ask()) is not None:
@@ -195,7 +194,7 @@ def replay(table: Table, search: Search, rule: EarlyStopping | None, until: floa
 
 
 def found(table: Table, finished: Sequence[tuple[float, str]], shares: Sequence[float] = SHARES) -> list[float]:
-    """The share of the table's hypervolume at each of ``shares`` of its cost."""
+    """Return the share of the table's hypervolume that was found at each of ``shares`` of its cost."""
     losses, whole, box = table.losses, table.cost, (1.0, 1.0, 1.0)
     best = hypervolume(list(losses.values()), box)
     return [
@@ -205,7 +204,7 @@ def found(table: Table, finished: Sequence[tuple[float, str]], shares: Sequence[
 
 
 def correlations(table: Table) -> Iterator[tuple[str, float]]:
-    """Spearman's rank correlation, over the table's masks, of what is known early with what comes out."""
+    """Yield Spearman's rank correlation of early figures with final ones, over the table's masks."""
     for column, name in enumerate(OBJECTIVES):
         finals = [objectives(rows[-1])[column] for rows in table.trainings.values()]
         for epoch in range(1, RECIPE.epochs):

@@ -2,7 +2,7 @@
 
     python -m benchmarks.search.masks.shared benchmarks/search/masks/table.csv --epochs 24 --folder /tmp/shared
 
-Training goes on from its checkpoint in the folder, and so does the ranking.
+Training and ranking continue from their files in the folder.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--paths", type=int, default=3)
-    parser.add_argument("--masks", type=int, default=256, help="so many are ranked, of a fixed random order")
+    parser.add_argument("--masks", type=int, default=256, help="number of masks to rank, in a fixed random order")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def probe(ranked: Mapping[str, tuple[float, float]], plans: Mapping[str, Plan], table: Table) -> Iterator[str]:
-    """Where SqueezeNet-P stands by shared weights, and what they prefer at no more energy and parameters."""
+    """Yield the place of SqueezeNet-P by shared weights, and masks that dominate it there, with their real accuracy."""
     keys = list(ranked)
     points = [(-accuracy, energy, float(plans[mask].params)) for mask, (accuracy, energy) in ranked.items()]
     own = points[keys.index(PUBLISHED)]
@@ -75,7 +75,7 @@ def probe(ranked: Mapping[str, tuple[float, float]], plans: Mapping[str, Plan], 
 def ranking(
     path: Path, supernet: Supernet, plans: Mapping[str, Plan], images: Splits
 ) -> dict[str, tuple[float, float]]:
-    """Accuracy and energy in mJ of each mask with shared weights; what ``path`` has already is not judged again."""
+    """Return accuracy and energy in mJ of each mask with shared weights. ``path`` stores them between runs."""
     found: dict[str, tuple[float, float]] = {}
     if path.exists():
         found = {mask: (float(a), float(e)) for mask, a, e in csv.reader(path.open())}

@@ -1,8 +1,9 @@
-"""What a start from other weights is worth: accuracy before training and after an epoch, in the table's own setting.
+"""Compare ways to initialise weights: accuracy before training and after an epoch, in the setting of the table.
 
     python -m benchmarks.search.masks.starts --seed 0    three minutes on a core
 
-The parent is the network with all Fires after two epochs; its children lack some. The twin is that of SqueezeNet-P.
+The parent is the network with all Fires, trained for two epochs; its children lack some Fires. The CNN twin has the
+architecture of SqueezeNet-P.
 """
 
 import argparse
@@ -28,7 +29,7 @@ SCRATCH_EPOCHS = (1, 2, 3)
 
 
 class Starts:
-    """Trainings from one seed on the same images; each method yields (what, accuracy on the validation images)."""
+    """Trainings from one seed on the same images. Each method yields (name, accuracy on the validation images)."""
 
     def __init__(self, parts: Splits, seed: int) -> None:
         self._parts, self._seed = parts, seed

@@ -1,9 +1,10 @@
-"""Train every mask of SqueezeNet's eight Fire modules on CIFAR-10, identically and shortly, and keep what came out.
+"""Train every mask of SqueezeNet's eight Fire modules briefly on CIFAR-10, all in the same way, and store the results.
 
     python -m benchmarks.search.masks.train --out table.csv --seeds 1 --part 0/2    one of two processes
 
-A row an epoch is appended as soon as a training is over; what the table has already is not trained again. So any number
-of processes with a part each may be stopped and started again. Small on purpose: 16x16 pixels, 4,096 images, 4 epochs.
+Each finished training appends one row per epoch. Trainings that the table holds are not repeated, so any number of
+processes, each with its part, can be stopped and started again. The setting is small on purpose: 16x16 pixels, 4,096
+images, 4 epochs.
 """
 
 import argparse
@@ -35,7 +36,7 @@ NEURON = NeuronConfig(leak=0.5, slope=1)
 ENCODING = EncodingConfig(timesteps=2)
 RECIPE = Recipe(epochs=4, batch=32, lr=4e-3, augment="none", rungs=(1, 2), chance_patience=0)
 PRICE = "horowitz45/exact"
-COUNTED = 500  # validation images that spikes are counted on: a mean over them is steady to a percent
+COUNTED = 500  # validation images on which spikes are counted; their mean is accurate to one percent
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Row:
     seed: int
     epoch: int  # 1-based
     accuracy: float  # on the validation images
-    energy_mj: float  # on them, `exact`
+    energy_mj: float  # on the first COUNTED of them, by PRICE
     params: int
     dense_macs: int
     images: int  # trained on in this epoch
@@ -63,17 +64,17 @@ def plan(mask: str) -> Plan:
 
 
 def masks() -> list[str]:
-    """All 256, shuffled once and for all: a table that is not finished yet is a fair sample."""
+    """Return all 256 masks in a fixed random order, so that an unfinished table is a fair sample."""
     return random.Random(0).sample([f"{number:08b}" for number in range(256)], 256)
 
 
 def first(images: Images, parts: Splits, count: int, batch: int) -> list[Tensor]:
-    """The first ``count`` of ``images`` in whole batches, normalised."""
+    """Return the first ``count`` of ``images`` in whole batches, normalised."""
     return list(itertools.islice(batches(images, parts, "cpu", batch=batch), count // batch))
 
 
 def trained(parts: Splits, mask: str, seed: int) -> Iterator[Row]:
-    """Rows of one training, an epoch each. Energy is measured after every epoch, as a scheduler would see it."""
+    """Train one mask and yield a row per epoch, with the energy measured after it."""
     network = Network(plan(mask), NEURON, ENCODING, seed=seed)
     for epoch in train(network, parts, RECIPE, seed=seed, device="cpu"):
         activity = count_operations(network, first(parts.validation, parts, COUNTED, 50))

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.reliability.chaos import __main__ as chaos
 from benchmarks.reliability.chaos.faults import FAULTS, Fault
+from search.trial import environment
+from snnkit.training import step
 
 CASES = [(name, executor) for name, fault in FAULTS.items() for executor in fault.executors]
 
@@ -15,8 +17,8 @@ CASES = [(name, executor) for name, fault in FAULTS.items() for executor in faul
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     monkeypatch.setattr(chaos, "TRIALS", 4)
-    monkeypatch.setattr(chaos, "STRIKES", 1)
-    monkeypatch.setattr(chaos, "LONGEST_S", 0.5)
+    monkeypatch.setattr(chaos, "MAX_STRIKES", 1)
+    monkeypatch.setattr(chaos, "MAX_DELAY_S", 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +44,19 @@ def test_a_broken_promise_is_told(whole, monkeypatch):
         whole["inline"] = study = struck.study()
         chaos.check(struck, FAULTS["torn record"], study)
         other = study.model_copy(update={"trials": study.trials[:2]})
-        with pytest.raises(chaos.Broken, match="not the study that an undisturbed one is"):
+        with pytest.raises(chaos.BrokenPromiseError, match="not the study that an undisturbed one is"):
             chaos.check(struck, FAULTS["torn record"], other)
         monkeypatch.setattr(chaos, "TRIALS", 5)
-        with pytest.raises(chaos.Broken, match="4 trained, 5 asked for"):
+        with pytest.raises(chaos.BrokenPromiseError, match="4 trained, 5 asked for"):
             chaos.check(struck, FAULTS["torn record"], study)
         struck.log.write_text("Traceback (most recent call last):")
         monkeypatch.setattr(chaos, "TRIALS", 4)
-        with pytest.raises(chaos.Broken, match="ended with a traceback"):
+        with pytest.raises(chaos.BrokenPromiseError, match="ended with a traceback"):
             chaos.check(struck, FAULTS["torn record"], study)
 
 
 def test_a_study_struck_thrice_ends_as_one_that_was_left_alone(whole, monkeypatch):
-    monkeypatch.setattr(chaos, "STRIKES", 3)
+    monkeypatch.setattr(chaos, "MAX_STRIKES", 3)
     left = ["clock jump", "SIGTERM of the driver", "torn checkpoint"]
 
     def strike(scene):
@@ -78,3 +80,9 @@ def check_struck(fault, executor, whole):
         chaos.strike(struck, fault, random.Random(0))
         assert struck.strikes == chaos.STRIKES
         chaos.check(struck, fault, whole[executor])
+
+
+def test_names_that_processes_of_a_struck_study_replace_exist():
+    assert callable(environment.cores)
+    assert callable(step.make_optimizer)
+    assert callable(step.TrainStep._backward)

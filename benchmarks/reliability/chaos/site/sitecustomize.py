@@ -1,5 +1,8 @@
-"""In every Python process of a struck study, by PYTHONPATH: what the file ``armed`` in $CHAOS says befalls the next
-training step anywhere, once; what ``clock`` says is added to the time of day."""
+"""Loaded by every Python process of a struck study, through PYTHONPATH.
+
+The file ``armed`` in $CHAOS names a fault: the next training step of any process fails with it, once. The file
+``clock`` holds seconds that are added to the time of day.
+"""
 
 import os
 import sys
@@ -29,7 +32,7 @@ def _exit() -> None:
 
 def _eat() -> None:
     eaten = []
-    while True:  # until Ray's memory monitor ends this process
+    while True:  # until Ray's memory monitor kills this process
         eaten.append(bytearray(os.urandom(1)) * (64 * 2**20))
         time.sleep(0.02)
 
@@ -46,7 +49,7 @@ FAULTS = {"hang": _hang, "exit": _exit, "eat": _eat, "raise": _raise}
 def _struck() -> None:
     try:
         fault = (FOLDER / "armed").read_text()
-        os.rename(FOLDER / "armed", FOLDER / f"struck-{os.getpid()}")  # one process alone succeeds
+        os.rename(FOLDER / "armed", FOLDER / f"struck-{os.getpid()}")  # only one process succeeds
     except OSError:
         return
     FAULTS[fault]()
@@ -57,14 +60,14 @@ def _patch() -> None:
         sys.modules["snnkit.training.step"], "make_optimizer"
     ):
         time.sleep(0.01)
-    stepper = sys.modules["snnkit.training.step"].Stepper
-    backward = stepper._backward
+    step = sys.modules["snnkit.training.step"].TrainStep
+    backward = step._backward
 
     def struck(*batch: object) -> object:
         _struck()
         return backward(*batch)
 
-    stepper._backward = struck
+    step._backward = struck
 
 
 time.time = _shifted
