@@ -248,7 +248,7 @@ def _measured(shown: str, words: list[str]) -> str:
 def ask_once(runs: Path, name: str) -> None:
     """Run `resume` until it has asked for its first candidate, then exit."""
 
-    def asked(source: Source, pool: WorkerPool) -> None:
+    def asked(source: Source, crew: WorkerPool) -> None:
         source.next()
         sys.exit(0)
 
