@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.search.masks.train import COUNTED, DATA, ENCODING, NEURON, PRICE, RECIPE, design, first
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 from snnkit.energy import estimate_all
 from snnkit.energy.operations import count_operations
 from snnkit.families import FAMILIES
@@ -169,7 +169,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if not options.out.exists():
         options.out.write_text("variant,seed,accuracy,energy_mj\n")
-    parts = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
+    parts = split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0)
     for seed in range(options.seeds):
         ablation = Ablation(parts, seed)
         for variant, change in VARIANTS.items():

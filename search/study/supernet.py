@@ -28,7 +28,7 @@ from search.space.objectives import OBJECTIVES
 from search.space.space import Space
 from search.trial.job import Placement
 from snnkit.base.seeds import derived_seed
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 
 if TYPE_CHECKING:
     from snnkit.weights.supernet import Supernet
@@ -93,8 +93,8 @@ def rank(space: Space, folder: Path, placement: Placement, say: Say) -> Ranking:
     folder.mkdir(parents=True, exist_ok=True)
     entrants = pool(space)
     data, encoding = space.base.data, space.base.encoding
-    images = load(data.name, placement.data_root, side=data.resolution)
-    parts = splits(images, data, space.study.seed, frames=encoding.frames)
+    images = load_dataset(data.name, placement.data_root, side=data.resolution)
+    parts = split_dataset(images, data, space.study.seed, frames=encoding.frames)
     cost, supernet = _trained(space, entrants, parts, folder / CHECKPOINT, placement, say)
     judged = _judged(supernet, entrants, parts, folder / RANKING, placement, say)
     return _ranking(space, cost, judged)

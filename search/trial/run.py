@@ -39,7 +39,7 @@ from search.trial.job import (
     write_starts,
 )
 from search.trial.watchdog import Watchdog
-from snnkit.data import DataChoice, DataSet, Splits, load, splits
+from snnkit.data import DataChoice, DataSet, Splits, load_dataset, split_dataset
 from snnkit.energy import PRESETS, Energy, EnergyConfig, estimate_all
 from snnkit.energy.consistency import crosscheck
 from snnkit.energy.operations import OperationCounts, count_operations, dense_twin
@@ -226,7 +226,7 @@ def layer_records(activity: OperationCounts, prices: Prices) -> tuple[LayerRecor
 
 @lru_cache(maxsize=1)  # a worker trains one candidate after the other on the same images
 def _data(name: str, root: Path | None, side: int | None) -> DataSet:
-    return load(name, root, side=side)
+    return load_dataset(name, root, side=side)
 
 
 def parts_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
@@ -237,7 +237,7 @@ def parts_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
 
 @lru_cache(maxsize=1)
 def _parts(choice: DataChoice, frames: int | None, root: Path | None, seed: int) -> Splits:
-    return splits(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
+    return split_dataset(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
 
 
 def device_name(placement: Placement) -> str:

@@ -18,7 +18,7 @@ from benchmarks.search.masks.replay import Table, table_of
 from benchmarks.search.masks.train import DATA, ENCODING, NEURON, PRICE, RECIPE, masks, plan, read
 from reports.analysis.pareto import dominates, ranks
 from snnkit.architecture.plan import Plan
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 from snnkit.energy import estimate_all
 from snnkit.training.loop import train
 from snnkit.weights.judging import judge
@@ -40,7 +40,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     plans = {mask: plan(mask) for mask in sorted(masks(), key=lambda mask: -mask.count("1"))}
     supernet = Supernet(list(plans.values()), NEURON, ENCODING, seed=0)
-    images = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
+    images = split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0)
     recipe = RECIPE.model_copy(update={"epochs": options.epochs, "rungs": ()})
     step_by = partial(SandwichStepper, plans=list(plans.values()), paths=options.paths)
     checkpoint = options.folder / "checkpoint.pt"

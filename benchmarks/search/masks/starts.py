@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.search.masks.train import DATA, ENCODING, NEURON, RECIPE, first, plan
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 from snnkit.nn.network import Network
 from snnkit.training.evaluation import evaluate
 from snnkit.training.loop import train
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    starts = Starts(splits(load(DATA.name, side=DATA.resolution), DATA, seed=0), options.seed)
+    starts = Starts(split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0), options.seed)
     for what, accuracy in itertools.chain(starts.scratch(), starts.converted(), starts.inherited()):
         print(f"seed={options.seed} {what} accuracy={accuracy:.4f}", flush=True)
 

@@ -8,7 +8,7 @@ from reports.records.study import TrialRecord
 from search.trial import oom
 from search.trial.run import run
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.data import DataChoice, load, splits
+from snnkit.data import DataChoice, load_dataset, split_dataset
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 from snnkit.training.recipe import Recipe
@@ -109,7 +109,7 @@ def test_allocator_of_this_machine_is_understood():
 def test_gradients_in_parts_are_those_of_the_batch():
     """Where no BatchNorm looks at the rest of the batch."""
     data = DataChoice(name="digits", subset=100, validation=20)
-    parts = splits(load("digits"), data, seed=0)
+    parts = split_dataset(load_dataset("digits"), data, seed=0)
     design = FAMILIES["squeezenet"].design.model_validate({"batchnorm": False})
     plan = FAMILIES["squeezenet"].plan(design, 10, data.shape)
     found = []

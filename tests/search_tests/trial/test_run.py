@@ -214,7 +214,7 @@ def test_failure_is_a_record_with_its_traceback(tmp_path, monkeypatch):
 
 
 def test_missing_data_is_a_failed_trial_that_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("search.trial.run.load", _absent)
+    monkeypatch.setattr("search.trial.run.load_dataset", _absent)
     _data.cache_clear()
     record = record_of(job_for(tmp_path, **{"data.subset": 599}))
     assert record.status == "failed"

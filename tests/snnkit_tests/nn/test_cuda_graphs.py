@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.data import DataChoice, Splits, load, splits
+from snnkit.data import DataChoice, Splits, load_dataset, split_dataset
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn import cuda_graphs
 from snnkit.nn.cuda_graphs import Graphs
@@ -60,7 +60,7 @@ def stepper(
 
 
 def digits() -> Splits:
-    return splits(load("digits"), DataChoice(name="digits", subset=100, validation=20), seed=0)
+    return split_dataset(load_dataset("digits"), DataChoice(name="digits", subset=100, validation=20), seed=0)
 
 
 def trained(stepper: TrainStep) -> tuple[list[tuple[float, int]], dict[str, Tensor]]:
