@@ -73,8 +73,8 @@ class Server:
         # its output to a file: the server that pg_ctl starts keeps what it inherits open
         with open(self.folder / "out", "w+") as out:
             done = subprocess.run(
-                command, user=self._user, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False, timeout=PATIENCE_S,
-                env={**os.environ, "HOME": str(self.folder), "LC_ALL": "C"}, cwd=self.folder,
+                command, user=self._user, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False,
+                timeout=PATIENCE_S, env={**os.environ, "HOME": str(self.folder), "LC_ALL": "C"}, cwd=self.folder,
             )  # fmt: skip
             out.seek(0)
             assert done.returncode == 0, f"{program} {' '.join(words)}: {out.read()}"
