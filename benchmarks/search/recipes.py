@@ -120,7 +120,7 @@ class Ablation:
         plan = FAMILIES["squeezenet"].plan(network_design, DATA.outputs, DATA.shape)
         twin = Network(plan, None, encoding, seed=self._seed)
         if repr(plan) not in self._twins:
-            self._train(twin, BASE.of_twin)
+            self._train(twin, BASE.for_cnn_twin)
             self._twins[repr(plan)] = {name: tensor.clone() for name, tensor in twin.state_dict().items()}
         twin.load_state_dict(self._twins[repr(plan)])
         network = Network(plan, neuron, encoding, seed=self._seed)
@@ -131,8 +131,8 @@ class Ablation:
         return accuracy, estimate_all(activity)[PRICE].total_mj
 
     def _train(self, network: Network, recipe: Recipe, teacher: Network | None = None) -> float:
-        step_by = partial(TrainStep, teacher=teacher)
-        *_, last = train(network, self._parts, recipe, seed=self._seed, device="cpu", step_by=step_by)
+        make_step = partial(TrainStep, teacher=teacher)
+        *_, last = train(network, self._parts, recipe, seed=self._seed, device="cpu", make_step=make_step)
         return last.val_accuracy
 
     def _images(self, count: int) -> list[Tensor]:

@@ -268,7 +268,7 @@ def recipe_text(train: Recipe) -> str:
         case "inherit":
             return f"{text}, from the weights of the nearest finished trial"
         case "cnn":
-            return f"{text}, from the weights of the CNN twin after {train.of_twin.epochs} epochs"
+            return f"{text}, from the weights of the CNN twin after {train.for_cnn_twin.epochs} epochs"
 
 
 def announce_fetching(name: str, options: RunOptions, console: Console) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError, field_validator
 
 from snnkit.base.config import Config
+from snnkit.base.files import atomic_write
 from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 
@@ -166,10 +167,8 @@ def _record_times(folder: Path, manifest: Manifest) -> None:
         name: file.model_copy(update={"mtime_ns": (folder / name).stat().st_mtime_ns})
         for name, file in manifest.files.items()
     }
-    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as scratch:
-        scratch.write(manifest.model_copy(update={"files": files}).model_dump_json(indent=1))
-        scratch.close()
-        os.replace(scratch.name, folder / MANIFEST)
+    with contextlib.suppress(OSError), atomic_write(folder / MANIFEST) as partial:
+        partial.write_text(manifest.model_copy(update={"files": files}).model_dump_json(indent=1))
 
 
 def _sha256(path: Path) -> str:

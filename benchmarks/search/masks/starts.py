@@ -20,7 +20,7 @@ from snnkit.training.loop import train
 from snnkit.training.recalibration import recalibrate
 from snnkit.weights.ann_to_snn import convert
 from snnkit.weights.inherit import inherit
-from snnkit.weights.refit import reconnect
+from snnkit.weights.refit import refit_rewired_layers
 
 WHOLE, CHILDREN = "11111111", ("00101011", "11111011")
 TWIN_EPOCHS = (2, 4)
@@ -57,7 +57,7 @@ class Starts:
             yield f"{mask} inherited by position", self._accuracy(network)
             network = self._drawn(mask)
             found = inherit(network, parent)
-            reconnect(network, parent, found, self._images(512))
+            refit_rewired_layers(network, parent, found, self._images(512))
             recalibrate(network, self._images(1024))
             yield f"{mask} inherited and fitted", self._accuracy(network)
             yield f"{mask} the same, then epochs=1", self._trained(network, 1)

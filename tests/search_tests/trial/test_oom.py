@@ -116,8 +116,8 @@ def test_gradients_in_parts_are_those_of_the_batch():
     for accumulate in (1, 3):
         network = Network(plan, NeuronConfig(threshold=0.1), EncodingConfig(timesteps=2), seed=0)
         recipe = Recipe(batch=32, augment="none", precision="fp32")
-        stepper = TrainStep(network, parts, recipe, seed=0, device="cpu", accumulate=accumulate)
-        loss, correct = stepper._gradients(stepper._batch(0, 0), 0, 0)
+        step = TrainStep(network, parts, recipe, seed=0, device="cpu", accumulate=accumulate)
+        loss, correct = step._compute_gradients(step.batches.load(0, 0), 0, 0)
         found.append((loss, correct, [p.grad.clone() for p in network.parameters()]))
     (whole_loss, whole_correct, whole), (split_loss, split_correct, split) = found
     assert split_loss == pytest.approx(whole_loss, rel=1e-5)

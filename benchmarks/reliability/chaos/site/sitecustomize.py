@@ -53,18 +53,16 @@ def _struck() -> None:
 
 
 def _patch() -> None:
-    while "snnkit.training.step" not in sys.modules or not hasattr(
-        sys.modules["snnkit.training.step"], "make_optimizer"
-    ):
+    while "snnkit.training.step" not in sys.modules or not hasattr(sys.modules["snnkit.training.step"], "TrainStep"):
         time.sleep(0.01)
-    stepper = sys.modules["snnkit.training.step"].Stepper
-    backward = stepper._backward
+    step = sys.modules["snnkit.training.step"].TrainStep
+    backward = step._backward
 
     def struck(*batch: object) -> object:
         _struck()
         return backward(*batch)
 
-    stepper._backward = struck
+    step._backward = struck
 
 
 time.time = _shifted
