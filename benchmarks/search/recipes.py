@@ -22,7 +22,7 @@ from torch import Tensor
 
 from benchmarks.search.masks.train import COUNTED, DATA, ENCODING, NEURON, PRICE, RECIPE, design, first
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 from snnkit.energy import estimate_all
 from snnkit.energy.operations import count_operations
 from snnkit.families import FAMILIES
@@ -121,7 +121,7 @@ class Ablation:
         plan = FAMILIES["squeezenet"].plan(network_design, DATA.outputs, DATA.shape)
         twin = Network(plan, None, encoding, seed=self._seed)
         if repr(plan) not in self._twins:
-            self._train(twin, BASE.of_twin)
+            self._train(twin, BASE.for_cnn_twin)
             self._twins[repr(plan)] = {name: tensor.clone() for name, tensor in twin.state_dict().items()}
         twin.load_state_dict(self._twins[repr(plan)])
         network = Network(plan, neuron, encoding, seed=self._seed)
@@ -132,8 +132,8 @@ class Ablation:
         return accuracy, estimate_all(activity)[PRICE].total_mj
 
     def _train(self, network: Network, recipe: Recipe, teacher: Network | None = None) -> float:
-        step_by = partial(TrainStep, teacher=teacher)
-        *_, last = train(network, self._parts, recipe, seed=self._seed, device="cpu", step_by=step_by)
+        make_step = partial(TrainStep, teacher=teacher)
+        *_, last = train(network, self._parts, recipe, seed=self._seed, device="cpu", make_step=make_step)
         return last.val_accuracy
 
     def _images(self, count: int) -> list[Tensor]:
@@ -170,7 +170,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if not options.out.exists():
         options.out.write_text("variant,seed,accuracy,energy_mj\n")
-    parts = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
+    parts = split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0)
     for seed in range(options.seeds):
         ablation = Ablation(parts, seed)
         for variant, change in VARIANTS.items():

@@ -150,7 +150,7 @@ def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
     epochs = {steps: recipe.epochs - recipe.short_epochs}
     epochs[short] = epochs.get(short, 0) + recipe.short_epochs
     if twin or recipe.start == "cnn":
-        epochs[1] = epochs.get(1, 0) + recipe.of_twin.epochs
+        epochs[1] = epochs.get(1, 0) + recipe.for_cnn_twin.epochs
     macs = sum(
         count * training_macs(candidate.plan(), timesteps=t, input_steps=t if frames else 1)
         for t, count in epochs.items()

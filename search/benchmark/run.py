@@ -34,7 +34,7 @@ from search.space.candidate import Candidate
 from search.space.dials import shown
 from search.storage.lock import StudyLock
 from search.trial import environment, sync
-from snnkit.data import DATASETS, load, splits
+from snnkit.data import DATASETS, load_dataset, split_dataset
 
 FILE = "benchmark.yaml"
 
@@ -165,8 +165,8 @@ def _setup(data: str, benchmark: Benchmark, options: RunOptions, console: Consol
     entry, whole = benchmark.entries[data], DATASETS[data]
     candidates = benchmark.candidates[data]
     candidate = next(iter(candidates.values()))
-    there = load(data, options.data_root, side=entry.resolution)
-    parts = splits(there, candidate.data, benchmark.section.seeds[0], frames=candidate.encoding.frames)
+    there = load_dataset(data, options.data_root, side=entry.resolution)
+    parts = split_dataset(there, candidate.data, benchmark.section.seeds[0], frames=candidate.encoding.frames)
     return Setup(
         data=data,
         train=len(parts.train),

@@ -86,11 +86,11 @@ def prepared(found: TrainedNetwork, data_root: Path | None, device: str, *, anew
     """The network on ``device``, and its data. ``anew``: with BatchNorm's statistics estimated anew on training images,
     as they are in as many steps as the network has now. Raises InputError, DataError."""
     from search.trial.run import parts_of
-    from snnkit.training.recalibration import calibration, recalibrate
+    from snnkit.training.recalibration import calibration_batches, recalibrate
 
     parts, network = parts_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
     if anew:
-        recalibrate(network, calibration(parts, found.record.seed, device))
+        recalibrate(network, calibration_batches(parts, found.record.seed, device))
     return network, parts
 
 

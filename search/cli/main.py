@@ -236,10 +236,10 @@ def data_fetch(
     data: DataRoot = None,
 ) -> None:
     """Fetch a data set, verify it, and say where it is."""
-    from snnkit.data import fetch
+    from snnkit.data import fetch_dataset
 
     with common.err.status(f"fetching {name} …"):
-        where = fetch(name, data)
+        where = fetch_dataset(name, data)
     common.out.print(where, highlight=False, soft_wrap=True)
 
 
@@ -247,9 +247,9 @@ def data_fetch(
 def data_list(data: DataRoot = None, as_json: Json = False) -> None:
     """All data sets, and whether they are here."""
     from search.cli import tables
-    from snnkit.data import DATASETS, status
+    from snnkit.data import DATASETS, dataset_status
 
-    found = [status(name, data) for name in DATASETS]
+    found = [dataset_status(name, data) for name in DATASETS]
     if as_json:
         common.print_json([asdict(each) for each in found])
     else:

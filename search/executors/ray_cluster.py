@@ -26,8 +26,8 @@ from search.executors import WorkerPool
 from search.trial import sync
 from search.trial.job import Job, Placement, log
 from snnkit.base.config import Config
-from snnkit.data import DATASETS, DataError, packed, receive
-from snnkit.data.sending import Files
+from snnkit.data import DATASETS, DataError, pack_dataset, receive_dataset
+from snnkit.data.transfer import Files
 
 SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
 PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
@@ -105,7 +105,7 @@ def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placemen
     if DATASETS[data.name].layout.embedded:
         return job, placement
     try:
-        root, received = receive(data.name, placement.data_root, data.resolution, lambda: _sent(data.name))
+        root, received = receive_dataset(data.name, placement.data_root, data.resolution, lambda: _sent(data.name))
     except DataError as error:
         raise Unfit(f"{here}: {error}") from error
     if received:
@@ -189,7 +189,7 @@ class _Depot:
         self._root = root
 
     def files(self, name: str) -> Files:
-        return packed(name, self._root)
+        return pack_dataset(name, self._root)
 
 
 def _open_depot(placement: Placement) -> None:

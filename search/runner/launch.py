@@ -30,7 +30,7 @@ from search.storage.url import check_url
 from search.study import create, recovery, supernet
 from search.study.study import Study
 from search.trial import environment, sync
-from snnkit.data import data_root, load, splits, status
+from snnkit.data import data_root, dataset_status, load_dataset, split_dataset
 from snnkit.training.recipe import Recipe
 
 SPACE = "space.yaml"
@@ -110,8 +110,8 @@ def preview(space: Space, options: RunOptions) -> str:
 def header_of(space: Space, options: RunOptions) -> StudyHeader:
     """What is stored of a launch, once. Loads the data, so that no worker has to fetch it."""
     choice, frames = space.base.data, space.base.encoding.frames
-    data = load(choice.name, options.data_root, side=choice.resolution)
-    parts = splits(data, choice, space.study.seed, frames=frames)
+    data = load_dataset(choice.name, options.data_root, side=choice.resolution)
+    parts = split_dataset(data, choice, space.study.seed, frames=frames)
     return _header(space, options, parts.describe())
 
 
@@ -268,12 +268,12 @@ def recipe_text(train: Recipe) -> str:
         case "inherit":
             return f"{text}, from the weights of the nearest finished trial"
         case "cnn":
-            return f"{text}, from the weights of the CNN twin after {train.of_twin.epochs} epochs"
+            return f"{text}, from the weights of the CNN twin after {train.for_cnn_twin.epochs} epochs"
 
 
 def announce_fetching(name: str, options: RunOptions, console: Console) -> None:
     """Say that a data set is about to be fetched, where it is not here."""
-    if not status(name, options.data_root).there:
+    if not dataset_status(name, options.data_root).there:
         console.print(f"fetching  {name} into {data_root(options.data_root)} …", highlight=False, soft_wrap=True)
 
 

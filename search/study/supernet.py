@@ -28,7 +28,7 @@ from search.space.objectives import OBJECTIVES
 from search.space.space import Space
 from search.trial.job import Placement
 from snnkit.base.seeds import derived_seed
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 
 if TYPE_CHECKING:
     from snnkit.weights.supernet import Supernet
@@ -93,8 +93,8 @@ def rank(space: Space, folder: Path, placement: Placement, say: Say) -> Ranking:
     folder.mkdir(parents=True, exist_ok=True)
     entrants = pool(space)
     data, encoding = space.base.data, space.base.encoding
-    images = load(data.name, placement.data_root, side=data.resolution)
-    parts = splits(images, data, space.study.seed, frames=encoding.frames)
+    images = load_dataset(data.name, placement.data_root, side=data.resolution)
+    parts = split_dataset(images, data, space.study.seed, frames=encoding.frames)
     cost, supernet = _trained(space, entrants, parts, folder / CHECKPOINT, placement, say)
     judged = _judged(supernet, entrants, parts, folder / RANKING, placement, say)
     return _ranking(space, cost, judged)
@@ -112,7 +112,7 @@ def _trained(
     import torch
 
     from snnkit.training.loop import train
-    from snnkit.weights.sandwich import SandwichStepper
+    from snnkit.weights.sandwich import SandwichStep
     from snnkit.weights.supernet import Supernet
 
     rule, base = space.study.supernet, space.base
@@ -122,11 +122,12 @@ def _trained(
     supernet = Supernet(plans, base.neuron, base.encoding, seed=space.study.seed)
     apart = {"distill": 0.0, "ema": None, "short_epochs": 0}  # for a network that is trained by itself
     recipe = base.train.model_copy(update={"epochs": rule.epochs, "rungs": (), **apart})
-    step_by = partial(SandwichStepper, plans=plans, paths=rule.paths)
+    make_step = partial(SandwichStep, plans=plans, paths=rule.paths)
     cost = SupernetRecord(ranked=len(entrants))
     for epoch in train(
-        supernet, parts, recipe, seed=space.study.seed, device=placement.device, step_by=step_by, checkpoint=checkpoint
-    ):
+        supernet, parts, recipe,
+        seed=space.study.seed, device=placement.device, make_step=make_step, checkpoint=checkpoint,
+    ):  # fmt: skip
         cost = cost.model_copy(
             update={
                 "epochs": epoch.epoch,
@@ -145,20 +146,20 @@ def _judged(
 ) -> dict[str, Judged]:
     """By key; a line is added for each candidate that has none."""
     from search.trial.run import figures
-    from snnkit.weights.judging import judge
+    from snnkit.weights.supernet_evaluation import evaluate_in_supernet
 
     found = {judged.key: judged for judged in _lines(path)}
     left = [entrant for entrant in entrants if entrant.candidate.key not in found]
     for number, entrant in enumerate(left, start=1):
         began = time.monotonic()
         candidate = entrant.candidate
-        judgement = judge(supernet, candidate.plan(), parts, device=placement.device)
+        evaluated = evaluate_in_supernet(supernet, candidate.plan(), parts, device=placement.device)
         judged = Judged(
             key=candidate.key,
             params=dict(entrant.params),
-            measured=figures(judgement.activity, judgement.evaluation.accuracy, candidate.energy),
-            images=judgement.images,
-            macs=judgement.macs,
+            measured=figures(evaluated.counts, evaluated.evaluation.accuracy, candidate.energy),
+            images=evaluated.images,
+            macs=evaluated.macs,
             wall_s=time.monotonic() - began,
         )
         append_line(path, judged.model_dump_json())

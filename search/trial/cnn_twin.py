@@ -19,7 +19,7 @@ from search.trial.job import TWIN_CHECKPOINT, Job, log
 from snnkit.data import Splits
 from snnkit.nn.network import Network
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from snnkit.training.loop import Beat, Epoch, identity, train
+from snnkit.training.loop import Beat, Epoch, train, training_fingerprint
 from snnkit.training.step import TrainStep
 
 
@@ -82,9 +82,9 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str, *, beat: Beat) -
     path, checkpoint, recipe = _path(job, twin, parts), job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
 
     def begin() -> Iterator[Epoch]:
-        step_by = partial(TrainStep, accumulate=oom.accumulate(job.folder))
+        make_step = partial(TrainStep, accumulate=oom.accumulate(job.folder))
         return train(
-            twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint, beat=beat, step_by=step_by
+            twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint, beat=beat, make_step=make_step
         )
 
     history = []
@@ -101,5 +101,5 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str, *, beat: Beat) -
 
 
 def _path(job: Job, twin: Network, parts: Splits) -> Path:
-    digest = identity(twin, parts, job.candidate.train.of_twin, seed=job.seed)
+    digest = training_fingerprint(twin, parts, job.candidate.train.for_cnn_twin, seed=job.seed)
     return job.folder.parent.parent / "twins" / f"{digest[:16]}.pt"

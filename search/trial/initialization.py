@@ -22,11 +22,11 @@ from snnkit.data import Splits
 from snnkit.export import pytorch
 from snnkit.nn.network import Network
 from snnkit.training.loop import Beat, TrainingStopped
-from snnkit.training.recalibration import BATCH, calibration, recalibrate
+from snnkit.training.recalibration import CALIBRATION_BATCH_SIZE, calibration_batches, recalibrate
 from snnkit.weights.ann_to_snn import convert
 from snnkit.weights.inherit import inherit
 from snnkit.weights.model_soup import average_weights
-from snnkit.weights.refit import reconnect
+from snnkit.weights.refit import refit_rewired_layers
 
 BALANCE = 512  # of the images for calibration those that thresholds are balanced and layers fitted on
 
@@ -77,7 +77,7 @@ def mean_weights(job: Job, network: Network, parts: Splits, device: str) -> None
     network.load_state_dict(average_weights(states))
     network.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
     if job.candidate.train.recalibrate:
-        recalibrate(network, calibration(parts, job.seed, device, job.candidate.train.recalibrate))
+        recalibrate(network, calibration_batches(parts, job.seed, device, job.candidate.train.recalibrate))
     start = StartRecord(
         kind="mean",
         parents=tuple(parent.number for parent in job.parents),
@@ -100,10 +100,11 @@ def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartR
         log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
         return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
     found = inherit(network.to("cpu"), parent)
-    images = calibration(parts, job.seed, device)
+    images = calibration_batches(parts, job.seed, device)
     network.to(device)
     comparable = network.encoding.frames == parent.encoding.frames  # the same images go through both
-    fitted = reconnect(network, parent.to(device), found, images[: BALANCE // BATCH]) if comparable else ()
+    few = images[: BALANCE // CALIBRATION_BATCH_SIZE]
+    fitted = refit_rewired_layers(network, parent.to(device), found, few) if comparable else ()
     recalibrate(network, images)
     return StartRecord(
         kind="inherit",
@@ -155,8 +156,8 @@ def _converted(
     else:
         history = yield from _twin_epochs(job, twin, parts, device, beat)
         start = start.model_copy(update={"history": history})
-    images = calibration(parts, job.seed, device)
-    convert(network.to(device), twin, images[: BALANCE // BATCH])
+    images = calibration_batches(parts, job.seed, device)
+    convert(network.to(device), twin, images[: BALANCE // CALIBRATION_BATCH_SIZE])
     recalibrate(network, images)
     return start
 

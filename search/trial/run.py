@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from reports.records.study import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
 from reports.storage.files import replace_text
@@ -39,17 +40,16 @@ from search.trial.job import (
     write_starts,
 )
 from search.trial.watchdog import Watchdog
-from snnkit.data import DataChoice, DataSet, Splits, load, splits
+from snnkit.data import DataChoice, DataSet, Splits, load_dataset, split_dataset
 from snnkit.energy import PRESETS, Energy, EnergyConfig, estimate_all
 from snnkit.energy.consistency import crosscheck
 from snnkit.energy.operations import OperationCounts, count_operations, dense_twin
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.kernels import prepare
 from snnkit.nn.network import Network
-from snnkit.training.evaluation import batches, evaluate
+from snnkit.training.evaluation import batches, evaluate, evaluate_and_count
 from snnkit.training.loop import Beat, Epoch, TrainingStopped, train
 from snnkit.training.step import TrainStep
-from snnkit.weights.judging import observed
 
 RUNG = "rung-{}.json"  # of an epoch
 IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
@@ -116,6 +116,11 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
     checkpoint = job.folder / CHECKPOINT
     recipe = candidate.train
 
+    def measure_at_rung(epoch: Epoch, evaluated: nn.Module) -> None:
+        assert isinstance(evaluated, Network)
+        if epoch.epoch in recipe.rungs:
+            _at_rung(job, epoch, lambda: count_operations(evaluated, batches(parts.validation, parts, device)))
+
     def begin() -> Iterator[EpochRecord | Epoch]:
         if job.twin:
             yield from cnn_twin.epochs(job, network, parts, device, beat=beat)
@@ -129,7 +134,8 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
         yield from train(
             network, parts, recipe,
             seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job), beat=beat,
-            step_by=partial(TrainStep, teacher=teacher, accumulate=oom.accumulate(job.folder)),
+            make_step=partial(TrainStep, teacher=teacher, accumulate=oom.accumulate(job.folder)),
+            after_epoch=measure_at_rung,
         )  # fmt: skip
 
     if not checkpoint.exists():
@@ -160,7 +166,7 @@ def assessed(
 ) -> tuple[Metrics, tuple[LayerRecord, ...]]:
     """What is recorded of a trained network: accuracy, operations and energy on the validation images, and a look at
     the test images. Raises Contradiction where they cannot all be right."""
-    validation, activity = observed(network, parts, device=device)
+    validation, activity = evaluate_and_count(network, parts, device=device)
     test = evaluate(network, parts.test, parts, device=device)
     prices = estimate_all(activity, candidate.energy.sram)
     shares = {"validation accuracy": validation.accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}
@@ -226,7 +232,7 @@ def layer_records(activity: OperationCounts, prices: Prices) -> tuple[LayerRecor
 
 @lru_cache(maxsize=1)  # a worker trains one candidate after the other on the same images
 def _data(name: str, root: Path | None, side: int | None) -> DataSet:
-    return load(name, root, side=side)
+    return load_dataset(name, root, side=side)
 
 
 def parts_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
@@ -237,7 +243,7 @@ def parts_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
 
 @lru_cache(maxsize=1)
 def _parts(choice: DataChoice, frames: int | None, root: Path | None, seed: int) -> Splits:
-    return splits(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
+    return split_dataset(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
 
 
 def device_name(placement: Placement) -> str:

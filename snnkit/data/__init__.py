@@ -1,11 +1,11 @@
-"""Data sets: their names and shapes, how they are obtained and checked, and how they are cut. Loads no torch."""
+"""Data sets: names and shapes, loading and verification, splits. Importing this package does not load torch."""
 
 from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
 from snnkit.data.images import DataError, DataSet, Images
-from snnkit.data.loading import Status, data_root, fetch, load, status
-from snnkit.data.sending import packed, receive
-from snnkit.data.splitting import Splits, splits
+from snnkit.data.loading import Status, data_root, dataset_status, fetch_dataset, load_dataset
+from snnkit.data.splitting import Splits, split_dataset
+from snnkit.data.transfer import pack_dataset, receive_dataset
 
 __all__ = [
     "DATASETS",
@@ -16,10 +16,10 @@ __all__ = [
     "Splits",
     "Status",
     "data_root",
-    "fetch",
-    "load",
-    "packed",
-    "receive",
-    "splits",
-    "status",
+    "dataset_status",
+    "fetch_dataset",
+    "load_dataset",
+    "pack_dataset",
+    "receive_dataset",
+    "split_dataset",
 ]

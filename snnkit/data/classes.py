@@ -1,4 +1,4 @@
-"""The classes of a data set that are used: all, the first so many, or those that are named."""
+"""Select the classes of a data set: all, the first few, or those named in the space."""
 
 from dataclasses import replace
 
@@ -7,48 +7,50 @@ from numpy.typing import NDArray
 
 from snnkit.data.images import DataError, DataSet, Images, did_you_mean
 
-SHOWN = 12  # names that an error lists
+MAX_NAMES_IN_ERROR = 12
 
 
-def of_classes(data: DataSet, chosen: int | tuple[str, ...] | None, name: str) -> DataSet:
-    """The part of data set ``name`` that is of these classes, its labels 0, 1, ... in their order; views, no copies.
+def select_classes(data: DataSet, chosen: int | tuple[str, ...] | None, name: str) -> DataSet:
+    """Return the part of ``data``, the data set ``name``, that belongs to the chosen classes.
 
-    A number takes the first classes in label order.
+    A number takes the first classes in label order. Labels become 0, 1, ... in the chosen order. No image is copied.
 
     Raises:
-        DataError: fewer classes are there, or a name is none of theirs, or is that of several.
+        DataError: the data set has fewer classes, a name is unknown or ambiguous, or a class is named twice.
     """
     if chosen is None:
         return data
-    labels = _first(data, chosen, name) if isinstance(chosen, int) else _named(data, chosen, name)
-    number = np.full(len(data.classes), -1)
-    number[labels] = np.arange(len(labels))
+    labels = _first_labels(data, chosen, name) if isinstance(chosen, int) else _named_labels(data, chosen, name)
+    new_label = np.full(len(data.classes), -1)
+    new_label[labels] = np.arange(len(labels))
     return DataSet(
-        _renumbered(data.train, number),
-        _renumbered(data.test, number),
+        _relabel(data.train, new_label),
+        _relabel(data.test, new_label),
         tuple(data.classes[label] for label in labels),
         tuple(data.ids[label] for label in labels if data.ids),
     )
 
 
-def _renumbered(part: Images, number: NDArray[np.int64]) -> Images:
-    """The images whose label has a new number, which is not negative."""
-    labels = number[part.labels]
-    kept = np.flatnonzero(labels >= 0)
-    return replace(part.take(kept), labels=labels[kept])
+def _relabel(part: Images, new_label: NDArray[np.int64]) -> Images:
+    """Keep the images whose new label is not negative."""
+    labels = new_label[part.labels]
+    selected = np.flatnonzero(labels >= 0)
+    return replace(part.take(selected), labels=labels[selected])
 
 
-def _first(data: DataSet, count: int, name: str) -> list[int]:
+def _first_labels(data: DataSet, count: int, name: str) -> list[int]:
     if count > len(data.classes):
-        raise DataError(f"classes is {count}; the {name} that is there has {len(data.classes)} classes")
+        raise DataError(f"classes is {count}; this copy of {name} has {len(data.classes)} classes")
     return list(range(count))
 
 
-def _named(data: DataSet, words: tuple[str, ...], name: str) -> list[int]:
+def _named_labels(data: DataSet, words: tuple[str, ...], name: str) -> list[int]:
     labels = [_label(data, word, name) for word in words]
     for at, label in enumerate(labels):
         if label in labels[:at]:
-            raise DataError(f"classes: {words[at]!r} is {words[labels.index(label)]!r} again; name each class once")
+            raise DataError(
+                f"classes: {words[at]!r} is the same class as {words[labels.index(label)]!r}; name each class once"
+            )
     return labels
 
 
@@ -61,7 +63,7 @@ def _label(data: DataSet, word: str, name: str) -> int:
         raise DataError(
             f"classes: {name} has {len(found)} classes {word!r}; write {' or '.join(data.ids[x] for x in found)}"
         )
-    more = f" and {len(data.classes) - SHOWN} more" if len(data.classes) > SHOWN else ""
-    there = ", ".join(data.classes[:SHOWN]) + more
+    more = f" and {len(data.classes) - MAX_NAMES_IN_ERROR} more" if len(data.classes) > MAX_NAMES_IN_ERROR else ""
+    names = ", ".join(data.classes[:MAX_NAMES_IN_ERROR]) + more
     hint = did_you_mean(word, (*data.classes, *data.ids))
-    raise DataError(f"classes: no class {word!r} in the {name} that is there, which has {there}{hint}")
+    raise DataError(f"classes: this copy of {name} has no class {word!r}; it has {names}{hint}")

@@ -1,7 +1,8 @@
-"""A data set as verified arrays on disk, mapped into memory: a trial opens it in milliseconds and shares its pages.
+"""Keep a data set as verified arrays on disk. A trial maps them into memory within milliseconds and shares the pages.
 
-``<folder>/`` holds four ``.npy`` files and ``manifest.json`` with the size, time and SHA-256 of each. It is written
-under a temporary name and renamed, so a folder that is there is whole, and several processes may write it at once.
+A store is a folder of four ``.npy`` files and ``manifest.json``, which records the size, modification time and SHA-256
+of each. It is written under a temporary name and renamed, so a store is always complete, and several processes may
+write it at the same time.
 """
 
 import contextlib
@@ -18,59 +19,66 @@ from numpy.typing import NDArray
 from pydantic import ValidationError, field_validator
 
 from snnkit.base.config import Config
+from snnkit.base.files import atomic_write
 from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 
 MANIFEST = "manifest.json"
-FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
+ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 
 
 class ArrayFile(Config):
+    """Size, modification time and digest of one array file."""
+
     bytes: int
     mtime_ns: int
     sha256: str
 
 
 class Manifest(Config):
+    """The content of a store, and its source."""
+
     version: Literal[1] = 1
-    source: str  # where the arrays come from, in words
-    fingerprint: str  # of the files they were made from, `Layout.fingerprint`
+    source: str  # in words: the original folder or the download
+    fingerprint: str  # `Layout.fingerprint` of the original files when the store was written
     classes: tuple[str, ...]
     ids: tuple[str, ...] = ()
     files: dict[str, ArrayFile]
 
     @field_validator("files")
     @classmethod
-    def _these_alone(cls, files: dict[str, ArrayFile]) -> dict[str, ArrayFile]:
-        if set(files) != set(FILES):
-            raise ValueError(f"files are {', '.join(FILES)}")
+    def _require_all_arrays(cls, files: dict[str, ArrayFile]) -> dict[str, ArrayFile]:
+        if set(files) != set(ARRAY_FILES):
+            raise ValueError(f"the files must be {', '.join(ARRAY_FILES)}")
         return files
 
 
 def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> None:
-    """Write the arrays to ``folder``, in place of those that are there. Raises OSError where that is impossible."""
-    assert all(part.index is None for part in (data.train, data.test)), "a view: its array holds other images too"
-    with _in_place_of(folder) as scratch:
+    """Write the arrays of ``data`` to ``folder``, replacing an older store. Raises OSError if that fails."""
+    assert all(part.index is None for part in (data.train, data.test)), (
+        "data is a view; its array holds other images too"
+    )
+    with _replacing(folder) as scratch:
         arrays = (data.train.array, data.train.labels, data.test.array, data.test.labels)
-        files = {name: _write_array(scratch / name, array) for name, array in zip(FILES, arrays, strict=True)}
+        files = {name: _write_array(scratch / name, array) for name, array in zip(ARRAY_FILES, arrays, strict=True)}
         manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files)
         (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
 
 
 def read_files(folder: Path) -> dict[str, NDArray[np.uint8]]:
-    """The bytes of a store's files, to be sent elsewhere. Raises OSError."""
-    return {name: np.fromfile(folder / name, np.uint8) for name in (*FILES, MANIFEST)}
+    """Return the bytes of the store's files, ready to send to another machine. Raises OSError."""
+    return {name: np.fromfile(folder / name, np.uint8) for name in (*ARRAY_FILES, MANIFEST)}
 
 
 def write_files(folder: Path, files: Mapping[str, NDArray[np.uint8]]) -> None:
-    """What `read_files` gave elsewhere; `read_store` then holds it against its digests. Raises OSError."""
-    with _in_place_of(folder) as scratch:
-        for name in (*FILES, MANIFEST):
+    """Write the files that `read_files` returned elsewhere; `read_store` then checks their digests. Raises OSError."""
+    with _replacing(folder) as scratch:
+        for name in (*ARRAY_FILES, MANIFEST):
             files[name].tofile(scratch / name)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest, or None where there is no store."""
+    """Return the manifest, or None if there is no store. Raises DataError if it cannot be read."""
     path = folder / MANIFEST
     if not path.exists():
         return None
@@ -81,27 +89,27 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def read_store(folder: Path, manifest: Manifest) -> DataSet:
-    """The arrays, mapped read-only; a digest is computed only for a file whose time is not the recorded one.
+    """Map the arrays read-only. A digest is computed only if a file's modification time differs from the recorded one.
 
     Raises:
-        DataError: a file is absent, or its size or content is not what was written.
+        DataError: a file is missing, or its size or content differs from the manifest.
     """
     try:
-        changed = [name for name, file in manifest.files.items() if _is_touched(folder / name, file)]
+        changed = [name for name, file in manifest.files.items() if _is_modified(folder / name, file)]
         for name in changed:
             _check_digest(folder / name, manifest.files[name])
         if changed:
-            _refresh(folder, manifest)
+            _record_times(folder, manifest)
         arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in manifest.files}
-        train, test = (_part(*(arrays[name] for name in pair)) for pair in (FILES[:2], FILES[2:]))
+        train, test = (_to_images(*(arrays[name] for name in pair)) for pair in (ARRAY_FILES[:2], ARRAY_FILES[2:]))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: {error}; {_remedy(folder)}") from error
     return DataSet(train, test, manifest.classes, manifest.ids)
 
 
-def _part(array: NDArray[Any], labels: NDArray[np.int64]) -> Images:
+def _to_images(array: NDArray[Any], labels: NDArray[np.int64]) -> Images:
     if array.ndim != 4 or array.dtype not in (np.uint8, np.uint32) or labels.shape != array.shape[:1]:
-        raise ValueError(f"{array.dtype} {array.shape} with labels {labels.shape} are no images")
+        raise ValueError(f"{array.dtype} {array.shape} with labels {labels.shape} are not images")
     return (Recordings if array.dtype == np.uint32 else Images)(array, np.asarray(labels))
 
 
@@ -115,8 +123,8 @@ def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:
 
 
 @contextlib.contextmanager
-def _in_place_of(folder: Path) -> Iterator[Path]:
-    """An empty folder, which takes the place of ``folder`` when the block is done."""
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that replaces ``folder`` when the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -133,13 +141,14 @@ def _replace_folder(scratch: Path, folder: Path) -> None:
     try:
         scratch.rename(folder)
     except OSError:
-        if not (folder / MANIFEST).exists():  # else another process was first: its arrays are as good
+        if not (folder / MANIFEST).exists():  # another process was faster: its arrays are equally good
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _is_touched(path: Path, file: ArrayFile) -> bool:
+def _is_modified(path: Path, file: ArrayFile) -> bool:
+    """Return whether the modification time differs. Raises DataError if the size does."""
     stat = path.stat()
     if stat.st_size != file.bytes:
         raise DataError(f"{path}: {stat.st_size:,} bytes, expected {file.bytes:,}; {_remedy(path.parent)}")
@@ -152,16 +161,14 @@ def _check_digest(path: Path, file: ArrayFile) -> None:
         raise DataError(f"{path}: SHA-256 is {found}, expected {file.sha256}; {_remedy(path.parent)}")
 
 
-def _refresh(folder: Path, manifest: Manifest) -> None:
-    """Record the new times, so that a copied folder is read through once; not possible is not a fault."""
+def _record_times(folder: Path, manifest: Manifest) -> None:
+    """Record the new modification times, so that a copied store is verified only once. A read-only folder is fine."""
     files = {
         name: file.model_copy(update={"mtime_ns": (folder / name).stat().st_mtime_ns})
         for name, file in manifest.files.items()
     }
-    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as scratch:
-        scratch.write(manifest.model_copy(update={"files": files}).model_dump_json(indent=1))
-        scratch.close()
-        os.replace(scratch.name, folder / MANIFEST)
+    with contextlib.suppress(OSError), atomic_write(folder / MANIFEST) as partial:
+        partial.write_text(manifest.model_copy(update={"files": files}).model_dump_json(indent=1))
 
 
 def _sha256(path: Path) -> str:

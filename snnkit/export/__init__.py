@@ -1,4 +1,4 @@
-"""Trained networks as files that other programs read, each checked against the network on real images."""
+"""Export trained networks to files for other programs, each checked against the network on real images."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from snnkit.base.files import atomic_write
 from snnkit.export import nir, onnx, pytorch
 from snnkit.export.errors import ExportError
-from snnkit.export.parity import Outcome, Parity, compared, observed
+from snnkit.export.parity import Parity, RunResult, compare, run_network
 from snnkit.nn.network import Network
 
 __all__ = ["EXPORTS", "ExportError", "Parity", "export"]
@@ -19,12 +20,11 @@ Metadata = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Format:
-    """``write``: (network, path, metadata); ``run``: what the file at ``path`` makes of images, read by other means
-    than those it was written with."""
+    """A file format: how to write a network, and how to run the file with software other than ours."""
 
     suffix: str
     write: Callable[[Network, Path, Metadata], None]
-    run: Callable[[Path, Network, Tensor], Outcome]
+    run: Callable[[Path, Network, Tensor], RunResult]  # (file, the network it was written from, images)
 
 
 EXPORTS: Mapping[str, Format] = {
@@ -35,20 +35,20 @@ EXPORTS: Mapping[str, Format] = {
 
 
 def export(network: Network, path: Path, name: str, images: Tensor, metadata: Metadata) -> Parity:
-    """Write ``network`` to ``path`` in the format ``name``, with ``metadata`` and how it compares with the network on
-    ``images`` (B, C, H, W), normalised.
+    """Write ``network`` to ``path`` in the format ``name``, and return how the file compares with the network.
 
-    Raises ExportError where the format cannot express it or its library is not installed, OSError.
+    Both run on ``images``: normalised (B, C, H, W), or frames (B, T, C, H, W). The file holds ``metadata`` and the
+    comparison.
+
+    Raises:
+        ExportError: the format cannot express the network, or its library is not installed.
+        OSError: the file cannot be written.
     """
     chosen = EXPORTS[name]
     network.eval()
-    expected = observed(network, images)
-    scratch = path.with_name(f"{path.name}.partial")
-    try:
-        chosen.write(network, scratch, metadata)
-        parity = compared(expected, chosen.run(scratch, network, images))
-        chosen.write(network, scratch, {**metadata, "parity": json.dumps(parity.to_dict())})
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    expected = run_network(network, images)
+    with atomic_write(path) as partial:
+        chosen.write(network, partial, metadata)
+        parity = compare(expected, chosen.run(partial, network, images))
+        chosen.write(network, partial, {**metadata, "parity": json.dumps(parity.to_dict())})
     return parity

@@ -1,5 +1,5 @@
-"""What cannot be exported."""
+"""The error for a network that cannot be exported."""
 
 
 class ExportError(ValueError):
-    """A network that a format cannot express, or a library that is not there; the message says what would help."""
+    """A format cannot express the network, or its library is not installed. The message says what would help."""

@@ -1,37 +1,43 @@
-"""A network in the Neuromorphic Intermediate Representation (Pedersen et al. 2024, 10.1038/s41467-024-52259-9).
+"""Export to the Neuromorphic Intermediate Representation (NIR, Pedersen et al. 2024, 10.1038/s41467-024-52259-9).
 
-One time step of it, with the state in the neurons: a reader shows the image at every step and takes the mean of the
-output, (classes, 1, 1), over time. NIR's LIF is a differential equation; with ``DT``, the step that importers take it
-in, its membrane is ``u[t] = leak * u[t-1] + x[t]``, set to 0 by a spike, which is this project's neuron with
-``reset: zero`` and ``reset_delay: false`` and no other. NIR has no concatenation and no max pooling: layers that
-read the same and are read together become one convolution, maxima are refused.
+A file holds one time step of the network; the neurons keep the state. A reader shows the image at every step and
+averages the output, (classes, 1, 1), over time. NIR's LIF is a differential equation. Importers integrate it in steps
+of ``TIME_STEP_S``, which gives ``u[t] = leak * u[t-1] + x[t]``, set to 0 by a spike. That is our neuron with
+``reset: zero`` and ``reset_delay: false``; no other one can be expressed. NIR has neither concatenation nor max pooling.
+Layers that read the same input and are read together are merged into one convolution; max pooling is refused.
 """
 
-from collections.abc import Mapping
+import contextlib
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.architecture.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Sum, sources
 from snnkit.base.config import NeuronConfig
 from snnkit.export.errors import ExportError
-from snnkit.export.folding import folded
-from snnkit.export.parity import Outcome
+from snnkit.export.folding import fold_batchnorm
+from snnkit.export.parity import RunResult
 from snnkit.nn.network import Network
 
 if TYPE_CHECKING:
     import nir
 
-DT = 1e-4  # s, the step that snnTorch's importer takes an LIF node in
+TIME_STEP_S = 1e-4  # the step in which snnTorch's importer integrates an LIF node
 
 
 def nir_graph(network: Network, metadata: Mapping[str, str] | None = None) -> "nir.NIRGraph":
-    """The trained spiking ``network`` as a NIR graph. Raises ExportError, which names the module and the dial that
-    would make it legal."""
+    """Return the trained spiking ``network`` as a NIR graph.
+
+    Raises:
+        ExportError: NIR cannot express the network, or is not installed. The message names the module and the value
+            that would make it possible.
+    """
     nir = _library()
 
     graph = _Graph(network)
@@ -40,72 +46,67 @@ def nir_graph(network: Network, metadata: Mapping[str, str] | None = None) -> "n
 
 
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
-    """Raises ExportError, OSError."""
+    """Write the network's NIR graph to ``path``. Raises ExportError as `nir_graph` does, and OSError."""
     graph = nir_graph(network, metadata)
     with path.open("w+b") as file:
         _library().write(file, graph)
 
 
-def run(path: Path, network: Network, images: Tensor) -> Outcome:
-    """The file's nodes run one after the other, each as NIR defines it and in steps of ``DT``; for as many steps as the
-    network has, still images the same at each."""
+@torch.no_grad()
+def run(path: Path, network: Network, images: Tensor) -> RunResult:
+    """Run the file with snnTorch's importer, which shares no code with the writer, for the network's time steps.
+
+    A still image is shown at every step. Raises ExportError if the file's neurons are not the importer's.
+    """
     graph = _library().read(path)
+    _check_reset(graph)
+    imported = _import_into_snntorch(graph)
+    spikes: dict[str, Tensor] = {}  # by node: the spikes of each channel
+    for name, node in graph.nodes.items():
+        if type(node).__name__ == "LIF":
+            imported.get_submodule(name).register_forward_hook(_spike_counter(name, spikes))
     frames = images.transpose(0, 1) if images.dim() == 5 else images.expand(network.timesteps, *images.shape)
-    state: dict[str, Tensor] = {}
-    spikes: dict[str, Tensor] = {}  # by channel
-    total = torch.zeros(())
+    state, total = None, torch.zeros(())
     for frame in frames:
-        values = {"input": frame}
-        for name in _order(graph):
-            read = sum((values[source] for source, target in graph.edges if target == name), torch.zeros(()))
-            values[name] = _node(graph.nodes[name], read, name, state)
-            if name in state:
-                spikes[name] = spikes.get(name, torch.zeros(())) + values[name].double().sum((0, 2, 3))
-        total = total + values["output"].flatten(1)
-    return Outcome(total / len(frames), _layers(network, spikes))
+        output, state = imported(frame, state)
+        total = total + output.flatten(1)
+    return RunResult(total / len(frames), _spikes_by_layer(network, spikes))
 
 
-def _order(graph: "nir.NIRGraph") -> list[str]:
-    """Every node after those that it reads, the input left out."""
-    done, order = {"input"}, []
-    while len(done) < len(graph.nodes):
-        for name in graph.nodes:
-            if name not in done and all(source in done for source, target in graph.edges if target == name):
-                done.add(name)
-                order.append(name)
-    return order
+def _check_reset(graph: "nir.NIRGraph") -> None:
+    """snnTorch's importer ignores ``v_reset`` and resets to 0, so check that the file says so."""
+    for name, node in graph.nodes.items():
+        if type(node).__name__ == "LIF" and np.any(node.v_reset):
+            raise ExportError(f"{name}: the file resets membranes to other values than 0")
 
 
-def _node(node: Any, x: Tensor, name: str, state: dict[str, Tensor]) -> Tensor:
-    match type(node).__name__:
-        case "Conv2d":
-            weight, bias = (torch.as_tensor(np.asarray(each)).float() for each in (node.weight, node.bias))
-            stride, padding = (tuple(np.broadcast_to(each, 2).tolist()) for each in (node.stride, node.padding))
-            return functional.conv2d(x, weight, bias, stride, padding, groups=int(node.groups))
-        case "AvgPool2d":
-            kernel, stride = (tuple(np.broadcast_to(each, 2).tolist()) for each in (node.kernel_size, node.stride))
-            return functional.avg_pool2d(x, kernel, stride)
-        case "LIF":
-            tau, resistance, threshold = (torch.as_tensor(each) for each in (node.tau, node.r, node.v_threshold))
-            before = state.get(name, torch.zeros(()))
-            potential = before + DT / tau * (resistance * x - before)
-            fires = potential > threshold
-            state[name] = potential.masked_fill(fires, 0.0)
-            return fires.float()
-        case _:
-            return x
+def _import_into_snntorch(graph: "nir.NIRGraph") -> nn.Module:
+    """Import the graph with one module per node; snnTorch prints what it does, so its output is dropped."""
+    from snntorch.import_nir import import_from_nir  # type: ignore[import-untyped]  # it ships no types
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        imported: nn.Module = import_from_nir(graph)
+    return imported
 
 
-def _layers(network: Network, spikes: dict[str, Tensor]) -> dict[str, float]:
-    """By the names of the plan's layers, those that became one node told apart by their channels."""
-    merged = _merged(network.plan.ops)
+def _spike_counter(name: str, spikes: dict[str, Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
+    def count(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        fired = output[0] if isinstance(output, tuple) else output
+        spikes[name] = spikes.get(name, torch.zeros(())) + fired.double().sum((0, 2, 3))
+
+    return count
+
+
+def _spikes_by_layer(network: Network, spikes: dict[str, Tensor]) -> dict[str, float]:
+    """Sum up spikes by the plan's layers. Layers that were merged into one node are told apart by their channels."""
+    merged = _merged_convs(network.plan.ops)
     found, start = {}, dict.fromkeys(spikes, 0)
     for op in network.plan.ops:
-        label = merged.get(op.name, op.name).replace(".", "_")
-        if isinstance(op, Conv | Neurons) and label in spikes:
-            stop = start[label] + op.out_shape[0]
-            found[op.name] = float(spikes[label][start[label] : stop].sum())
-            start[label] = stop
+        node = merged.get(op.name, op.name).replace(".", "_")
+        if isinstance(op, Conv | Neurons) and node in spikes:
+            stop = start[node] + op.out_shape[0]
+            found[op.name] = float(spikes[node][start[node] : stop].sum())
+            start[node] = stop
     return found
 
 
@@ -118,14 +119,18 @@ def _library() -> Any:
 
 
 class _Graph:
+    """Collect the nodes and edges of a network's NIR graph."""
+
     def __init__(self, network: Network) -> None:
         if network.neuron is None:
             raise ExportError("a CNN twin has no neurons; export the spiking network, or the twin as onnx")
-        self.network, self.neuron = network, _fit(network.neuron)
+        self.network, self.neuron = network, _check_neuron(network.neuron)
         self.nodes: dict[str, Any] = {}
         self.edges: list[tuple[str, str]] = []
-        self._last: dict[str, tuple[str, ...]] = {"input": ("input",)}  # operation -> the nodes that are its value
-        self._merged = _merged(network.plan.ops)
+        self._last: dict[str, tuple[str, ...]] = {
+            "input": ("input",)
+        }  # operation -> the nodes whose outputs add up to its value
+        self._merged = _merged_convs(network.plan.ops)
 
     def build(self) -> None:
         nir = _library()
@@ -141,37 +146,37 @@ class _Graph:
         read = tuple(name for source in sources(op) for name in self._last[source])
         match op:
             case Conv() if op.name in self._merged:
-                return ()  # its filters are those of another node
+                return ()  # it was merged into another node
             case Conv():
                 return self._layer(op.name, (op,), read)
-            case Concat() if (pair := self._pair(op)) is not None:
-                return self._layer(op.name, pair, self._last[pair[0].source])
+            case Concat() if (convs := self._convs_merged_into(op)) is not None:
+                return self._layer(op.name, convs, self._last[convs[0].source])
             case Neurons():
                 return self._lif(op.name, (op,), read)
             case Pool() if op.kind == "avg" and not op.ceil:
                 window = (np.array([size] * 2) for size in (op.kernel, op.stride, 0))
                 return self._put(op.name, nir.AvgPool2d(*window), read)
             case Sum():
-                return read  # what reaches a node along several edges is added up
+                return read  # NIR adds up the values that reach a node along several edges
             case Dropout():
                 return read
             case GlobalAverage():
                 side = np.array(op.in_shape[1:])
                 return self._put(op.name, nir.AvgPool2d(side, side, np.array([0, 0])), read)
             case _:
-                raise ExportError(_unknown(op))
+                raise ExportError(_unsupported(op))
 
-    def _pair(self, op: Concat) -> tuple[Conv, ...] | None:
+    def _convs_merged_into(self, op: Concat) -> tuple[Conv, ...] | None:
         convs = tuple(conv for conv in self.network.plan.convs if self._merged.get(conv.name) == op.name)
         return convs or None
 
     def _layer(self, name: str, convs: tuple[Conv, ...], read: tuple[str, ...]) -> tuple[str, ...]:
-        """One convolution for all of ``convs``, and its neurons."""
+        """Add one convolution that merges ``convs``, and its neurons."""
         nir = _library()
         if convs[0].activation is not None and not convs[0].fires:
             raise ExportError(f"{convs[0].name}: NIR has no {convs[0].activation}; leave the module out")
         kernel = max(conv.kernel for conv in convs)
-        parts = [_widened(*folded(self.network.layer(conv)), kernel) for conv in convs]
+        parts = [_pad_kernels(*fold_batchnorm(self.network.layer(conv)), kernel) for conv in convs]
         weight, bias = (torch.cat(each).numpy() for each in zip(*parts, strict=True))
         first = max(convs, key=lambda conv: conv.kernel)
         node = nir.Conv2d(
@@ -182,13 +187,13 @@ class _Graph:
         return self._lif(name, convs, current) if first.fires else current
 
     def _lif(self, name: str, ops: tuple[Conv | Neurons, ...], read: tuple[str, ...]) -> tuple[str, ...]:
-        """The neurons of ``ops``, side by side, each with its leak."""
+        """Add one node with the neurons of all ``ops``, each with its own leak."""
         nir = _library()
         shape = (sum(op.out_shape[0] for op in ops), *ops[0].out_shape[1:])
         leaks = [np.full(op.out_shape, self.network.lif(op).current_neuron.leak) for op in ops]
-        tau = (DT / (1 - np.concatenate(leaks))).astype(np.float32)
+        tau = (TIME_STEP_S / (1 - np.concatenate(leaks))).astype(np.float32)
         leak, threshold, reset = (np.full(shape, each, np.float32) for each in (0.0, self.neuron.threshold, 0.0))
-        node = nir.LIF(tau=tau, r=tau / np.float32(DT), v_leak=leak, v_threshold=threshold, v_reset=reset)
+        node = nir.LIF(tau=tau, r=tau / np.float32(TIME_STEP_S), v_leak=leak, v_threshold=threshold, v_reset=reset)
         return self._put(name, node, read)
 
     def _put(self, name: str, node: Any, read: tuple[str, ...]) -> tuple[str, ...]:
@@ -198,8 +203,8 @@ class _Graph:
         return (label,)
 
 
-def _fit(neuron: NeuronConfig) -> NeuronConfig:
-    """The neuron, where NIR's LIF is one. Raises ExportError."""
+def _check_neuron(neuron: NeuronConfig) -> NeuronConfig:
+    """Return the neuron if it is NIR's LIF. Raises ExportError otherwise."""
     wrong = [
         f"neuron.{name} is {given}: NIR's LIF has {wanted}"
         for name, given, wanted in (
@@ -215,8 +220,11 @@ def _fit(neuron: NeuronConfig) -> NeuronConfig:
     return neuron
 
 
-def _merged(ops: tuple[Op, ...]) -> dict[str, str]:
-    """Convolution -> the concatenation that it becomes one layer in: those that alone read the same and fire."""
+def _merged_convs(ops: tuple[Op, ...]) -> dict[str, str]:
+    """Map each convolution that is merged with others to the concatenation behind them.
+
+    They must read the same input, have neurons and be read by the concatenation alone.
+    """
     convs = {op.name: op for op in ops if isinstance(op, Conv)}
     readers: dict[str, int] = {}
     for op in ops:
@@ -232,13 +240,13 @@ def _merged(ops: tuple[Op, ...]) -> dict[str, str]:
     return found
 
 
-def _widened(weight: Tensor, bias: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
-    """The same filters in the middle of larger ones of zeros."""
+def _pad_kernels(weight: Tensor, bias: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
+    """Pad the kernels with zeros to ``kernel`` x ``kernel``, around their centre."""
     edge = (kernel - weight.shape[-1]) // 2
     return functional.pad(weight, (edge, edge, edge, edge)), bias
 
 
-def _unknown(op: Op) -> str:
+def _unsupported(op: Op) -> str:
     match op:
         case Pool() if op.kind == "max":
             return f"{op.name}: NIR has no max pooling; network.pool.kind: avg makes it legal, or export as onnx"

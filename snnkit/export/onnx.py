@@ -1,7 +1,7 @@
-"""A network as an ONNX graph of plain operators, its time steps unrolled, BatchNorm folded.
+"""Export to ONNX: a graph of standard operators with unrolled time steps and folded BatchNorm.
 
-Written from the plan, operation by operation, with the neuron as `snnkit.kernels.reference` defines it: nothing is
-traced. An image goes in, normalised (N, C, H, W), or frames (N, T, C, H, W); logits (N, classes) come out.
+The graph is built from the plan, operation by operation, with the neuron defined in `snnkit.kernels.reference`; nothing
+is traced. The input is a normalised image (N, C, H, W) or frames (N, T, C, H, W), the output logits (N, classes).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,23 +28,26 @@ from snnkit.architecture.plan import (
 )
 from snnkit.base.config import NeuronConfig
 from snnkit.export.errors import ExportError
-from snnkit.export.folding import folded
-from snnkit.export.parity import Outcome
+from snnkit.export.folding import fold_batchnorm
+from snnkit.export.parity import RunResult
 from snnkit.nn.network import Network
 
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 17  # of 2022: old enough for the runtimes of edge devices
-IR_VERSION = 8  # that goes with it
-SPIKES = "spikes."  # an output of a graph with counts: how many each image gave, by layer
+OPSET_VERSION = 17  # from 2022: old enough for the runtimes of edge devices
+IR_VERSION = 8  # matches the opset
+COUNT_PREFIX = "spikes."  # of the outputs that count the spikes of a layer, per image
 
 
 def onnx_model(
     network: Network, *, counts: bool = False, metadata: Mapping[str, str] | None = None
 ) -> "onnx.ModelProto":
-    """The trained ``network`` as a model of opset 17; with ``counts`` each layer's spikes (N,) are outputs too. Raises
-    ExportError where onnx is not installed."""
+    """Return the trained ``network`` as an ONNX model of opset 17.
+
+    With ``counts``, the number of spikes (N,) of each layer is an output too. Raises ExportError if onnx is not
+    installed.
+    """
     try:
         from onnx import checker, helper
     except ImportError as error:
@@ -53,7 +56,10 @@ def onnx_model(
     graph = _Graph(network, counts=counts)
     graph.build()
     model = helper.make_model(
-        graph.proto(), opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="snnsearch"
+        graph.proto(),
+        opset_imports=[helper.make_opsetid("", OPSET_VERSION)],
+        ir_version=IR_VERSION,
+        producer_name="snnsearch",
     )
     helper.set_model_props(model, dict(metadata or {}))
     checker.check_model(model, full_check=True)
@@ -61,14 +67,14 @@ def onnx_model(
 
 
 class _Graph:
-    """Collects nodes. A value that is the same at every step stands once and is read by all of them."""
+    """Collect the nodes of the graph. A value that does not change over time has one node, read by all steps."""
 
     def __init__(self, network: Network, *, counts: bool) -> None:
         self._network, self._counts = network, counts
         self._steps = network.timesteps
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
-        self._values: dict[str, list[str]] = {}  # operation -> its value at each step, or the one of all steps
+        self._values: dict[str, list[str]] = {}  # operation -> its value at each step, or one value for all steps
         self._spikes: list[str] = []
 
     def build(self) -> None:
@@ -108,21 +114,21 @@ class _Graph:
             case Neurons():
                 return self._fire(op, read[0]) if self._network.neuron is not None else self._activated(op, read[0])
             case Pool():
-                return self._each(op.name, read, lambda name, x: self._pool(op, name, x[0]))
+                return self._per_step(op.name, read, lambda name, x: self._pool(op, name, x[0]))
             case Slice():
                 given = [self._constant(f"place {at}", np.array([at])) for at in (op.start, op.stop, 1)]
-                return self._each(op.name, read, lambda name, x: self._node("Slice", [x[0], *given], name))
+                return self._per_step(op.name, read, lambda name, x: self._node("Slice", [x[0], *given], name))
             case Concat():
-                return self._each(op.name, read, lambda name, x: self._node("Concat", x, name, axis=1))
+                return self._per_step(op.name, read, lambda name, x: self._node("Concat", x, name, axis=1))
             case Shuffle():
                 channels = op.out_shape[0]
                 order = np.arange(channels).reshape(op.groups, -1).T.flatten()
                 index = self._constant(f"{op.name}.order", order)
-                return self._each(op.name, read, lambda name, x: self._node("Gather", [x[0], index], name, axis=1))
+                return self._per_step(op.name, read, lambda name, x: self._node("Gather", [x[0], index], name, axis=1))
             case Sum():
-                return self._each(op.name, read, lambda name, x: self._node("Sum", x, name))
+                return self._per_step(op.name, read, lambda name, x: self._node("Sum", x, name))
             case Gate():
-                return self._each(op.name, read, lambda name, x: self._node("Mul", x, name))
+                return self._per_step(op.name, read, lambda name, x: self._node("Mul", x, name))
             case Dropout():
                 return read[0]
             case GlobalAverage():
@@ -130,19 +136,21 @@ class _Graph:
 
     def _conv(self, op: Conv, read: list[str]) -> list[str]:
         layer = self._network.layer(op)
-        weight, bias = folded(layer)
+        weight, bias = fold_batchnorm(layer)
         given = [self._constant(f"{op.name}.weight", weight.numpy()), self._constant(f"{op.name}.bias", bias.numpy())]
         attributes: dict[str, Any] = {
             "kernel_shape": [op.kernel] * 2, "strides": [op.stride] * 2, "pads": [op.padding] * 4, "group": op.groups,
         }  # fmt: skip
         fires = op.fires and self._network.neuron is not None
-        acts = not fires and _acts(op)
-        name = f"{op.name}.current" if fires or acts else op.name
-        currents = self._each(name, [read], lambda name, x: self._node("Conv", [*x, *given], name, **attributes))
+        activated = not fires and _has_activation(op)
+        name = f"{op.name}.current" if fires or activated else op.name
+        currents = self._per_step(name, [read], lambda name, x: self._node("Conv", [*x, *given], name, **attributes))
         return self._fire(op, currents) if fires else self._activated(op, currents)
 
     def _activated(self, op: Conv | Neurons, values: list[str]) -> list[str]:
-        return self._each(op.name, [values], lambda name, x: self._activation(op, name, x[0])) if _acts(op) else values
+        if not _has_activation(op):
+            return values
+        return self._per_step(op.name, [values], lambda name, x: self._activation(op, name, x[0]))
 
     def _activation(self, op: Conv | Neurons, name: str, x: str) -> str:
         match op.activation:
@@ -156,7 +164,7 @@ class _Graph:
                 return self._node("Relu", [x], name)
 
     def _pool(self, op: Pool, name: str, x: str) -> str:
-        """A ragged last window is filled up: with nothing for a maximum, with zeros for an average over kernel**2."""
+        """Pad an incomplete last window: ignored by a maximum, zeros in an average over kernel**2 values."""
         ragged = [
             max(0, (out - 1) * op.stride + op.kernel - size - 2 * op.padding)
             for out, size in zip(op.out_shape[1:], op.in_shape[1:], strict=True)
@@ -177,25 +185,25 @@ class _Graph:
     # -- neurons ------------------------------------------------------------------------------------------------------
 
     def _fire(self, op: Conv | Neurons, currents: list[str]) -> list[str]:
-        """As `snnkit.kernels.reference` defines it, from a membrane of 0."""
+        """Add the neurons as `snnkit.kernels.reference` defines them, starting from a membrane of 0."""
         layer, neuron = op.name, self._network.lif(op).current_neuron
         threshold, found = self._number(neuron.threshold), []
         membrane: str | None = None
         for t in range(self._steps):
             at = f"{layer}.{t}"
             current = currents[t if len(currents) > 1 else 0]
-            reset = None if membrane is None else self._above(membrane, threshold, f"{at}.reset")
-            potential = self._charged(at, current, membrane, reset, neuron)
-            spikes = self._above(potential, threshold, at)
+            reset = None if membrane is None else self._exceeds(membrane, threshold, f"{at}.reset")
+            potential = self._potential(at, current, membrane, reset, neuron)
+            spikes = self._exceeds(potential, threshold, at)
             found.append(spikes)
             if t + 1 < self._steps:
-                membrane = self._left(at, potential, spikes, reset, neuron)
+                membrane = self._membrane_after(at, potential, spikes, reset, neuron)
         if self._counts:
             total = self._node("Sum", found, f"{layer}.total") if len(found) > 1 else found[0]
-            self._spikes.append(self._node("ReduceSum", [total, self._axes()], f"{SPIKES}{layer}", keepdims=0))
+            self._spikes.append(self._node("ReduceSum", [total, self._axes()], f"{COUNT_PREFIX}{layer}", keepdims=0))
         return found
 
-    def _charged(self, at: str, current: str, membrane: str | None, reset: str | None, neuron: NeuronConfig) -> str:
+    def _potential(self, at: str, current: str, membrane: str | None, reset: str | None, neuron: NeuronConfig) -> str:
         if membrane is None or reset is None:
             return current
         kept = self._node("Mul", [membrane, self._number(neuron.leak)], f"{at}.kept")
@@ -206,7 +214,7 @@ class _Graph:
         held = self._node("Sub", [self._number(1.0), reset], f"{at}.held")
         return self._node("Add", [self._node("Mul", [kept, held], f"{at}.rest"), current], f"{at}.potential")
 
-    def _left(self, at: str, potential: str, spikes: str, reset: str | None, neuron: NeuronConfig) -> str:
+    def _membrane_after(self, at: str, potential: str, spikes: str, reset: str | None, neuron: NeuronConfig) -> str:
         if neuron.reset_delay:
             return potential
         if neuron.reset == "zero":
@@ -215,15 +223,15 @@ class _Graph:
         lost = self._node("Mul", [new, self._number(neuron.threshold)], f"{at}.lost")
         return self._node("Sub", [potential, lost], f"{at}.left")
 
-    def _above(self, x: str, threshold: str, name: str) -> str:
+    def _exceeds(self, x: str, threshold: str, name: str) -> str:
         from onnx import TensorProto
 
         return self._node("Cast", [self._node("Greater", [x, threshold], f"{name}.fires")], name, to=TensorProto.FLOAT)
 
     # -- nodes --------------------------------------------------------------------------------------------------------
 
-    def _each(self, name: str, read: list[list[str]], make: Callable[[str, list[str]], str]) -> list[str]:
-        """At each step; once where all that is read is the same at every step."""
+    def _per_step(self, name: str, read: list[list[str]], make: Callable[[str, list[str]], str]) -> list[str]:
+        """Make a node for each step, or a single one if none of its inputs changes over time."""
         steps = max(map(len, read))
         if steps == 1:
             return [make(name, [values[0] for values in read])]
@@ -249,23 +257,28 @@ class _Graph:
         return self._constant("channels, rows, columns", np.array([1, 2, 3]))
 
 
-def _acts(op: Conv | Neurons) -> bool:
-    """Whether it has an activation that does something, in the twin."""
+def _has_activation(op: Conv | Neurons) -> bool:
+    """Return whether the operation has an activation other than the identity in the CNN twin."""
     return op.activation not in (None, "identity")
 
 
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
-    """BatchNorm folded, all time steps in the graph. Raises ExportError, OSError."""
+    """Write the network's ONNX model to ``path``. Raises ExportError, OSError."""
     path.write_bytes(onnx_model(network, metadata=metadata).SerializeToString())
 
 
-def run(path: Path, network: Network, images: Tensor) -> Outcome:
-    """By onnxruntime; the spikes by a graph that puts them out and is the same otherwise. Raises ExportError."""
+def run(path: Path, network: Network, images: Tensor) -> RunResult:
+    """Run the file with onnxruntime. Spikes are counted by a second graph that also outputs them.
+
+    Raises ExportError if onnxruntime is not installed.
+    """
     logits = _session(path.read_bytes()).run(["logits"], {"input": images.numpy()})[0]
     session = _session(onnx_model(network, counts=True).SerializeToString())
     names = [output.name for output in session.get_outputs() if output.name != "logits"]
     spikes = zip(names, session.run(names, {"input": images.numpy()}), strict=True) if names else ()
-    return Outcome(torch.from_numpy(logits), {name.removeprefix(SPIKES): float(each.sum()) for name, each in spikes})
+    return RunResult(
+        torch.from_numpy(logits), {name.removeprefix(COUNT_PREFIX): float(each.sum()) for name, each in spikes}
+    )
 
 
 def _session(model: bytes) -> Any:

@@ -1,1 +1,1 @@
-"""How a network is trained: recipe, step, loop, checkpoint, evaluation."""
+"""Training of a network: recipe, step, loop, weight averaging, checkpoints, evaluation."""

@@ -1,6 +1,5 @@
-"""A training's state in one file: written whole or not at all, and known to be whole when it is read."""
+"""The state of a training in one file, written atomically and verified by a digest when it is read."""
 
-import contextlib
 import hashlib
 import io
 import os
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from snnkit.base.files import atomic_write
 from snnkit.base.torch_files import StoredError, load_stored
 
 MAGIC = b"snnsearch checkpoint 1\n"
@@ -17,39 +17,33 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class CheckpointError(Exception):
-    """A checkpoint that is corrupt or of another training; the message names the file."""
+    """A checkpoint is corrupt or belongs to another training. The message names the file."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Replace ``path`` by ``state`` (tensors, numbers, strings and containers of them) in one step.
+    """Write ``state`` (tensors, numbers, strings and containers of them) to ``path``, atomically.
 
     Raises:
-        OSError: the disk is full or not writable; the checkpoint before is untouched.
+        OSError: the disk is full or not writable; the previous checkpoint is intact.
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     content = buffer.getbuffer()
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with scratch.open("wb") as file:
+        with atomic_write(path) as partial, partial.open("wb") as file:
             file.write(MAGIC + hashlib.sha256(content).digest())
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-        message = f"{error.strerror}; checkpoint not written, the one before it is untouched"
+        message = f"{error.strerror}; checkpoint not written, the previous one is intact"
         raise OSError(error.errno, message, str(path)) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What ``save_checkpoint`` wrote, its tensors on the CPU. No code in the file is run.
+    """Return what `save_checkpoint` wrote, with its tensors on the CPU. No code in the file is run.
 
     Raises:
-        CheckpointError: not a checkpoint, truncated or changed.
-        FileNotFoundError: there is none.
+        CheckpointError: the file is not a checkpoint, truncated or changed.
+        FileNotFoundError: there is no such file.
     """
     content = path.read_bytes()
     start = len(MAGIC) + _DIGEST_BYTES
@@ -58,7 +52,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     body = content[start:]
     if hashlib.sha256(body).digest() != content[len(MAGIC) : start]:
         raise CheckpointError(
-            f"{path}: {len(content):,} bytes, and their SHA-256 is not the recorded one: truncated or changed; "
+            f"{path}: truncated or changed: the SHA-256 of its {len(content):,} bytes is not the recorded one; "
             "move it away to train from the start"
         )
     try:
@@ -68,7 +62,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a checkpoint that cannot be used, to ``checkpoint.pt.corrupt``, and return its new path."""
+    """Rename an unusable checkpoint by appending ``.corrupt``, and return its new path."""
     aside = path.with_name(path.name + ".corrupt")
     os.replace(path, aside)
     return aside

@@ -1,4 +1,4 @@
-"""How well a network classifies a set of images."""
+"""Measure how well a network classifies a set of images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,20 +8,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.data import Images, Splits
+from snnkit.energy.operations import Counter, OperationCounts
 from snnkit.nn.modes import as_counted
-from snnkit.nn.network import Observer
+from snnkit.nn.network import Network, Observer
 from snnkit.training.augment import normalise
 
-# Images at once. On a CPU small ones win, whose activations stay in cache: 50 took half the time of 250 on one core
-# (SqueezeNet-P, T = 2, fp32: 3.6 against 5.7 s for 1,000 images channels-last, 4.7 against 7.8 s contiguous).
-EVALUATION_BATCH = {"cpu": 50, "cuda": 500}
+# Images per batch. On a CPU small batches are faster, because their activations stay in cache: 50 took half the time of
+# 250 on one core (SqueezeNet-P, T = 2, fp32: 3.6 against 5.7 s for 1,000 images channels-last, 4.7 against 7.8 s
+# contiguous).
+EVALUATION_BATCH_SIZES = {"cpu": 50, "cuda": 500}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    loss: float  # cross-entropy, mean over the images
-    accuracy: float
-    macro_f1: float  # mean over the classes that occur among labels or predictions
+    """Classification results on a set of images."""
+
+    loss: float  # mean cross-entropy
+    accuracy: float  # 0..1
+    macro_f1: float  # mean over the classes that occur among labels or predictions, 0..1
     correct: int
     count: int
 
@@ -29,8 +33,11 @@ class Evaluation:
 def batches(
     images: Images, splits: Splits, device: torch.device | str, *, batch: int | None = None
 ) -> Iterator[Tensor]:
-    """``images`` in order, normalised: (B, C, H, W) float32 on ``device``, the last batch as short as it comes out."""
-    batch = batch or EVALUATION_BATCH[torch.device(device).type]
+    """Yield ``images`` in order, normalised: (B, C, H, W) or frames (B, T, C, H, W), float32, on ``device``.
+
+    The last batch may be smaller.
+    """
+    batch = batch or EVALUATION_BATCH_SIZES[torch.device(device).type]
     for start in range(0, len(images), batch):
         part = torch.from_numpy(images.rows(slice(start, start + batch)))
         yield normalise(part.to(device), splits)
@@ -45,7 +52,7 @@ def evaluate(
     batch: int | None = None,
     observe: Observer | None = None,
 ) -> Evaluation:
-    """Classify ``images`` as spikes are counted; the mode is restored."""
+    """Classify ``images`` in eval mode and in fp32, as spikes are counted. The network's mode is restored."""
     logits = []
     with as_counted(network):
         for part in batches(images, splits, device, batch=batch):
@@ -62,10 +69,17 @@ def evaluate(
     )
 
 
+def evaluate_and_count(
+    network: Network, splits: Splits, *, device: torch.device | str
+) -> tuple[Evaluation, OperationCounts]:
+    """Classify the validation images and count the network's operations on them, in one pass."""
+    counter = Counter(network)
+    evaluation = evaluate(network, splits.validation, splits, device=device, observe=counter)
+    return evaluation, counter.activity()
+
+
 def macro_f1(labels: Tensor, predicted: Tensor) -> float:
-    """Mean F1 over the classes that occur in ``labels`` or ``predicted``, as scikit-learn's ``average="macro"``."""
-    size = int(torch.maximum(labels, predicted).max()) + 1
-    hits = labels[labels == predicted].bincount(minlength=size).double()
-    both = labels.bincount(minlength=size) + predicted.bincount(minlength=size)  # TP + FN + TP + FP
-    occurs = both > 0
-    return float((2 * hits[occurs] / both[occurs]).mean())
+    """Return the mean F1 score over the classes that occur in ``labels`` or ``predicted``."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels.numpy(), predicted.numpy(), average="macro", zero_division=0))

@@ -1,7 +1,7 @@
-"""The training loop: surrogate gradients through all time steps, an epoch a turn, resumed exactly where it stopped.
+"""The training loop: surrogate gradients through all time steps, resumable after every step.
 
-A training that was interrupted after any step ends with the weights of one that was not, bit for bit (same device,
-kernels, number of threads and version of torch).
+A training that is interrupted after any step and resumed ends with the same weights, bit for bit, as one that was not
+interrupted (with the same device, kernels, number of threads and torch version).
 """
 
 import contextlib
@@ -23,29 +23,32 @@ from snnkit.data import Splits
 from snnkit.nn.network import Fired, Network
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from snnkit.training.evaluation import Evaluation, evaluate
-from snnkit.training.recalibration import calibration, recalibrate, recalibrated
+from snnkit.training.recalibration import calibration_batches, recalibrate, recalibrated
 from snnkit.training.recipe import Recipe
 from snnkit.training.step import TrainStep
 
 
 @dataclass(frozen=True)
 class Epoch:
-    epoch: int  # 1-based
-    train_loss: float  # with label smoothing and augmentation, mean over the epoch's steps
-    train_accuracy: float  # of the same batches, so of weights that still changed
+    """The results of one epoch."""
+
+    epoch: int  # from 1
+    train_loss: float  # mean over the steps, with label smoothing and augmentation
+    train_accuracy: float  # on the same batches, while the weights changed
     val_loss: float
     val_accuracy: float
-    learning_rate: float  # at its last step
+    learning_rate: float  # at the last step
     images: int  # trained on
-    wall_s: float  # training and validation; time lost to an interruption left out
+    wall_s: float  # training and validation, without time lost to an interruption
     macs: float = 0.0  # dense multiply-accumulates of training, forward and backward
 
 
-Beat = Callable[[], str | None]
+Beat = Callable[[], str | None]  # called after each step; may return a reason to stop
+AfterEpoch = Callable[[Epoch, nn.Module], None]
 
 
-class StepBy(Protocol):
-    """Makes what does the steps."""
+class StepFactory(Protocol):
+    """Make the object that runs the training steps."""
 
     def __call__(
         self, network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, device: torch.device | str
@@ -53,7 +56,7 @@ class StepBy(Protocol):
 
 
 class TrainingStopped(Exception):  # noqa: N818  # an outcome, not an error
-    """Training ended early for a reason of its own; ``history`` holds the epochs that were finished."""
+    """Training stopped early, for ``reason``. ``history`` holds the finished epochs."""
 
     def __init__(self, reason: str, history: tuple[Epoch, ...]) -> None:
         super().__init__(reason)
@@ -62,10 +65,10 @@ class TrainingStopped(Exception):  # noqa: N818  # an outcome, not an error
 
 @dataclass
 class TrainingProgress:
-    """Where a training stands: the finished epochs, and the sums of the one under way."""
+    """The finished epochs, and the running sums of the current one."""
 
     history: list[Epoch] = field(default_factory=list)
-    step: int = 0  # the next one of the epoch under way
+    step: int = 0  # the next step of the current epoch
     loss: float = 0.0
     correct: int = 0
     wall_s: float = 0.0
@@ -78,82 +81,83 @@ def train(
     *,
     seed: int,
     device: torch.device | str,
-    step_by: StepBy = TrainStep,
+    make_step: StepFactory = TrainStep,
     checkpoint: Path | None = None,
     checkpoint_every_s: float = 30.0,
     origin: str = "",
     beat: Beat = lambda: None,
+    after_epoch: AfterEpoch = lambda epoch, network: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Epoch]:
-    """Train ``network`` in place, yielding after each epoch; where the recipe averages weights or estimates BatchNorm's
-    statistics anew, it has these then, and when all is done.
+    """Train ``network`` in place and yield each finished epoch.
 
-    Where there is a file ``checkpoint``, training continues from it, and its finished epochs are yielded again first: a
-    caller sees the same epochs whether or not there was an interruption. It is written at the end of each epoch, and
-    within one every ``checkpoint_every_s``. ``origin`` says where the network's first weights came from: a checkpoint
-    of other ones is of another training. ``beat`` is called after each step, and
-    may give a reason to stop.
+    If the recipe averages weights or recalibrates BatchNorm, epochs are evaluated that way, but ``network`` keeps the
+    weights of training until the last epoch. ``after_epoch`` is called once per epoch with the network that was
+    evaluated, before the checkpoint is written.
+
+    If the file ``checkpoint`` exists, training resumes from it and yields its finished epochs first, so a caller sees
+    the same epochs with or without an interruption. The file is written after each epoch, and every
+    ``checkpoint_every_s`` seconds within one. ``origin`` describes the source of the initial weights; a checkpoint of
+    another origin belongs to another training. ``beat`` is called after each step and may return a reason to stop.
 
     Raises:
-        TrainingStopped: the loss is not finite, the network is dead or does no better than chance; or ``beat`` says so.
-        CheckpointError: the checkpoint is corrupt or of another training.
-        OSError: the checkpoint cannot be written; the one before it is untouched.
+        TrainingStopped: the loss is not finite, the network is dead or at chance accuracy, or ``beat`` gave a reason.
+        CheckpointError: the checkpoint is corrupt or belongs to another training.
+        OSError: the checkpoint cannot be written; the previous one is intact.
     """
     if torch.device(device).type == "cpu":
         keep_freed_memory()
     # mypy knows no overload with both; channels_last is 1.2 to 1.4 times faster on a CPU, in fp32 and in bf16
     network.to(device).to(memory_format=torch.channels_last)
-    stepper = step_by(network, splits, recipe, seed=seed, device=device)
-    training = identity(network, splits, recipe, seed=seed, origin=origin)
-    progress = _resumed(checkpoint, stepper, training)
+    step = make_step(network, splits, recipe, seed=seed, device=device)
+    fingerprint = training_fingerprint(network, splits, recipe, seed=seed, origin=origin)
+    progress = _load_progress(checkpoint, step, fingerprint)
     yield from tuple(progress.history)
     while len(progress.history) < recipe.epochs:
         began, saved = clock() - progress.wall_s, clock()
         network.train()
-        while progress.step < stepper.steps:
-            _advance(progress, stepper)
+        while progress.step < step.steps_per_epoch:
+            _run_step(progress, step)
             if reason := beat():
                 raise TrainingStopped(reason, tuple(progress.history))
             if checkpoint is not None and clock() - saved >= checkpoint_every_s:
                 progress.wall_s = clock() - began
-                save_checkpoint(checkpoint, _state(stepper, progress, training))
+                save_checkpoint(checkpoint, _checkpoint_state(step, progress, fingerprint))
                 saved = clock()
-        with _judged(stepper):
-            validation = evaluate(network, splits.validation, splits, device=device)
-            epoch = _finished(progress, stepper, validation, clock() - began)
+        with _evaluated_network(step) as evaluated:
+            validation = evaluate(evaluated, splits.validation, splits, device=device)
+            epoch = _summarise(progress, step, validation, clock() - began)
             progress = TrainingProgress([*progress.history, epoch])
-            reason = _why_stop(progress.history, stepper)
-        if reason:
-            raise TrainingStopped(reason, tuple(progress.history))
+            if reason := _stop_reason(progress.history, step, evaluated):
+                raise TrainingStopped(reason, tuple(progress.history))
+            after_epoch(epoch, evaluated)
         if checkpoint is not None:
-            save_checkpoint(checkpoint, _state(stepper, progress, training))
-        with _judged(stepper):
-            yield epoch
-    if stepper.average is not None:
-        stepper.average.swap()
+            save_checkpoint(checkpoint, _checkpoint_state(step, progress, fingerprint))
+        yield epoch
+    if step.average is not None:
+        network.load_state_dict(step.average.module.state_dict())
     if recipe.recalibrate:
-        recalibrate(network, _calibration(stepper))
+        recalibrate(network, _calibration_batches(step))
 
 
 @contextlib.contextmanager
-def _judged(stepper: TrainStep) -> Iterator[None]:
-    """Within the block the network is as it would be if training ended here: with its averaged weights and with
-    BatchNorm's statistics of images as they are, where the recipe wants these."""
-    with contextlib.ExitStack() as stack:
-        if stepper.average is not None:
-            stepper.average.swap()
-            stack.callback(stepper.average.swap)
-        if stepper.recipe.recalibrate:
-            stack.enter_context(recalibrated(stepper.network, _calibration(stepper)))
-        yield
+def _evaluated_network(step: TrainStep) -> Iterator[nn.Module]:
+    """Yield the network as it would be if training ended here: with averaged weights and recalibrated BatchNorm, if
+    the recipe asks for them. Afterwards the statistics are the previous ones again."""
+    network = step.network if step.average is None else step.average.module
+    if not step.recipe.recalibrate:
+        yield network
+        return
+    with recalibrated(network, _calibration_batches(step)):
+        yield network
 
 
-def _calibration(stepper: TrainStep) -> list[Tensor]:
-    return calibration(stepper.splits, stepper.seed, stepper.device, stepper.recipe.recalibrate)
+def _calibration_batches(step: TrainStep) -> list[Tensor]:
+    return calibration_batches(step.splits, step.seed, step.device, step.recipe.recalibrate)
 
 
 class DeadLayerDetector:
-    """An observer that notes which layers are active at all."""
+    """An observer that records which layers have spiked at all."""
 
     def __init__(self) -> None:
         self._active: dict[str, Tensor] = {}
@@ -163,27 +167,36 @@ class DeadLayerDetector:
             active = fired.count > 0
             self._active[op.name] = self._active[op.name] | active if op.name in self._active else active
 
-    def silent(self) -> tuple[str, ...]:
+    def dead_layers(self) -> tuple[str, ...]:
+        """Names of the layers that have not spiked."""
         return tuple(name for name, active in self._active.items() if not active)
 
 
-def identity(network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, origin: str = "") -> str:
-    """A digest of all that a training depends on, but for its network's first weights, of which ``origin`` tells."""
+def detect_dead(network: nn.Module, splits: Splits, device: torch.device | str) -> tuple[str, ...]:
+    """Return the names of the layers that do not spike on any validation image."""
+    detector = DeadLayerDetector()
+    evaluate(network, splits.validation, splits, device=device, observe=detector)
+    return detector.dead_layers()
+
+
+def training_fingerprint(network: nn.Module, splits: Splits, recipe: Recipe, *, seed: int, origin: str = "") -> str:
+    """Return a digest of everything that determines a training. ``origin`` stands for the initial weights."""
     shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-    what = network.describe() if isinstance(network, Network) else repr(network)  # torch's changes with its version
-    parts = [what, shapes, recipe.effective(), seed, splits.describe(), splits.mean, splits.std, origin]
+    # the repr of a torch module changes with torch's version, our own description does not
+    described = network.describe() if isinstance(network, Network) else repr(network)
+    parts = [described, shapes, recipe.effective(), seed, splits.describe(), splits.mean, splits.std, origin]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def chance_accuracy(labels: Tensor) -> float:
-    """What guessing the most frequent class reaches, and two standard errors of it."""
+    """Return the accuracy of always guessing the most frequent class, plus two standard errors."""
     share = float(labels.bincount().max()) / len(labels)
     return share + 2 * math.sqrt(share * (1 - share) / len(labels))
 
 
-def _advance(progress: TrainingProgress, stepper: TrainStep) -> None:
+def _run_step(progress: TrainingProgress, step: TrainStep) -> None:
     epoch = len(progress.history)
-    loss, correct = stepper.step(epoch, progress.step)
+    loss, correct = step.run(epoch, progress.step)
     if not math.isfinite(loss):
         reason = f"loss is {loss} at epoch {epoch + 1}, step {progress.step + 1}; try a lower lr, or clip_norm: 1"
         raise TrainingStopped(reason, tuple(progress.history))
@@ -192,63 +205,61 @@ def _advance(progress: TrainingProgress, stepper: TrainStep) -> None:
     progress.correct += correct
 
 
-def _finished(progress: TrainingProgress, stepper: TrainStep, validation: Evaluation, wall_s: float) -> Epoch:
+def _summarise(progress: TrainingProgress, step: TrainStep, validation: Evaluation, wall_s: float) -> Epoch:
     return Epoch(
         epoch=len(progress.history) + 1,
-        train_loss=progress.loss / stepper.steps,
-        train_accuracy=progress.correct / (stepper.steps * stepper.batch),
+        train_loss=progress.loss / step.steps_per_epoch,
+        train_accuracy=progress.correct / (step.steps_per_epoch * step.batch_size),
         val_loss=validation.loss,
         val_accuracy=validation.accuracy,
-        learning_rate=stepper.learning_rate(len(progress.history), stepper.steps - 1),
-        images=stepper.images,
+        learning_rate=step.learning_rate(len(progress.history), step.steps_per_epoch - 1),
+        images=step.images_per_epoch,
         wall_s=wall_s,
-        macs=stepper.macs(len(progress.history)),
+        macs=step.epoch_macs(len(progress.history)),
     )
 
 
-def _why_stop(history: list[Epoch], stepper: TrainStep) -> str | None:
-    """A silent layer ends a training only where accuracy is at chance: a network lives with a silent branch."""
-    last, splits, recipe = history[-1], stepper.splits, stepper.recipe
+def _stop_reason(history: list[Epoch], step: TrainStep, evaluated: nn.Module) -> str | None:
+    """Say why training should stop, or return None.
+
+    A dead layer stops it only at chance accuracy, because a network can learn well with a dead branch.
+    """
+    last, splits, recipe = history[-1], step.splits, step.recipe
     if not math.isfinite(last.val_loss):
         return f"validation loss is {last.val_loss} after epoch {last.epoch}; try a lower lr, or clip_norm: 1"
-    if not stepper.gives_up:
+    if not step.stops_at_chance:
         return None
     chance = chance_accuracy(torch.tensor(splits.validation.labels))
-    if last.val_accuracy <= chance and (silent := _silent(stepper)):
-        where = f"{', '.join(silent)} over {len(splits.validation):,} validation images"
-        return f"dead network: after epoch {last.epoch} no spike in {where}, and accuracy is at chance"
+    if last.val_accuracy <= chance and (dead := detect_dead(evaluated, splits, step.device)):
+        layers = f"{', '.join(dead)} over {len(splits.validation):,} validation images"
+        return f"dead network: after epoch {last.epoch} no spike in {layers}, and accuracy is at chance"
     if last.epoch == recipe.chance_patience and max(epoch.val_accuracy for epoch in history) <= chance:
         return f"accuracy is at chance (up to {chance:.3f}) after {last.epoch} epochs: {last.val_accuracy:.3f}"
     return None
 
 
-def _silent(stepper: TrainStep) -> tuple[str, ...]:
-    """The layers that no validation image brings to spike."""
-    watch = DeadLayerDetector()
-    splits = stepper.splits
-    evaluate(stepper.network, splits.validation, splits, device=stepper.device, observe=watch)
-    return watch.silent()
-
-
-def _resumed(checkpoint: Path | None, stepper: TrainStep, training: str) -> TrainingProgress:
+def _load_progress(checkpoint: Path | None, step: TrainStep, fingerprint: str) -> TrainingProgress:
+    """Load the checkpoint into the network, optimizer and average, and return its progress. Without one, start anew."""
     if checkpoint is None or not checkpoint.exists():
         return TrainingProgress()
     state = load_checkpoint(checkpoint)
-    if state.get("training") != training:
-        raise CheckpointError(f"{checkpoint}: of another network, recipe, data or seed; move it away to start anew")
-    stepper.network.load_state_dict(state["network"])
-    stepper.optimizer.load_state_dict(state["optimizer"])
-    if stepper.average is not None:
-        stepper.average.load_state_dict(state["average"])
+    if state.get("training") != fingerprint:
+        raise CheckpointError(
+            f"{checkpoint}: belongs to another network, recipe, data or seed; move it away to train from the start"
+        )
+    step.network.load_state_dict(state["network"])
+    step.optimizer.load_state_dict(state["optimizer"])
+    if step.average is not None:
+        step.average.load_state_dict(state["average"])
     progress = state["progress"]
     return TrainingProgress(**progress | {"history": [Epoch(**epoch) for epoch in progress["history"]]})
 
 
-def _state(stepper: TrainStep, progress: TrainingProgress, training: str) -> dict[str, Any]:
+def _checkpoint_state(step: TrainStep, progress: TrainingProgress, fingerprint: str) -> dict[str, Any]:
     return {
-        "training": training,
-        "network": stepper.network.state_dict(),
-        "optimizer": stepper.optimizer.state_dict(),
-        "average": None if stepper.average is None else stepper.average.state_dict(),
+        "training": fingerprint,
+        "network": step.network.state_dict(),
+        "optimizer": step.optimizer.state_dict(),
+        "average": None if step.average is None else step.average.state_dict(),
         "progress": asdict(progress),
     }

@@ -1,4 +1,4 @@
-"""The ``train:`` section of a space: how a network is trained. No torch."""
+"""The ``train:`` section of a space: how a network is trained. Does not load torch."""
 
 import bisect
 import math
@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from snnkit.base.config import Config
 
-OFF: dict[str, Any] = {  # what a recipe without them has
+DISABLED: dict[str, Any] = {  # the value that turns off each optional part of a recipe
     "erase": 0.0,
     "mixup": 0.0,
     "loss": "mean",
@@ -21,46 +21,134 @@ OFF: dict[str, Any] = {  # what a recipe without them has
 
 
 class Recipe(Config):
-    """Surrogate-gradient training with cross-entropy.
+    """How a network is trained: surrogate-gradient descent on the cross-entropy through all time steps."""
 
-    ``auto`` precision is bf16 autocast where that is faster: on CUDA, and on CPUs with AMX or AVX512-BF16.
-    """
-
-    epochs: int = Field(10, ge=1)
-    batch: int = Field(64, ge=1)  # images per step; what is left over at an epoch's end waits for the next
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float = Field(2e-3, gt=0)  # peak
-    weight_decay: float = Field(0.01, ge=0)  # of weights; biases and BatchNorm have none
-    momentum: float = Field(0.9, ge=0, lt=1)  # sgd, with Nesterov's; adamw's first moment
-    schedule: Literal["cosine", "onecycle", "constant"] = "onecycle"
-    warmup: float = Field(0.2, ge=0, lt=1)  # share of all steps over which the rate rises to its peak
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    augment: Literal["none", "flip_crop", "trivial"] = "flip_crop"  # trivial: TrivialAugment after it (2103.10158)
-    erase: float = Field(0.0, ge=0, lt=1)  # side of a square that is cut out, of the image's (DeVries 2017, 1708.04552)
-    mixup: float = Field(0.0, ge=0)  # alpha of the shares in which two images are mixed (Zhang et al. 2018, 1710.09412)
-    loss: Literal["mean", "each_step"] = "mean"  # of the logits' mean; mean of each step's (TET, Deng 2022, 2202.11946)
-    distill: float = Field(0.0, ge=0, le=1)  # share of the loss that is the CNN twin's (Hinton 2015, 1503.02531)
-    temperature: float = Field(2.0, gt=0)  # at which it compares
+    epochs: int = Field(10, ge=1, description="Number of passes over the training images.")
+    batch: int = Field(
+        64,
+        ge=1,
+        description="Images per step. Images left over at the end of an epoch, too few for a batch, are skipped in "
+        "that epoch. A data set smaller than a batch makes one step per epoch.",
+    )
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw",
+        description="adamw (Loshchilov and Hutter 2019, arXiv:1711.05101), or sgd: stochastic gradient descent with "
+        "Nesterov momentum.",
+    )
+    lr: float = Field(2e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(
+        0.01, ge=0, description="Weight decay of convolution weights. Biases and BatchNorm parameters are not decayed."
+    )
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Nesterov momentum of sgd; beta1, the decay of the first moment, of adamw."
+    )
+    schedule: Literal["cosine", "onecycle", "constant"] = Field(
+        "onecycle",
+        description="Learning rate after the warm-up: cosine falls to zero along half a cosine, onecycle along a "
+        "straight line (Smith 2018, arXiv:1803.09820), constant does not change.",
+    )
+    warmup: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Share of all steps, 0 to 1, in which the learning rate rises linearly to its peak.",
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the target probability spread evenly over all classes (Szegedy et al. 2016, "
+        "arXiv:1512.00567).",
+    )
+    augment: Literal["none", "flip_crop", "trivial"] = Field(
+        "flip_crop",
+        description="flip_crop mirrors an image with probability 1/2 and shifts it by up to 1/8 of its side. trivial "
+        "applies TrivialAugment after that (Mueller and Hutter 2021, arXiv:2103.10158).",
+    )
+    erase: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Side of a square that is cut out of each image, as a share of the image's side: Cutout (DeVries "
+        "and Taylor 2017, arXiv:1708.04552). 0: off.",
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        description="Parameter alpha of the Beta distribution of the shares in which two images and their labels are "
+        "mixed: mixup (Zhang et al. 2018, arXiv:1710.09412). 0: off.",
+    )
+    loss: Literal["mean", "each_step"] = Field(
+        "mean",
+        description="mean: cross-entropy of the logits averaged over time. each_step: mean of the cross-entropies of "
+        "all time steps (TET, Deng et al. 2022, arXiv:2202.11946).",
+    )
+    distill: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the loss, 0 to 1, that compares with the CNN twin's predictions: knowledge distillation "
+        "(Hinton et al. 2015, arXiv:1503.02531). It needs start: cnn.",
+    )
+    temperature: float = Field(
+        2.0, gt=0, description="Temperature of the softmax in which distillation compares the two networks."
+    )
     rate_penalty: float = Field(
-        0.0, ge=0
-    )  # on the loss, times accumulates per synapse and step (`snnkit.training.synop_penalty`)
-    ema: float | None = Field(None, gt=0, lt=1)  # decay a step of averaged weights, which are judged and kept
-    recalibrate: int = Field(0, ge=0)  # training images for BatchNorm's statistics in the end (Wu 2021, 2105.07576)
-    short_epochs: int = Field(0, ge=0)  # the first ones, with fewer time steps
-    short_timesteps: int = Field(1, ge=1)  # in those
-    clip_norm: float | None = Field(None, gt=0)  # of all gradients together
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    rungs: tuple[int, ...] = ()  # epochs after which the rate has come down, and a trial may be judged
-    chance_patience: int = Field(2, ge=0)  # epochs within which accuracy must leave chance; 0: never looked at
-    start: Literal["scratch", "inherit", "cnn"] = "scratch"  # drawn; a finished relative's weights; those of its twin
-    cnn_epochs: int | None = Field(None, ge=1)  # of the CNN twin where start is cnn; null: as many as epochs
+        0.0,
+        ge=0,
+        description="Weight of a penalty added to the loss: accumulates per synapse and time step (0 to 1 unless "
+        "spikes are summed), so that frequent spikes before large convolutions cost most. 0: off.",
+    )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Decay per step of an exponential moving average of the weights (Tarvainen and Valpola 2017, "
+        "arXiv:1703.01780). The averaged weights are evaluated and saved. null: off.",
+    )
+    recalibrate: int = Field(
+        0,
+        ge=0,
+        description="Number of training images, without augmentation, on which BatchNorm's statistics are recomputed "
+        "before each evaluation and at the end (Wu and Johnson 2021, arXiv:2105.07576). 0: off.",
+    )
+    short_epochs: int = Field(
+        0, ge=0, description="Number of epochs at the beginning that use fewer time steps, `short_timesteps`. 0: off."
+    )
+    short_timesteps: int = Field(1, ge=1, description="Time steps in the short epochs.")
+    clip_norm: float | None = Field(
+        None, gt=0, description="Upper limit of the L2 norm of all gradients together. null: no limit."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Number format of training. auto is bf16 autocast if the hardware multiplies bf16 (CUDA, CPUs with "
+        "AMX or AVX512-BF16), else fp32. Evaluation always uses fp32.",
+    )
+    rungs: tuple[int, ...] = Field(
+        (),
+        description="Epochs, in rising order and below `epochs`, after which a trial may be stopped early. The "
+        "learning rate schedule ends at each rung and restarts (warm restarts, Loshchilov and Hutter 2017, "
+        "arXiv:1608.03983).",
+    )
+    chance_patience: int = Field(
+        2,
+        ge=0,
+        description="Epochs within which validation accuracy must exceed chance, or training stops. 0: no such check.",
+    )
+    start: Literal["scratch", "inherit", "cnn"] = Field(
+        "scratch",
+        description="Initial weights. scratch: random. inherit: from a finished, related candidate. cnn: from the "
+        "candidate's trained CNN twin.",
+    )
+    cnn_epochs: int | None = Field(
+        None, ge=1, description="Epochs of the CNN twin's training if start is cnn. null: the same as `epochs`."
+    )
 
     def effective(self) -> dict[str, Any]:
-        """The fields that make a difference: without what is off, with a twin's epochs where there is one, however they
-        were written."""
+        """Return the fields that affect a training: options that are off are left out, and defaults are filled in."""
         fields = self.model_dump(mode="json", exclude={"cnn_epochs"})
-        for name, off in OFF.items():
-            if fields[name] == off:
+        for name, disabled in DISABLED.items():
+            if fields[name] == disabled:
                 del fields[name]
         for name, needed in (("temperature", "distill"), ("short_timesteps", "short_epochs")):
             if needed not in fields:
@@ -68,7 +156,7 @@ class Recipe(Config):
         return fields | ({"cnn_epochs": self.cnn_epochs or self.epochs} if self.start == "cnn" else {})
 
     @model_validator(mode="after")
-    def _rungs_in_order(self) -> Self:
+    def _check_rungs(self) -> Self:
         if list(self.rungs) != sorted(set(self.rungs)) or any(not 0 < rung < self.epochs for rung in self.rungs):
             below = ", ".join(map(str, range(1, min(self.epochs, 4))))
             raise ValueError(
@@ -78,33 +166,35 @@ class Recipe(Config):
         return self
 
     @model_validator(mode="after")
-    def _goes_together(self) -> Self:
+    def _check_combinations(self) -> Self:
         if self.distill and self.start != "cnn":
             raise ValueError(
-                f"given distill {self.distill:g} with start {self.start}; the CNN twin that teaches is trained where "
-                "start is cnn: write start: cnn, or leave distill out"
+                f"given distill {self.distill:g} with start {self.start}; the teacher is the CNN twin, trained "
+                "only if start is cnn: write start: cnn, or leave distill out"
             )
         if self.short_epochs >= self.epochs and self.short_epochs:
             raise ValueError(
-                f"given short_epochs {self.short_epochs} of {self.epochs} epochs; the last one has all time steps: "
-                f"write {self.epochs - 1} or less"
+                f"given short_epochs {self.short_epochs} of {self.epochs} epochs; the last epoch must use all time "
+                f"steps: write {self.epochs - 1} or less"
             )
         return self
 
     @property
-    def of_twin(self) -> "Recipe":
-        """How the CNN twin is trained: from weights that are drawn, in one go, without what is about spikes and time.
-        Where the spiking network starts from it, for ``cnn_epochs``."""
+    def for_cnn_twin(self) -> "Recipe":
+        """The recipe of the CNN twin: from random weights, without rungs and without options about spikes and time.
+
+        It has ``cnn_epochs`` epochs if the spiking network starts from the twin.
+        """
         epochs = self.cnn_epochs if self.start == "cnn" and self.cnn_epochs else self.epochs
-        off = {name: OFF[name] for name in ("loss", "distill", "rate_penalty", "short_epochs")}
+        off = {name: DISABLED[name] for name in ("loss", "distill", "rate_penalty", "short_epochs")}
         return self.model_copy(update={**off, "epochs": epochs, "rungs": (), "start": "scratch"})
 
     def learning_rate(self, progress: float) -> float:
-        """At ``progress`` 0..1 through all steps: a straight rise over ``warmup``, then half a cosine (cosine) or a
-        straight line (onecycle, Smith 2018, arXiv:1803.09820) down to zero, or no change (constant).
+        """Return the learning rate at ``progress``, the share 0..1 of all steps.
 
-        With ``rungs`` that is gone through anew up to each of them (warm restarts, Loshchilov and Hutter 2017,
-        arXiv:1608.03983): a trial that is judged there has just been annealed, as one at its end has.
+        The rate rises linearly over ``warmup``. Then it falls to zero along half a cosine (cosine) or a straight line
+        (onecycle), or stays (constant). With ``rungs`` this cycle is repeated up to each rung, so a trial that is
+        compared at a rung has just been annealed, like one at its end.
         """
         epoch, ends = progress * self.epochs, (*self.rungs, self.epochs)
         cycle = min(bisect.bisect_right(ends, epoch), len(self.rungs))

@@ -1,4 +1,4 @@
-"""How many accumulates spikes cause, as something that a training can push down."""
+"""A differentiable count of the accumulates that spikes cause, used as a penalty in training."""
 
 import torch
 from torch import Tensor
@@ -8,11 +8,10 @@ from snnkit.nn.network import Fired
 
 
 class SynopPenalty:
-    """An observer of a forward pass that is differentiated: the spikes that each convolution reads, weighted by what
-    one of them costs there, which is how many synapses it has.
+    """An observer of a forward pass. It weights the spikes that each convolution reads by their number of synapses.
 
-    A penalty on the plain firing rate (as in Zenke and Vogels 2021, 10.1162/neco_a_01367) would treat a spike that a
-    large convolution reads like one that hardly anything reads.
+    A penalty on the plain firing rate (as in Zenke and Vogels 2021, 10.1162/neco_a_01367) would ignore that a spike
+    costs more in front of a large convolution.
     """
 
     def __init__(self) -> None:
@@ -26,7 +25,9 @@ class SynopPenalty:
             self._synapses += op.dense_macs
 
     @property
-    def share(self) -> Tensor | float:
-        """Accumulates per synapse and time step, taps in the padding counted: 1 where every neuron fires at every step
-        and nothing is summed; 0 in a network in which nothing reads spikes."""
+    def synops_per_synapse(self) -> Tensor | float:
+        """Accumulates per synapse and time step, kernel taps in the padding included.
+
+        It is 1 if every neuron fires at every step and no spikes are summed, and 0 if no convolution reads spikes.
+        """
         return self._accumulates / max(self._synapses, 1)

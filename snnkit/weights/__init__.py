@@ -1,1 +1,1 @@
-"""Weights that come from another network: inherited, converted from a CNN, shared, averaged."""
+"""Initial weights that are not random: inherited, converted from a CNN twin, averaged, or shared in a supernet."""

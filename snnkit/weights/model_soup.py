@@ -1,4 +1,4 @@
-"""Networks that were trained from common weights, averaged: a model soup (Wortsman et al. 2022, arXiv:2203.05482)."""
+"""Average networks that were trained from common weights: a model soup (Wortsman et al. 2022, arXiv:2203.05482)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,12 +7,14 @@ from torch import Tensor
 
 
 def average_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of state dicts with the same tensors, BatchNorm's statistics and learned leaks included; what is no
-    floating-point number, such as a count of batches, is the first one's.
+    """Return the mean of state dicts that hold the same tensors, including BatchNorm statistics and learned leaks.
 
-    It is one network of the same cost. Between networks that went on from the same weights the loss is low all the way
-    and often lower than at either end (Frankle et al. 2020, arXiv:1912.05671); between others it is not. Raises
-    KeyError or RuntimeError where they are of different networks.
+    Tensors of integers, such as the count of batches, are taken from the first one. The result is one network of the
+    same cost. Averaging works for networks trained on from the same weights: the loss is low on the line between them,
+    often lower than at its ends (Frankle et al. 2020, arXiv:1912.05671). It fails for unrelated networks.
+
+    Raises:
+        KeyError, RuntimeError: the state dicts belong to different architectures.
     """
     return {
         name: torch.stack([state[name].double() for state in states]).mean(0).to(first.dtype)

@@ -1,7 +1,7 @@
-"""Layers that read other channels than in the parent, because a module before them was removed, learn to give the same.
+"""Refit layers that read other channels than in the parent, because a module before them was removed.
 
-Their weights are fitted by least squares to what the parent's layer puts out on the same images, as He et al. 2017
-(arXiv:1707.06168) make good for the channels that they prune: without it a SqueezeNet that lost a Fire is at chance.
+Their weights are fitted by least squares to the output of the parent's layer on the same images, as He et al. 2017
+(arXiv:1707.06168) compensate for pruned channels. Without it, a SqueezeNet that lost a Fire module is at chance.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,72 +15,75 @@ from snnkit.nn.modes import eval_mode
 from snnkit.nn.network import Network
 from snnkit.weights.inherit import Inherited
 
-RIDGE = 1e-2  # of the mean square of what is read: few images, and spikes that say the same, leave weights undecided
+# ridge penalty as a share of the mean square input; with few images and redundant spikes, plain least squares has no
+# unique solution
+RIDGE_PENALTY = 1e-2
 
 
 @torch.no_grad()
-def reconnect(
+def refit_rewired_layers(
     child: Network, parent: Network, inherited: Sequence[Inherited], batches: Sequence[Tensor]
 ) -> tuple[str, ...]:
-    """Fit the rewired 1x1 layers of ``child``, in order of execution; the names of those.
+    """Refit the rewired 1x1 layers of ``child`` in order of execution, and return their names.
 
-    ``inherited`` is what `inherit` said of the two; ``batches`` are normalised images (B, C, H, W) or frames
-    (B, T, C, H, W), on any device, with as many frames as both networks have steps. Layers of other kernels or groups,
-    or whose outputs have another size than the parent's, stay as they are.
+    ``inherited`` is the result of `inherit` for the two networks. ``batches`` are normalised images (B, C, H, W) or
+    frames (B, T, C, H, W) on any device; both networks must have as many time steps as there are frames. Layers with
+    larger kernels, with groups or with another output size than the parent's stay unchanged.
     """
     own, theirs = ({conv.name: conv for conv in network.plan.convs} for network in (child, parent))
-    fitted = [
-        each.name
-        for each in inherited
-        if each.match is not None
-        and (each.match.rewired or None in each.match.inputs)
-        and own[each.name].kernel == own[each.name].groups == 1
-        and own[each.name].out_shape[1:] == theirs[each.name].out_shape[1:]
+    refitted = [
+        layer.name
+        for layer in inherited
+        if layer.match is not None
+        and (layer.match.rewired or None in layer.match.inputs)
+        and own[layer.name].kernel == own[layer.name].groups == 1
+        and own[layer.name].out_shape[1:] == theirs[layer.name].out_shape[1:]
     ]
-    picks = {each.name: each.match.filters for each in inherited if each.match is not None}
-    for name in fitted:
-        _fit(child, own[name], parent, theirs[name], picks[name], batches)
-    return tuple(fitted)
+    filters = {layer.name: layer.match.filters for layer in inherited if layer.match is not None}
+    for name in refitted:
+        _refit_layer(child, own[name], parent, theirs[name], filters[name], batches)
+    return tuple(refitted)
 
 
-def _fit(
+def _refit_layer(
     child: Network, own: Conv, parent: Network, theirs: Conv, filters: Sequence[int | None], batches: Iterable[Tensor]
 ) -> None:  # fmt: skip
-    """Ridge regression with an intercept, which goes into the bias, or, where there is none, into BatchNorm's mean."""
+    """Solve a ridge regression with an intercept, which becomes the bias or, without one, is left to BatchNorm."""
     layer = child.layer(own).conv
-    there = torch.tensor([at for at, pick in enumerate(filters) if pick is not None])
-    wanted = torch.tensor([pick for pick in filters if pick is not None])
+    own_filters = torch.tensor([at for at, index in enumerate(filters) if index is not None])
+    parent_filters = torch.tensor([index for index in filters if index is not None])
     size = own.in_shape[0] + 1
     squares = torch.zeros(size, size, dtype=torch.float64)
-    products = torch.zeros(size, len(wanted), dtype=torch.float64)
+    products = torch.zeros(size, len(parent_filters), dtype=torch.float64)
     for images in batches:
-        read = _seen(child, own, images, out=False)[:, :, :: own.stride, :: own.stride]
-        given = _seen(parent, theirs, images, out=True)[:, wanted]
-        x = functional.pad(_pixels(read), (0, 1), value=1.0)
+        inputs = _mean_over_time(child, own, images, output=False)[:, :, :: own.stride, :: own.stride]
+        outputs = _mean_over_time(parent, theirs, images, output=True)[:, parent_filters]
+        x = functional.pad(_pixels(inputs), (0, 1), value=1.0)
         squares += x.T @ x
-        products += x.T @ _pixels(given)
-    ridge = RIDGE * squares.diagonal()[:-1].mean().clamp(min=1e-12)
-    found = torch.linalg.solve(squares + ridge * torch.eye(size, dtype=torch.float64), products).T.to(layer.weight)
-    layer.weight[there] = found[:, :-1, None, None]
+        products += x.T @ _pixels(outputs)
+    penalty = RIDGE_PENALTY * squares.diagonal()[:-1].mean().clamp(min=1e-12)
+    identity = torch.eye(size, dtype=torch.float64)
+    solution = torch.linalg.solve(squares + penalty * identity, products).T.to(layer.weight)
+    layer.weight[own_filters] = solution[:, :-1, None, None]
     if layer.bias is not None:
-        layer.bias[there] = found[:, -1]
+        layer.bias[own_filters] = solution[:, -1]
 
 
-def _seen(network: Network, conv: Conv, images: Tensor, *, out: bool) -> Tensor:
-    """What a convolution reads or puts out, (B, C, H, W): means over time, so that networks of different T compare."""
-    kept: list[Tensor] = []
+def _mean_over_time(network: Network, conv: Conv, images: Tensor, *, output: bool) -> Tensor:
+    """Return the input or output (B, C, H, W) of a convolution, averaged over time so that any T can be compared."""
+    recorded: list[Tensor] = []
     hook = network.layer(conv).conv.register_forward_hook(
-        lambda module, given, result: kept.append(result if out else given[0])
+        lambda module, inputs, result: recorded.append(result if output else inputs[0])
     )
     try:
         with eval_mode(network):
             network(images.to(next(network.parameters()).device))
     finally:
         hook.remove()
-    (found,) = kept
-    return found.view(-1, len(images), *found.shape[1:]).mean(0)
+    (values,) = recorded
+    return values.view(-1, len(images), *values.shape[1:]).mean(0)
 
 
 def _pixels(values: Tensor) -> Tensor:
-    """(B, C, H, W) to (B * H * W, C), in float64 on the CPU."""
+    """Reshape (B, C, H, W) to (B * H * W, C), in float64 on the CPU."""
     return values.movedim(1, -1).flatten(0, -2).double().cpu()

@@ -25,7 +25,7 @@ from torch.nn import functional
 from benchmarks.search.masks.replay import Table, table_of
 from benchmarks.search.masks.train import DATA, ENCODING, NEURON, plan, read
 from snnkit.architecture.plan import Conv, Neurons, Plan
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 from snnkit.nn.network import Fired, Network
 from snnkit.training.augment import normalise
 
@@ -307,7 +307,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = table_of(read(options.table))
     there = {(score.mask, score.seed, score.proxy) for score in stored(options.scores)}
-    parts = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
+    parts = split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0)
     for seed in range(options.seeds):
         for mask in sorted(table.trainings):
             if names := [name for name in PROXIES if (mask, seed, name) not in there]:

@@ -18,12 +18,12 @@ from benchmarks.search.masks.replay import Table, table_of
 from benchmarks.search.masks.train import DATA, ENCODING, NEURON, PRICE, RECIPE, masks, plan, read
 from reports.analysis.pareto import dominates, ranks
 from snnkit.architecture.plan import Plan
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 from snnkit.energy import estimate_all
 from snnkit.training.loop import train
-from snnkit.weights.judging import judge
-from snnkit.weights.sandwich import SandwichStepper
+from snnkit.weights.sandwich import SandwichStep
 from snnkit.weights.supernet import Supernet
+from snnkit.weights.supernet_evaluation import evaluate_in_supernet
 
 PUBLISHED = "00101011"  # SqueezeNet-P keeps Fires 4, 6, 8 and 9
 
@@ -40,11 +40,11 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     plans = {mask: plan(mask) for mask in sorted(masks(), key=lambda mask: -mask.count("1"))}
     supernet = Supernet(list(plans.values()), NEURON, ENCODING, seed=0)
-    images = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
+    images = split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0)
     recipe = RECIPE.model_copy(update={"epochs": options.epochs, "rungs": ()})
-    step_by = partial(SandwichStepper, plans=list(plans.values()), paths=options.paths)
+    make_step = partial(SandwichStep, plans=list(plans.values()), paths=options.paths)
     checkpoint = options.folder / "checkpoint.pt"
-    for epoch in train(supernet, images, recipe, seed=0, device="cpu", step_by=step_by, checkpoint=checkpoint):
+    for epoch in train(supernet, images, recipe, seed=0, device="cpu", make_step=make_step, checkpoint=checkpoint):
         figures = f"loss={epoch.train_loss:.3f} largest={epoch.val_accuracy:.3f} wall_s={epoch.wall_s:.0f}"
         print(f"epoch={epoch.epoch} {figures}", flush=True)
     ranked = ranking(options.folder / "ranking.csv", supernet, {m: plans[m] for m in masks()[: options.masks]}, images)
@@ -81,8 +81,8 @@ def ranking(
         found = {mask: (float(a), float(e)) for mask, a, e in csv.reader(path.open())}
     for mask, each in plans.items():
         if mask not in found:
-            judgement = judge(supernet, each, images, device="cpu")
-            found[mask] = (judgement.evaluation.accuracy, estimate_all(judgement.activity)[PRICE].total_mj)
+            evaluated = evaluate_in_supernet(supernet, each, images, device="cpu")
+            found[mask] = (evaluated.evaluation.accuracy, estimate_all(evaluated.counts)[PRICE].total_mj)
             with path.open("a") as file:
                 file.write(f"{mask},{found[mask][0]:.6g},{found[mask][1]:.6g}\n")
     return found

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.search.masks.train import DATA, ENCODING, NEURON, RECIPE, first, plan
-from snnkit.data import Splits, load, splits
+from snnkit.data import Splits, load_dataset, split_dataset
 from snnkit.nn.network import Network
 from snnkit.training.evaluation import evaluate
 from snnkit.training.loop import train
 from snnkit.training.recalibration import recalibrate
 from snnkit.weights.ann_to_snn import convert
 from snnkit.weights.inherit import inherit
-from snnkit.weights.refit import reconnect
+from snnkit.weights.refit import refit_rewired_layers
 
 WHOLE, CHILDREN = "11111111", ("00101011", "11111011")
 TWIN_EPOCHS = (2, 4)
@@ -58,7 +58,7 @@ class Starts:
             yield f"{mask} inherited by position", self._accuracy(network)
             network = self._drawn(mask)
             found = inherit(network, parent)
-            reconnect(network, parent, found, self._images(512))
+            refit_rewired_layers(network, parent, found, self._images(512))
             recalibrate(network, self._images(1024))
             yield f"{mask} inherited and fitted", self._accuracy(network)
             yield f"{mask} the same, then epochs=1", self._trained(network, 1)
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    starts = Starts(splits(load(DATA.name, side=DATA.resolution), DATA, seed=0), options.seed)
+    starts = Starts(split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0), options.seed)
     for what, accuracy in itertools.chain(starts.scratch(), starts.converted(), starts.inherited()):
         print(f"seed={options.seed} {what} accuracy={accuracy:.4f}", flush=True)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from snnkit.architecture.plan import Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.data import DataChoice, Images, Splits, load, splits
+from snnkit.data import DataChoice, Images, Splits, load_dataset, split_dataset
 from snnkit.energy import estimate_all
 from snnkit.energy.operations import count_operations
 from snnkit.families import FAMILIES
@@ -119,7 +119,7 @@ def main() -> None:
     torch.set_num_threads(1)
     index, parts = map(int, options.part.split("/"))
     wanted = [(mask, seed) for seed in range(options.seeds) for mask in options.masks or masks()]
-    images = splits(load(DATA.name, side=DATA.resolution), DATA, seed=0)
+    images = split_dataset(load_dataset(DATA.name, side=DATA.resolution), DATA, seed=0)
     there = {(row.mask, row.seed) for row in read(options.out) if row.epoch == RECIPE.epochs}
     for mask, seed in wanted[index::parts]:
         if (mask, seed) in there:

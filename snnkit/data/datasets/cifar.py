@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in the python layout that torchvision keeps."""
+"""The file layout of CIFAR-10 and CIFAR-100 (Krizhevsky 2009): pickled batches, as torchvision downloads them."""
 
 import hashlib
 import io
@@ -13,48 +13,47 @@ from numpy.typing import NDArray
 
 from snnkit.data.images import DataError, DataSet, Images
 
-CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
 
 @dataclass(frozen=True)
 class CifarFiles:
-    """Pickled batches with their MD5 (torchvision's), looked at before a byte is unpickled."""
+    """Pickled batches. Each file's MD5 (as in torchvision) is checked before a byte is unpickled."""
 
     folder: str
-    train: Mapping[str, str]  # file: md5
-    test: Mapping[str, str]
+    train: Mapping[str, str]  # file name -> MD5
+    test: Mapping[str, str]  # file name -> MD5
     labels: str  # key of the labels in a batch
-    classes: tuple[str, ...] | None = None  # None: ``fine_label_names`` of the file ``meta``
-    meta: Mapping[str, str] | None = None
+    classes: tuple[str, ...] | None = None  # class names; None: read ``fine_label_names`` from the meta file
+    meta: Mapping[str, str] | None = None  # file name -> MD5
     embedded: bool = False
 
     @property
     def description(self) -> str:
         return f"{self.folder}/ with {', '.join([*self.train, *self.test, *(self.meta or {})])}"
 
-    def where(self, root: Path) -> Path:
+    def location(self, root: Path) -> Path:
         return root / self.folder
 
     def fingerprint(self, root: Path) -> str:
         return ""
 
     def read(self, root: Path) -> DataSet:
-        folder = self.where(root)
-        return DataSet(self._images(folder, self.train), self._images(folder, self.test), self._classes(folder))
+        folder = self.location(root)
+        train, test = (self._read_images(folder, files) for files in (self.train, self.test))
+        return DataSet(train, test, self._class_names(folder))
 
-    def _images(self, folder: Path, files: Mapping[str, str]) -> Images:
-        batches = [_batch(folder / name, md5, self.labels) for name, md5 in files.items()]
+    def _read_images(self, folder: Path, files: Mapping[str, str]) -> Images:
+        batches = [_read_batch(folder / name, md5, self.labels) for name, md5 in files.items()]
         return Images(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
 
-    def _classes(self, folder: Path) -> tuple[str, ...]:
+    def _class_names(self, folder: Path) -> tuple[str, ...]:
         if self.classes is not None:
             return self.classes
         ((name, md5),) = (self.meta or {}).items()
-        return tuple(_unpickled(folder / name, md5)["fine_label_names"])
+        return tuple(_load_pickle(folder / name, md5)["fine_label_names"])
 
 
-def _batch(path: Path, md5: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    batch = _unpickled(path, md5)
+def _read_batch(path: Path, md5: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    batch = _load_pickle(path, md5)
     try:
         images = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32)
         return images, np.asarray(batch[labels], np.int64)
@@ -62,7 +61,7 @@ def _batch(path: Path, md5: str, labels: str) -> tuple[NDArray[np.uint8], NDArra
         raise DataError(f"{path}: not a CIFAR batch ({error!r}); delete {path.parent} and fetch again") from error
 
 
-def _unpickled(path: Path, md5: str) -> dict[str, Any]:
+def _load_pickle(path: Path, md5: str) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -74,13 +73,13 @@ def _unpickled(path: Path, md5: str) -> dict[str, Any]:
             f"delete {path.parent} and fetch again"
         )
     try:
-        return dict(_ArraysOnly(io.BytesIO(content), encoding="latin1").load())
+        return dict(_ArrayUnpickler(io.BytesIO(content), encoding="latin1").load())
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
         raise DataError(f"{path}: not a pickle of arrays ({error}); delete {path.parent} and fetch again") from error
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Makes numpy arrays and Python's own containers; a pickle that asks for anything else is refused."""
+class _ArrayUnpickler(pickle.Unpickler):
+    """Build numpy arrays and built-in containers only. A pickle that asks for anything else is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
@@ -91,5 +90,5 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def _empty_array(*_: object) -> NDArray[np.uint8]:
-    """What numpy's ``_reconstruct`` makes before the array's state is set."""
+    """Stand in for numpy's ``_reconstruct``, which returns an empty array before the pickle sets its state."""
     return np.ndarray((0,), np.uint8)

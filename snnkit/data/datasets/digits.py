@@ -1,23 +1,24 @@
-"""Handwritten digits (Alpaydin and Kaynak 1998, UCI), the 1,797 grey 8x8 images that scikit-learn carries."""
+"""Handwritten digits (Alpaydin and Kaynak 1998, UCI): the 1,797 grey 8x8 images that scikit-learn contains."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from snnkit.data.datasets.info import DatasetInfo
 from snnkit.data.images import DataSet, Images
 
-TEST_IMAGES = 360  # the last fifth, in the order that scikit-learn keeps
+TEST_IMAGES = 360  # the last fifth, in scikit-learn's order
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Each pixel becomes 2x2, so that three poolings leave 2x2; 0..16 becomes 0..255. The last 360 are the test."""
+    """Images at 16x16 pixels: each pixel is doubled, so that three poolings leave 2x2. Grey levels become 0..255."""
 
     description: str = "nothing: it comes with scikit-learn"
     embedded: bool = True
 
-    def where(self, root: Path) -> Path:
+    def location(self, root: Path) -> Path:
         return root
 
     def fingerprint(self, root: Path) -> str:
@@ -35,3 +36,6 @@ class Digits:
             test=Images(images[-TEST_IMAGES:], labels[-TEST_IMAGES:]),
             classes=tuple(str(digit) for digit in raw.target_names),
         )
+
+
+DIGITS = DatasetInfo(classes=10, shape=(1, 16, 16), train=1_437, test=TEST_IMAGES, layout=Digits())

@@ -1,4 +1,7 @@
-"""Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747) as idx files, raw or gzipped, where torchvision keeps them."""
+"""Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747): 70,000 grey images of clothing, 28x28 pixels in 10 classes.
+
+Its idx files may be raw or gzipped, in the folder that torchvision uses.
+"""
 
 import gzip
 import math
@@ -10,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from snnkit.data.datasets.info import DatasetInfo
+from snnkit.data.datasets.torchvision_download import torchvision_download
 from snnkit.data.images import DataError, DataSet, Images
 
-MOST_BYTES = 64 * 2**20  # unpacked: the largest file has 47,040,016
+MAX_FILE_BYTES = 64 * 2**20  # limit for an unpacked file; the largest one has 47,040,016 bytes
 CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -21,6 +26,8 @@ CLASSES = (
 
 @dataclass(frozen=True)
 class IdxFiles:
+    """Images and labels of the training (``train``) and test (``t10k``) part, one idx file each."""
+
     folder: str = "FashionMNIST/raw"
     classes: tuple[str, ...] = CLASSES
     embedded: bool = False
@@ -29,26 +36,26 @@ class IdxFiles:
     def description(self) -> str:
         return f"{self.folder}/ with train- and t10k-, images-idx3-ubyte and labels-idx1-ubyte, gzipped or not"
 
-    def where(self, root: Path) -> Path:
+    def location(self, root: Path) -> Path:
         return root / self.folder
 
     def fingerprint(self, root: Path) -> str:
         return ""
 
     def read(self, root: Path) -> DataSet:
-        return DataSet(self._images(root, "train"), self._images(root, "t10k"), self.classes)
+        return DataSet(self._read_part(root, "train"), self._read_part(root, "t10k"), self.classes)
 
-    def _images(self, root: Path, part: str) -> Images:
-        images = _idx(self.where(root) / f"{part}-images-idx3-ubyte", dims=3)
-        labels = _idx(self.where(root) / f"{part}-labels-idx1-ubyte", dims=1)
+    def _read_part(self, root: Path, part: str) -> Images:
+        images = _read_idx(self.location(root) / f"{part}-images-idx3-ubyte", dims=3)
+        labels = _read_idx(self.location(root) / f"{part}-labels-idx1-ubyte", dims=1)
         if len(images) != len(labels):
-            raise DataError(f"{self.where(root)}: {len(images)} {part} images and {len(labels)} labels; fetch again")
+            raise DataError(f"{self.location(root)}: {len(images)} {part} images and {len(labels)} labels; fetch again")
         return Images(images[:, None], labels.astype(np.int64))
 
 
-def _idx(path: Path, *, dims: int) -> NDArray[np.uint8]:
-    """An idx file of bytes: zero, zero, 0x08, number of dimensions, each as big-endian uint32, then the values."""
-    content = _content(path)
+def _read_idx(path: Path, *, dims: int) -> NDArray[np.uint8]:
+    """Read an idx file of bytes: 0, 0, 8, the number of dimensions, each dimension as big-endian uint32, the values."""
+    content = _read_content(path)
     header = 4 + 4 * dims
     if content[:4] != bytes([0, 0, 8, dims]) or len(content) < header:
         raise DataError(f"{path}: not an idx file of {dims} dimensions; delete it and fetch again")
@@ -59,17 +66,33 @@ def _idx(path: Path, *, dims: int) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     gzipped = path.with_name(path.name + ".gz")
     try:
         if path.exists():
             return path.read_bytes()
         with gzip.open(gzipped) as file:
-            content = file.read(MOST_BYTES + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: neither it nor {gzipped.name} is there; fetch again") from error
+        raise DataError(f"{path}: not found, and no {gzipped.name} either; fetch again") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{gzipped if not path.exists() else path}: {error}; delete it and fetch again") from error
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{gzipped}: more than {MOST_BYTES:,} bytes unpacked; delete it and fetch again")
+    if len(content) > MAX_FILE_BYTES:
+        raise DataError(f"{gzipped}: more than {MAX_FILE_BYTES:,} bytes unpacked; delete it and fetch again")
     return content
+
+
+FASHION_MNIST = DatasetInfo(
+    classes=10,
+    shape=(1, 28, 28),
+    train=60_000,
+    test=10_000,
+    layout=IdxFiles(),
+    digests={
+        "train images": "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012",
+        "train labels": "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7",
+        "test images": "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a",
+        "test labels": "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
+    },
+    downloads={"torchvision's download": torchvision_download("FashionMNIST", IdxFiles())},
+)

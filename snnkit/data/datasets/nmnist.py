@@ -1,6 +1,6 @@
-"""N-MNIST (Orchard et al. 2015, doi:10.3389/fnins.2015.00437): digits filmed by an event camera in three saccades.
+"""N-MNIST (Orchard et al. 2015, doi:10.3389/fnins.2015.00437): digits recorded by an event camera in three saccades.
 
-A recording is a file of 5-byte events: x, y, then one bit of polarity and 23 of time in microseconds, big-endian.
+A recording is a file of 5-byte events: x, y, then 1 bit of polarity and 23 bits of time in microseconds, big-endian.
 """
 
 import hashlib
@@ -11,20 +11,21 @@ import numpy as np
 
 from snnkit.architecture.plan import Shape
 from snnkit.base.config import EVENT_BINS
-from snnkit.data.events import Recordings, Words, words
+from snnkit.data.datasets.info import DatasetInfo
+from snnkit.data.events import EventBits, Recordings, to_event_bits
 from snnkit.data.images import DataError, DataSet
 
-SHAPE: Shape = (2, 34, 34)  # OFF and ON events
+SHAPE: Shape = (2, 34, 34)  # channels: OFF and ON events
 CLASSES = tuple("0123456789")
 EVENT_BYTES = 5
-BIN_US = 10_000  # 32 bins are 320 ms; of 1,100 recordings the first ends after 297 ms, all but one before 316 ms
-OVERFLOW_Y = 240  # no pixel's row: a mark that the clock went on by 2**13 us, as the authors' own reader takes it
-OVERFLOW_US = 2**13
+BIN_US = 10_000  # 32 bins last 320 ms; 1,100 recordings ended after 297 ms or more, all but one before 316 ms
+OVERFLOW_Y = 240  # not a row of pixels: it marks a clock overflow, as in the authors' reader
+OVERFLOW_US = 2**13  # the clock advances by this at each overflow
 
 
 @dataclass(frozen=True)
 class NMnistFiles:
-    """Any part of the recordings works; what lies in a digit's folder is of that digit."""
+    """The unpacked archives. The folder of a recording is its label, and any subset of the recordings works."""
 
     folder: str = "NMNIST"
     embedded: bool = False
@@ -34,32 +35,32 @@ class NMnistFiles:
         archives = "the unpacked archives of https://www.garrickorchard.com/datasets/n-mnist"
         return f"{self.folder}/ with Train/<digit>/*.bin and Test/<digit>/*.bin ({archives})"
 
-    def where(self, root: Path) -> Path:
-        """The folder with Train/ and Test/; the data folder itself where the archives were unpacked right there."""
+    def location(self, root: Path) -> Path:
+        """Return the folder of Train/ and Test/: ``root`` itself if the archives were unpacked there."""
         return root if (root / "Train" / "0").is_dir() else root / self.folder
 
     def fingerprint(self, root: Path) -> str:
-        """Path, and time of change of every folder of recordings: no file is opened."""
-        folder = self.where(root)
+        """Hash the path and the modification time of every folder of recordings. No file is opened."""
+        folder = self.location(root)
         watched = [folder / part / digit for part in ("Train", "Test") for digit in CLASSES]
         times = [f"{path.parent.name}/{path.name} {path.stat().st_mtime_ns}" for path in watched if path.exists()]
         return hashlib.sha256("\n".join([str(folder.resolve()), *times]).encode()).hexdigest()
 
     def read(self, root: Path) -> DataSet:
-        return DataSet(_part(self.where(root) / "Train"), _part(self.where(root) / "Test"), CLASSES)
+        return DataSet(_read_part(self.location(root) / "Train"), _read_part(self.location(root) / "Test"), CLASSES)
 
 
-def _part(folder: Path) -> Recordings:
+def _read_part(folder: Path) -> Recordings:
     files = [(path, label) for label, digit in enumerate(CLASSES) for path in sorted((folder / digit).glob("*.bin"))]
     if not files:
         raise DataError(f"{folder}: no recordings 0/*.bin to 9/*.bin; unpack the archive again")
     recordings = np.empty((len(files), *SHAPE), np.uint32)
     for row, (path, _) in enumerate(files):
-        recordings[row] = _recording(path)
+        recordings[row] = _read_recording(path)
     return Recordings(recordings, np.array([label for _, label in files], np.int64))
 
 
-def _recording(path: Path) -> Words:
+def _read_recording(path: Path) -> EventBits:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -69,11 +70,14 @@ def _recording(path: Path) -> Words:
             f"{path}: {len(content):,} bytes, expected a multiple of {EVENT_BYTES}, truncated; unpack the archive again"
         )
     x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
-    time_us = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(y == OVERFLOW_Y)
+    times_us = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(y == OVERFLOW_Y)
     polarity = high >> 7
-    real = y != OVERFLOW_Y
+    is_event = y != OVERFLOW_Y
     _, height, width = SHAPE
-    if (x[real] >= width).any() or (y[real] >= height).any():
-        raise DataError(f"{path}: events outside {width}x{height} pixels, no recording of N-MNIST; unpack it again")
-    bins = np.minimum(time_us // BIN_US, EVENT_BINS - 1)
-    return words(bins[real], ((polarity * height + y) * width + x)[real], SHAPE)
+    if (x[is_event] >= width).any() or (y[is_event] >= height).any():
+        raise DataError(f"{path}: events outside {width}x{height} pixels, not an N-MNIST recording; unpack it again")
+    bins = np.minimum(times_us // BIN_US, EVENT_BINS - 1)
+    return to_event_bits(bins[is_event], ((polarity * height + y) * width + x)[is_event], SHAPE)
+
+
+NMNIST = DatasetInfo(classes=10, shape=SHAPE, train=60_000, test=10_000, layout=NMnistFiles(), events=True)

@@ -1,4 +1,4 @@
-"""Tiny ImageNet (Stanford CS231n 2015): 64x64 images of 200 ImageNet classes, in the folder its archive unpacks to."""
+"""Tiny ImageNet (Stanford CS231n 2015): 64x64 images of 200 ImageNet classes, as its archive unpacks."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from snnkit.data.datasets.info import DatasetInfo
 from snnkit.data.images import DataError, DataSet, Images
 
 SIDE = 64
-READER = "2"  # changes when more is read of the files than an earlier version kept: 2 has the wnids
+READER_VERSION = "2"  # changes when `read` returns more than before: 2 added the WordNet ids
 
 
 @dataclass(frozen=True)
 class TinyImageNetFiles:
-    """The classes are the folders in ``train/``, by name: any part of the 200 works. Its validation images, the only
-    other ones with public labels, are the test set."""
+    """The class folders of ``train/``, in order of their names; any subset of the 200 classes works.
+
+    The test set is the original validation set, because the original test labels are not public.
+    """
 
     folder: str = "tiny-imagenet-200"
     embedded: bool = False
@@ -25,24 +28,28 @@ class TinyImageNetFiles:
     def description(self) -> str:
         return f"{self.folder}/ with train/<class>/images/, val/images/ and val/val_annotations.txt"
 
-    def where(self, root: Path) -> Path:
+    def location(self, root: Path) -> Path:
         return root / self.folder
 
     def fingerprint(self, root: Path) -> str:
-        """Path, and time of change of every class folder and of the list of test labels: 0.01 s, no image is opened."""
-        folder = self.where(root)
+        """Hash the path and the modification time of every class folder and of the test labels.
+
+        It takes 0.01 s, since no image is opened.
+        """
+        folder = self.location(root)
         watched = [folder / "val" / "val_annotations.txt", *(train / "images" for train in _class_folders(folder))]
-        parts = [READER, str(folder.resolve()), *(f"{path.parent.name} {_mtime_ns(path)}" for path in watched)]
+        parts = [READER_VERSION, str(folder.resolve()), *(f"{path.parent.name} {_mtime_ns(path)}" for path in watched)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def read(self, root: Path) -> DataSet:
-        folder = self.where(root)
+        folder = self.location(root)
         wnids = [path.name for path in _class_folders(folder)]
         if not wnids:
             raise DataError(f"{folder / 'train'}: no class folders; unpack the archive again")
         label = {wnid: index for index, wnid in enumerate(wnids)}
-        train = [(path, label[wnid]) for wnid in wnids for path in _jpegs(folder / "train" / wnid / "images")]
-        return DataSet(_decoded(train), _decoded(_test_files(folder, label)), _names(folder, wnids), tuple(wnids))
+        files = [(path, label[wnid]) for wnid in wnids for path in _jpegs(folder / "train" / wnid / "images")]
+        train, test = _decode_images(files), _decode_images(_test_files(folder, label))
+        return DataSet(train, test, _class_names(folder, wnids), tuple(wnids))
 
 
 def _class_folders(folder: Path) -> list[Path]:
@@ -60,20 +67,20 @@ def _jpegs(folder: Path) -> list[Path]:
 
 def _test_files(folder: Path, label: dict[str, int]) -> list[tuple[Path, int]]:
     path = folder / "val" / "val_annotations.txt"
-    rows = [line.split("\t") for line in _text(path).splitlines()]
+    rows = [line.split("\t") for line in _read_text(path).splitlines()]
     if outside := [row[0] for row in rows if Path(row[0]).name != row[0]]:
-        raise DataError(f"{path}: {outside[0]!r} is no file's name; unpack the archive again")
+        raise DataError(f"{path}: {outside[0]!r} is not a file name; unpack the archive again")
     return [(folder / "val" / "images" / row[0], label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
 
 
-def _names(folder: Path, wnids: list[str]) -> tuple[str, ...]:
+def _class_names(folder: Path, wnids: list[str]) -> tuple[str, ...]:
     path = folder / "words.txt"
-    rows = (line.partition("\t") for line in (_text(path) if path.exists() else "").splitlines())
+    rows = (line.partition("\t") for line in (_read_text(path) if path.exists() else "").splitlines())
     words = {wnid: text.split(",")[0] for wnid, _, text in rows}
     return tuple(words.get(wnid, wnid) for wnid in wnids)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -81,24 +88,27 @@ def _text(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Without the path, where the system gives the reason alone."""
+    """Return the reason without the path if the operating system gives one."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _decoded(files: list[tuple[Path, int]]) -> Images:
+def _decode_images(files: list[tuple[Path, int]]) -> Images:
     images = np.empty((len(files), 3, SIDE, SIDE), np.uint8)
     for row, (path, _) in enumerate(files):
-        images[row] = _pixels(path)
+        images[row] = _decode_pixels(path)
     return Images(images, np.array([label for _, label in files], np.int64))
 
 
-def _pixels(path: Path) -> NDArray[np.uint8]:
+def _decode_pixels(path: Path) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            if image.size != (SIDE, SIDE):  # before anything is decoded: a small file may be a large picture
+            if image.size != (SIDE, SIDE):  # checked before decoding, since a small file may hold a huge image
                 raise DataError(f"{path}: {image.width}x{image.height} pixels, expected {SIDE}x{SIDE}")
             return np.asarray(image.convert("RGB")).transpose(2, 0, 1)  # (C, H, W); some are grey
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: {_reason(error)}; unpack the archive again") from error
+
+
+TINY_IMAGENET = DatasetInfo(classes=200, shape=(3, 64, 64), train=100_000, test=10_000, layout=TinyImageNetFiles())

@@ -105,7 +105,7 @@ def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
     found = benchmark(record, space, numbers=(3,))
     (candidate,) = found.candidates["digits"].values()
     images, plan, recipe = candidate.data.train_images, candidate.plan(), candidate.train
-    assert (recipe.epochs, recipe.of_twin.epochs, len(found.section.seeds)) == (9, 9, 2)
+    assert (recipe.epochs, recipe.for_cnn_twin.epochs, len(found.section.seeds)) == (9, 9, 2)
     passes = [training_macs(plan, timesteps=t, input_steps=1) for t in (candidate.encoding.timesteps, 1)]
     seconds = 2 * (18 * images * 0.002 + 9 * images * sum(passes) * 1e-9)
 

@@ -97,7 +97,7 @@ def test_what_was_judged_is_not_judged_again(space, tmp_path, monkeypatch):
     again, said = ranked(space, tmp_path)
     assert said[-1] == "8 of 8 candidates judged"
     assert again.places == first.places
-    monkeypatch.setattr("snnkit.weights.judging.judge", None)
+    monkeypatch.setattr("snnkit.weights.supernet_evaluation.evaluate_in_supernet", None)
     assert ranked(space, tmp_path)[0].places == first.places
 
 

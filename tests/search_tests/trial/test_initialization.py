@@ -240,8 +240,8 @@ def test_driver_counts_the_epochs_of_a_twin_once():
 
 
 def test_twin_is_trained_for_as_many_epochs_as_its_network_unless_told():
-    assert Recipe(epochs=4, rungs=(1, 2), start="cnn").of_twin == Recipe(epochs=4)
-    assert Recipe(epochs=4, cnn_epochs=7, start="cnn").of_twin.epochs == 7
+    assert Recipe(epochs=4, rungs=(1, 2), start="cnn").for_cnn_twin == Recipe(epochs=4)
+    assert Recipe(epochs=4, cnn_epochs=7, start="cnn").for_cnn_twin.epochs == 7
 
 
 # -- the study ------------------------------------------------------------------------------------------------------

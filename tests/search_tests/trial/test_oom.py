@@ -8,7 +8,7 @@ from reports.records.study import TrialRecord
 from search.trial import oom
 from search.trial.run import run
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.data import DataChoice, load, splits
+from snnkit.data import DataChoice, load_dataset, split_dataset
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 from snnkit.training.recipe import Recipe
@@ -109,15 +109,15 @@ def test_allocator_of_this_machine_is_understood():
 def test_gradients_in_parts_are_those_of_the_batch():
     """Where no BatchNorm looks at the rest of the batch."""
     data = DataChoice(name="digits", subset=100, validation=20)
-    parts = splits(load("digits"), data, seed=0)
+    parts = split_dataset(load_dataset("digits"), data, seed=0)
     design = FAMILIES["squeezenet"].design.model_validate({"batchnorm": False})
     plan = FAMILIES["squeezenet"].plan(design, 10, data.shape)
     found = []
     for accumulate in (1, 3):
         network = Network(plan, NeuronConfig(threshold=0.1), EncodingConfig(timesteps=2), seed=0)
         recipe = Recipe(batch=32, augment="none", precision="fp32")
-        stepper = TrainStep(network, parts, recipe, seed=0, device="cpu", accumulate=accumulate)
-        loss, correct = stepper._gradients(stepper._batch(0, 0), 0, 0)
+        step = TrainStep(network, parts, recipe, seed=0, device="cpu", accumulate=accumulate)
+        loss, correct = step._compute_gradients(step.batches.load(0, 0), 0, 0)
         found.append((loss, correct, [p.grad.clone() for p in network.parameters()]))
     (whole_loss, whole_correct, whole), (split_loss, split_correct, split) = found
     assert split_loss == pytest.approx(whole_loss, rel=1e-5)

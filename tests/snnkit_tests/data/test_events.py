@@ -9,9 +9,9 @@ from helpers.recordings import Event, bin_file, random_events
 from pydantic import ValidationError
 
 from snnkit.base.config import EVENT_BINS, EncodingConfig
-from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Splits, load, splits, status
+from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Splits, dataset_status, load_dataset, split_dataset
 from snnkit.data.datasets.nmnist import NMnistFiles
-from snnkit.data.events import Recordings, frames, joined
+from snnkit.data.events import Recordings, merge_blocks, to_frames
 from snnkit.training.augment import flip_crop, normalise
 from snnkit.training.evaluation import batches
 
@@ -59,16 +59,16 @@ def test_recordings_are_labelled_by_their_folder(root: Path) -> None:
 
 def test_archives_may_be_unpacked_right_into_the_data_folder(root: Path, tmp_path: Path) -> None:
     bin_file(root / "NMNIST" / "Train" / "0" / "1.bin", random_events(RNG))
-    assert len(load("nmnist", root / "NMNIST").train) == len(load("nmnist", root).train) == 4
+    assert len(load_dataset("nmnist", root / "NMNIST").train) == len(load_dataset("nmnist", root).train) == 4
 
 
 def test_recordings_are_kept_and_mapped(root: Path) -> None:
-    first, second = load("nmnist", root), load("nmnist", root)
+    first, second = load_dataset("nmnist", root), load_dataset("nmnist", root)
     assert isinstance(second.train, Recordings)
     assert isinstance(second.train.array, np.memmap)
     assert np.array_equal(first.train.rows(), second.train.rows())
     bin_file(root / "NMNIST" / "Train" / "7" / "00009.bin", random_events(RNG))
-    assert len(load("nmnist", root).train) == 4
+    assert len(load_dataset("nmnist", root).train) == 4
 
 
 @pytest.mark.parametrize(
@@ -86,22 +86,22 @@ def test_broken_recording_is_named(root: Path, content: bytes | None, message: s
     path.unlink()
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(DataError, match=message) as error:
-        load("nmnist", root)
+        load_dataset("nmnist", root)
     assert str(error.value).startswith(str(path))
 
 
 def test_missing_part_is_named(root: Path) -> None:
     (root / "NMNIST" / "Test" / "7" / "00001.bin").unlink()
     with pytest.raises(DataError, match=r"NMNIST/Test: no recordings 0/\*\.bin to 9/\*\.bin"):
-        load("nmnist", root)
+        load_dataset("nmnist", root)
 
 
 def test_fetching_says_what_to_put_where(tmp_path: Path) -> None:
     parts = ("nmnist is not in", "has no download", "put NMNIST/ with Train/<digit>/*.bin", "n-mnist", str(tmp_path))
     with pytest.raises(DataError) as error:
-        load("nmnist", tmp_path)
+        load_dataset("nmnist", tmp_path)
     assert all(part in str(error.value) for part in parts)
-    assert not status("nmnist", tmp_path).there
+    assert not dataset_status("nmnist", tmp_path).there
 
 
 WORDS = RNG.integers(0, 2**32, (3, 2, 34, 34), np.uint32)
@@ -112,19 +112,19 @@ def test_every_bin_is_in_one_frame(timesteps: int) -> None:
     bins = (WORDS[:, None] >> np.arange(EVENT_BINS, dtype=np.uint32)[:, None, None, None]) & 1
     ends = [step * EVENT_BINS // timesteps for step in range(timesteps + 1)]
     expected = [bins[:, ends[t] : ends[t + 1]].max(axis=1) for t in range(timesteps)]
-    assert np.array_equal(frames(WORDS, timesteps), np.stack(expected, axis=1))
+    assert np.array_equal(to_frames(WORDS, timesteps), np.stack(expected, axis=1))
     assert max(np.diff(ends)) - min(np.diff(ends)) <= 1
 
 
 def test_smaller_frames_have_an_event_where_the_block_has_one() -> None:
-    whole = frames(WORDS, 4)
-    assert np.array_equal(frames(joined(WORDS, 17), 4), whole.reshape(3, 4, 2, 17, 2, 17, 2).max(axis=(4, 6)))
+    whole = to_frames(WORDS, 4)
+    assert np.array_equal(to_frames(merge_blocks(WORDS, 17), 4), whole.reshape(3, 4, 2, 17, 2, 17, 2).max(axis=(4, 6)))
 
 
 def cut(timesteps: int = 4, **choice: object) -> Splits:
     recordings = Recordings(RNG.integers(0, 2**32, (60, 2, 34, 34), np.uint32), np.arange(60) % 10)
     data = DataSet(recordings, recordings, tuple("0123456789"))
-    return splits(data, DataChoice.model_validate({"name": "nmnist"} | choice), 0, frames=timesteps)
+    return split_dataset(data, DataChoice.model_validate({"name": "nmnist"} | choice), 0, frames=timesteps)
 
 
 def test_parts_are_views_of_recordings_with_the_frames_asked_for() -> None:
@@ -144,8 +144,8 @@ def test_frames_reach_a_network_as_0_and_1() -> None:
 
 def test_recordings_need_a_number_of_frames_and_images_have_none() -> None:
     recordings = Recordings(WORDS, np.array([0, 1, 0]))
-    with pytest.raises(ValueError, match="recordings of events need a number"):
-        splits(DataSet(recordings, recordings, ("0", "1")), DataChoice(name="nmnist", validation=1), 0)
+    with pytest.raises(ValueError, match="holds recordings of events; give the number of frames"):
+        split_dataset(DataSet(recordings, recordings, ("0", "1")), DataChoice(name="nmnist", validation=1), 0)
 
 
 def test_flip_crop_moves_all_frames_of_a_recording_alike() -> None:

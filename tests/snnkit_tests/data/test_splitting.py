@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Images, Splits, splits
-from snnkit.data.resizing import resized
+from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Images, Splits, split_dataset
+from snnkit.data.resizing import resize_dataset
 from snnkit.data.splitting import stratified_order
 
 
@@ -31,7 +31,7 @@ def parts(found: Splits) -> tuple[list[int], list[int], list[int]]:
 
 
 def cut(seed: int = 0, **choice: object) -> Splits:
-    return splits(DATA, DataChoice.model_validate({"name": "cifar10"} | choice), seed)
+    return split_dataset(DATA, DataChoice.model_validate({"name": "cifar10"} | choice), seed)
 
 
 def test_parts_share_no_image_and_lose_none() -> None:
@@ -103,7 +103,7 @@ def test_view_reads_the_rows_that_are_asked_for() -> None:
 
 def test_moments_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = cut()
-    monkeypatch.setattr("snnkit.data.splitting.CHUNK", 7)
+    monkeypatch.setattr("snnkit.data.splitting.IMAGES_PER_CHUNK", 7)
     assert (cut().mean, cut().std) == (whole.mean, whole.std)
 
 
@@ -114,14 +114,14 @@ def one_image(images: np.ndarray) -> DataSet:
 
 def test_smaller_resolution_takes_means_of_blocks() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), np.uint8)
-    found = resized(one_image(images), 16)
+    found = resize_dataset(one_image(images), 16)
     blocks = images.reshape(1, 3, 16, 2, 16, 2).mean(axis=(3, 5))
     assert np.abs(found.test.array - blocks).max() <= 1  # rounded along rows, then along columns
     assert found.train.shape == DataChoice(name="cifar10", resolution=16).shape
 
 
 def test_other_resolutions_keep_a_flat_image_flat() -> None:
-    found = resized(one_image(np.full((1, 3, 32, 32), 77, np.uint8)), 48)
+    found = resize_dataset(one_image(np.full((1, 3, 32, 32), 77, np.uint8)), 48)
     assert found.test.array.shape == (1, 3, 48, 48)
     assert (found.test.array == 77).all()
 
@@ -132,9 +132,9 @@ def test_description_counts_what_is_used() -> None:
 
 
 def test_more_images_than_are_there_are_refused() -> None:
-    with pytest.raises(DataError, match="subset is 2,000; the cifar10 that is there has 1,000 training images"):
+    with pytest.raises(DataError, match="subset is 2,000; this copy of cifar10 has 1,000 training images"):
         cut(subset=2000)
-    with pytest.raises(DataError, match="test is 500; the cifar10 that is there has 200 test images"):
+    with pytest.raises(DataError, match="test is 500; this copy of cifar10 has 200 test images"):
         cut(test=500)
     with pytest.raises(DataError, match="validation takes 5,000 of 1,000 images"):
         cut(validation=5000)
@@ -168,9 +168,11 @@ def test_counts_are_of_the_classes_that_are_chosen() -> None:
     assert set(Counter(found.train.labels.tolist()).values()) == {20}
     assert set(Counter(found.validation.labels.tolist()).values()) == {5}
     assert set(Counter(found.test.labels.tolist()).values()) == {10}
-    with pytest.raises(DataError, match=r"subset is 500; the cifar10 .* has 400 training images of these 4 classes"):
+    with pytest.raises(
+        DataError, match=r"subset is 500; this copy of cifar10 has 400 training images of these 4 classes"
+    ):
         cut(classes=4, subset=500)
-    with pytest.raises(DataError, match=r"test is 90; the cifar10 .* has 80 test images of these 4 classes"):
+    with pytest.raises(DataError, match=r"test is 90; this copy of cifar10 has 80 test images of these 4 classes"):
         cut(classes=4, test=90)
 
 
@@ -185,7 +187,7 @@ WORDS = DataSet(
 
 def test_class_may_be_named_by_its_id() -> None:
     choice = DataChoice.model_validate({"name": "tiny-imagenet", "classes": ["n02", "cat"]})
-    found = splits(WORDS, choice, 0)
+    found = split_dataset(WORDS, choice, 0)
     assert (found.classes, set(digits(found.test))) == (("crane", "cat"), {1, 2})
 
 
@@ -194,22 +196,22 @@ def test_class_may_be_named_by_its_id() -> None:
     [
         (
             ["cat", "craen"],
-            "no class 'craen' in the tiny-imagenet that is there, which has crane, .*; did you mean crane",
+            "this copy of tiny-imagenet has no class 'craen'; it has crane, .*; did you mean crane",
         ),
         (["cat", "crane"], "tiny-imagenet has 2 classes 'crane'; write n00 or n02"),
-        (["cat", "d", "n01"], "'n01' is 'cat' again"),
-        (11, "classes is 11; the tiny-imagenet that is there has 10 classes"),
+        (["cat", "d", "n01"], "'n01' is the same class as 'cat'"),
+        (11, "classes is 11; this copy of tiny-imagenet has 10 classes"),
     ],
 )
 def test_classes_that_are_not_there_are_refused(classes: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        splits(WORDS, DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}), 0)
+        split_dataset(WORDS, DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}), 0)
 
 
 def test_data_without_a_test_image_is_refused() -> None:
     data = DataSet(DATA.train, DATA.test.take(np.array([], np.int64)), DATA.classes)
-    with pytest.raises(DataError, match="all test images are used; the cifar10 that is there has 0"):
-        splits(data, DataChoice(name="cifar10"), 0)
+    with pytest.raises(DataError, match="all test images are used; this copy of cifar10 has 0"):
+        split_dataset(data, DataChoice(name="cifar10"), 0)
 
 
 @pytest.mark.parametrize(("classes", "outputs"), [(None, 200), (20, 20), (["cat", "dog", "n01"], 3), ([3, 7], 2)])

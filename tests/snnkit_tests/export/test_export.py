@@ -9,7 +9,7 @@ from torch import Tensor
 
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.export import EXPORTS, ExportError, export
-from snnkit.export.folding import folded
+from snnkit.export.folding import fold_batchnorm
 from snnkit.export.nir import nir_graph
 from snnkit.export.onnx import onnx_model
 from snnkit.families import FAMILIES
@@ -98,7 +98,7 @@ def test_folded_weights_give_what_batchnorm_gave() -> None:
     made = network("squeezenet", NeuronConfig())
     conv = made.plan.convs[0]
     layer = made.layer(conv)
-    weight, bias = folded(layer)
+    weight, bias = fold_batchnorm(layer)
     x = images()
     expected = layer.norm(layer.conv(x))  # type: ignore[misc]
     found = torch.nn.functional.conv2d(x, weight, bias, padding=conv.padding)

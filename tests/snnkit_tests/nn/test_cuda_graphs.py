@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.data import DataChoice, Splits, load, splits
+from snnkit.data import DataChoice, Splits, load_dataset, split_dataset
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn import cuda_graphs
 from snnkit.nn.cuda_graphs import Graphs
@@ -44,7 +44,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.Size]]:
     return Standin.made
 
 
-def stepper(
+def train_step(
     device: str = "cpu", *, neuron: NeuronConfig | None = None, dropout: float = 0.0, **recipe: Any
 ) -> TrainStep:
     parts = digits()
@@ -60,13 +60,13 @@ def stepper(
 
 
 def digits() -> Splits:
-    return splits(load("digits"), DataChoice(name="digits", subset=100, validation=20), seed=0)
+    return split_dataset(load_dataset("digits"), DataChoice(name="digits", subset=100, validation=20), seed=0)
 
 
-def trained(stepper: TrainStep) -> tuple[list[tuple[float, int]], dict[str, Tensor]]:
+def trained(step: TrainStep) -> tuple[list[tuple[float, int]], dict[str, Tensor]]:
     """Two steps of each epoch: losses and how many were right; and the weights in the end."""
-    steps = [stepper.step(epoch, step) for epoch in range(3) for step in range(2)]
-    return steps, stepper.network.state_dict()
+    steps = [step.run(epoch, number) for epoch in range(3) for number in range(2)]
+    return steps, step.network.state_dict()
 
 
 def test_the_second_step_of_each_kind_is_recorded(recorded: list[list[torch.Size]]) -> None:
@@ -89,8 +89,8 @@ def test_the_second_step_of_each_kind_is_recorded(recorded: list[list[torch.Size
 
 @pytest.mark.parametrize("recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5}])
 def test_recorded_steps_are_those_of_a_training(recipe: dict[str, Any], recorded: list[list[torch.Size]]) -> None:
-    plain = trained(stepper(**recipe))
-    recording = stepper(**recipe)
+    plain = trained(train_step(**recipe))
+    recording = train_step(**recipe)
     recording._graphs = Graphs(list(recording.network.parameters()))
     steps, weights = trained(recording)
     assert len(recorded) == (2 if "short_epochs" in recipe else 1)
@@ -134,11 +134,11 @@ def test_a_gpu_without_memory_for_a_graph_is_out_of_memory(monkeypatch: pytest.M
         passes("kind", [torch.ones(1)])
 
 
-def test_a_stepper_goes_when_its_training_does(recorded: list[list[torch.Size]]) -> None:
+def test_a_train_step_goes_when_its_training_does(recorded: list[list[torch.Size]]) -> None:
     """With its graphs, whose memory the next trial needs; not only when Python looks for cycles."""
     gc.disable()
     try:
-        made = stepper()
+        made = train_step()
         made._graphs = Graphs(list(made.network.parameters()))
         trained(made)
         gone = weakref.ref(made)
@@ -154,7 +154,7 @@ def test_a_stepper_goes_when_its_training_does(recorded: list[list[torch.Size]])
     "recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5, "precision": "bf16"}]
 )
 def test_graphs_on_a_gpu_train_as_kernel_by_kernel(recipe: dict[str, Any]) -> None:
-    recording, plain = stepper("cuda", **recipe), stepper("cuda", **recipe)
+    recording, plain = train_step("cuda", **recipe), train_step("cuda", **recipe)
     plain._graphs = None
     (steps, weights), (expected_steps, expected) = trained(recording), trained(plain)
     assert recording._graphs is not None
@@ -167,5 +167,5 @@ def test_graphs_on_a_gpu_train_as_kernel_by_kernel(recipe: dict[str, Any]) -> No
 @needs_gpu
 @pytest.mark.parametrize("change", [{"dropout": 0.5}, {"neuron": NeuronConfig(leak=0.5, learn_leak=True)}])
 def test_steps_that_differ_from_each_other_are_not_recorded(change: dict[str, Any]) -> None:
-    steps, _ = trained(stepper("cuda", **change))
+    steps, _ = trained(train_step("cuda", **change))
     assert all(loss > 0 for loss, _ in steps)

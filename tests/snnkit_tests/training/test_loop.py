@@ -18,12 +18,14 @@ from snnkit.data import Images, Splits
 from snnkit.energy.operations import count_operations
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Fired, Network, Observer
+from snnkit.training.averaging import ema_decay
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint
 from snnkit.training.evaluation import batches, evaluate
-from snnkit.training.loop import Epoch, TrainingStopped, chance_accuracy, identity, train
-from snnkit.training.recalibration import calibration, recalibrate, recalibrated
+from snnkit.training.loop import Epoch, TrainingStopped, chance_accuracy, train, training_fingerprint
+from snnkit.training.optimizer import make_optimizer
+from snnkit.training.recalibration import calibration_batches, recalibrate, recalibrated
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import TrainStep, decay_after, make_optimizer
+from snnkit.training.step import TrainStep
 from snnkit.training.synop_penalty import SynopPenalty
 
 CONV = Conv("conv", "input", (1, 8, 8), (6, 8, 8), kernel=3, padding=1)
@@ -121,14 +123,14 @@ def test_a_penalty_on_the_rate_lowers_what_spikes_cost() -> None:
     assert accumulates(3.0) < 0.7 * accumulates(0.0)
 
 
-def test_traffic_is_accumulates_per_synapse_and_step() -> None:
+def test_penalty_is_accumulates_per_synapse_and_step() -> None:
     """Counted by hand from the spikes that an observer sees."""
-    network, traffic = spiking_squeezenet().eval(), SynopPenalty()
+    network, penalty = spiking_squeezenet().eval(), SynopPenalty()
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     seen: list[tuple[float, int]] = []
 
     def observe(op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
-        traffic(op, incoming, fired)
+        penalty(op, incoming, fired)
         if isinstance(op, Conv) and op.reads == "spikes":
             per_spike = op.dense_macs / math.prod(op.in_shape)  # synapses, taps in the padding counted
             spikes = float(incoming.double().sum()) * op.input_scale / (len(incoming) * incoming.shape[1])
@@ -137,8 +139,8 @@ def test_traffic_is_accumulates_per_synapse_and_step() -> None:
     with torch.no_grad():
         network(images, observe)
     accumulates, synapses = (sum(each) for each in zip(*seen, strict=True))
-    assert float(traffic.share) == pytest.approx(accumulates / synapses, rel=1e-5)
-    assert 0.01 < float(traffic.share) < 1
+    assert float(penalty.synops_per_synapse) == pytest.approx(accumulates / synapses, rel=1e-5)
+    assert 0.01 < float(penalty.synops_per_synapse) < 1
 
 
 def test_logits_are_the_mean_of_those_of_each_step() -> None:
@@ -163,54 +165,91 @@ def test_short_epochs_have_fewer_time_steps_and_cost_less() -> None:
         costs.append(epoch.macs)
         trained.append([])
     assert trained[:2] == [[1] * STEPS, [2] * STEPS]
-    assert network.timesteps == 2  # as it is judged
+    assert network.timesteps == 2  # as it is evaluated
     assert costs[0] < costs[1]
 
 
-def test_averaged_weights_are_those_that_are_judged_and_kept() -> None:
+def test_averaged_weights_are_evaluated_and_saved_and_training_continues_from_its_own() -> None:
     """Against an average that is updated by hand after every step."""
     network, plain = Small(), Small()
     recipe = RECIPE.model_copy(update={"ema": 0.5})
-    stepper = TrainStep(plain, SPLITS, RECIPE, seed=0, device="cpu")
+    step = TrainStep(plain, SPLITS, RECIPE, seed=0, device="cpu")
     by_hand = Small()
-    for epoch, found in enumerate(train(network, SPLITS, recipe, seed=0, device="cpu")):
+    evaluated: list[dict[str, Tensor]] = []
+    training = train(
+        network, SPLITS, recipe, seed=0, device="cpu", after_epoch=lambda _, found: evaluated.append(weights(found))
+    )
+    for epoch, found in enumerate(training):
         plain.train()
-        for step in range(STEPS):
-            stepper.step(epoch, step)
-            seen = epoch * STEPS + step  # steps before this one
-            decay = min(0.5, (1 + seen) / (10 + seen)) if seen else 0.0
+        for number in range(STEPS):
+            step.run(epoch, number)
+            before = epoch * STEPS + number  # steps before this one
+            decay = min(0.5, (1 + before) / (10 + before)) if before else 0.0
             with torch.no_grad():
                 for averaged, current in zip(by_hand.state_dict().values(), plain.state_dict().values(), strict=True):
                     averaged.copy_(averaged * decay + current * (1 - decay))
+        assert equal(weights(network), weights(plain))  # while the generator is suspended
         expected = weights(by_hand)
         assert all(torch.allclose(tensor.double(), expected[name].double(), atol=1.01 if "tracked" in name else 1e-6)
-                   for name, tensor in weights(network).items())  # fmt: skip
-        judged = evaluate(by_hand, SPLITS.validation, SPLITS, device="cpu")
-        assert found.val_loss == pytest.approx(judged.loss, rel=1e-4)
+                   for name, tensor in evaluated[-1].items())  # fmt: skip
+        by_average = evaluate(by_hand, SPLITS.validation, SPLITS, device="cpu")
+        assert found.val_loss == pytest.approx(by_average.loss, rel=1e-4)
+    assert equal(weights(network), evaluated[-1])
     assert not equal(weights(network), weights(plain))
 
 
-def test_statistics_that_are_estimated_anew_are_judged_and_kept_and_change_no_step() -> None:
+def test_epoch_is_reported_before_its_checkpoint_is_written(tmp_path: Path) -> None:
+    """So a caller that measures the evaluated network never misses an epoch of a resumed training."""
+    seen: list[tuple[int, int]] = []
+
+    def after_epoch(epoch: Epoch, _: nn.Module) -> None:
+        saved = load_checkpoint(path)["progress"]["history"] if path.exists() else []
+        seen.append((epoch.epoch, len(saved)))
+
+    path = tmp_path / "c.pt"
+    options = {"seed": 0, "device": "cpu", "checkpoint": path, "checkpoint_every_s": math.inf}
+    next(train(Small(), SPLITS, RECIPE, after_epoch=after_epoch, **options))  # type: ignore[arg-type]
+    list(train(Small(), SPLITS, RECIPE, after_epoch=after_epoch, **options))  # type: ignore[arg-type]
+    assert seen == [(1, 0), (2, 1), (3, 2)]
+
+
+def test_average_in_a_checkpoint_has_the_names_of_the_network(tmp_path: Path) -> None:
+    """Checkpoints of earlier versions hold these names as well, so they still load."""
+    list(train(Small(), SPLITS, RECIPE.model_copy(update={"ema": 0.9}), seed=0, device="cpu",
+               checkpoint=tmp_path / "c.pt"))  # fmt: skip
+    average = load_checkpoint(tmp_path / "c.pt")["average"]
+    assert set(average) == {"n_averaged", *(f"module.{name}" for name in Small().state_dict())}
+    assert int(average["n_averaged"]) == 3 * STEPS
+
+
+def test_recalibrated_statistics_are_evaluated_and_saved_and_change_no_step() -> None:
     averaged = RECIPE.model_copy(update={"ema": 0.5})
     network, plain = spiking_squeezenet(), spiking_squeezenet()
-    images = calibration(SPLITS, 0, "cpu", 40)
-    anew = train(network, SPLITS, averaged.model_copy(update={"recalibrate": 40}), seed=0, device="cpu")
-    for found, before in zip(anew, train(plain, SPLITS, averaged, seed=0, device="cpu"), strict=True):
+    images = calibration_batches(SPLITS, 0, "cpu", 40)
+    recalibrated_losses: list[float] = []
+
+    def after_epoch(_: Epoch, found: nn.Module) -> None:
+        statistics = weights(found)
+        with recalibrated(found, images):
+            recalibrated_losses.append(evaluate(found, SPLITS.validation, SPLITS, device="cpu").loss)
+        assert equal(weights(found), statistics)
+
+    recipe = averaged.model_copy(update={"recalibrate": 40})
+    training = train(network, SPLITS, recipe, seed=0, device="cpu")
+    without = train(plain, SPLITS, averaged, seed=0, device="cpu", after_epoch=after_epoch)
+    for found, before in zip(training, without, strict=True):
         assert found.train_loss == before.train_loss
-        statistics = weights(plain)
-        with recalibrated(plain, images):
-            assert found.val_loss == pytest.approx(evaluate(plain, SPLITS.validation, SPLITS, device="cpu").loss)
-        assert equal(weights(plain), statistics)
+        assert found.val_loss == pytest.approx(recalibrated_losses[-1])
         assert found.val_loss != before.val_loss
     assert not equal(weights(network), weights(plain))
     recalibrate(plain, images)
     assert equal(weights(network), weights(plain))
 
 
-def test_a_short_training_is_not_judged_by_the_weights_that_were_drawn() -> None:
+def test_a_short_training_is_not_evaluated_by_its_initial_weights() -> None:
     recipe = RECIPE.model_copy(update={"ema": 0.9999})
     assert run(Small(), recipe, splits=LONGER)[-1].val_accuracy > 0.8
-    assert [decay_after(steps, 0.99) for steps in (1, 90, 10_000)] == [pytest.approx(2 / 11), 0.91, 0.99]
+    assert [ema_decay(steps, 0.99) for steps in (1, 90, 10_000)] == [pytest.approx(2 / 11), 0.91, 0.99]
 
 
 @pytest.mark.parametrize("at", [2, STEPS, STEPS + 1])
@@ -346,13 +385,13 @@ def test_checkpoint_of_another_training_is_refused(tmp_path: Path, change: str) 
     recipe = RECIPE.model_copy(update={"lr": 0.1}) if change == "recipe" else RECIPE
     splits = replace(SPLITS, mean=(0.4,)) if change == "data" else SPLITS
     options |= {"seed": 1} if change == "seed" else {}
-    with pytest.raises(CheckpointError, match=r"c\.pt: of another network, recipe, data or seed"):
+    with pytest.raises(CheckpointError, match=r"c\.pt: belongs to another network, recipe, data or seed"):
         next(train(network, splits, recipe, **options))  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_outlives_a_version_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     def told() -> str:
-        return identity(spiking_squeezenet(), SPLITS, RECIPE, seed=0)
+        return training_fingerprint(spiking_squeezenet(), SPLITS, RECIPE, seed=0)
 
     before = told()
     monkeypatch.setattr(nn.BatchNorm2d, "extra_repr", lambda self: "in other words")
@@ -370,20 +409,20 @@ def test_loss_that_is_not_finite_stops_with_epoch_and_step() -> None:
     assert [epoch.epoch for epoch in stop.value.history] == [1]
 
 
-def test_silent_layer_at_chance_is_a_dead_network() -> None:
+def test_layer_without_spikes_at_chance_is_a_dead_network() -> None:
     with pytest.raises(TrainingStopped, match="after epoch 1 no spike in conv over 60 validation images") as stop:
         run(Small(signal=0.0))
     assert len(stop.value.history) == 1
 
 
-def test_silent_layer_of_a_network_that_learns_is_no_reason() -> None:
-    class WithSilentBranch(Small):
+def test_dead_layer_of_a_network_that_learns_does_not_stop_it() -> None:
+    class WithDeadBranch(Small):
         def forward(self, images: Tensor, observe: Observer | None = None) -> Tensor:
             if observe is not None:
                 observe(replace(CONV, name="branch"), images[None], fired(torch.zeros(1, 1, 1, 1, 1)))
             return super().forward(images, observe)
 
-    assert run(WithSilentBranch(), splits=LONGER)[-1].val_accuracy > 0.8
+    assert run(WithDeadBranch(), splits=LONGER)[-1].val_accuracy > 0.8
 
 
 class Guessing(Small):

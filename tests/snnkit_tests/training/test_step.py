@@ -18,11 +18,12 @@ from snnkit.base.config import EncodingConfig
 from snnkit.data import Images, Splits
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network
-from snnkit.training.augment import erased, flip_crop, normalise, trivial
+from snnkit.training.augment import cutout, flip_crop, normalise, trivial_augment
+from snnkit.training.batch import Batch, BatchLoader, copy_to_device, mix_up
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, set_aside
 from snnkit.training.evaluation import batches, evaluate, macro_f1
 from snnkit.training.recipe import Recipe
-from snnkit.training.step import Batch, TrainStep, _on_device, mixed
+from snnkit.training.step import TrainStep
 
 # Recipe
 
@@ -81,8 +82,8 @@ def test_what_is_off_makes_no_difference() -> None:
 
 def test_a_twin_has_no_part_of_the_recipe_that_is_about_spikes() -> None:
     recipe = Recipe(start="cnn", cnn_epochs=7, distill=0.5, rate_penalty=1, loss="each_step", short_epochs=2, ema=0.9)
-    assert recipe.of_twin == Recipe(epochs=7, cnn_epochs=7, ema=0.9)
-    assert Recipe(epochs=3, cnn_epochs=7).of_twin.epochs == 3
+    assert recipe.for_cnn_twin == Recipe(epochs=7, cnn_epochs=7, ema=0.9)
+    assert Recipe(epochs=3, cnn_epochs=7).for_cnn_twin.epochs == 3
 
 
 def test_recipe_loads_no_torch() -> None:
@@ -131,10 +132,10 @@ def test_trivial_augment_is_torchvision_s_and_leaves_the_global_generator_alone(
 
     images = torch.randint(0, 256, (40, 3, 16, 16), dtype=torch.uint8, generator=generator())
     state = torch.get_rng_state()
-    found = trivial(images, generator(1))
+    found = trivial_augment(images, generator(1))
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(found, trivial(images, generator(1)))
-    assert not torch.equal(found, trivial(images, generator(2)))
+    assert torch.equal(found, trivial_augment(images, generator(1)))
+    assert not torch.equal(found, trivial_augment(images, generator(2)))
     torch.manual_seed(int(torch.randint(2**62, (), generator=generator(1))))
     assert torch.equal(found, torch.stack([TrivialAugmentWide()(image) for image in images]))
     changed = (found != images).flatten(1).any(1).float().mean()
@@ -142,14 +143,14 @@ def test_trivial_augment_is_torchvision_s_and_leaves_the_global_generator_alone(
 
 
 def test_erased_squares_are_of_the_share_that_was_asked_for() -> None:
-    found = erased(torch.ones(500, 2, 16, 16), 0.5, generator())
+    found = cutout(torch.ones(500, 2, 16, 16), 0.5, generator())
     hidden = found == 0
     assert torch.equal(hidden[:, 0], hidden[:, 1])
     rows, columns = hidden[:, 0].any(2).sum(1), hidden[:, 0].any(1).sum(1)
     assert torch.equal(hidden[:, 0].sum((1, 2)), rows * columns)  # one rectangle
     assert (int(rows.max()), int(columns.max())) == (8, 8)
     assert 3 < int(rows.min()) < 8  # over an edge at times
-    frames = erased(torch.ones(5, 4, 2, 16, 16), 0.5, generator())
+    frames = cutout(torch.ones(5, 4, 2, 16, 16), 0.5, generator())
     assert torch.equal(frames[:, 0], frames[:, 3])
 
 
@@ -157,13 +158,13 @@ def test_mixed_images_and_labels_are_mixed_alike() -> None:
     images, labels = torch.eye(6)[:, :, None, None].contiguous(), torch.arange(6)
     shares = []
     for seed in range(200):
-        found = mixed(Batch(images, labels), 0.3, seed)
-        assert found.others is not None
-        expected = found.share * torch.eye(6) + (1 - found.share) * torch.eye(6)[found.others]
+        found = mix_up(Batch(images, labels), 0.3, seed)
+        assert found.mixup_labels is not None
+        expected = found.mixup_share * torch.eye(6) + (1 - found.mixup_share) * torch.eye(6)[found.mixup_labels]
         assert torch.allclose(found.images[:, :, 0, 0], expected, atol=1e-6)
         assert torch.equal(found.labels, labels)
-        assert sorted(found.others.tolist()) == labels.tolist()
-        shares.append(found.share)
+        assert sorted(found.mixup_labels.tolist()) == labels.tolist()
+        shares.append(found.mixup_share)
     assert min(shares) >= 0.5
     assert 0.8 < sum(shares) / len(shares) < 0.97  # a small alpha: mostly the one or the other
 
@@ -172,8 +173,8 @@ def test_mixed_images_and_labels_are_mixed_alike() -> None:
 
 
 def loss_of(recipe: Recipe, logits: Tensor, batch: Batch, teacher: Network | None = None) -> float:
-    stepper = TrainStep(nn.Conv2d(2, 3, 1), SPLITS, recipe, seed=0, device="cpu", teacher=teacher)
-    return float(stepper._loss(logits, batch))
+    step = TrainStep(nn.Conv2d(2, 3, 1), SPLITS, recipe, seed=0, device="cpu", teacher=teacher)
+    return float(step._loss(logits, batch))
 
 
 def test_each_step_s_loss_is_the_mean_of_the_steps_losses() -> None:
@@ -274,16 +275,17 @@ def test_macro_f1_counts_classes_that_occur() -> None:
 
 
 def test_images_are_copied_to_a_device_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snnkit.training.step.UPLOAD", 5)
+    monkeypatch.setattr("snnkit.training.batch.IMAGES_PER_UPLOAD", 5)
     view = IMAGES.take(np.array([20, 3, 3, 8, 1, 22, 0]))
-    assert torch.equal(_on_device(view, torch.device("cpu")), torch.from_numpy(view.rows()))
+    assert torch.equal(copy_to_device(view, torch.device("cpu")), torch.from_numpy(view.rows()))
 
 
 def test_batch_is_the_same_from_a_device_and_from_the_mapped_array() -> None:
-    stepper = TrainStep(nn.Conv2d(2, 3, 1), SPLITS, Recipe(batch=7, augment="flip_crop"), seed=0, device="cpu")
-    batch = stepper._batch(1, 2)
-    stepper.resident = _on_device(SPLITS.train, torch.device("cpu"))
-    again = stepper._batch(1, 2)
+    recipe = Recipe(batch=7, augment="flip_crop")
+    loader = BatchLoader(SPLITS, recipe, seed=0, device=torch.device("cpu"))
+    batch = loader.load(1, 2)
+    loader.images_on_device = copy_to_device(SPLITS.train, torch.device("cpu"))
+    again = loader.load(1, 2)
     assert torch.equal(batch.images, again.images)
     assert torch.equal(batch.labels, again.labels)
 
@@ -347,7 +349,9 @@ def test_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(OSError, match="No space left on device; checkpoint not written, the one before") as error:
+    with pytest.raises(
+        OSError, match="No space left on device; checkpoint not written, the previous one is intact"
+    ) as error:
         save_checkpoint(path, {"step": 8})
     assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
     assert path.read_bytes() == before

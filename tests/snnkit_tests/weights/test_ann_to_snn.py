@@ -14,7 +14,7 @@ from snnkit.families import FAMILIES
 from snnkit.families.squeezenet import SqueezeNet
 from snnkit.nn.network import Fired, Network
 from snnkit.training.recalibration import recalibrate
-from snnkit.weights.ann_to_snn import PERCENTILES, balances, convert
+from snnkit.weights.ann_to_snn import PERCENTILES, balance_thresholds, convert
 
 INTEGRATOR = NeuronConfig(leak=1.0, reset_delay=False)
 
@@ -73,7 +73,7 @@ def test_rates_follow_the_activations_of_the_twin() -> None:
 def test_rate_times_its_worth_is_the_activation(threshold: float) -> None:
     plan = shallow()
     network, twin = converted(plan, INTEGRATOR.model_copy(update={"threshold": threshold}), 64)
-    found = balances(twin, network.neuron, 64, [images()])  # type: ignore[arg-type]  # it is no twin
+    found = balance_thresholds(twin, network.neuron, 64, [images()])  # type: ignore[arg-type]  # it is no twin
     fired, active = rates(network), activations(twin)
     for name, balance in found.items():
         wanted, error = active[name].clamp(max=balance.spike), fired[name] * balance.spike - active[name]
@@ -92,7 +92,8 @@ def test_few_steps_and_a_leak_take_a_lower_threshold_than_many_without() -> None
     twin = Network(shallow(), None, EncodingConfig(), seed=1)
     recalibrate(twin, [images()])
     few, many = (
-        balances(twin, neuron, steps, [images()]) for neuron, steps in ((NeuronConfig(leak=0.5), 2), (INTEGRATOR, 64))
+        balance_thresholds(twin, neuron, steps, [images()])
+        for neuron, steps in ((NeuronConfig(leak=0.5), 2), (INTEGRATOR, 64))
     )
     assert all(few[name].threshold < many[name].threshold for name in few)
     assert PERCENTILES[-1] == 99.9  # as published for many steps
@@ -103,7 +104,7 @@ def test_few_steps_and_a_leak_take_a_lower_threshold_than_many_without() -> None
 def test_what_is_summed_has_one_balance(family: str, residual: str) -> None:
     plan = planned(family, narrow(family, residual=residual))
     twin = Network(plan, None, EncodingConfig(), seed=1)
-    found = balances(twin, NeuronConfig(), 2, [images()])
+    found = balance_thresholds(twin, NeuronConfig(), 2, [images()])
     blocks = {found[f"stage3.block{at}.project"] for at in (1, 2, 3)}
     assert len(blocks) == 1
 

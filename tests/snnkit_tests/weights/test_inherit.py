@@ -14,7 +14,7 @@ from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 from snnkit.training.recalibration import recalibrate
 from snnkit.weights.inherit import inherit
-from snnkit.weights.refit import reconnect
+from snnkit.weights.refit import refit_rewired_layers
 
 NEURON, ENCODING = NeuronConfig(), EncodingConfig(timesteps=2)
 LEARNING = NeuronConfig(leak=0.5, learn_leak=True)
@@ -74,7 +74,7 @@ def test_child_without_a_module_inherits_all_that_it_still_has(family: str, modu
     found = inherit(child, parent)
     assert [each.name for each in found] == [conv.name for conv in pruned.convs]
     assert "drawn" not in {each.outcome for each in found if each.name in {conv.name for conv in whole.convs}}
-    reconnect(child, parent, found, [images()])
+    refit_rewired_layers(child, parent, found, [images()])
     recalibrate(child, [images()])
     assert outputs(child).isfinite().all()
 
@@ -185,7 +185,7 @@ def test_rewired_layer_is_fitted_to_what_the_parents_layer_puts_out() -> None:
         return float((own - theirs).square().mean() / theirs.var((0, 2, 3)).mean())
 
     before = error(child)
-    assert reconnect(child, parent, found, batches) == (name,)
+    assert refit_rewired_layers(child, parent, found, batches) == (name,)
     after = error(child)
     assert after < min(before, 1.0)  # 1: what the mean of each channel alone would leave
 

@@ -20,9 +20,9 @@ from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
 from snnkit.nn.network import Network
 from snnkit.training.loop import train
 from snnkit.training.recipe import Recipe
-from snnkit.weights.judging import judge
-from snnkit.weights.sandwich import SandwichStepper
+from snnkit.weights.sandwich import SandwichStep
 from snnkit.weights.supernet import Supernet
+from snnkit.weights.supernet_evaluation import evaluate_in_supernet
 
 NEURON, ENCODING = NeuronConfig(initial_rate=0.4), EncodingConfig(timesteps=2)
 
@@ -59,13 +59,13 @@ def images(count: int = 8) -> torch.Tensor:
 
 def test_networks_have_the_shared_weights_as_they_are_now() -> None:
     whole = supernet()
-    before = whole.take(PLANS[1])(images())
+    before = whole.subnetwork(PLANS[1])(images())
     with torch.no_grad():
         for weights in whole.shared.values():
             weights.mul_(-1.5)
-    assert not torch.equal(whole.take(PLANS[1])(images()), before)
+    assert not torch.equal(whole.subnetwork(PLANS[1])(images()), before)
     for each in PLANS:
-        network = whole.take(each)
+        network = whole.subnetwork(each)
         assert torch.equal(network.layer(each.convs[0]).conv.weight, whole.shared["stem_3_0"])
 
 
@@ -75,7 +75,7 @@ def weights(network: Network, name: str) -> torch.Tensor:
 
 def test_what_stands_behind_a_removed_module_reads_the_one_before_with_the_same_weights() -> None:
     whole = supernet()
-    second, first = (weights(whole.take(each), "fire4.squeeze") for each in (PLANS[0], PLANS[2]))
+    second, first = (weights(whole.subnetwork(each), "fire4.squeeze") for each in (PLANS[0], PLANS[2]))
     assert (second.shape[1], first.shape[1]) == (8, 6)  # it reads both halves of Fire 2, or the stem
     assert torch.equal(second[:, :4], first[:, :4])
     assert torch.equal(second[:, 4:], whole.shared["fire4_squeeze_1_1"])
@@ -84,7 +84,7 @@ def test_what_stands_behind_a_removed_module_reads_the_one_before_with_the_same_
 def test_a_narrower_layer_has_the_first_filters() -> None:
     wide, narrow = squeezenet("24"), squeezenet("24", fire2={"expand1x1": 2, "expand3x3": 3})
     whole = supernet([wide, narrow])
-    mine, theirs = whole.take(narrow), whole.take(wide)
+    mine, theirs = whole.subnetwork(narrow), whole.subnetwork(wide)
     assert torch.equal(weights(mine, "fire2.expand3x3"), weights(theirs, "fire2.expand3x3")[:3])
     kept = [0, 1, 4, 5, 6]  # two filters of the one half and three of the other
     assert torch.equal(weights(mine, "fire4.squeeze"), weights(theirs, "fire4.squeeze")[:, kept])
@@ -95,11 +95,11 @@ def test_gradients_of_all_networks_add_up() -> None:
     apart = []
     for each in PLANS[:3]:
         alone = supernet()
-        functional.cross_entropy(alone.take(each).train()(images()), labels).backward()
-        alone.collect(each)
+        functional.cross_entropy(alone.subnetwork(each).train()(images()), labels).backward()
+        alone.collect_gradients(each)
         apart.append({name: weights.grad for name, weights in alone.shared.items()})
-        functional.cross_entropy(whole.take(each).train()(images()), labels).backward()
-        whole.collect(each)
+        functional.cross_entropy(whole.subnetwork(each).train()(images()), labels).backward()
+        whole.collect_gradients(each)
     for name, weights in whole.shared.items():
         grads = [found[name] for found in apart if found[name] is not None]
         assert weights.grad is not None, name
@@ -115,20 +115,20 @@ def test_every_family_has_a_supernet(family: str, data: st.DataObject) -> None:
     whole = supernet(plans, NeuronConfig(initial_rate=0.4, leak=0.5, learn_leak=True))
     pictures = torch.rand(4, *IMAGE, generator=torch.Generator().manual_seed(0))
     for each in plans:
-        network = whole.take(each).train()
+        network = whole.subnetwork(each).train()
         assert {network.lif(op).current_neuron.leak for op in network.firing} == {0.5}
         logits = network(pictures)
         logits.square().sum().backward()
-        whole.collect(each)
+        whole.collect_gradients(each)
         assert logits.shape == (4, each.classes)
     assert all(weights.grad is not None for weights in whole.shared.values())
 
 
 def sandwich(path: Path | None = None, epochs: int = 2, stop_after: int = 99) -> tuple[Supernet, list[float]]:
     whole = supernet()
-    step_by = partial(SandwichStepper, plans=PLANS, paths=3)
+    make_step = partial(SandwichStep, plans=PLANS, paths=3)
     recipe = RECIPE.model_copy(update={"epochs": epochs})
-    found = train(whole, SPLITS, recipe, seed=0, device="cpu", step_by=step_by, checkpoint=path)
+    found = train(whole, SPLITS, recipe, seed=0, device="cpu", make_step=make_step, checkpoint=path)
     return whole, [epoch.train_loss for epoch in itertools.islice(found, stop_after)]
 
 
@@ -142,21 +142,21 @@ def test_training_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path) -> Non
 
 
 def test_an_epoch_counts_what_its_paths_cost() -> None:
-    stepper = SandwichStepper(supernet(), SPLITS, RECIPE, seed=0, device="cpu", plans=PLANS, paths=3)
-    paths = [stepper.drawn(0, step) for step in range(stepper.steps)]
+    step = SandwichStep(supernet(), SPLITS, RECIPE, seed=0, device="cpu", plans=PLANS, paths=3)
+    paths = [step.sample_plans(0, number) for number in range(step.steps_per_epoch)]
     assert [path[0] for path in paths] == [PLANS[0], PLANS[3], PLANS[0]]
     assert all(len(path) == 3 for path in paths)
     each = [20 * training_macs(plan, timesteps=2, input_steps=1) for path in paths for plan in path]
-    assert (stepper.macs(0), stepper.images) == (sum(each), 20 * len(each))
+    assert (step.epoch_macs(0), step.images_per_epoch) == (sum(each), 20 * len(each))
 
 
-def test_a_judgement_does_not_depend_on_what_was_judged_before() -> None:
+def test_evaluation_does_not_depend_on_earlier_ones() -> None:
     whole, _ = sandwich(epochs=1)
-    first = judge(whole, PLANS[1], SPLITS, device="cpu")
+    first = evaluate_in_supernet(whole, PLANS[1], SPLITS, device="cpu")
     for each in PLANS:
-        judge(whole, each, SPLITS, device="cpu")
-    again = judge(whole, PLANS[1], SPLITS, device="cpu")
+        evaluate_in_supernet(whole, each, SPLITS, device="cpu")
+    again = evaluate_in_supernet(whole, PLANS[1], SPLITS, device="cpu")
     assert first == again
     assert first.images == 30 + 60  # validation, and the training images that there are
     assert first.macs == 90 * training_macs(PLANS[1], timesteps=2, input_steps=1) / 3
-    assert 0 < first.activity.firing_rate < 1
+    assert 0 < first.counts.firing_rate < 1

@@ -56,9 +56,7 @@ def _struck() -> None:
 
 
 def _patch() -> None:
-    while "snnkit.training.step" not in sys.modules or not hasattr(
-        sys.modules["snnkit.training.step"], "make_optimizer"
-    ):
+    while "snnkit.training.step" not in sys.modules or not hasattr(sys.modules["snnkit.training.step"], "TrainStep"):
         time.sleep(0.01)
     step = sys.modules["snnkit.training.step"].TrainStep
     backward = step._backward

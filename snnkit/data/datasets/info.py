@@ -1,0 +1,47 @@
+"""The description of a data set: what is known without opening it, how its files are read, where it is downloaded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from snnkit.architecture.plan import Shape
+from snnkit.data.images import DataSet
+
+
+class Layout(Protocol):
+    """The files in which a data set is distributed."""
+
+    @property
+    def description(self) -> str:
+        """Say which files to put where, below the data folder."""
+
+    @property
+    def embedded(self) -> bool:
+        """True if an installed package contains the data set: it has no files, and reading takes milliseconds."""
+
+    def location(self, root: Path) -> Path:
+        """Return the folder of the files below ``root``. The data set counts as present if this folder exists."""
+
+    def fingerprint(self, root: Path) -> str:
+        """Return a text that changes when the files change. It may be constant if digests fix the content."""
+
+    def read(self, root: Path) -> DataSet:
+        """Read the files below ``root``. Raises DataError that names a missing or corrupt file."""
+
+
+Download = Callable[[Path], DataSet]  # takes an empty scratch folder; raises DataError with the reason if it fails
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """All that a search knows about a data set before it opens it."""
+
+    classes: int
+    shape: Shape  # (C, H, W)
+    train: int  # number of images
+    test: int  # number of images
+    layout: Layout
+    events: bool = False  # recordings of an event camera, not still images
+    digests: Mapping[str, str] = field(default_factory=dict)  # from `images.compute_digests`
+    downloads: Mapping[str, Download] = field(default_factory=dict)  # label -> download, tried in this order

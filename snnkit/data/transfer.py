@@ -1,0 +1,70 @@
+"""Send a data set to another machine as the files of its store; the receiver verifies their digests."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnkit.base.cache import user_cache
+from snnkit.data.images import DataError
+from snnkit.data.loading import data_root, dataset_status, load_dataset, store_folder
+from snnkit.data.store import read_files, write_files
+
+Files = Mapping[str, NDArray[np.uint8]]  # file name -> content
+
+
+def pack_dataset(name: str, root: Path | None = None) -> Files:
+    """Return the store files of data set ``name`` on this machine, ready to send.
+
+    Raises:
+        DataError: the data set is unknown, unobtainable or corrupt, or its files cannot be read.
+    """
+    load_dataset(name, root)
+    try:
+        return read_files(store_folder(name, data_root(root)))
+    except OSError as error:
+        raise DataError(f"{name} cannot be sent: {error}") from error
+
+
+def receive_dataset(name: str, root: Path | None, side: int | None, send: Callable[[], Files]) -> tuple[Path, int]:
+    """Make data set ``name`` available on this machine, at ``side`` x ``side`` pixels if given.
+
+    Use the copy below ``root`` if there is one; otherwise use this machine's data folder and call ``send`` if the data
+    set is missing there. Only one process per user and machine receives or resizes at a time; the others wait.
+
+    Returns:
+        The data folder, and the number of bytes received (0 if the data set was already here).
+
+    Raises:
+        DataError: the files cannot be written, or they are not what was sent.
+    """
+    folder = root if root is not None and dataset_status(name, root).there else data_root(None)
+    received = 0
+    with _one_process_at_a_time(name):
+        if not dataset_status(name, folder).there:
+            files = send()
+            try:
+                write_files(store_folder(name, folder), files)
+            except OSError as error:
+                raise DataError(f"{name} cannot be stored in {folder} of {os.uname().nodename}: {error}") from error
+            received = sum(file.nbytes for file in files.values())
+        load_dataset(name, folder, side=side)
+    return folder, received
+
+
+@contextlib.contextmanager
+def _one_process_at_a_time(name: str) -> Iterator[None]:
+    """Hold a lock in the user's cache folder. If no file can be created there, run unlocked: it only costs work."""
+    try:
+        user_cache().mkdir(parents=True, exist_ok=True)
+        lock = (user_cache() / f"{name}.lock").open("w")
+    except OSError:
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
