@@ -79,7 +79,7 @@ def epochs(job: Job, twin: Network, parts: Splits, device: str, *, beat: Beat) -
     if (before := trained(job, twin, parts, device)) is not None:
         yield from before.history
         return
-    path, checkpoint, recipe = _path(job, twin, parts), job.folder / TWIN_CHECKPOINT, job.candidate.train.of_twin
+    path, checkpoint, recipe = _path(job, twin, parts), job.folder / TWIN_CHECKPOINT, job.candidate.train.for_cnn_twin
 
     def begin() -> Iterator[Epoch]:
         make_step = partial(TrainStep, accumulate=oom.accumulate(job.folder))

@@ -3,7 +3,8 @@
 A file holds one time step of the network; the neurons keep the state. A reader shows the image at every step and
 averages the output, (classes, 1, 1), over time. NIR's LIF is a differential equation. Importers integrate it in steps
 of ``TIME_STEP_S``, which gives ``u[t] = leak * u[t-1] + x[t]``, set to 0 by a spike. That is our neuron with
-``reset: zero`` and ``reset_delay: false``; no other one can be expressed. NIR has neither concatenation nor max pooling.
+``reset: zero`` and ``reset_delay: false``; no other one can be
+expressed. NIR has neither concatenation nor max pooling.
 Layers that read the same input and are read together are merged into one convolution; max pooling is refused.
 """
 

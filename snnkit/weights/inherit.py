@@ -24,7 +24,7 @@ drawn: random, because the parent has no such layer."""
 class _Selection(NamedTuple):
     """For each filter or channel of the child: the parent's index (0 if there is none), and whether there is one."""
 
-    index: Tensor
+    source: Tensor
     exists: Tensor
 
 
@@ -105,7 +105,7 @@ def _copy_layer(child: Network, own: Conv, parent: Network, theirs: Conv, found:
     layer, source = child.layer(own), parent.layer(theirs)
     filters, inputs = _selection(found.filters), _selection(found.inputs)
     exists, channel = _weight_indices(own, theirs, filters, inputs)
-    aligned = _align_kernels(source.conv.weight, own.kernel)[filters.index[:, None], channel]
+    aligned = _align_kernels(source.conv.weight, own.kernel)[filters.source[:, None], channel]
     layer.conv.weight.copy_(torch.where(exists[..., None, None], aligned, layer.conv.weight))
     _copy_vector(layer.conv.bias, source.conv.bias, filters)
     if layer.norm is not None and source.norm is not None:
@@ -129,8 +129,8 @@ def _weight_indices(own: Conv, theirs: Conv, filters: _Selection, inputs: _Selec
     size, parent_size = own.in_shape[0] // own.groups, theirs.in_shape[0] // theirs.groups
     group = torch.arange(own.out_shape[0]) // (own.out_shape[0] // own.groups)
     channel = group[:, None] * size + torch.arange(size)  # that the child's weight reads
-    parent_group = filters.index // (theirs.out_shape[0] // theirs.groups)
-    parent_channel = inputs.index[channel]
+    parent_group = filters.source // (theirs.out_shape[0] // theirs.groups)
+    parent_channel = inputs.source[channel]
     same_group = parent_channel // parent_size == parent_group[:, None]
     return filters.exists[:, None] & inputs.exists[channel] & same_group, parent_channel % parent_size
 
@@ -144,7 +144,7 @@ def _align_kernels(weight: Tensor, kernel: int) -> Tensor:
 
 def _copy_vector(own: Tensor | None, theirs: Tensor | None, filters: _Selection) -> None:
     if own is not None and theirs is not None:
-        own.copy_(torch.where(filters.exists, theirs.detach()[filters.index], own))
+        own.copy_(torch.where(filters.exists, theirs.detach()[filters.source], own))
 
 
 def _outcome(own: Conv, parent_convs: dict[str, Conv], matches: dict[str, Match]) -> LayerOutcome:
