@@ -1,5 +1,4 @@
-"""What `python -m benchmarks.reliability.chaos` does for hours, in short: one study struck thrice; among the slow
-tests each fault once."""
+"""A short run of `benchmarks.reliability.chaos`: one study with three faults. The slow tests try each fault once."""
 
 import random
 import subprocess
@@ -23,7 +22,7 @@ def _short(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole():
-    """Studies that were left alone, by executor."""
+    """Undisturbed studies, by executor."""
     return {}
 
 
@@ -36,8 +35,7 @@ def case(name, executor):
     return pytest.param(name, executor, marks=marks if FAULTS[name].disk else [])
 
 
-def test_a_broken_promise_is_told(whole, monkeypatch):
-    """The check finds what it looks for."""
+def test_check_detects_broken_guarantees(whole, monkeypatch):
     with chaos.place(None) as runs:
         struck = chaos.Struck(runs, "inline")
         struck.finish()
@@ -55,7 +53,7 @@ def test_a_broken_promise_is_told(whole, monkeypatch):
             chaos.check(struck, FAULTS["torn record"], study)
 
 
-def test_a_study_struck_thrice_ends_as_one_that_was_left_alone(whole, monkeypatch):
+def test_study_struck_three_times_ends_like_an_undisturbed_one(whole, monkeypatch):
     monkeypatch.setattr(chaos, "MAX_STRIKES", 3)
     left = ["clock jump", "SIGTERM of the driver", "torn checkpoint"]
 
@@ -68,7 +66,7 @@ def test_a_study_struck_thrice_ends_as_one_that_was_left_alone(whole, monkeypatc
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "executor"), [case(*each) for each in CASES])
-def test_a_struck_study_ends_as_one_that_was_left_alone(name, executor, whole):
+def test_struck_study_ends_like_an_undisturbed_one(name, executor, whole):
     check_struck(FAULTS[name], executor, whole)
 
 

@@ -1,4 +1,4 @@
-"""A trial costs the driver as much later as at the beginning: counted work, since time depends on the machine.
+"""A late trial costs the driver as much as an early one. Work is counted, because time depends on the machine.
 
 Counted are steps of SQLite's virtual machine, of which reading a row takes some tens, and calls in Python, but for
 those of the screen, which is drawn by the clock. `benchmarks.reliability.load` measures seconds, in studies of
@@ -26,8 +26,8 @@ from search.space.space import load_space
 
 STEP = 20  # of SQLite's virtual machine
 SCREEN = str(Path(reports.__file__).parent)
-OPTUNA_STEPS = 4  # a trial that is there: Optuna counts them where it makes a new one, for its number
-OPTUNA_CALLS = 3  # and sorts them where it is asked for all
+OPTUNA_STEPS = 4  # per stored trial: Optuna counts them to number a new trial
+OPTUNA_CALLS = 3  # per stored trial: Optuna sorts them when it returns all
 SPACE = """
 data: {name: digits}
 study: {name: long, sampler: random, budget: {trials: 10}, objectives: {accuracy: maximize, energy_mj: minimize}}
@@ -46,7 +46,7 @@ class Work:
     at: list[tuple[int, int]] = field(default_factory=list)  # both, when each trial was finished
 
     def between(self, first: int, last: int) -> tuple[float, float]:
-        """Steps and calls a trial took, of those from ``first`` on and before ``last``."""
+        """Return steps and calls per trial, for trials from ``first`` to before ``last``."""
         (steps, calls), (steps_after, calls_after) = self.at[first], self.at[last]
         return (steps_after - steps) / (last - first), (calls_after - calls) / (last - first)
 
@@ -81,7 +81,7 @@ class Noting(Load):
         self.work.at.append((self.work.steps, self.work.calls))
 
 
-def test_a_trial_costs_as_much_later_as_at_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_trial_costs_as_much_as_an_early_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inline, "run", stand_in)
     load = Noting(load_space(SPACE + REMOVED), tmp_path / "long", block=1000, marks=())
     with counted() as work:

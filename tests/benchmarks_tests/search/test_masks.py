@@ -1,4 +1,4 @@
-"""The table of masks is what it says, and searches replayed on it spend and find what they should."""
+"""The table of masks holds whole trainings, and replayed searches spend and find the right amounts."""
 
 import random
 from pathlib import Path
@@ -14,7 +14,7 @@ TABLE = Path(__file__).parents[3] / "benchmarks" / "search" / "masks" / "table.c
 
 @pytest.fixture(scope="module")
 def small() -> Table:
-    """64 masks, the more accurate the more is kept, with early epochs that tell it."""
+    """Return 64 masks. Accuracy grows with the number of kept modules, already in early epochs."""
     rows = []
     for number in range(64):
         mask = f"{number:06b}10"
@@ -29,7 +29,7 @@ def small() -> Table:
     return table_of(rows)
 
 
-def test_the_table_s_rows_are_whole_trainings_of_the_networks_they_name() -> None:
+def test_rows_are_whole_trainings_of_the_networks_that_they_name() -> None:
     rows = read(TABLE)
     trainings = {(row.mask, row.seed) for row in rows}
     assert len(rows) == RECIPE.epochs * len(trainings)
@@ -41,7 +41,7 @@ def test_the_table_s_rows_are_whole_trainings_of_the_networks_they_name() -> Non
         assert row.energy_mj > 0
 
 
-def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_rows_survive_a_round_trip(tmp_path: Path) -> None:
     row = Row(
         "00101011", seed=1, epoch=2, accuracy=0.4435, energy_mj=0.00607, params=7, dense_macs=8, images=9, wall_s=1
     )
@@ -51,7 +51,7 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "ga"])
-def test_a_search_without_stopping_finds_all_at_the_whole_cost(small: Table, name: str) -> None:
+def test_search_without_stopping_finds_everything_at_the_whole_cost(small: Table, name: str) -> None:
     finished = list(replay(small, SEARCHES[name](small, 3), None))
     assert sorted(mask for _, mask in finished) == sorted(small.trainings)
     assert finished[-1][0] == small.cost == sum(cost(row) for rows in small.trainings.values() for row in rows)
@@ -60,19 +60,19 @@ def test_a_search_without_stopping_finds_all_at_the_whole_cost(small: Table, nam
     assert shares[-1] == pytest.approx(1)
 
 
-def test_stopping_spends_less_and_keeps_the_front_where_rungs_tell_the_truth(small: Table) -> None:
+def test_stopping_spends_less_and_keeps_the_front_if_rungs_are_right(small: Table) -> None:
     finished = list(replay(small, SEARCHES["random"](small, 3), EarlyStopping(margin=0.0)))
     assert finished[-1][0] < 0.9 * small.cost
     assert found(small, finished)[-1] == pytest.approx(1)
 
 
-def test_the_same_seed_finds_the_same(small: Table) -> None:
+def test_same_seed_finds_the_same_masks(small: Table) -> None:
     first, second = (list(replay(small, SEARCHES["tpe"](small, 5), EarlyStopping())) for _ in range(2))
     assert first == second
     assert len(found(small, first)) == len(SHARES)
 
 
-def test_rank_correlations_are_of_all_masks(small: Table) -> None:
+def test_rank_correlations_cover_all_masks(small: Table) -> None:
     figures = dict(correlations(small))
     assert figures["accuracy after epoch 1, with its last"] == pytest.approx(1)
     assert "params after epoch 1, with its last" not in figures

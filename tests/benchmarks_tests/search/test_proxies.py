@@ -1,4 +1,4 @@
-"""Zero-cost proxies are what their papers say, and depend on weights and images only where they should."""
+"""Zero-cost proxies match the definitions of their papers, and depend on weights and images as they should."""
 
 import math
 from dataclasses import replace
@@ -41,7 +41,7 @@ def images(count: int, seed: int) -> Tensor:
 
 
 def subject(mask: str = "00100001", *, seed: int = 0, shown: Tensor | None = None) -> Subject:
-    """Of two Fire modules unless told otherwise, on 64 random images: labels say nothing of them."""
+    """Return a network, by default of two Fire modules, with 64 random images and unrelated labels."""
     shown = images(64, 1) if shown is None else shown
     return Subject(plan(mask), seed, shown, torch.arange(len(shown)) % 10)
 
@@ -51,7 +51,7 @@ def codes(rate: float, width: int, *, seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_a_score_follows_from_weights_and_images_alone(name: str) -> None:
+def test_score_depends_on_weights_and_images_alone(name: str) -> None:
     proxy = PROXIES[name]
     first = proxy(subject())
     assert math.isfinite(first)
@@ -61,14 +61,14 @@ def test_a_score_follows_from_weights_and_images_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("proxy", [sahd, naswot])
-def test_images_that_are_coded_alike_score_least(proxy) -> None:
+def test_images_with_the_same_code_score_lowest(proxy) -> None:
     different = images(16, 1)
     alike = different.clone()
     alike[1] = alike[0]
     assert proxy(subject(shown=alike)) < proxy(subject(shown=different)) - 10
 
 
-def test_two_equal_images_cannot_be_told_apart() -> None:
+def test_two_equal_images_have_no_distance() -> None:
     code = codes(0.2, 400, seed=0)
     kernel = spike_kernel(torch.stack([code[0], code[0]]))
     assert kernel.diagonal().tolist() == [400, 400]
@@ -83,7 +83,7 @@ def test_independent_codes_are_half_their_width_apart_at_any_rate(rate: float) -
     assert float(kernel[0, 1]) == pytest.approx(width / 2, rel=0.03)
 
 
-def test_distances_are_hamming_s() -> None:
+def test_distances_are_hamming_distances() -> None:
     code = codes(0.3, 50, seed=1)
     assert distances(code).tolist() == [[0, (apart := int((code[0] != code[1]).sum()))], [apart, 0]]
 
@@ -98,7 +98,7 @@ def test_synflow_grows_with_width() -> None:
     assert scores[0] > 0
 
 
-def test_synflow_counts_the_whole_flow_once_a_layer() -> None:
+def test_synflow_counts_the_whole_flow_once_per_layer() -> None:
     given = subject("00000000")  # a stem and a classifier, one behind the other
     layers = [given.twin().layer(conv).conv for conv in given.plan.convs]
     assert len(layers) == 2
@@ -117,7 +117,7 @@ def _pooled(flow: Tensor, given: Subject, name: str) -> Tensor:
     return flow
 
 
-def test_spikes_are_those_of_every_layer_of_neurons() -> None:
+def test_spikes_of_every_layer_are_returned() -> None:
     given = subject()
     layers = spikes(given)
     assert [layer[0, 0].numel() for layer in layers] == [conv.outputs for conv in given.plan.convs if conv.fires]
@@ -125,7 +125,7 @@ def test_spikes_are_those_of_every_layer_of_neurons() -> None:
 
 
 @pytest.mark.parametrize("width", [5, 50])
-def test_left_out_accuracy_is_that_of_a_fit_to_all_others(width: int) -> None:
+def test_left_out_accuracy_equals_refitting_without_each_row(width: int) -> None:
     labels = torch.arange(30) % 3
     features = torch.randn(30, width, generator=torch.Generator().manual_seed(0)).double()
     features[:, 0] += labels
@@ -140,12 +140,12 @@ def test_left_out_accuracy_is_that_of_a_fit_to_all_others(width: int) -> None:
     assert left_out_accuracy(features, labels) == pytest.approx(hits / 30)
 
 
-def test_left_out_accuracy_sees_nothing_where_there_is_nothing() -> None:
+def test_left_out_accuracy_of_unrelated_labels_is_chance() -> None:
     features = torch.randn(200, 400, generator=torch.Generator().manual_seed(0)).double()
     assert left_out_accuracy(features, torch.arange(200) % 10) < 0.2
 
 
-def test_partial_correlation_is_that_of_what_the_given_ranks_leave() -> None:
+def test_partial_correlation_equals_the_correlation_of_residuals() -> None:
     given, b, a = torch.randn(3, 40, generator=torch.Generator().manual_seed(2)).double()
     a, b = a + given, b - 2 * given
     ranks = [torch.tensor(rankdata(values)) for values in (a, b, given)]
@@ -156,7 +156,7 @@ def test_partial_correlation_is_that_of_what_the_given_ranks_leave() -> None:
     assert partial_correlation(given.tolist(), b.tolist(), given.tolist()) is None
 
 
-def test_what_tells_accuracy_is_worth_it_and_params_tell_nothing_beside_themselves() -> None:
+def test_worth_is_high_for_accuracy_itself_and_undefined_for_params_given_params() -> None:
     rows = {
         f"{number:08b}": Row(
             mask=f"{number:08b}", seed=0, epoch=4, accuracy=(number * 37 % 101) / 101, energy_mj=1.0,

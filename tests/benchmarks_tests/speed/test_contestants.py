@@ -1,4 +1,4 @@
-"""What benchmarks/ compares is one network."""
+"""All contestants compute the same network."""
 
 import copy
 
@@ -14,7 +14,7 @@ from snnkit.nn.network import Network
 
 @pytest.fixture
 def ours() -> Network:
-    """In float64, where roundings flip no spike: one flip in float32 grows threefold from layer to layer."""
+    """Return a float64 network, in which rounding flips no spike; in float32 one flip triples from layer to layer."""
     widths = {f"fire{i}": {"squeeze": 4, "expand1x1": 8, "expand3x3": 6} for i in range(2, 10)}
     design = SqueezeNet.model_validate({"stem": {"width": 8, "kernel": 3, "stride": 1, "padding": 1}} | widths)
     network = Network(plan(design, 10, (3, 16, 16)), NEURON, EncodingConfig(timesteps=3)).double()
@@ -31,8 +31,8 @@ def loss_and_gradients(network: nn.Module) -> tuple[float, list[Tensor]]:
     return loss.item(), [grad for grad in torch.autograd.grad(loss, list(network.parameters())) if grad.ndim > 1]
 
 
-def test_snntorch_s_loop_is_our_network(ours: Network) -> None:
-    """Evaluated: in training its BatchNorm sees a step at a time."""
+def test_snntorch_gives_our_outputs(ours: Network) -> None:
+    """In evaluation: in training its BatchNorm sees one time step at a time."""
     theirs = SnnTorch(ours).double().eval()
     for leaky in theirs.leaky.values():
         leaky.beta.fill_(NEURON.leak)
@@ -40,7 +40,7 @@ def test_snntorch_s_loop_is_our_network(ours: Network) -> None:
         torch.testing.assert_close(theirs(images()).double(), ours.eval()(images()).double(), rtol=0, atol=1e-6)
 
 
-def test_spikingjelly_s_is_our_network_with_its_loss_and_gradients(ours: Network) -> None:
+def test_spikingjelly_gives_our_loss_and_gradients(ours: Network) -> None:
     pytest.importorskip("spikingjelly", reason="needs the extra `bench`")
     theirs = SpikingJelly(ours).double().train()
     expected_loss, expected = loss_and_gradients(copy.deepcopy(ours).train())
@@ -54,7 +54,7 @@ def sorted_by_size(gradients: list[Tensor]) -> list[Tensor]:
     return sorted(gradients, key=lambda grad: (tuple(grad.shape), grad.abs().sum().item()))
 
 
-def test_the_rectified_one_has_the_same_weights_and_no_memory(ours: Network) -> None:
+def test_rectified_network_has_our_weights_and_no_memory(ours: Network) -> None:
     rectified = Rectified(ours).double()
     assert sum(p.numel() for p in rectified.parameters()) == ours.plan.params
     logits = rectified.eval()(images())

@@ -1,4 +1,4 @@
-"""Expected hypervolume improvement: the integral is right, what is known is taken as known, and it pays."""
+"""The default sampler: its integral is correct, exact objectives are not modelled, and it beats random search."""
 
 import random
 from statistics import median
@@ -43,7 +43,7 @@ def space() -> Space:
 
 
 def outcome(space: Space, params: dict) -> tuple[float, float, float]:
-    """A made-up result of training: deeper is better up to a point, energy follows the operations."""
+    """An invented training result: deeper is better up to a point, energy follows the operations."""
     plan = space.candidate(params).plan()
     kept = sum(bool(params[f"network.fire{n}.keep"]) * (10 - n) for n in FIRES) / 44
     return 0.4 + 0.3 * kept * (1.5 - kept) - 0.1 * abs(params["neuron.leak"] - 0.6), plan.dense_macs / 1e9, plan.params
@@ -58,7 +58,7 @@ def tried(space: Space, count: int, seed: int = 0) -> list[Observation]:
     ]
 
 
-def test_improvement_without_doubt_is_the_exclusive_volume():
+def test_improvement_of_a_certain_prediction_is_its_hypervolume_contribution():
     rng = np.random.default_rng(0)
     above, options = rng.random((6, 3)), rng.random((20, 3))
     box = undominated_points(above, np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), rng)
@@ -68,13 +68,13 @@ def test_improvement_without_doubt_is_the_exclusive_volume():
     assert max(exact) > 0.05
 
 
-def test_doubt_makes_hope():
+def test_uncertain_prediction_has_a_higher_expected_improvement():
     box = np.array([[0.4, 0.4]])
     sure, unsure = (expected_improvement(np.array([[0.5, 0.1]]), np.array([[s, 0.01]]), box)[0] for s in (1e-6, 0.2))
     assert sure == 0 < unsure < 0.5
 
 
-def test_what_was_tried_or_breaks_a_constraint_is_not_proposed(space: Space):
+def test_tried_and_refused_candidates_are_not_proposed(space: Space):
     before = tried(space, 40)
     keys = {each.key for each in before}
     for seed in range(3):
@@ -83,8 +83,8 @@ def test_what_was_tried_or_breaks_a_constraint_is_not_proposed(space: Space):
         assert not space.refusals(candidate)
 
 
-def test_of_two_equally_good_ones_the_cheaper_to_train_comes_first(space: Space):
-    """Were compute free, the proposal would be of any size: here it is the median one of many or smaller."""
+def test_proposals_are_cheaper_to_train_than_random_candidates(space: Space):
+    """Without the division by compute, proposals would have any size."""
     before = tried(space, 12)
     rng = random.Random(1)
     usual = median(space.candidate(space.sample(rng)).plan().dense_macs for _ in range(100))
@@ -92,9 +92,8 @@ def test_of_two_equally_good_ones_the_cheaper_to_train_comes_first(space: Space)
     assert median(space.candidate(params).plan().dense_macs for params in proposals) < usual
 
 
-def test_a_stopped_trial_counts_as_what_it_would_have_come_to(space: Space):
+def test_stopped_trial_counts_with_extrapolated_losses(space: Space):
     study = optuna.create_study(directions=["maximize", "minimize", "minimize"])
-    rng = random.Random(0)
 
     def told(rung: list[float], values: list[float] | None) -> None:
         trial = study.ask()
@@ -102,17 +101,16 @@ def test_a_stopped_trial_counts_as_what_it_would_have_come_to(space: Space):
         trial.set_user_attr("rung:1", rung)
         study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.PRUNED)
 
-    assert rng
     told([0.3, 0.01, 1e5], [0.5, 0.02, 1e5])
     told([0.4, 0.01, 1e5], [0.5, 0.02, 1e5])
     told([0.2, 0.03, 2e5], None)
-    expected = losses(space, [0.2 + 0.15, 0.06, 2e5])  # what the others gained on average, by a factor where it is one
+    expected = losses(space, [0.2 + 0.15, 0.06, 2e5])  # plus the mean change of the others; a factor for energy
     assert observations(space, study)[2].losses == pytest.approx(expected)
     assert not observations(space, study)[2].complete
 
 
-def test_it_finds_more_than_chance(space: Space):
-    """The hypervolume after 24 trials, of two seeds: more than that of random search after twice as many."""
+def test_sampler_finds_more_than_random_search(space: Space):
+    """With 24 trials it finds more hypervolume than random search with 48, for two seeds."""
 
     def found(sampler: optuna.samplers.BaseSampler, count: int) -> float:
         study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
@@ -143,7 +141,7 @@ def test_every_objective_has_a_scale_for_samplers():
     assert set(OBJECTIVES) <= set(SAMPLER_SCALES)
 
 
-def test_it_begins_at_random_and_cheaply(space: Space):
+def test_first_proposals_are_the_cheapest_of_random_draws(space: Space):
     few, rng = tried(space, N_STARTUP_TRIALS - 1), random.Random(3)
     drawn = [space.sample(rng) for _ in range(N_STARTUP_DRAWS)]
     assert propose(space, few, random.Random(3)) in drawn

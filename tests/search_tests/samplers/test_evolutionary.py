@@ -1,4 +1,4 @@
-"""The genetic algorithm: modules go whole, numbers go small steps, and nothing is proposed twice."""
+"""The genetic algorithm: modules are inherited whole, numbers change in small steps, nothing is proposed twice."""
 
 import random
 from functools import partial
@@ -40,7 +40,7 @@ def by_module(params: dict) -> dict:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_modules_come_whole_from_one_parent(seed, resize):
+def test_each_module_comes_from_one_parent(seed, resize):
     rng = random.Random(seed)
     mother, father = (resize.sample(rng) for _ in range(2))
     child = by_module(crossover(resize.dials, mother, father, rng))
@@ -51,7 +51,7 @@ def test_modules_come_whole_from_one_parent(seed, resize):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_a_removed_module_lacks_is_the_other_parent_s(seed, prune):
+def test_dials_that_a_removed_module_lacks_come_from_the_other_parent(seed, prune):
     kept, removed = ({**prune.sample(random.Random(seed)), "network.fire4.keep": keep} for keep in (True, False))
     kept["network.fire4.squeeze"] = 24
     removed.pop("network.fire4.squeeze", None)
@@ -65,7 +65,7 @@ def test_what_a_removed_module_lacks_is_the_other_parent_s(seed, prune):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_child_is_a_candidate_and_differs_in_few_dials(seed, prune):
+def test_child_is_complete_and_differs_in_few_dials(seed, prune):
     rng = random.Random(seed)
     parent = prune.sample(rng)
     for _ in range(20):
@@ -76,7 +76,7 @@ def test_child_is_a_candidate_and_differs_in_few_dials(seed, prune):
 
 
 @pytest.mark.parametrize("values", [Range(8, 64, 8), Range(0.0, 0.2, 0.05), Choices((4, 1, 2, 8, 16, 32))])
-def test_numbers_go_to_neighbours_mostly(values):
+def test_most_mutated_numbers_move_to_a_neighbour(values):
     dial, rng = Dial("network.fire4.squeeze", values), random.Random(0)
     ladder = sorted(values.values) if isinstance(values, Choices) else [values.at(n) for n in range(values.size)]
     steps = [abs(ladder.index(perturb(dial, value, rng)) - at) for at, value in enumerate(ladder) for _ in range(200)]
@@ -88,7 +88,7 @@ def test_numbers_go_to_neighbours_mostly(values):
     "values",
     [Range(0.5, 1.0, None), Range(1e-4, 1e-2, None, log=True), Range(1, 2, 1, log=True), Range(8, 512, 1, True)],
 )
-def test_moved_number_is_another_one_of_its_range(values):
+def test_mutated_number_is_another_value_of_its_range(values):
     dial, rng = Dial("train.lr", values), random.Random(0)
     for value in (values.low, values.high, *(values.sample(rng) for _ in range(50))):
         there = perturb(dial, value, rng)
@@ -114,7 +114,7 @@ def finished(values, *, width=1, rung=None, state=optuna.trial.TrialState.COMPLE
     )
 
 
-def test_complete_trials_go_before_stopped_ones_and_later_rungs_before_earlier():
+def test_complete_trials_precede_stopped_ones_and_later_rungs_precede_earlier():
     stopped = optuna.trial.TrialState.PRUNED
     trials = [
         finished([0.9, 1.0], width=4, rung=1, state=stopped),
@@ -128,18 +128,18 @@ def test_complete_trials_go_before_stopped_ones_and_later_rungs_before_earlier()
     assert [params["width"] for params in sorted_by_fitness(trials, ("maximize", "minimize"))] == [0, 1, 2, 3, 4]
 
 
-def test_ends_of_a_front_and_what_stands_alone_go_first():
+def test_ends_of_a_front_and_isolated_points_have_the_largest_distance():
     points = [(-0.9, 1000.0), (-0.1, 10.0), (-0.5, 100.0), (-0.51, 101.0), (-0.0, 2000.0)]
     gaps = crowding_distance(points, [0, 0, 0, 0, 1])
     assert gaps[0] == gaps[1] == gaps[4] == float("inf")
-    assert gaps[2] == pytest.approx(0.41 / 0.8 + 0.5, abs=0.01)  # amounts by their ratio: half of two decades
+    assert gaps[2] == pytest.approx(0.41 / 0.8 + 0.5, abs=0.01)  # energies by ratio: half of two decades
 
 
 # -- a study --------------------------------------------------------------------------------------------------------
 
 
 def grown(space: Space, trials: int, stopping: bool) -> list[dict]:
-    """Maximised are kept modules; half of the trials are stopped where ``stopping``."""
+    """Search for many kept modules; with ``stopping`` half of the trials are stopped. Return the proposals."""
     make = partial(SAMPLERS["ga"], space)
     study = optuna.create_study(direction="maximize", sampler=StatelessSampler(make, 3))
     found = []
@@ -158,7 +158,7 @@ def grown(space: Space, trials: int, stopping: bool) -> list[dict]:
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_search_improves_and_never_asks_for_what_was_tried(stopped, prune):
+def test_search_improves_and_never_repeats_a_candidate(stopped, prune):
     found = grown(prune, 40, stopped)
     kept = [sum(value is True for value in params.values()) for params in found]
     assert sum(kept[-10:]) > sum(kept[:10]) + 10

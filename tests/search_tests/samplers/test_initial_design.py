@@ -1,4 +1,4 @@
-"""The corners of a space: what they are, where there are none, and that a study begins with them."""
+"""The smallest and the largest candidate: what they are, when they are left out, and that a study begins with them."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ FREE = {"study.constraints": "{}", "candidates": "{}"}
 FILES = [path for path in SPACES.glob("*.yaml") if not path.stem.startswith("benchmark")]
 
 
-def test_smallest_removes_all_and_largest_keeps_all_at_its_widest():
+def test_smallest_removes_every_module_and_largest_keeps_every_module_at_full_width():
     smallest, largest = initial_design(load_space(SPACES / "squeezenet_prune.yaml", overrides=FREE))
     assert smallest == {
-        "network.stem.width": 32, "network.stem.stride": 2,  # a larger stride leaves less to do
+        "network.stem.width": 32, "network.stem.stride": 2,  # a larger stride leaves less work
         **{f"network.fire{n}.keep": False for n in range(2, 10)},
     }  # fmt: skip
     assert (largest["network.stem.width"], largest["network.stem.stride"]) == (128, 1)
@@ -28,7 +28,7 @@ def test_smallest_removes_all_and_largest_keeps_all_at_its_widest():
     assert (largest["network.fire4.squeeze"], largest["network.fire9.squeeze"]) == (32, 96)
 
 
-def test_what_is_no_size_stays_at_its_anchor():
+def test_dials_that_are_no_size_stay_at_their_anchor():
     overrides = {**FREE, "train.lr": "{low: 1e-4, high: 1e-2, log: true, default: 2e-3}"}
     for params in initial_design(load_space(SPACES / "squeezenet_resize.yaml", overrides=overrides)):
         assert params["train.lr"] == 2e-3
@@ -36,7 +36,7 @@ def test_what_is_no_size_stays_at_its_anchor():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_corners_may_be_trained_and_are_new(file: Path):
+def test_corners_are_trainable_and_differ_from_named_candidates(file: Path):
     space = load_space(file)
     found = [space.candidate(params) for params in initial_design(space)]
     named = {space.candidate(params).key for params in space.candidates.values()}
@@ -44,7 +44,7 @@ def test_corners_may_be_trained_and_are_new(file: Path):
     assert len({candidate.key for candidate in found} | named) == len(found) + len(named)
 
 
-def test_corner_above_a_limit_is_left_out():
+def test_corner_that_breaks_a_constraint_is_left_out():
     space = load_space(SPACES / "squeezenet_prune.yaml", overrides={"study.constraints": "{params: {max: 800_000}}"})
     assert [space.candidate(params).static()["params"] < 800_000 for params in initial_design(space)] == [True]
 
@@ -55,7 +55,7 @@ def test_corner_above_a_limit_is_left_out():
      ("{smallest: {network.stem.width: 8, network.fire3.keep: false, network.fire4.keep: false, "
       "network.fire5.keep: false, encoding.timesteps: 1}}", ["large"])],
 )  # fmt: skip
-def test_a_named_candidate_of_about_its_work_stands_for_a_corner(candidates, left):
+def test_named_candidate_with_similar_work_replaces_a_corner(candidates, left):
     overrides = FREE | {"candidates": candidates}
     found = initial_design(load_space(SPACES / "smoke.yaml", overrides=overrides))
     assert ["large" if params["network.fire3.keep"] else "small" for params in found] == left
@@ -66,7 +66,7 @@ def opened(space, folder: Path) -> study.Study:
     return create.create_study(header_for(space, folder.parent), space, folder, sqlite_url(folder / "study.db"))
 
 
-def test_study_asks_for_them_after_the_named_candidates(tmp_path):
+def test_study_trains_corners_after_the_named_candidates(tmp_path):
     space = load_space(SPACES / "smoke.yaml", overrides=FREE | {"candidates": "{baseline: {}}"})
     begun, jobs = opened(space, tmp_path / "s"), []
     for _ in range(2):
@@ -76,7 +76,7 @@ def test_study_asks_for_them_after_the_named_candidates(tmp_path):
     assert [jobs[1].params] == initial_design(space)
 
 
-def test_half_a_launch_with_corners_can_be_repeated_and_a_whole_one_not(tmp_path, monkeypatch):
+def test_interrupted_launch_with_corners_can_be_repeated_and_a_finished_one_cannot(tmp_path, monkeypatch):
     space = load_space(SPACES / "smoke.yaml", overrides=FREE)
     with monkeypatch.context() as patch:
         patch.setattr(optuna.Study, "set_user_attr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -1,4 +1,4 @@
-"""Samplers that remember nothing."""
+"""Stateless samplers: proposals depend on the seed and the stored trials only."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def ask(study: optuna.Study, space: Space) -> tuple:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_two_samplers_of_one_seed_ask_the_same_of_the_same_past(name):
+def test_new_sampler_for_every_trial_proposes_the_same(name):
     space = space_for(name)
 
     def asked(reborn: bool) -> list[dict]:
@@ -51,12 +51,12 @@ def test_two_samplers_of_one_seed_ask_the_same_of_the_same_past(name):
     assert asked(reborn=True) == asked(reborn=False)
 
 
-def test_trials_do_not_repeat_each_other():
+def test_trials_get_different_proposals():
     space = space_for("random")
     study = optuna.create_study(sampler=make_sampler(space, 5))
     assert len({ask(study, space)[1]["neuron.leak"] for _ in range(20)}) == 20
 
 
-def test_seeds_depend_on_every_part():
+def test_derived_seed_depends_on_every_part_of_its_key():
     keys = [(0, 1), (1, 0), (0, 1, "a"), (0, "1")]
     assert len({derived_seed(*key, bits=32) for key in keys}) == 4

@@ -1,4 +1,4 @@
-"""One driver per study."""
+"""The lock that allows one driver per study."""
 
 import subprocess
 import sys
@@ -30,27 +30,27 @@ def holder(tmp_path):
     process.wait()
 
 
-def test_second_driver_is_refused_and_told_who_holds_the_study(holder, tmp_path):
+def test_second_driver_is_refused_with_the_pid_of_the_first(holder, tmp_path):
     with pytest.raises(
         InputError, match=rf"'prune' is being driven already, by .*{holder.pid}.*snnsearch status prune"
     ):
         StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
 
 
-def test_killed_driver_holds_nothing(holder, tmp_path):
+def test_lock_ends_with_the_killed_driver(holder, tmp_path):
     holder.kill()
     holder.wait()
     with StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
         pass
 
 
-def test_lock_that_cannot_be_written_gets_one_message(tmp_path):
+def test_lock_file_that_cannot_be_written_gives_one_message(tmp_path):
     (tmp_path / "driver.lock").mkdir()
     with pytest.raises(InputError, match="--runs DIR"):
         StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
 
 
-def test_released_study_can_be_taken_again(tmp_path):
+def test_released_study_can_be_locked_again(tmp_path):
     for _ in range(2):
         with StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
             pass

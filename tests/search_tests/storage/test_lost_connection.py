@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL is lost, and comes back, or does not, or another driver has been there meanwhile."""
+"""The connection to PostgreSQL is lost: it returns, or it does not, or another driver took the study over meanwhile."""
 
 import random
 import threading
@@ -27,7 +27,7 @@ from search.study import create, study
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
     monkeypatch.setattr(postgresql, "RETRY_INTERVAL_S", 0.05)
-    # before it says that a trial was not added Optuna tries five times, up to two seconds apart
+    # Optuna tries five times to add a trial, up to two seconds apart
     monkeypatch.setattr(optuna.storages._rdb.storage, "random", SimpleNamespace(random=lambda: 0.01))
 
 
@@ -46,8 +46,8 @@ def ignore(record):
     return None
 
 
-def opened(space: Space, folder: Path, url: str, lease: StudyLock) -> study.Study:
-    return create.create_study(header_for(space, folder), space, folder, url, lease.connection)
+def opened(space: Space, folder: Path, url: str, lock: StudyLock) -> study.Study:
+    return create.create_study(header_for(space, folder), space, folder, url, lock.connection)
 
 
 def drive(work: study.Study, trials: int) -> None:
@@ -60,18 +60,18 @@ def drive(work: study.Study, trials: int) -> None:
 def undisturbed(space: Space, server: Server, folder: Path, trials: int):
     url = server.database()
     folder.mkdir()
-    with StudyLock(folder, space.study.name, url) as lease:
-        drive(opened(space, folder, url, lease), trials)
+    with StudyLock(folder, space.study.name, url) as lock:
+        drive(opened(space, folder, url, lock), trials)
     return read_study(url, space.study.name).trials
 
 
-def test_outage_is_waited_for_and_changes_nothing(server, space, tmp_path):
+def test_driver_waits_for_an_outage_and_stores_the_same_trials(server, space, tmp_path):
     whole = undisturbed(space, server, tmp_path / "whole", 6)
     url, said = server.database(), []
-    with StudyLock(tmp_path, space.study.name, url, said.append) as lease:
-        work = opened(space, tmp_path, url, lease)
+    with StudyLock(tmp_path, space.study.name, url, said.append) as lock:
+        work = opened(space, tmp_path, url, lock)
         drive(work, 2)
-        for job in (work.next(ignore), None):  # before a trial is told, and before one is asked
+        for job in (work.next(ignore), None):  # before a result is stored, and before a candidate is asked for
             server.stop()
             threading.Timer(0.5, server.start).start()
             drive(work, 2) if job is None else work.finish(trained(job))
@@ -83,23 +83,23 @@ def test_outage_is_waited_for_and_changes_nothing(server, space, tmp_path):
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
-def test_commit_without_an_answer_is_done_once(server, proxy, space, tmp_path, seed):
+def test_commit_without_an_answer_takes_effect_once(server, proxy, space, tmp_path, seed):
     whole = undisturbed(space, server, tmp_path / "whole", 8)
     url, rng = server.database(), random.Random(seed)
-    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lease:
+    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lock:
         proxy.cut_behind(lambda data: b"COMMIT" in data and rng.random() < 0.3)
-        drive(opened(space, tmp_path, through(proxy, url), lease), 8)
+        drive(opened(space, tmp_path, through(proxy, url), lock), 8)
         proxy.cut_behind(None)
     assert proxy.cuts > 8
     assert read_study(url, space.study.name).trials == whole
 
 
 @pytest.mark.slow
-def test_server_that_stays_away_ends_the_run_with_one_message(server, space, tmp_path, monkeypatch):
+def test_server_that_does_not_return_ends_the_run_with_one_message(server, space, tmp_path, monkeypatch):
     monkeypatch.setattr(postgresql, "MAX_OUTAGE_S", 0.5)
     url = server.database()
-    with StudyLock(tmp_path, space.study.name, url) as lease:
-        work = opened(space, tmp_path, url, lease)
+    with StudyLock(tmp_path, space.study.name, url) as lock:
+        work = opened(space, tmp_path, url, lock)
         job = work.next(ignore)
         server.stop()
         try:
@@ -107,19 +107,19 @@ def test_server_that_stays_away_ends_the_run_with_one_message(server, space, tmp
                 work.finish(trained(job))
         finally:
             server.start()
-    with StudyLock(tmp_path, space.study.name, url) as lease:
-        again = create.load_study(read_study(url, space.study.name).header, space, tmp_path, url, lease.connection)
+    with StudyLock(tmp_path, space.study.name, url) as lock:
+        again = create.load_study(read_study(url, space.study.name).header, space, tmp_path, url, lock.connection)
         assert again.recover() == ([], [0])
         assert again.next(ignore) == job
 
 
 @pytest.mark.slow
-def test_run_that_is_to_stop_does_not_wait(server, space, tmp_path):
+def test_stopping_driver_does_not_wait_for_the_server(server, space, tmp_path):
     url = server.database()
-    with StudyLock(tmp_path, space.study.name, url) as lease:
-        work = opened(space, tmp_path, url, lease)
+    with StudyLock(tmp_path, space.study.name, url) as lock:
+        work = opened(space, tmp_path, url, lock)
         server.stop()
-        threading.Timer(0.5, lease.stop.set).start()
+        threading.Timer(0.5, lock.stop.set).start()
         try:
             with pytest.raises(StorageError):
                 work.next(ignore)
@@ -127,28 +127,28 @@ def test_run_that_is_to_stop_does_not_wait(server, space, tmp_path):
             server.start()
 
 
-def test_server_that_does_not_answer_is_not_waited_for_for_ever(server, proxy, space, tmp_path, monkeypatch):
+def test_connection_to_a_server_that_does_not_answer_is_cut(server, proxy, space, tmp_path, monkeypatch):
     monkeypatch.setattr(postgresql, "OPERATION_TIMEOUT_S", 0.5)
     monkeypatch.setitem(postgresql.CONNECT_OPTIONS, "connect_timeout", 2)
     url = server.database()
-    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lease:
-        work = opened(space, tmp_path, through(proxy, url), lease)
+    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lock:
+        work = opened(space, tmp_path, through(proxy, url), lock)
         proxy.swallowing = True
         threading.Timer(1.0, lambda: setattr(proxy, "swallowing", False)).start()
         drive(work, 2)
     assert [t.status for t in read_study(url, space.study.name).trials[:2]] == ["complete"] * 2
 
 
-def test_own_session_that_the_server_still_has_is_no_other_driver(server, proxy, space, tmp_path):
+def test_own_lost_session_is_not_taken_for_another_driver(server, proxy, space, tmp_path):
     url = server.database()
-    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lease:
-        work = opened(space, tmp_path, through(proxy, url), lease)
+    with StudyLock(tmp_path, space.study.name, through(proxy, url)) as lock:
+        work = opened(space, tmp_path, through(proxy, url), lock)
         proxy.forget()
         drive(work, 1)
     assert read_study(url, space.study.name).trials[0].status == "complete"
 
 
-def test_second_driver_is_told_of_the_first_and_of_its_place(server, space, tmp_path):
+def test_message_to_a_second_driver_names_process_and_host_of_the_first(server, space, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"  # folders that share no lock file
     here.mkdir()
     there.mkdir()
@@ -157,14 +157,14 @@ def test_second_driver_is_told_of_the_first_and_of_its_place(server, space, tmp_
         StudyLock(there, space.study.name, url)
 
 
-@pytest.mark.parametrize("over", [False, True], ids=["still drives", "has come and gone"])
-def test_driver_that_was_taken_over_writes_nothing(server, proxy, space, tmp_path, over):
+@pytest.mark.parametrize("over", [False, True], ids=["other driver still runs", "other driver has ended"])
+def test_driver_whose_study_was_taken_over_writes_nothing(server, proxy, space, tmp_path, over):
     url, name = server.database(), space.study.name
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    with StudyLock(here, name, through(proxy, url)) as lease:
-        first = opened(space, here, through(proxy, url), lease)
+    with StudyLock(here, name, through(proxy, url)) as lock:
+        first = opened(space, here, through(proxy, url), lock)
         job = first.next(ignore)
         proxy.refusing = True
         proxy.cut()

@@ -37,7 +37,7 @@ def test_second_driver_on_another_machine_is_refused(url, space, tmp_path):
         pass
 
 
-def test_server_that_is_not_there_gets_one_message(url, space, tmp_path):
+def test_unreachable_server_gives_one_message_without_the_password(url, space, tmp_path):
     nobody = sqlalchemy.make_url(url).set(port=1, host="127.0.0.1", password="secret")
     address = nobody.render_as_string(hide_password=False)
     with pytest.raises(InputError, match=r"study database \(connecting\)") as caught:
@@ -45,14 +45,14 @@ def test_server_that_is_not_there_gets_one_message(url, space, tmp_path):
     assert "secret" not in str(caught.value)
 
 
-def test_first_launches_on_an_empty_database_do_not_get_in_each_others_way(server, tmp_path):
+def test_parallel_launches_on_an_empty_database_all_succeed(server, tmp_path):
     url = server.database()
-    leases = [StudyLock(_made(tmp_path / str(number)), str(number), url) for number in range(4)]
-    with ThreadPoolExecutor(len(leases)) as pool:
-        storages = list(pool.map(lambda lease: connect(url, lease.connection), leases))
+    locks = [StudyLock(_made(tmp_path / str(number)), str(number), url) for number in range(4)]
+    with ThreadPoolExecutor(len(locks)) as pool:
+        storages = list(pool.map(lambda lock: connect(url, lock.connection), locks))
     assert [storage.get_all_studies() for storage in storages] == [[]] * 4
-    for lease in leases:
-        lease.release()
+    for lock in locks:
+        lock.release()
 
 
 def _made(folder: Path) -> Path:

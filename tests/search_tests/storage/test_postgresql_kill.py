@@ -1,4 +1,4 @@
-"""Real drivers of studies in PostgreSQL: killed, stopped, cut off from their server; and a password that is nowhere."""
+"""Real drivers with PostgreSQL: they are killed, stopped or lose their server, and the password appears nowhere."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from reports.storage.studies import LedgerError, load_study_folder, read_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
-SECRET = PASSWORD.split("/")[0]  # what no escaping changes
+SECRET = PASSWORD.split("/")[0]  # the part that escaping does not change
 TRIALS = 6
 
 
@@ -37,7 +37,7 @@ def words(runs: Path, executor: str, name: str, *, launch: bool) -> list[str]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> StudyRecord:
-    """What an undisturbed study in an SQLite file comes to."""
+    """The same study, undisturbed, in an SQLite file."""
     runs = tmp_path_factory.mktemp("whole")
     finish(words(runs, "inline", "whole", launch=True))
     return load_study_folder(runs / "whole")
@@ -71,7 +71,7 @@ def check_secret(*places: Path) -> None:
 
 
 def with_secret(driver: int) -> list[int]:
-    """The driver and its workers, as far as they show it in their command line or environment."""
+    """Return the pids, of the driver and its workers, that show the password in their command line or environment."""
     found = []
     for pid in (driver, *descendants(driver)):
         with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ def kill_and_resume(url: str, runs: Path, name: str, executor: str, signals: lis
         assert SECRET not in said
         if (study := seen(url, name)) is not None:
             now = {t.number: t for t in study.trials if t.status == "complete"}
-            assert {n: now.get(n) for n in finished} == finished  # not lost, not run again
+            assert {n: now.get(n) for n in finished} == finished  # neither lost nor run again
             finished = now
     said = finish(words(runs, executor, name, launch=seen(url, name) is None))
     assert SECRET not in said
@@ -100,7 +100,7 @@ ALL = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_two_killed_studies_in_one_database_end_as_uninterrupted_ones(url, tmp_path, whole, seed):
+def test_two_killed_studies_in_one_database_end_like_undisturbed_ones(url, tmp_path, whole, seed):
     with ThreadPoolExecutor() as pool:
         signals = random.Random(seed).sample(ALL, len(ALL))
         for done in [
@@ -113,7 +113,7 @@ def test_two_killed_studies_in_one_database_end_as_uninterrupted_ones(url, tmp_p
     check_secret(tmp_path)
 
 
-def test_killed_ray_study_ends_as_an_uninterrupted_one(url, tmp_path, whole):
+def test_killed_ray_study_ends_like_an_undisturbed_one(url, tmp_path, whole):
     sessions = set(Path("/tmp/ray").glob("session_2*"))
     kill_and_resume(url, tmp_path, "rayed", "ray", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], 7)
     check_equal(read_study(url, "rayed"), whole)
@@ -121,9 +121,9 @@ def test_killed_ray_study_ends_as_an_uninterrupted_one(url, tmp_path, whole):
 
 
 @pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_server_that_is_gone_for_half_a_minute_is_waited_for(server, url, tmp_path, whole, executor):
+def test_driver_waits_for_a_server_that_is_gone_for_half_a_minute(server, url, tmp_path, whole, executor):
     driver = start_until_trial(words(tmp_path, executor, "outage", launch=True), tmp_path / "outage" / "trials")
-    assert with_secret(driver.pid) == [driver.pid]  # in its environment; none of its workers
+    assert with_secret(driver.pid) == [driver.pid]  # only the driver, in its environment
     server.stop()
     time.sleep(30)
     server.start()
@@ -135,7 +135,7 @@ def test_server_that_is_gone_for_half_a_minute_is_waited_for(server, url, tmp_pa
     check_equal(read_study(url, "outage"), whole)
 
 
-def test_server_that_stays_away_ends_the_run_and_resume_completes_it(server, url, tmp_path, whole):
+def test_server_that_does_not_return_ends_the_run_and_resume_completes_it(server, url, tmp_path, whole):
     short = "import search.storage.postgresql as p; p.MAX_OUTAGE_S = 5.0; "
     launch = snnsearch(*words(tmp_path, "inline", "away", launch=True))
     driver = subprocess.Popen(
@@ -155,10 +155,10 @@ def test_server_that_stays_away_ends_the_run_and_resume_completes_it(server, url
     check_secret(tmp_path)
 
 
-def test_second_driver_is_refused_while_the_first_is_stopped_and_not_when_it_is_dead(url, tmp_path, whole):
+def test_second_driver_is_refused_until_the_first_has_died(url, tmp_path, whole):
     first = start_until_trial(words(tmp_path / "here", "inline", "twice", launch=True), tmp_path / "here/twice/trials")
     first.send_signal(signal.SIGSTOP)
-    (tmp_path / "there" / "twice").mkdir(parents=True)  # another machine: no lock file in common
+    (tmp_path / "there" / "twice").mkdir(parents=True)  # like another machine: no common lock file
     resume = snnsearch(*words(tmp_path / "there", "inline", "twice", launch=False))
     done = subprocess.run(resume, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -170,7 +170,7 @@ def test_second_driver_is_refused_while_the_first_is_stopped_and_not_when_it_is_
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
-def test_password_is_in_no_message(server, tmp_path, debug):
+def test_no_message_shows_the_password(server, tmp_path, debug):
     wrong = server.address("nowhere").render_as_string(hide_password=False)
     elsewhere = server.address(port=1).render_as_string(hide_password=False)
     for url in (

@@ -1,4 +1,4 @@
-"""Early stopping: which trials, what is stored of them, and that neither a kill nor an executor changes it."""
+"""Early stopping: which trials are stopped, what is stored, and that neither kills nor executors change it."""
 
 import io
 import random
@@ -41,7 +41,7 @@ def losses(point):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_nothing_dominates_is_never_stopped(seed):
+def test_trial_that_nothing_dominates_is_never_stopped(seed):
     points = drawn(seed, 30)
     rungs = rungs_of(points, reduction=100.0)
     for trial, point in enumerate(points):
@@ -50,7 +50,7 @@ def test_what_nothing_dominates_is_never_stopped(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_trial_is_stopped_exactly_where_the_rule_says(seed):
+def test_trial_is_stopped_exactly_when_the_rule_says_so(seed):
     points = drawn(seed, 25)
     rungs = rungs_of(points, reduction=2.0, margin=0.05)
     for trial, point in enumerate(points):
@@ -61,7 +61,7 @@ def test_a_trial_is_stopped_exactly_where_the_rule_says(seed):
 
 
 def _of_better_rank(point, among):
-    """How many lie on the fronts that are peeled off before the one of ``point``."""
+    """Count the points on fronts before that of ``point``."""
     front = [other for other in among if not _dominated(other, among)]
     if point in front:
         return 0
@@ -72,21 +72,21 @@ def _dominated(point, among):
     return any(dominates(losses(other), losses(point)) for other in among)
 
 
-def test_the_first_trials_at_a_rung_go_on():
+def test_first_trials_at_a_rung_are_not_stopped():
     good, bad = (0.9, 0.01, 10), (0.1, 0.1, 20)
     assert rungs_of([good, good, good, bad], first=5).prune_reason(1, 3) is None
     assert rungs_of([good, good, good, good, bad], first=5).prune_reason(1, 4) is not None
 
 
-def test_a_trial_within_the_margin_of_accuracy_goes_on():
+def test_trial_within_the_accuracy_margin_is_not_stopped():
     good = [(0.50, 0.01, 10)] * 5
     assert rungs_of([*good, (0.49, 0.02, 20)], margin=0.02).prune_reason(1, 5) is None
     assert rungs_of([*good, (0.47, 0.02, 20)], margin=0.02).prune_reason(1, 5) is not None
 
 
-def test_the_verdict_names_what_dominates():
-    verdict = rungs_of([(0.9, 0.01, 10)] * 5 + [(0.1, 0.1, 20)]).prune_reason(1, 5)
-    assert verdict == (
+def test_reason_names_the_dominating_trials():
+    reason = rungs_of([(0.9, 0.01, 10)] * 5 + [(0.1, 0.1, 20)]).prune_reason(1, 5)
+    assert reason == (
         "early: after epoch 1 dominated by trials 0, 1, 2 and 2 more, and 5 of 6 trials there have a better rank"
     )
 
@@ -100,7 +100,7 @@ def space():
 
 
 def early(replaced, text=""):
-    """The smoke space with rungs and early stopping, and ``replaced`` exchanged for ``text``."""
+    """Return the smoke space with rungs and early stopping, and with ``replaced`` replaced by ``text``."""
     source = (SPACES / "smoke.yaml").read_text()
     source = source.replace("  budget:", "  stopping: {first: 3, margin: 0}\n  budget:")
     source = source.replace("  epochs: 4", "  epochs: 4\n  rungs: [1, 2]")
@@ -116,7 +116,7 @@ def opened(space, tmp_path):
 
 
 def epoch_of(number, goodness):
-    """An epoch after which the objectives are the worse, the lower ``goodness``."""
+    """Return an epoch record. The lower ``goodness``, the worse all objectives."""
     price = {"horowitz45/exact": 2 - goodness}
     measured = Measured(
         accuracy=goodness, params=int(1000 * (2 - goodness)), acs=1.0, macs=1.0, dense_macs=1, spikes=1.0,
@@ -139,7 +139,7 @@ def good_trials(driver, count):
         driver.finished(trained(job))
 
 
-def test_a_stopped_trial_is_pruned_and_on_no_front(opened):
+def test_stopped_trial_is_pruned_and_on_no_front(opened):
     driver = driver_of(opened)
     good_trials(driver, 5)
     job = driver.next()
@@ -165,17 +165,17 @@ def test_named_candidates_are_never_stopped(opened):
         assert driver.epoch(job.number, epoch_of(1, goodness))
 
 
-def test_rungs_are_those_of_all_drivers(opened, space):
+def test_rungs_include_the_trials_of_earlier_drivers(opened, space):
     driver = driver_of(opened)
     good_trials(driver, 5)
-    left = driver.next()  # its driver is killed after the rung
+    left = driver.next()  # the driver is killed after this trial's rung
     assert driver.epoch(left.number, epoch_of(1, 0.9))
     again = create.load_study(opened.header, space, opened.folder, sqlite_url(opened.folder / "study.db"))
     again.recover()
     driver = driver_of(again)
     taken_up = driver.next()
     assert taken_up.number == left.number
-    assert driver.epoch(left.number, epoch_of(1, 0.9))  # from its checkpoint, a second time
+    assert driver.epoch(left.number, epoch_of(1, 0.9))  # it continues from its checkpoint and reports the rung again
     other = driver.next()
     assert not driver.epoch(other.number, epoch_of(1, 0.2))
     reason = read_study(sqlite_url(opened.folder / "study.db"), "smoke").trials[other.number].reason
@@ -183,7 +183,7 @@ def test_rungs_are_those_of_all_drivers(opened, space):
 
 
 @pytest.mark.parametrize("executor", ["inline", "ray"])
-def test_a_study_stops_trials_at_rungs(executor, tmp_path):
+def test_study_stops_trials_at_rungs(executor, tmp_path):
     space = load_space(early(""), overrides={"data.subset": "300", "train.chance_patience": "0"})
     record = launch(space, options_for(tmp_path, executor=executor, trials=7), Console(file=io.StringIO()))
     stopped = [trial for trial in record.trials if trial.status == "stopped"]
@@ -201,7 +201,7 @@ def test_a_study_stops_trials_at_rungs(executor, tmp_path):
 # -- what is refused ------------------------------------------------------------------------------------------------
 
 
-def test_a_sampler_that_learns_nothing_from_stopped_trials_is_refused():
+def test_stopping_is_refused_with_a_sampler_that_ignores_stopped_trials():
     with pytest.raises(SpaceError, match=r"sampler gp does not learn .* write sampler: ehvi"):
         load_space(early("sampler: tpe", "sampler: gp"))
 
@@ -212,6 +212,6 @@ def test_stopping_without_rungs_is_refused():
 
 
 @pytest.mark.parametrize("rungs", ["[2, 1]", "[0]", "[4]", "[1, 1]"])
-def test_rungs_are_epochs_in_order(rungs):
+def test_rungs_must_be_rising_epochs(rungs):
     with pytest.raises(SpaceError, match="rising order, from 1 to less than 4: such as"):
         load_space(early("rungs: [1, 2]", f"rungs: {rungs}"))
