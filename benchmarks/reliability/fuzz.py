@@ -5,7 +5,7 @@
 
 A target is a property of `benchmarks.reliability.claims`. If it does not hold, the fuzzer stops, prints the traceback
 and writes the bytes to a file ``crash-...``. The default tests check the same properties without atheris, on inputs
-drawn by hypothesis. docs/fuzz.md has the results of both.
+drawn by hypothesis. docs/reliability/fuzz.md has the results of both.
 """
 
 import argparse

@@ -69,7 +69,7 @@ def parse(text: str, file: str = "<text>", most: int = MOST_WRITTEN) -> Document
     document = Document(file, {})
     tree = _parse(text, file, document.places, most)
     if tree is None:
-        raise _file_error(file, "empty; a space has at least study, network and data: see spaces/README.md")
+        raise _file_error(file, "empty; a space has at least study, network and data: see docs/space/index.md")
     if not isinstance(tree, dict):
         raise _file_error(file, f"a {_kind(tree)} at the top level; a space is a mapping such as 'study: {{...}}'")
     document.tree.update(tree)

@@ -1,7 +1,7 @@
 """Spiking MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and its CNN twin.
 
 Geometries: ``cifar`` (stem and stage 2 without stride, so 32x32 images leave at 4x4), and torchvision's mobilenet_v2
-for ImageNet. `snnkit.families.mbconv` says what is spiking about it. It is the example in CONTRIBUTING.md.
+for ImageNet. `snnkit.families.mbconv` says what is spiking about it. It is the example in docs/developing/family.md.
 """
 
 from collections.abc import Mapping

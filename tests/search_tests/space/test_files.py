@@ -1,6 +1,5 @@
-"""The space files that are shipped, and every YAML block of their README."""
+"""The space files that are shipped."""
 
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,15 +10,11 @@ import pytest
 
 from search.benchmark.loader import load_benchmark
 from search.samplers import make_sampler
-from search.space import document
 from search.space.sections import DEVICES, Device
 from search.space.space import Space, load_space
 
 SPACES = Path(__file__).parents[3] / "spaces"
 FILES = [file for file in sorted(SPACES.glob("*.yaml")) if not file.stem.startswith("benchmark")]
-WRITTEN = re.findall(r"```yaml\n(.*?)```", (SPACES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-BENCHMARKS = [block for block in WRITTEN if block.startswith("benchmark:")]
-BLOCKS = [block for block in WRITTEN if block not in BENCHMARKS]
 
 # Table 3 of arXiv:2602.09717: schedule -> Fire modules that are kept
 SCHEDULES = {
@@ -155,33 +150,6 @@ def test_smoke_space_needs_no_download() -> None:
     space = load_space(SPACES / "smoke.yaml")
     assert space.base.data.name == "digits"
     assert (space.study.budget.trials, space.size is not None and space.size >= 30) == (12, True)
-
-
-def test_readme_has_blocks() -> None:
-    assert len(BLOCKS) >= 5
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_readme_block_is_a_space(block: str, device: Device) -> None:
-    missing = {
-        key: tree for key, tree in document.parse(BLOCKS[0]).tree.items() if not re.search(f"(?m)^{key}:", block)
-    }
-    assert load_space(block + (document.dump(missing) if missing else ""), device=device).study.name
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_readme_block_is_a_benchmark(device: Device) -> None:
-    (block,) = BENCHMARKS
-    benchmark = load_benchmark(block, device=device)
-    assert (len(benchmark.cells), set(benchmark.entries)) == (2 * 2 * 2 * 3, {"cifar10", "tiny-imagenet"})
-    small = benchmark.candidates["tiny-imagenet"]["SqueezeNet"]
-    assert (small.train.epochs, small.encoding.timesteps) == (60 if device == "cpu" else 100, 2)
-
-
-def test_readme_names_every_shipped_file() -> None:
-    text = (SPACES / "README.md").read_text(encoding="utf-8")
-    assert [file.name for file in SPACES.glob("*.yaml") if f"({file.name})" not in text] == []
 
 
 def test_reading_a_space_loads_neither_torch_nor_ray_nor_optuna() -> None:

@@ -1,6 +1,6 @@
 """Whatever a file holds, it loads or is refused with an error that says why: claims of `benchmarks.reliability.claims`.
 
-SNNSEARCH_FUZZ=2000 draws so many inputs for each claim in place of 30; docs/fuzz.md says what that found.
+SNNSEARCH_FUZZ=2000 draws so many inputs for each claim in place of 30; docs/reliability/fuzz.md says what that found.
 """
 
 import io

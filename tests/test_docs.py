@@ -1,0 +1,151 @@
+"""Documentation is executed: YAML blocks load, commands parse, excerpts are in their files, links lead somewhere."""
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from search.benchmark.loader import load_benchmark
+from search.cli.main import app
+from search.space import document
+from search.space.sections import DEVICES, Device
+from search.space.space import load_space
+from snnkit.families import FAMILIES
+
+ROOT = Path(__file__).parents[1]
+SITE = sorted((ROOT / "docs").rglob("*.md"))
+TOP = [*sorted(ROOT.glob("*.md")), ROOT / "spaces/README.md", ROOT / "reports/gallery/README.md"]
+PAGES = [*TOP, *SITE, ROOT / "benchmarks/README.md"]
+SPACES = sorted((ROOT / "spaces").glob("*.yaml"))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+WRITTEN = [block for page in SITE for block in blocks(page, "yaml")]
+FIRST = blocks(ROOT / "docs/space/index.md", "yaml")[0]
+BENCHMARKS = [block for block in WRITTEN if block.startswith("benchmark:")]
+BLOCKS = [block for block in WRITTEN if block not in BENCHMARKS]
+
+
+def test_documentation_has_blocks() -> None:
+    assert len(BLOCKS) >= 15
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_documented_block_is_a_space(block: str, device: Device) -> None:
+    missing = {key: tree for key, tree in document.parse(FIRST).tree.items() if not re.search(f"(?m)^{key}:", block)}
+    assert load_space(block + (document.dump(missing) if missing else ""), device=device).study.name
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_documented_block_is_a_benchmark(device: Device) -> None:
+    (block,) = BENCHMARKS
+    benchmark = load_benchmark(block, device=device)
+    assert (len(benchmark.cells), set(benchmark.entries)) == (2 * 2 * 2 * 3, {"cifar10", "tiny-imagenet"})
+    small = benchmark.candidates["tiny-imagenet"]["SqueezeNet"]
+    assert (small.train.epochs, small.encoding.timesteps) == (60 if device == "cpu" else 100, 2)
+
+
+def test_space_in_the_readme_loads() -> None:
+    (block,) = blocks(ROOT / "README.md", "yaml")
+    space = load_space(block)
+    assert space.size == 3 * 2 * (1 + 4)
+    assert list(space.candidates) == ["without-fire5"]
+    assert len(block.splitlines()) <= 16
+
+
+def test_space_of_the_example_family_loads() -> None:
+    (block,) = blocks(ROOT / "docs/developing/family.md", "yaml")
+    space = load_space(block)
+    assert space.size == 2 * (2 * 2)
+    assert space.base.network.model_dump()["family"] == "mobilenetv2"
+
+
+def documented_commands() -> list[str]:
+    found = []
+    for page in (*PAGES, *SPACES):
+        for line in page.read_text(encoding="utf-8").splitlines():
+            words = line.strip("#| ").split("  ")[0].split("&& ")[-1]
+            if words.startswith("snnsearch "):
+                found.append(words)
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", documented_commands())
+def test_documented_command_is_one(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    command = typer.main.get_command(app)
+    context = command.make_context("snnsearch", words)
+    while getattr(command, "commands", None):
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("block", [block for page in SITE for block in blocks(page, "python")])
+def test_excerpt_is_in_its_file(block: str) -> None:
+    place, _, excerpt = block.partition("\n")
+    assert excerpt in (ROOT / place.removeprefix("# ")).read_text()
+
+
+def links(page: Path) -> list[str]:
+    found = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    return [link for link in found if "://" not in link]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    missing = [link for link in links(page) if not (page.parent / link.partition("#")[0]).exists()]
+    assert missing in ([], ["reference.md"], ["space/reference.md"]), missing  # that page is generated with the site
+
+
+@pytest.mark.parametrize("place", re.findall(r"`([a-z_]+(?:/[\w.]+)+)`", (ROOT / "CONTRIBUTING.md").read_text()))
+def test_files_named_in_contributing_exist(place: str) -> None:
+    assert "NAME" in place or (ROOT / place).exists()
+
+
+FAMILY_TESTS = re.findall(r"^pytest (tests/.+)$", (ROOT / "docs/developing/family.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", FAMILY_TESTS)
+def test_documented_tests_exist(line: str) -> None:
+    folder, option, family = shlex.split(line)
+    assert list((ROOT / folder).rglob("families/test_*.py"))
+    assert option == "-k"
+    assert family in FAMILIES
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_readme_of_the_spaces_names_every_file() -> None:
+    text = (ROOT / "spaces/README.md").read_text(encoding="utf-8")
+    assert [file.name for file in SPACES if f"({file.name})" not in text] == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    pages = [str(page.relative_to(ROOT / "docs")) for page in SITE]
+    assert [page for page in pages if f": {page}" not in navigation] == []
+
+
+def test_architecture_picture_shows_the_import_contracts() -> None:
+    script = runpy.run_path(str(ROOT / "docs/scripts/architecture.py"))
+    assert script["PICTURE"].read_text() == script["draw"](), "run: python docs/scripts/architecture.py"
+
+
+def test_space_reference_lists_every_key_with_its_default_and_bounds() -> None:
+    code = "import sys; sys.path.insert(0, 'docs/scripts'); import space_reference; print(space_reference.render())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| `timesteps` | whole number | `4` | ≥ 1, ≤ 64 |" in done.stdout
+    assert "| `schedule` | `cosine`, `onecycle`, `constant` | `onecycle` |" in done.stdout
+    assert all(f"## network: {family}\n" in done.stdout for family in FAMILIES)
