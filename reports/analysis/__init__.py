@@ -1,1 +1,1 @@
-"""What the records show: Pareto fronts, hypervolume, comparisons. Plain numbers, no text layout."""
+"""Numbers from records: Pareto fronts, hypervolume, comparisons. No layout and no wording."""

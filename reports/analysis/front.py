@@ -1,4 +1,4 @@
-"""The front of a study and its state in a few figures: what `status` shows and every report starts from."""
+"""The front of a study, and its state in a few figures for `status` and for reports."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,44 +11,44 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 def finished(study: StudyRecord) -> tuple[TrialRecord, ...]:
-    """Trials that were trained to the end and have a value for every objective, by number."""
+    """Return the trials that were trained to the end and have a value for every objective, by number."""
     names = [objective.name for objective in study.header.objectives]
     return tuple(t for t in study.trials if t.status == "complete" and t.metrics and all(n in t.values for n in names))
 
 
-def starts_differ(study: StudyRecord) -> bool:
-    """Whether finished candidates were to start otherwise than from scratch: a report then says how each did."""
+def initializations_differ(study: StudyRecord) -> bool:
+    """Return whether some finished candidate was meant to start from other weights than random ones."""
     return any(trial.start is not None for trial in finished(study))
 
 
 def losses(study: StudyRecord, trial: TrialRecord) -> Point:
-    """A finished trial's objectives, every one to be minimised."""
+    """Return the objectives of a finished trial as values to be minimised."""
     objectives = study.header.objectives
     return as_losses([trial.values[o.name] for o in objectives], [o.direction for o in objectives])
 
 
 def trial_ranks(study: StudyRecord) -> dict[int, int]:
-    """Trial number -> non-dominated rank of the finished trials; 0 is the front."""
+    """Map the number of each finished trial to its non-dominated rank; 0 is the front."""
     trials = finished(study)
     return dict(zip((t.number for t in trials), ranks([losses(study, t) for t in trials]), strict=True))
 
 
 def front_trials(study: StudyRecord) -> tuple[TrialRecord, ...]:
-    """The finished trials that no other dominates, best in the first objective first."""
+    """Return the finished trials that no other dominates, best in the first objective first."""
     found = trial_ranks(study)
     front = [t for t in finished(study) if found[t.number] == 0]
     return tuple(sorted(front, key=lambda t: losses(study, t)))
 
 
 def dominators(study: StudyRecord, trial: TrialRecord, among: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """Those ``among`` the finished trials that dominate ``trial`` in the study's objectives."""
+    """Return the finished trials in ``among`` that dominate ``trial`` in the study's objectives."""
     own = losses(study, trial)
     return tuple(t for t in among if dominates(losses(study, t), own))
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best value of one objective, and the trial that has it."""
+    """The best value of one objective, and its trial."""
 
     objective: str
     direction: str
@@ -63,23 +63,23 @@ class StatusSummary:
 
     study: str
     total: int
-    counts: dict[str, int]  # by status, those that occur
+    counts: dict[str, int]  # by status; statuses without a trial are left out
     front: tuple[int, ...]  # trial numbers, best in the first objective first
-    best: tuple[Best, ...]  # one per objective; none before the first trial is complete
+    best: tuple[Best, ...]  # one for each objective; empty before the first trial is complete
     price: str
-    training_s: float  # spent on all trials and on ranking them by shared weights, as the two below
+    training_s: float  # of all trials and of ranking by shared weights, as the next two
     training_images: int
     training_macs: float  # dense multiply-accumulates
     started_at: float | None  # UTC seconds
     last_finished_at: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return the summary as values that JSON can hold."""
         return asdict(self)
 
 
 def status_summary(study: StudyRecord) -> StatusSummary:
-    """Counts by status, front, best value of each objective, training time."""
+    """Summarise a study: counts by status, front, best value of each objective, training time."""
     spent = study.header.supernet or SupernetRecord(ranked=0)
     counts = {status: sum(t.status == status for t in study.trials) for status in STATUSES}
     return StatusSummary(

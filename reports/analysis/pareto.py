@@ -1,39 +1,40 @@
 """Pareto dominance and exact hypervolume, for any number of objectives.
 
-Everything works on losses: points as tuples of finite floats, every coordinate to be minimised; `as_losses` turns
-values with directions into one. Ranks by efficient non-dominated sorting with bisection (Zhang et al. 2015);
-hypervolume by a sweep over up to three objectives, beyond that by the WFG recursion over exclusive volumes (While,
-Bradstreet and Barone 2012), one objective fewer each time.
+All functions take losses: points as tuples of finite floats, with every coordinate to be minimised. `as_losses` turns
+values with directions into such a point. Ranks are computed by efficient non-dominated sorting with bisection (Zhang et
+al. 2015). Hypervolume is computed by a sweep for up to three objectives, and by the WFG recursion over exclusive
+volumes (While, Bradstreet and Barone 2012) for more, with one objective fewer at each level.
 """
 
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
-Direction = Literal["maximize", "minimize"]
+from reports.records.study import Direction
+
 Point = tuple[float, ...]
 
 
 def as_losses(values: Sequence[float], directions: Sequence[Direction]) -> Point:
-    """The point to be minimised in every coordinate: values whose direction is ``maximize`` change sign."""
+    """Return the point as losses: values to be maximised change their sign."""
     return tuple(-v if d == "maximize" else v for v, d in zip(values, directions, strict=True))
 
 
 def dominates(a: Point, b: Point) -> bool:
-    """True where ``a`` is nowhere worse than ``b`` and somewhere better. Equal points do not dominate each other."""
+    """Return whether ``a`` is nowhere worse than ``b`` and somewhere better. Equal points dominate neither way."""
     return a != b and all(x <= y for x, y in zip(a, b, strict=True))
 
 
 def ranks(points: Sequence[Point]) -> list[int]:
-    """Non-dominated rank of each point, 0 for the front; equal points share a rank."""
+    """Return the non-dominated rank of each point, 0 for the front. Equal points share a rank."""
     found = [0] * len(points)
     fronts: list[Layer] = []
     before, rank = None, 0
-    for index in sorted(range(len(points)), key=points.__getitem__):  # a point is dominated by earlier ones only
+    for index in sorted(range(len(points)), key=points.__getitem__):  # only earlier points can dominate a point
         point = points[index]
         if point != before:
-            # what a front dominates, every front before it dominates too
+            # a point that one front dominates is dominated by every better front too
             rank = bisect_left(fronts, True, key=lambda front: not front.dominates(point))
             if rank == len(fronts):
                 fronts.append(_layer(len(point)))
@@ -44,10 +45,10 @@ def ranks(points: Sequence[Point]) -> list[int]:
 
 
 def front(points: Sequence[Point]) -> list[int]:
-    """Indices of the points that no other point dominates, in the order given."""
+    """Return the indices of the points that no other point dominates, in the given order."""
     found: list[int] = []
     before, free = None, False
-    layer = _layer(len(points[0])) if points else _Listed()
+    layer = _layer(len(points[0])) if points else _PointList()
     for index in sorted(range(len(points)), key=points.__getitem__):
         if points[index] != before:
             before = points[index]
@@ -60,29 +61,32 @@ def front(points: Sequence[Point]) -> list[int]:
 
 
 class Layer(Protocol):
-    """Points of one front, which come in lexicographic order, none of them twice."""
+    """The points of one front. They are added in lexicographic order, each once."""
 
     def dominates(self, point: Point) -> bool:
-        """Whether one of them dominates ``point``, which comes after them all."""
+        """Return whether one of them dominates ``point``, which follows all of them in the order."""
 
     def add(self, point: Point) -> None: ...
 
 
-class _Stairs:
-    """Up to three objectives: what comes later is nowhere better in the first, so that the others decide. Of those only
-    the steps of a staircase count, found by bisection: 5,000 points in a tenth of a second."""
+class _Staircase:
+    """A front with up to three objectives.
+
+    A later point is nowhere better in the first objective, so the other two decide. Their undominated values form a
+    staircase that bisection searches: 5,000 points take a tenth of a second.
+    """
 
     def __init__(self) -> None:
         self._y: list[float] = []  # ascending
         self._z: list[float] = []  # descending
 
     def dominates(self, point: Point) -> bool:
-        y, z = _others(point)
+        y, z = _second_and_third(point)
         at = bisect_right(self._y, y)
         return at > 0 and self._z[at - 1] <= z
 
     def add(self, point: Point) -> None:
-        y, z = _others(point)
+        y, z = _second_and_third(point)
         at = end = bisect_left(self._y, y)
         while end < len(self._y) and self._z[end] >= z:
             end += 1
@@ -90,8 +94,8 @@ class _Stairs:
         self._z[at:end] = [z]
 
 
-class _Listed:
-    """Any number of objectives, point by point."""
+class _PointList:
+    """A front with any number of objectives, compared point by point."""
 
     def __init__(self) -> None:
         self._points: list[Point] = []
@@ -104,18 +108,20 @@ class _Listed:
 
 
 def _layer(objectives: int) -> Layer:
-    return _Stairs() if objectives <= 3 else _Listed()
+    return _Staircase() if objectives <= 3 else _PointList()
 
 
-def _others(point: Point) -> tuple[float, float]:
-    """The second and the third objective; 0 for one that is not there."""
+def _second_and_third(point: Point) -> tuple[float, float]:
+    """Return the second and third objective; 0 for a missing one."""
     _, y, z = (*point, 0.0, 0.0)[:3]
     return y, z
 
 
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
-    """Volume dominated by ``points`` and bounded by ``reference``: exact. A point that is not better than the
-    reference in every coordinate adds nothing."""
+    """Return the exact volume that ``points`` dominate, bounded by ``reference``.
+
+    A point that is not better than the reference in every coordinate adds nothing.
+    """
     inside = [p for p in points if all(x < r for x, r in zip(p, reference, strict=True))]
     if len(reference) == 1:
         return reference[0] - min((p[0] for p in inside), default=reference[0])
@@ -124,7 +130,7 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
     if len(reference) == 3:
         return _volume(inside, reference)
     worst_first = sorted((inside[i] for i in front(inside)), key=lambda p: p[-1], reverse=True)
-    flat = [p[:-1] for p in worst_first]  # later points cover the whole depth of earlier ones: one coordinate fewer
+    flat = [p[:-1] for p in worst_first]  # later points cover the full depth of earlier ones, so one coordinate can go
     slices = (
         (reference[-1] - p[-1]) * hypervolume_contribution(flat[i], flat[i + 1 :], reference[:-1])
         for i, p in enumerate(worst_first)
@@ -133,7 +139,7 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
 
 
 def hypervolume_contribution(point: Point, others: Sequence[Point], reference: Point) -> float:
-    """What ``point`` adds to the hypervolume of ``others``."""
+    """Return the volume that ``point`` adds to the hypervolume of ``others``."""
     box = math.prod(max(r - x, 0.0) for x, r in zip(point, reference, strict=True))
     if not others or box == 0.0:
         return box
@@ -142,7 +148,7 @@ def hypervolume_contribution(point: Point, others: Sequence[Point], reference: P
 
 
 def _area(points: list[Point], reference: Point) -> float:
-    """Two objectives: a sweep along the first, one strip for each new best of the second."""
+    """Sweep along the first of two objectives, with one strip for each new best value of the second."""
     area, ceiling = 0.0, reference[1]
     for x, y in sorted(points):
         if y < ceiling:
@@ -152,8 +158,10 @@ def _area(points: list[Point], reference: Point) -> float:
 
 
 def _volume(points: list[Point], reference: Point) -> float:
-    """Three objectives: a sweep along the first over the staircase that the other two make (Fonseca, Paquete and
-    López-Ibáñez 2006), a slab at each new step."""
+    """Sweep along the first of three objectives (Fonseca, Paquete and López-Ibáñez 2006).
+
+    The other two objectives form a staircase. Every new step of it ends a slab.
+    """
     slabs, area, since = [], 0.0, 0.0
     steps = [(-math.inf, reference[2]), (reference[1], -math.inf)]  # the second ascending, the third descending
     for x, y, z in sorted(points):

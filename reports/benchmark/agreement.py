@@ -1,38 +1,42 @@
-"""Ours against the published figures, in sentences: where they agree, where not, and what of ours explains it."""
+"""Sentences that compare our figures with the published ones, and name the cause of a difference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reports.benchmark.groups import Group, accuracy, acs, energy, macs, params, preset_of
-from reports.document.prices import in_short
+from reports.document.energy_models import caveat
 from reports.document.wording import count, listing, number, ratio
 from reports.records.benchmark import KINDS, Kind, Published, Setup
 
-CLOSE_ACCURACY = 0.01  # published accuracies have two digits
-CLOSE = 0.01  # of anything else, as a share: published figures have three or four digits
-Value = Callable[[Published], float | None]
+ACCURACY_TOLERANCE = 0.01  # published accuracies have two digits
+RELATIVE_TOLERANCE = 0.01  # of other figures: published ones have three or four digits
+MAX_NAMES = 12
 
 
 def agreement(found: Sequence[Group], setup: Setup, own: str) -> list[str]:
-    """Sentences on one data set, whose groups ``found`` are, for each kind and figure that something was published of;
-    ``own`` is the benchmark's price."""
+    """Compare the groups on one data set with their published figures.
+
+    Args:
+        found: the groups on the data set of ``setup``.
+        own: the benchmark's energy model.
+    """
     compared = [group for group in found if group.published and group.n]
     lines = []
     for kind in KINDS:
         if members := [group for group in compared if group.kind == kind]:
             lines += [_accuracies(members, setup, kind), *_parameters(members), *_energies(members, kind)]
-            lines += [f"Noted of the published {g.network} on {g.data}: {note}." for g in members if (note := _note(g))]
-    return lines + _steps([group for group in compared if group.kind == "snn"], setup, own)
+            lines += [f"Note on the published {g.network} on {g.data}: {note}." for g in members if (note := _note(g))]
+    return lines + _other_energy_models([group for group in compared if group.kind == "snn"], setup, own)
 
 
 def _accuracies(members: Sequence[Group], setup: Setup, kind: Kind) -> str:
-    """Ours, the published, and how ours were trained where the two differ."""
-    told = [f"{g.network} {ratio(_own(g))} (published {given_ratio(_published(g).accuracy)})" for g in members]
+    """Compare the accuracies. If they differ, say how our networks were trained."""
+    both = [f"{g.network} {ratio(_own(g))} (published {given_ratio(_published(g).accuracy)})" for g in members]
     gaps = [_own(g) - _published(g).accuracy for g in members]
-    text = f"Test accuracy on {setup.data}, {KINDS[kind]}: {listing(told)}"
-    if all(abs(gap) <= CLOSE_ACCURACY for gap in gaps):
-        return f"{text}: equal to within {CLOSE_ACCURACY:g}."
-    below = sum(gap < -CLOSE_ACCURACY for gap in gaps)
-    above = sum(gap > CLOSE_ACCURACY for gap in gaps)
+    text = f"Test accuracy on {setup.data}, {KINDS[kind]}: {listing(both)}"
+    if all(abs(gap) <= ACCURACY_TOLERANCE for gap in gaps):
+        return f"{text}: equal to within {ACCURACY_TOLERANCE:g}."
+    below = sum(gap < -ACCURACY_TOLERANCE for gap in gaps)
+    above = sum(gap > ACCURACY_TOLERANCE for gap in gaps)
     where = "below" if not above else "above" if not below else "on both sides of"
     size = f"by up to {ratio(max(map(abs, gaps)))}"
     return f"{text}. Ours are {where} the published, {size}: they were trained for {_trained(setup, kind)}."
@@ -40,17 +44,17 @@ def _accuracies(members: Sequence[Group], setup: Setup, kind: Kind) -> str:
 
 def _own(group: Group) -> float:
     mean = group.mean(accuracy)
-    assert mean is not None  # groups with a finished training are compared
+    assert mean is not None  # only groups with a finished training are compared
     return mean
 
 
 def _published(group: Group) -> Published:
-    assert group.published is not None  # groups with a published figure are compared
+    assert group.published is not None  # only groups with published figures are compared
     return group.published
 
 
 def _trained(setup: Setup, kind: Kind) -> str:
-    """``3 epochs on 4,500 of 50,000 training images, T = 2, measured on 2,000 of 10,000 test images``."""
+    """Return ``3 epochs on 4,500 of 50,000 training images, T = 2, measured on 2,000 of 10,000 test images``."""
     parts = [f"{count(setup.epochs, 'epoch')} on {setup.train:,} of {setup.train_of:,} training images"]
     if setup.classes != setup.classes_of:
         parts.append(f"to tell {setup.classes} of {setup.classes_of} classes apart")
@@ -71,7 +75,11 @@ def _parameters(members: Sequence[Group]) -> list[str]:
     compared = [(g, own, there) for g in members if (own := g.mean(params)) and (there := _published(g).params)]
     equal = [g.network for g, own, there in compared if _close(own, there)]
     where = f"on {members[0].data}"
-    lines = [f"Parameters are within {CLOSE:.0%} of the published {where}: {listing(equal, 12)}."] if equal else []
+    lines = (
+        [f"Parameters are within {RELATIVE_TOLERANCE:.0%} of the published {where}: {listing(equal, MAX_NAMES)}."]
+        if equal
+        else []
+    )
     for group, own, there in compared:
         if not _close(own, there):
             lines.append(
@@ -82,8 +90,8 @@ def _parameters(members: Sequence[Group]) -> list[str]:
 
 
 def _energies(members: Sequence[Group], kind: Kind) -> list[str]:
-    """By the rule of the published figure, and which of its operations make the difference."""
-    told, prices = [], []
+    """Compare the energies by the published rule, and name the operations that make the difference."""
+    both, prices = [], []
     for group in members:
         point = _published(group)
         own = group.mean(energy(point.price))
@@ -91,15 +99,15 @@ def _energies(members: Sequence[Group], kind: Kind) -> list[str]:
             continue
         prices.append(point.price)
         cause = _cause(group, point)
-        told.append(
+        both.append(
             f"{group.network} {number(own)} mJ (published {point.energy_mj:g}, {_share(own, point.energy_mj)}{cause})"
         )
     by = listing(sorted(set(prices)))
-    return [f"Energy on {members[0].data}, {KINDS[kind]}, by {by}: {listing(told)}."] if told else []
+    return [f"Energy on {members[0].data}, {KINDS[kind]}, by {by}: {listing(both)}."] if both else []
 
 
 def _cause(group: Group, point: Published) -> str:
-    """``: MACs agree, ACs 0.72 times``; nothing where no operations were published, or energies agree."""
+    """Return ``: MACs agree, ACs 0.72 times``; empty if the energies agree or no operations were published."""
     preset = preset_of(point.price)
     own = group.mean(energy(point.price))
     if own is None or point.energy_mj is None or _close(own, point.energy_mj):
@@ -113,8 +121,8 @@ def _cause(group: Group, point: Published) -> str:
     return f": {', '.join(parts)}" if parts else ""
 
 
-def _steps(members: Sequence[Group], setup: Setup, own: str) -> list[str]:
-    """What the benchmark's own price makes of the same trainings, where the published are by another."""
+def _other_energy_models(members: Sequence[Group], setup: Setup, own: str) -> list[str]:
+    """Compare the benchmark's own energy model with the models of the published figures, on our trainings."""
     lines = []
     for price in sorted({_published(g).price for g in members} - {own}):
         factors = [
@@ -123,19 +131,19 @@ def _steps(members: Sequence[Group], setup: Setup, own: str) -> list[str]:
         if factors:
             span = " to ".join(dict.fromkeys((f"{min(factors):.2f}", f"{max(factors):.2f}")))
             lines.append(
-                f"The published energies are by {price}{in_short(price)}. By {own}, over all T = {setup.timesteps} "
+                f"The published energies are by {price}{caveat(price)}. By {own}, over all T = {setup.timesteps} "
                 f"time steps, the same SNNs need {span} times as much."
             )
     return lines
 
 
 def given_ratio(value: float | None) -> str:
-    """As published: with two digits, or as many as it has; empty for None."""
+    """Return a ratio as published, with two decimals or as many as it has; empty for None."""
     return "" if value is None else max(f"{value:.2f}", f"{value:g}", key=len)
 
 
 def _close(own: float, there: float) -> bool:
-    return abs(own - there) <= CLOSE * abs(there)
+    return abs(own - there) <= RELATIVE_TOLERANCE * abs(there)
 
 
 def _times_of(own: float, there: float) -> str:
@@ -146,5 +154,5 @@ def _times_of(own: float, there: float) -> str:
 
 def _share(own: float, there: float) -> str:
     if _close(own, there):
-        return f"within {CLOSE:.0%}"
+        return f"within {RELATIVE_TOLERANCE:.0%}"
     return f"{abs(own / there - 1):.0%} less" if own < there else f"{own / there:.3g} times as much"

@@ -1,9 +1,11 @@
-"""Accuracy against energy: a drawing for each price, an SNN and its CNN twin joined by a line. Plain SVG, no script."""
+"""Plots of accuracy against energy as plain SVG: one for each energy model, with a line from each SNN to its twin."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+
+from markupsafe import Markup
 
 from reports.benchmark.groups import Group, accuracy, energy
 from reports.document.wording import number, ratio
@@ -11,40 +13,41 @@ from reports.records.benchmark import KINDS, Kind
 
 WIDTH, HEIGHT = 400, 270
 LEFT, RIGHT, TOP, BOTTOM = 42, WIDTH - 10, 10, HEIGHT - 36
-LETTER = 6.2  # pixels, of a label at 11.5
-Places = Mapping[int, tuple[float, float]]  # by the id of a dot
+LETTER_WIDTH = 6.2  # pixels, at a font size of 11.5
+Positions = Mapping[int, tuple[float, float]]  # id of a dot -> x, y
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One network as one kind: ours, or as published."""
+    """One network as an SNN or CNN, trained by us or published."""
 
     network: str
     kind: Kind
     published: bool
     energy_mj: float
     accuracy: float
-    low: float  # of the accuracies over the seeds
+    low: float  # lowest and highest accuracy over the seeds
     high: float
 
 
-def figure(members: Sequence[Group], price: str) -> str:
-    """The drawing for one data set and price; empty where there is nothing to draw."""
+def figure(members: Sequence[Group], price: str) -> Markup:
+    """Return the plot for one data set and energy model; empty if there is nothing to draw."""
     dots = [dot for group in members for dot in _dots(group, price)]
     if not dots:
-        return ""
+        return Markup()
     title = f"Test accuracy against energy in mJ by {price}: {len(dots)} points"
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{drawing(dots, _twins)}</svg>'
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{drawing(dots, _twins)}</svg>'
+    return Markup(svg)
 
 
-def drawing(dots: Sequence[Dot], lines: Callable[[Sequence[Dot], Places], list[str]]) -> str:
-    """Axes, ``lines`` under the dots, the dots and their names: what stands within an svg element."""
+def drawing(dots: Sequence[Dot], lines: Callable[[Sequence[Dot], Positions], list[str]]) -> str:
+    """Return the content of an svg element: axes, lines, dots above the lines, and names."""
     x = _scale([math.log10(dot.energy_mj) for dot in dots], LEFT + 14, RIGHT - 14)
     y = _scale([value for dot in dots for value in (dot.low, dot.high)], BOTTOM - 10, TOP + 24)
-    place = {id(dot): (x(math.log10(dot.energy_mj)), y(dot.accuracy)) for dot in dots}
-    parts = [_axes(dots, x, y), *lines(dots, place)]
-    parts += [_mark(dot, *place[id(dot)], y) for dot in dots]
-    parts += _labels(dots, place)
+    positions = {id(dot): (x(math.log10(dot.energy_mj)), y(dot.accuracy)) for dot in dots}
+    parts = [_axes(dots, x, y), *lines(dots, positions)]
+    parts += [_mark(dot, *positions[id(dot)], y) for dot in dots]
+    parts += _labels(dots, positions)
     middle = (LEFT + RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">energy per inference, mJ</text>')
     return "".join(parts)
@@ -60,7 +63,7 @@ def _dots(group: Group, price: str) -> list[Dot]:
 
 
 def own_dot(group: Group, price: str) -> Dot | None:
-    """Of our trainings; None where none is finished and priced so."""
+    """Return the dot of our trainings; None if none is finished or has energy by that model."""
     own, mj = group.spread(accuracy), group.mean(energy(price))
     if own is None or not mj:
         return None
@@ -106,13 +109,13 @@ def _logarithmic(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low / 1.5 <= tick <= high * 1.5]
 
 
-def _twins(dots: Sequence[Dot], place: Places) -> list[str]:
-    """From each SNN to its twin, ours with ours and published with published."""
+def _twins(dots: Sequence[Dot], positions: Positions) -> list[str]:
+    """Draw a line from each SNN to its twin, both ours or both published."""
     lines = []
     for dot in dots:
         twin = next((d for d in dots if (d.network, d.published, d.kind) == (dot.network, dot.published, "cnn")), None)
         if dot.kind == "snn" and twin is not None:
-            (x1, y1), (x2, y2) = place[id(dot)], place[id(twin)]
+            (x1, y1), (x2, y2) = positions[id(dot)], positions[id(twin)]
             kind = "ref-stair" if dot.published else "twins"
             lines.append(f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
     return lines
@@ -120,8 +123,8 @@ def _twins(dots: Sequence[Dot], place: Places) -> list[str]:
 
 def _mark(dot: Dot, x: float, y: float, scale: Callable[[float], float]) -> str:
     whose = "published" if dot.published else "ours"
-    told = f"{dot.network}, {KINDS[dot.kind]}, {whose}: {ratio(dot.accuracy)}, {number(dot.energy_mj)} mJ"
-    title = f"<title>{escape(told)}</title>"
+    tooltip = f"{dot.network}, {KINDS[dot.kind]}, {whose}: {ratio(dot.accuracy)}, {number(dot.energy_mj)} mJ"
+    title = f"<title>{escape(tooltip)}</title>"
     if dot.published:
         kind = "ref full" if dot.kind == "snn" else "ref"
         return f'<path class="{kind}" d="M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5Z">{title}</path>'
@@ -130,24 +133,24 @@ def _mark(dot: Dot, x: float, y: float, scale: Callable[[float], float]) -> str:
     return f'{bar}<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5">{title}</circle>'
 
 
-def _labels(dots: Sequence[Dot], place: Places) -> list[str]:
-    """Each network's name beside its SNN, where it meets no dot and no other name: ours, then by accuracy."""
+def _labels(dots: Sequence[Dot], positions: Positions) -> list[str]:
+    """Write each network's name next to its SNN unless it would overlap something; ours first, then by accuracy."""
     taken: list[tuple[float, float, float, float]] = []
-    for x, y in place.values():
+    for x, y in positions.values():
         taken.append((x - 6, y - 6, x + 6, y + 6))
     texts = []
     for dot in sorted(dots, key=lambda d: (d.published, -d.accuracy)):
         if dot.kind != "snn":
             continue
-        x, y = place[id(dot)]
-        width = LETTER * len(dot.network)
+        x, y = positions[id(dot)]
+        width = LETTER_WIDTH * len(dot.network)
         spots = [(x + 8, y - 5), (x - 8 - width, y - 5), (x + 8, y + 13), (x - 8 - width, y + 13)]
         middle = min(max(x - width / 2, LEFT + 2), RIGHT - 6 - width)
         spots += [(middle, y - 11), (middle, y + 19)]
         for left, base in spots:
             box = (left, base - 9, left + width, base + 2)
             inside = box[0] > LEFT and box[2] < RIGHT and box[1] > TOP and box[3] < BOTTOM
-            if inside and not any(_meets(box, other) for other in taken):
+            if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 kind = "ref-name" if dot.published else "name"
                 texts.append(f'<text class="{kind}" x="{left:.1f}" y="{base:.1f}">{escape(dot.network)}</text>')
@@ -155,5 +158,5 @@ def _labels(dots: Sequence[Dot], place: Places) -> list[str]:
     return texts
 
 
-def _meets(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,4 +1,4 @@
-"""The two tables of a benchmark, ours beside the published, and a file with every training."""
+"""The tables of a benchmark, with our figures and the published ones, and a CSV file with every training."""
 
 import csv
 import io
@@ -7,31 +7,31 @@ from collections.abc import Callable
 from reports.benchmark.agreement import given_ratio
 from reports.benchmark.groups import (
     Group,
-    Measure,
+    Metric,
     Pair,
     accuracy,
     acs,
     energy,
+    energy_models_of,
     f1,
     groups,
     macs,
     pairs,
     params,
     preset_of,
-    prices_of,
 )
 from reports.document.table import Table, csv_cell
-from reports.document.wording import number, ratio, times
+from reports.document.wording import factor, number, ratio
 from reports.records.benchmark import BenchmarkRecord, Published
 from reports.records.study import Leaf, TrialRecord
 
 PUBLISHED = "published"
-Shown = Callable[[float], str]
+Formatter = Callable[[float], str]
 
 
 def networks_table(record: BenchmarkRecord, data: str) -> Table:
-    """The SNNs on one data set: accuracy, F1, parameters, then operations and energy by each preset and price."""
-    blocks = _price_blocks(record)
+    """Return a row for each SNN on one data set: accuracy, F1, parameters, operations and energies."""
+    blocks = _energy_columns(record)
     columns = ["network", "n", "accuracy", "macro F1", "parameters, k"]
     heads = [("", len(columns)), *((price, len(heads)) for price, heads in blocks)]
     columns += [column for _, heads in blocks for column in heads]
@@ -45,13 +45,14 @@ def networks_table(record: BenchmarkRecord, data: str) -> Table:
             published.add(len(rows))
             rows.append(_published_row(group.published, blocks))
     numeric = (False, *(True for _ in columns[1:]))
-    return Table(tuple(columns), numeric, tuple(rows), tuple(heads), frozenset(published))
+    label = f"Spiking networks on {data}"
+    return Table(tuple(columns), numeric, tuple(rows), label, tuple(heads), frozenset(published))
 
 
-def _price_blocks(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
-    """For each price its columns; the operations of a preset stand with the first price that counts by it."""
+def _energy_columns(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
+    """Return the columns of each energy model. The first model of a preset also has the preset's operations."""
     blocks, counted = [], set()
-    for price in prices_of(record):
+    for price in energy_models_of(record):
         preset = preset_of(price)
         blocks.append((price, (["AC, k", "MAC, k"] if preset not in counted else []) + ["energy, mJ"]))
         counted.add(preset)
@@ -59,12 +60,12 @@ def _price_blocks(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
 
 
 def _own_row(group: Group, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
-    cells = [group.network, f"{group.n} of {group.wanted}" if group.n < group.wanted else str(group.n)]
-    cells += [_told(group, accuracy, ratio), _told(group, f1, ratio), _told(group, params, _tenths, 1000)]
+    cells = [group.network, f"{group.n} of {group.n_seeds}" if group.n < group.n_seeds else str(group.n)]
+    cells += [_cell(group, accuracy, ratio), _cell(group, f1, ratio), _cell(group, params, _tenths, 1000)]
     for price, columns in blocks:
         if len(columns) > 1:
-            cells += [_told(group, count(preset_of(price)), _tenths, 1000) for count in (acs, macs)]
-        cells.append(_told(group, energy(price), number))
+            cells += [_cell(group, count(preset_of(price)), _tenths, 1000) for count in (acs, macs)]
+        cells.append(_cell(group, energy(price), number))
     return tuple(cells)
 
 
@@ -79,12 +80,11 @@ def _published_row(point: Published, blocks: list[tuple[str, list[str]]]) -> tup
 
 
 def twins_table(record: BenchmarkRecord, data: str) -> Table | None:
-    """Each network as CNN and as SNN on one data set, and how many times the SNN's energy the CNN needs; None without
-    twins."""
+    """Return each network as CNN and as SNN on one data set, with the ratio of their energies; None without twins."""
     found = [pair for pair in pairs(groups(record)) if pair.snn.data == data]
     if not found:
         return None
-    prices = prices_of(record)
+    prices = energy_models_of(record)
     rows: list[tuple[str, ...]] = []
     published = set()
     for pair in found:
@@ -94,32 +94,34 @@ def twins_table(record: BenchmarkRecord, data: str) -> Table | None:
             rows.append(_published_pair_row(pair, prices))
     columns = ("network", "CNN", "SNN", *(column for _ in prices for column in ("CNN, mJ", "SNN, mJ", "CNN / SNN")))
     heads = (("", 1), ("accuracy", 2), *((price, 3) for price in prices))
-    return Table(columns, (False, *(True for _ in columns[1:])), tuple(rows), heads, frozenset(published))
+    numeric = (False, *(True for _ in columns[1:]))
+    label = f"CNN against SNN on {data}"
+    return Table(columns, numeric, tuple(rows), label, heads, frozenset(published))
 
 
 def _pair_row(pair: Pair, prices: tuple[str, ...]) -> tuple[str, ...]:
-    cells = [pair.snn.network, _told(pair.cnn, accuracy, ratio), _told(pair.snn, accuracy, ratio)]
+    cells = [pair.snn.network, _cell(pair.cnn, accuracy, ratio), _cell(pair.snn, accuracy, ratio)]
     for price in prices:
-        factor = pair.ratio(price)
-        cells += [_told(pair.cnn, energy(price), number), _told(pair.snn, energy(price), number)]
-        cells.append("" if factor is None else factor.text(times))
+        times = pair.energy_ratio(price)
+        cells += [_cell(pair.cnn, energy(price), number), _cell(pair.snn, energy(price), number)]
+        cells.append("" if times is None else times.text(factor))
     return tuple(cells)
 
 
 def _published_pair_row(pair: Pair, prices: tuple[str, ...]) -> tuple[str, ...]:
     snn, cnn = pair.snn.published, pair.cnn.published
-    assert snn is not None  # asked by the caller
+    assert snn is not None  # the caller has checked both
     assert cnn is not None
     cells = [PUBLISHED, given_ratio(cnn.accuracy), given_ratio(snn.accuracy)]
     for price in prices:
         cells += [_as_given(point.energy_mj if point.price == price else None) for point in (cnn, snn)]
-        factor = pair.published_ratio if snn.price == price else None
-        cells.append("" if factor is None else times(factor))
+        times = pair.published_ratio if snn.price == price else None
+        cells.append("" if times is None else factor(times))
     return tuple(cells)
 
 
 def failures_table(record: BenchmarkRecord) -> Table:
-    """Trainings that ended without a result, and why."""
+    """Return the trainings that ended without a result, with their reasons."""
     ended = [
         (cell.data, cell.network, cell.kind, cell.seed, trial)
         for cell, trial in zip(record.header.cells, record.trials, strict=True)
@@ -130,12 +132,13 @@ def failures_table(record: BenchmarkRecord) -> Table:
         for data, network, kind, seed, trial in ended
     )
     columns = ("trial", "data", "network", "kind", "seed", "status", "reason")
-    return Table(columns, (True, False, False, False, True, False, False), rows)
+    numeric = (True, False, False, False, True, False, False)
+    return Table(columns, numeric, rows, "Trainings without a result", wide=frozenset({6}))
 
 
 def benchmark_csv(record: BenchmarkRecord) -> str:
-    """Every training that has ended, a row each: all figures, all prices."""
-    prices = prices_of(record)
+    """Return a row for every training that has ended, with all figures and all energy models."""
+    prices = energy_models_of(record)
     presets = sorted({preset for t in record.trials if t.metrics for preset in t.metrics.operations})
     measures = ["test_accuracy", "test_f1", "validation_accuracy", "params", "dense_macs", "spikes", "firing_rate"]
     measures += ["timesteps", *(f"{name} {preset}" for preset in presets for name in ("macs", "acs"))]
@@ -167,13 +170,13 @@ def _circumstances(trial: TrialRecord) -> list[Leaf]:
     return [len(trial.history), trial.wall_s, trial.device or "", trial.reason or ""]
 
 
-def _told(group: Group, measure: Measure, shown: Shown, unit: float = 1) -> str:
-    spread = group.spread(measure)
-    return "" if spread is None else spread.over(unit).text(shown)
+def _cell(group: Group, metric: Metric, format_value: Formatter, unit: float = 1) -> str:
+    spread = group.spread(metric)
+    return "" if spread is None else spread.over(unit).text(format_value)
 
 
 def _tenths(value: float) -> str:
-    """To a tenth below a thousand."""
+    """Format with one decimal below a thousand and none above."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:,.1f}"
 
 

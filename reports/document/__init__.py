@@ -1,1 +1,1 @@
-"""The building blocks of every report: tables, words, and their HTML and Markdown."""
+"""One model of a report (`model`) with an HTML and a Markdown renderer, and the wording that all reports share."""

@@ -1,35 +1,57 @@
-"""HTML of plain values, and the files in reports/page that a page is put together from."""
+"""Render a document as one HTML file that holds its styles, scripts and data and requests nothing from the network.
 
-from html import escape
+The templates are in reports/page. Jinja2 escapes every text; only `Markup` is inserted as it is. The page's content
+security policy forbids all requests, and all scripts except the one whose hash it names.
+"""
+
+import base64
+import hashlib
+from functools import cache
 from importlib.resources import files
 
-from reports.document.table import Table
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.document.model import Document
+
+
+def render_html(document: Document) -> str:
+    """Return the page of ``document``."""
+    script = _script(document.scripts)
+    page = render_template(
+        "page.html",
+        document=document,
+        css=Markup("".join(map(asset, document.styles))),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return str(page)
+
+
+def render_template(name: str, **values: object) -> Markup:
+    """Fill in a template in reports/page."""
+    return Markup(_environment().get_template(name).render(values))
 
 
 def asset(name: str) -> str:
-    """The text of a style sheet, script or page frame in reports/page."""
+    """Return the text of a style sheet or script in reports/page."""
     return files("reports").joinpath("page", name).read_text(encoding="utf-8")
 
 
-def table(shown: Table, name: str) -> str:
-    """A table that scrolls in a box of its own; ``name`` is told to those who do not see it."""
-    kinds = ["n" if numeric else "" for numeric in shown.numeric]
-    groups = "".join(f'<th colspan="{span}" scope="colgroup">{escape(text)}</th>' for text, span in shown.groups)
-    body = "".join(
-        f"<tr{_attribute('published' if at in shown.published else '')}>{_row(cells, kinds, 'td')}</tr>"
-        for at, cells in enumerate(shown.rows)
+def _script(names: tuple[str, ...]) -> str:
+    """Join the scripts in one scope of their own."""
+    return "\n".join(["(() => {", '"use strict";', *map(asset, names), "})();"]) if names else ""
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return (
-        f'<div class="box" tabindex="0" role="region" aria-label="{escape(name)}"><table><thead>'
-        f"{f'<tr>{groups}</tr>' if groups else ''}<tr>{_row(shown.columns, kinds, 'th')}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _row(cells: tuple[str, ...], kinds: list[str], tag: str) -> str:
-    pairs = zip(cells, kinds, strict=True)
-    return "".join(f"<{tag}{_attribute(kind)}>{escape(cell)}</{tag}>" for cell, kind in pairs)
-
-
-def _attribute(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""
+    environment.filters["type"] = lambda block: type(block).__name__
+    return environment

@@ -1,4 +1,4 @@
-"""A table as text, before it is Markdown or HTML; and a cell of a CSV file."""
+"""A table of text, before it becomes Markdown or HTML, and the cells of CSV files."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,23 @@ from reports.records.study import Leaf
 
 @dataclass(frozen=True)
 class Table:
-    """Text cells by row; ``numeric`` says which columns are aligned to the right."""
+    """A table of text cells. Numeric columns are aligned to the right."""
 
     columns: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
-    groups: tuple[tuple[str, int], ...] = ()  # over the columns from the left: what they share, and how many
-    published: frozenset[int] = frozenset()  # rows that are not ours
+    label: str  # for screen readers
+    groups: tuple[tuple[str, int], ...] = ()  # headings above the columns, each with its number of columns
+    published: frozenset[int] = frozenset()  # indices of rows that show published figures
+    wide: frozenset[int] = frozenset()  # indices of columns of long text, which is wrapped
 
 
 def csv_cell(value: Leaf) -> Leaf:
-    """Text on one line, with an apostrophe before what a spreadsheet would take for a formula and run; whole numbers
-    without a point."""
+    """Prepare a value for a CSV file.
+
+    Text is put on one line. An apostrophe precedes text that a spreadsheet would run as a formula. Whole numbers are
+    written without a decimal point.
+    """
     if isinstance(value, str):
         line = " ".join(value.split())
         return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line

@@ -1,8 +1,7 @@
-// What an axis shows: its values, its scale and its ticks.
+// The axes of a plot: values, scale and ticks. What is known of an objective comes with the data (study.objectives).
 
-const LOGARITHMIC = ["energy_mj", "params", "dense_macs", "macs", "acs", "spikes"];
-
-// value: of a candidate; published: of a reference point, undefined where the two cannot be compared.
+// value(trial): the value of a candidate. published(point): the value of a published point, or undefined if it cannot be
+// compared with the candidates on this axis.
 function axisOf(name) {
   const objective = study.objectives.find((o) => o.name === name);
   const axis = {
@@ -11,23 +10,20 @@ function axisOf(name) {
     better: objective && objective.direction === "maximize" ? 1 : -1,
     value: (trial) => trial.values[name],
     published: () => undefined,
-    text: number,
-    log: state.log && LOGARITHMIC.includes(name),
+    text: objective ? valueText(objective) : number,
+    log: state.log && Boolean(objective && objective.log),
   };
   if (name === "accuracy") {
     const test = state.accuracy === "test";
     axis.label = `${state.accuracy} accuracy`;
     axis.value = (trial) => (test ? trial.test : trial.accuracy);
     axis.published = (point) => (test ? point.accuracy : undefined);
-    axis.text = ratio;
   } else if (name === "energy_mj") {
     axis.label = `energy per inference, mJ, by ${state.price}`;
     axis.value = energyOf;
     axis.published = (point) => (point.price === state.price ? point.energy_mj : undefined);
   } else if (name === "params") {
     axis.published = (point) => point.params;
-  } else if (name === "firing_rate") {
-    axis.text = ratio;
   } else if (name === "trial") {
     axis.better = -1;
     axis.value = (trial) => trial.number;
@@ -35,7 +31,10 @@ function axisOf(name) {
   return axis;
 }
 
-// A scale from data to pixels: {at, ticks, log, text}.
+// The function that prints a value of an objective, without its unit.
+const valueText = (objective) => (objective.ratio ? ratio : number);
+
+// Returns a scale from data to pixels: {at, ticks, log, text}.
 function scaleOf(values, from, to, wantsLog, count) {
   let low = Math.min(...values);
   let high = Math.max(...values);
@@ -73,7 +72,7 @@ function logTicks(low, high, count) {
   return [];
 }
 
-// Points [x, y] that no other dominates, from the best x on.
+// Returns the points [x, y] that no other dominates, from the best x on.
 function staircase(points, betterX, betterY) {
   const found = [];
   for (const point of [...points].sort((a, b) => (b[0] - a[0]) * betterX || (b[1] - a[1]) * betterY)) {

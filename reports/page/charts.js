@@ -1,6 +1,6 @@
 // Line charts: hypervolume over time, and the training of one candidate.
 
-// lines: [{points: [[x, y]], kind}]; returns an svg of the given size.
+// Draws lines, given as [{points: [[x, y]], kind}], and returns an svg of the given size with its scales.
 function lineChart(lines, { width, height, label, textX = short, whole = true, left = 38, step = false }) {
   const all = lines.flatMap((line) => line.points);
   const values = (i) => all.map((p) => p[i]);
@@ -66,7 +66,7 @@ function drawHypervolume() {
     el("div", { class: "title" }, el("b", {}, `Hypervolume against ${title}`), readout), node);
 }
 
-// What the hypervolume is drawn against, by the name of the choice.
+// The possible x axes of the hypervolume, by the value of the control.
 function progressAxes(steps) {
   const last = steps.at(-1);
   const [seconds, time] = last.training_s > 7200 ? [3600, " h"] : last.training_s > 180 ? [60, " min"] : [1, " s"];

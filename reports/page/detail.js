@@ -1,4 +1,4 @@
-// The selected candidate: figures, energy, layers, training, dials and how to train it again.
+// The selected candidate: figures, energy, layers, training, dials and the commands that reproduce it.
 
 function drawDetail() {
   const trial = trials.get(state.selected);
@@ -29,7 +29,7 @@ function details(trial) {
 function leftOut(trial) {
   const kept = [...trials.values()].filter((each) => each.layers).length;
   return el("div", { class: "left-out" },
-    el("p", { class: "note" }, `To stay small, this page has layers, training and dials of ${kept} candidates: named ones and those of best rank. Of this one:`),
+    el("p", { class: "note" }, `To stay small, this page has the layers, training and dials of ${kept} candidates only: the named ones and the best by rank. To print this one:`),
     el("pre", { class: "command", tabindex: 0 }, trial.show));
 }
 
@@ -71,7 +71,7 @@ function energyTable(trial) {
   return tableOf(["energy by", "SNN, mJ", "CNN twin, mJ", "twin / SNN"], rows, "Energy by model");
 }
 
-// Rows of study.layers: name macs acs dense spikes_in spikes_out neurons firing_rate params, then energies by price.
+// Columns of trial.layers; the energies follow in the order of study.prices.
 const LAYER = { name: 0, macs: 1, acs: 2, dense: 3, in: 4, out: 5, neurons: 6, rate: 7, params: 8, energy: 9 };
 
 function layerBars(trial) {
@@ -115,8 +115,8 @@ function dialsTable(trial) {
 
 function reproduceText(trial) {
   return el("div", {},
-    el("p", { class: "note" }, "Print it again:"), el("pre", { class: "command", tabindex: 0 }, trial.show),
-    el("p", { class: "note" }, "Train it alone, in the study's space and from its seed:"),
+    el("p", { class: "note" }, "Print it:"), el("pre", { class: "command", tabindex: 0 }, trial.show),
+    el("p", { class: "note" }, "Train it alone in the study's space:"),
     el("pre", { class: "command", tabindex: 0 }, trial.again),
-    el("p", { class: "note" }, `The figures above came with ${trial.circumstances}.`));
+    el("p", { class: "note" }, `The figures above were measured with ${trial.circumstances}.`));
 }

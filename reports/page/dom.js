@@ -1,4 +1,4 @@
-// Elements, numbers and the state that all parts of the page share.
+// The data, the state of the page, and helpers for elements and numbers that all scripts share.
 
 const study = JSON.parse(document.getElementById("study").textContent);
 const trials = new Map(study.trials.map((trial) => [trial.number, trial]));
@@ -6,7 +6,7 @@ const state = {
   price: study.price,
   accuracy: "validation",
   log: true,
-  large: 0, // which pair has the large panel
+  large: 0, // index in PAIRS of the large panel
   selected: study.selected,
   hovered: null,
   frontOnly: false,
@@ -64,13 +64,13 @@ function twinRatio(trial, price = state.price) {
   return trial.energy[price] && trial.twin[price] !== undefined ? trial.twin[price] / trial.energy[price] : null;
 }
 
-// The modules of a candidate as a row of cells: full is kept, half full resized, hollow removed.
-function strip(trial) {
-  const told = (kind) => trial.modules.filter((m) => m[1] === kind).map((m) => m[0]);
-  const label = `removed: ${told("removed").join(", ") || "none"}; resized: ${told("resized").join(", ") || "none"}`;
+// The module bar of a candidate: one cell for each module, full if kept, half full if resized, hollow if removed.
+function moduleBar(trial) {
+  const names = (kind) => trial.modules.filter((m) => m[1] === kind).map((m) => m[0]);
+  const label = `removed: ${names("removed").join(", ") || "none"}; resized: ${names("resized").join(", ") || "none"}`;
   const cells = trial.modules.map(([name, kind, detail]) =>
     el("span", { class: `cell ${kind}`, title: `${name}: ${kind}${detail && kind !== "removed" ? `, ${detail}` : ""}` }));
-  return el("span", { class: "strip", role: "img", "aria-label": label }, cells);
+  return el("span", { class: "module-bar", role: "img", "aria-label": label }, cells);
 }
 
 // A group of radio buttons that looks like one switch.

@@ -1,4 +1,4 @@
-// Wiring: controls, selection, and what is drawn again when something changes.
+// Controls and selection, and the redrawing that follows a change.
 
 const narrow = window.matchMedia("(max-width: 1120px)");
 
@@ -27,7 +27,7 @@ function glyph(kind, text) {
 function drawControls() {
   const has = (name) => study.objectives.some((o) => o.name === name);
   const change = (key) => (value) => { state[key] = value; drawAll(); };
-  const logs = study.objectives.some((o) => LOGARITHMIC.includes(o.name));
+  const logs = study.objectives.some((o) => o.log);
   byId("controls").replaceChildren(...[
     has("accuracy") && choice("accuracy", "accuracy", [["validation", "validation"], ["test", "test"]], state.accuracy, change("accuracy")),
     study.prices.length > 1 && choice("energy by", "price", study.prices.map((p) => [p, p]), state.price, change("price")),
@@ -53,17 +53,17 @@ function drawLegend() {
   byId("modules-legend").replaceChildren(...cells.map(([kind, text]) => el("span", {}, el("span", { class: `cell ${kind}` }), text)));
 }
 
-// What the figures show at the moment, and where published points are to be found.
+// Says what the plots show at the moment, and how to see the published points.
 function drawCaption() {
   const wanted = study.references[0];
-  const own = `The front is that of the study's objectives: validation accuracy, and energy by ${study.price}. The line joins the front's best trade-offs in the two axes shown.`;
+  const own = `The front is computed from the study's objectives, with validation accuracy and energy by ${study.price}. The line joins its best trade-offs in the two axes shown.`;
   const caption = byId("caption");
   caption.replaceChildren(own);
   if (!wanted) return;
   if (state.accuracy === "test" && state.price === wanted.price) {
-    caption.append(` Published points are drawn: test accuracy, energy by ${wanted.price}, parameters.`);
+    caption.append(` Published points are shown by test accuracy, energy by ${wanted.price} and parameters.`);
   } else {
-    caption.append(" Published points appear where both axes are comparable: ", el("button", {
+    caption.append(" Published points are shown if both axes are comparable: ", el("button", {
       type: "button", class: "link", onclick: () => {
         Object.assign(state, { accuracy: "test", price: study.prices.includes(wanted.price) ? wanted.price : state.price });
         drawControls();

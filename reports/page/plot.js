@@ -1,4 +1,4 @@
-// One panel: all finished candidates in two axes, with the front, the named candidates and the published points.
+// The panels: all finished candidates in two axes, with the front, the named candidates and the published points.
 
 const PAIRS = study.objectives.flatMap((first, i) => study.objectives.slice(i + 1).map((second) =>
   second.direction === "maximize" && first.direction !== "maximize" ? [first.name, second.name] : [second.name, first.name]));
@@ -8,7 +8,7 @@ const panels = [];
 function buildPanels() {
   const order = PAIRS.map((_, i) => i).sort((a, b) => (b === state.large) - (a === state.large) || a - b);
   const built = order.map((pair, place) => ({ pair, large: place === 0, node: el("div", { class: place ? "panel" : "panel large" }) }));
-  panels.length = 0; // first: taking away a panel that has the focus calls its blur handler
+  panels.length = 0; // clear first, because removing a panel that has the focus calls its blur handler
   byId("panels").replaceChildren(...built.map((panel) => panel.node));
   panels.push(...built);
   panels.forEach(drawPanel);
@@ -71,7 +71,7 @@ function axes(plot, sx, sy, x, y) {
     }, (across ? hint(y) : y.label.split(", by")[0]) + (sy.log ? ", log" : "")));
 }
 
-// The best trade-offs of this pair among the front's candidates, and the area that they dominate.
+// The best trade-offs in the two axes among the candidates of the front, and the area that they dominate.
 function stairs(panel) {
   const { plot, x, y } = panel;
   const edgeX = x.better > 0 ? plot.left : plot.right;
@@ -99,8 +99,9 @@ function dot(p) {
 
 const diamond = (p) => svg("path", { class: "ref", d: `M${p.px} ${p.py - 6}l6 6l-6 6l-6 -6Z` });
 
-// Names by their points: published, named, and in the large panel the front's numbers. Where a point stands in a crowd its
-// name stands further off in the large panel, with a line to it; a number, or a name in a small panel, is left out.
+// Labels of the points: names of published and named ones, and in the large panel the numbers of the front. If there is
+// no room near a point, its name moves further away in the large panel, with a line to the point. Numbers, and names in
+// small panels, are left out instead.
 function labels(panel) {
   const { plot } = panel;
   const spots = [...panel.points, ...panel.published].map((p) => [p.px, p.py, p.px, p.py]);
@@ -133,7 +134,7 @@ function labels(panel) {
   });
 }
 
-// Where a label may stand, first towards the better corner of the panel, where the staircase is not.
+// Places for a label, those towards the better corner of the panel first, because the staircase is not there.
 function places({ x, y }) {
   const [right, left] = [["start", 7], ["end", -7]];
   const [better, worse] = x.better > 0 ? [right, left] : [left, right];
@@ -161,7 +162,7 @@ function nearest(panel, event) {
     const d = (p.px - px) ** 2 + (p.py - py) ** 2;
     if (d < distance) [best, distance] = [p, d];
   }
-  return best && (best.trial || event.type !== "click") ? best : null; // a published point is shown, not selected
+  return best && (best.trial || event.type !== "click") ? best : null; // published points can be hovered, not selected
 }
 
 function hover(panel, p) {
@@ -191,9 +192,9 @@ function tipOfTrial(trial) {
     pairs([
       ["validation accuracy", ratio(trial.accuracy)], ["test accuracy", ratio(trial.test)],
       ["energy, mJ", number(energyOf(trial))], ["parameters", number(trial.params)],
-      ...others.map((o) => [o.axis, number(trial.values[o.name])]),
+      ...others.map((o) => [o.axis, valueText(o)(trial.values[o.name])]),
     ]),
-    strip(trial),
+    moduleBar(trial),
   ];
 }
 

@@ -7,23 +7,23 @@ function columns() {
   return [
     { key: "number", head: "trial", value: (t) => t.number, numeric: true },
     { key: "name", head: "name", value: (t) => t.name ?? "", text: (t) => t.name ?? "" },
-    { key: "modules", head: "modules", value: (t) => t.modules.filter((m) => m[1] === "removed").length, node: strip, ascending: false },
+    { key: "modules", head: "modules", value: (t) => t.modules.filter((m) => m[1] === "removed").length, node: moduleBar, ascending: false },
     { key: "accuracy", head: "validation accuracy", value: (t) => t.accuracy, text: (t) => ratio(t.accuracy), numeric: true, ascending: false },
     { key: "test", head: "test accuracy", value: (t) => t.test, text: (t) => ratio(t.test), numeric: true, ascending: false },
     { key: "energy", head: "energy, mJ", value: energyOf, text: (t) => number(energyOf(t)), numeric: true },
     { key: "params", head: "parameters", value: (t) => t.params, text: (t) => number(t.params), numeric: true },
     ...others.map((o) => ({
-      key: o.name, head: o.axis, value: (t) => t.values[o.name], text: (t) => number(t.values[o.name]), numeric: true,
+      key: o.name, head: o.axis, value: (t) => t.values[o.name], text: (t) => valueText(o)(t.values[o.name]), numeric: true,
       ascending: o.direction !== "maximize",
     })),
-    { key: "twin", head: "twin / SNN", value: twinRatio_, text: (t) => (twinRatio(t) === null ? "" : twinRatio(t).toFixed(1)), numeric: true, ascending: false, title: "energy of the CNN twin (the same network with ReLU) divided by the candidate's" },
+    { key: "twin", head: "twin / SNN", value: twinRatioForSorting, text: (t) => (twinRatio(t) === null ? "" : twinRatio(t).toFixed(1)), numeric: true, ascending: false, title: "energy of the CNN twin (the same network with ReLU) divided by the candidate's" },
     { key: "rate", head: "firing rate", value: (t) => t.rate, text: (t) => ratio(t.rate), numeric: true },
-    { key: "rank", head: "rank", value: (t) => t.rank, text: (t) => (isFront(t) ? "front" : `${t.rank}`), numeric: true, title: "how many fronts have to be taken away before this candidate is on one; the front itself is rank 0" },
+    { key: "rank", head: "rank", value: (t) => t.rank, text: (t) => (isFront(t) ? "front" : `${t.rank}`), numeric: true, title: "number of fronts to remove before this candidate is on the front; the front itself has rank 0" },
     ...(starts ? [{ key: "origin", head: "started from", value: (t) => t.origin, text: (t) => t.origin }] : []),
   ].filter((c, i, all) => all.findIndex((d) => d.key === c.key) === i);
 }
 
-const twinRatio_ = (trial) => twinRatio(trial) ?? -1;
+const twinRatioForSorting = (trial) => twinRatio(trial) ?? -1;
 
 function ordered(shown) {
   const column = columns().find((c) => c.key === state.sort.key);
@@ -70,7 +70,7 @@ function sortBy(column) {
   announce(`sorted by ${column.head}, ${state.sort.ascending ? "ascending" : "descending"}`);
 }
 
-// Marks the selected row without drawing the table again, so that focus stays where it is.
+// Marks the selected row without redrawing the table, so that the focus stays where it is.
 function markRow(reveal) {
   for (const row of byId("table").querySelectorAll("tbody tr")) {
     const chosen = Number(row.dataset.number) === state.selected;

@@ -1,4 +1,4 @@
-"""The stored shape of a benchmark: what was to be trained, on what, and what came of it. Frozen, no torch."""
+"""The stored records of a benchmark: what it trains, on which data, and the results. Frozen, no torch."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ KINDS: dict[Kind, str] = {"snn": "SNN", "cnn": "CNN twin"}
 
 
 class Cell(Record):
-    """One training: its place in `BenchmarkHeader.cells` is its number."""
+    """One training. Its number is its index in `BenchmarkHeader.cells`."""
 
     data: str
     network: str
@@ -24,7 +24,7 @@ class Cell(Record):
 
 
 class Published(Record):
-    """A published result to stand beside ours: on the test set, energy by ``price``, operations by its preset."""
+    """A published result on the test set, with energy by ``price`` and operations by its counting preset."""
 
     data: str
     network: str
@@ -37,53 +37,54 @@ class Published(Record):
     energy_mj: float | None = Field(None, gt=0)
     price: str = "horowitz45/paper2602"
     source: str = ""
-    note: str = ""  # what is known of a figure that cannot be had again
+    note: str = ""  # a caveat about figures that cannot be reproduced
 
 
 class Setup(Record):
     """How all networks are trained on one data set."""
 
     data: str
-    train: int  # images trained on
+    train: int  # number of training images used
     validation: int
-    train_of: int  # training images that the data set has
+    train_of: int  # number of training images in the data set
     test: int
     test_of: int
-    side: int  # pixels
+    side: int  # of the square images, in pixels
     side_of: int
     classes: int
     classes_of: int
     epochs: int
     timesteps: int  # of the SNNs
     training: str  # "3 epochs, batch 64, adamw with lr 0.002 ..."
-    own: dict[str, str] = Field(default_factory=dict)  # network -> what of its neurons, encoding, training is different
+    own: dict[str, str] = Field(default_factory=dict)  # network -> its own settings of neurons, encoding and training
 
 
 class Sitting(Record):
-    """One run of the command that trained some of it."""
+    """One run of the command that trained a part of the benchmark."""
 
     started_at: Moment
     command: str
     commit: str | None
     versions: dict[str, str]
-    machine: str
+    machine: str  # "NVIDIA H200; 16 cores of AMD EPYC, 128 GiB, Linux"
+    hardware: str = ""  # what trained: "NVIDIA H200" or "2 cores of AMD EPYC"; empty in records before version 7
 
 
 class BenchmarkHeader(Versioned):
-    """What a benchmark consists of. Stored once; ``sittings`` grow."""
+    """What a benchmark consists of. Every run of the command adds one of ``sittings``."""
 
     name: str
     cells: tuple[Cell, ...]
     networks: tuple[str, ...]
     setups: tuple[Setup, ...]
-    price: str  # the one of the ``energy`` section; reports show the others beside it
+    price: str  # from the ``energy`` section; reports also show the other energy models
     published: tuple[Published, ...] = ()
-    references: tuple[ReferencePoint, ...] = ()  # published results of other networks, for all of ours to compare with
-    benchmark_yaml: str  # resolved, which `snnsearch bench` takes as it is
+    references: tuple[ReferencePoint, ...] = ()  # other networks, which all of ours are compared with
+    benchmark_yaml: str  # resolved; `snnsearch bench` runs it as it is
     benchmark_hash: str
     sittings: tuple[Sitting, ...] = ()
 
 
 class BenchmarkRecord(Record):
     header: BenchmarkHeader
-    trials: tuple[TrialRecord, ...]  # one for each cell, in their order; waiting or running where it has no result
+    trials: tuple[TrialRecord, ...]  # one for each cell, in the same order; waiting or running without a result

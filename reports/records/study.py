@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs on what is not zero. 3: images, MACs, what was measured at rungs. 4: status infeasible,
-# epochs of a twin, where weights came from, what shared weights said. 5: batches in parts. 6: means of weights
-RECORD_VERSION = 6
+# epochs of a twin, where weights came from, what shared weights said. 5: batches in parts. 6: means of weights. 7: the
+# hardware of a benchmark
+RECORD_VERSION = 7
 
 Leaf = bool | int | float | str
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what is worked with as a float, too
 Moment = Annotated[float, Field(ge=0, lt=253_402_300_800)]  # UTC seconds since 1970, up to the year 9999
+Direction = Literal["maximize", "minimize"]
 Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
 """complete: trained to the end, all objectives finite. infeasible: the same, but what was measured breaks a hard
 constraint: on no front. failed: an exception (traceback kept) or a lost worker. stopped: training ended early, for a
@@ -182,7 +184,7 @@ class TrialRecord(Versioned):
 
 class ObjectiveRecord(Record):
     name: str  # accuracy, energy_mj, params ...
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
 
 
 class ReferencePoint(Record):

@@ -1,1 +1,1 @@
-"""The report of a study: page, Markdown, CSV and JSON."""
+"""The report of a study as a page, Markdown, CSV and JSON."""

@@ -1,4 +1,4 @@
-"""What the page's script draws from: the finished candidates, as compact JSON."""
+"""The data that the page's scripts draw: the finished candidates as compact JSON."""
 
 import json
 from dataclasses import asdict
@@ -6,15 +6,16 @@ from typing import Any
 
 from reports.analysis.front import finished, front_trials, trial_ranks
 from reports.analysis.hypervolume import hypervolume_over_time
-from reports.document.wording import axis, beginning, started
-from reports.records.study import EpochRecord, LayerRecord, StudyRecord, TrialRecord
+from reports.document.wording import initialization_label, initialization_phrase
+from reports.records.objectives import OBJECTIVES, axis_title
+from reports.records.study import EpochRecord, LayerRecord, ObjectiveRecord, StudyRecord, TrialRecord
 from reports.study.reproduce import circumstances, show, train_again
 
-DETAILED = 500  # candidates whose details, most of a page, are in it: named ones first, then the best by rank
+MAX_DETAILED = 500  # candidates with details, which are most of the page: named ones first, then the best by rank
 
 
 def payload(study: StudyRecord) -> str:
-    """JSON that may stand in a script element: no ``<``, ``>`` or ``&`` in it, whatever the study's texts hold."""
+    """Return JSON that is safe inside a script element: it has no ``<``, ``>`` or ``&``, whatever the study holds."""
     text = json.dumps(_payload(study), separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -22,11 +23,11 @@ def payload(study: StudyRecord) -> str:
 def _payload(study: StudyRecord) -> dict[str, Any]:
     trials, ranks, front = finished(study), trial_ranks(study), front_trials(study)
     progress = hypervolume_over_time(study)
-    prices = prices_of(study)
+    prices = energy_models_of(study)
     by_rank = sorted(trials, key=lambda trial: (trial.name is None, ranks[trial.number], trial.number))
-    detailed = {trial.number for trial in by_rank[:DETAILED]}
+    detailed = {trial.number for trial in by_rank[:MAX_DETAILED]}
     return {
-        "objectives": [o.model_dump() | {"axis": axis(o.name)} for o in study.header.objectives],
+        "objectives": [_objective(o) for o in study.header.objectives],
         "price": study.header.price if study.header.price in prices or not prices else prices[0],
         "prices": prices,
         "references": [r.model_dump() for r in study.header.references],
@@ -39,14 +40,26 @@ def _payload(study: StudyRecord) -> dict[str, Any]:
     }
 
 
-def prices_of(study: StudyRecord) -> list[str]:
-    """The prices that all finished candidates have; the study's own first."""
+def _objective(objective: ObjectiveRecord) -> dict[str, Any]:
+    """Return what the scripts need to draw an objective. An unknown one is drawn as a plain number."""
+    info = OBJECTIVES.get(objective.name)
+    return {
+        "name": objective.name,
+        "direction": objective.direction,
+        "axis": axis_title(objective.name),
+        "log": info is not None and info.log_axis,
+        "ratio": info is not None and info.is_ratio,
+    }
+
+
+def energy_models_of(study: StudyRecord) -> list[str]:
+    """Return the energy models that all finished candidates have, the study's own first."""
     shared = [set(t.metrics.energy_mj) for t in finished(study) if t.metrics]
     return sorted(set.intersection(*shared), key=lambda p: (p != study.header.price, p)) if shared else []
 
 
 def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
-    """A row of the table, and what stands beside a selected one."""
+    """Return a candidate's row of the table and the figures that the page shows when it is selected."""
     metrics = trial.metrics
     assert metrics is not None  # finished
     return {
@@ -69,13 +82,14 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
         "wall": _brief(trial.wall_s),
         "device": trial.device,
         "restarts": trial.restarts,
-        "start": beginning(trial),
-        "origin": started(trial),
+        "start": initialization_phrase(trial),
+        "origin": initialization_label(trial),
         "show": show(study, trial),
     }
 
 
 def _details(study: StudyRecord, trial: TrialRecord, prices: list[str]) -> dict[str, Any]:
+    """Return the layers, training curve and dials of a candidate."""
     return {
         "layers": [_layer(layer, prices) for layer in trial.layers],
         "history": [_epoch(epoch) for epoch in trial.history],
@@ -86,7 +100,7 @@ def _details(study: StudyRecord, trial: TrialRecord, prices: list[str]) -> dict[
 
 
 def _layer(layer: LayerRecord, prices: list[str]) -> list[Any]:
-    """In the order of LAYER in detail.js."""
+    """Return a layer in the order of LAYER in detail.js."""
     counts = [layer.macs, layer.acs, layer.dense_macs, layer.spikes_in, layer.spikes_out, layer.neurons]
     energies = [layer.energy_mj.get(price, 0.0) for price in prices]
     rate = None if layer.firing_rate is None else _brief(layer.firing_rate)
@@ -99,5 +113,5 @@ def _epoch(epoch: EpochRecord) -> list[float]:
 
 
 def _brief(value: float) -> float:
-    """Five significant digits, whole numbers as they are: a third of the page's size."""
+    """Round to five significant digits, except whole numbers. This saves a third of the page's size."""
     return value if isinstance(value, int) else float(f"{value:.5g}")

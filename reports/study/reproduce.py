@@ -1,15 +1,17 @@
-"""How to come by a point again: the commands, and what they must hold equal."""
+"""How to reproduce a candidate: the commands, and the circumstances that must be equal."""
 
 import json
 import shlex
 
+from reports.document.wording import trials_phrase
 from reports.records.study import StudyHeader, StudyRecord, TrialRecord
 
 
 def train_again(study: StudyRecord, trial: TrialRecord, runs: str = "runs") -> str:
-    """The command that trains this candidate alone: the study's space and seed, one named candidate, one trial.
+    """Return the command that trains only this candidate, in the study's space.
 
-    ``runs`` is the folder of all studies, as typed.
+    Args:
+        runs: the folder of all studies, as the user typed it.
     """
     name, number = study.header.name, trial.number
     dials = ", ".join(f"{path}: {json.dumps(value)}" for path, value in trial.params.items())
@@ -19,17 +21,19 @@ def train_again(study: StudyRecord, trial: TrialRecord, runs: str = "runs") -> s
 
 
 def show(study: StudyRecord, trial: TrialRecord) -> str:
-    """The command that prints this candidate."""
+    """Return the command that prints this candidate."""
     return f"snnsearch show {shlex.quote(study.header.name)} {trial.number}"
 
 
 def circumstances(header: StudyHeader, trial: TrialRecord | None = None) -> str:
-    """Seed, commit, versions, device: what a second run has to share to give the same numbers."""
+    """List the seed, commit, versions and device that a second run must share to give the same numbers."""
     parts = [f"seed {header.seed if trial is None else trial.seed}"]
     if header.commit:
         parts.append(f"commit {header.commit[:12]}")
     parts += [f"{package} {version}" for package, version in header.versions.items()]
     if trial and trial.start and trial.start.kind == "inherit":
-        parts.append(f"the weights of trial {trial.start.parent}, without which it starts from scratch")
+        parts.append(f"the weights of trial {trial.start.parent} (without them it starts from scratch)")
+    if trial and trial.start and trial.start.kind == "mean":
+        parts.append(f"the weights of {trials_phrase(trial.start.parents)}")
     place = (trial.device if trial else None) or header.machine
     return ", ".join([*parts, place] if place else parts)

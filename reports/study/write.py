@@ -1,4 +1,4 @@
-"""Report files, each replaced as a whole."""
+"""Write the report files. Each is replaced as a whole, so no reader sees half a file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 from reports.errors import ReportError
 from reports.records.study import StudyRecord
 from reports.storage.files import replace_text
-from reports.study.html import page
-from reports.study.markdown import markdown
+from reports.study.report import markdown, page
 from reports.study.tables import front_csv, front_json
 
 FILES: dict[str, Callable[[StudyRecord], str]] = {
@@ -19,13 +18,20 @@ FILES: dict[str, Callable[[StudyRecord], str]] = {
 
 
 def write_report(study: StudyRecord, folder: Path) -> tuple[Path, ...]:
-    """Writes every file of FILES into ``folder`` and returns their paths, the page first. Raises ReportError."""
+    """Write every file of `FILES` into ``folder``.
+
+    Returns:
+        The paths, the page first.
+
+    Raises:
+        ReportError: a file cannot be written.
+    """
     texts = {folder / name: render(study) for name, render in FILES.items()}
     return write_texts(texts, "The study itself is safe in its database", study.header.name)
 
 
 def write_texts(texts: Mapping[Path, str], safe: str, name: str) -> tuple[Path, ...]:
-    """Replace each file by its text; ``safe`` and ``name`` are what an error says of what is reported on."""
+    """Replace each file by its text. An error message says what is safe, and names the study or benchmark."""
     for path, text in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reports.benchmark.dominance import dominance
 from reports.benchmark.groups import Spread
-from reports.benchmark.sentences import dominance
 from reports.document.wording import count, number, ratio
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import Metrics

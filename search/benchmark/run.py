@@ -132,6 +132,7 @@ def _header(benchmark: Benchmark, options: RunOptions, console: Console, folder:
         commit=environment.commit(),
         versions=environment.versions(),
         machine=environment.describe(options.device),
+        hardware=environment.hardware(options.device),
     )
     before = read_header(folder).sittings if is_benchmark(folder) else ()
     return BenchmarkHeader(

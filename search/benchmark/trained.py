@@ -10,8 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from reports.analysis.front import front_trials
-from reports.document.wording import candidate as candidate_label
-from reports.document.wording import count, number
+from reports.document.wording import candidate_name, count, number
 from reports.records.benchmark import KINDS
 from reports.records.study import TrialRecord
 from reports.storage.benchmarks import HEADER, is_benchmark, read_benchmark, trial_folder
@@ -62,7 +61,7 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
         records = [_complete(name, number, study.trials) for number in numbers] or list(front_trials(study))
         result = [
             TrainedNetwork(
-                name, candidate_label(record), record, space.candidate(record.params), False, _file(folder, record)
+                name, candidate_name(record), record, space.candidate(record.params), False, _file(folder, record)
             )
             for record in records
         ]

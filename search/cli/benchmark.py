@@ -54,7 +54,7 @@ def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
     for group in [group for group in groups(record) if group.n]:
         accurate, mj = group.mean(accuracy), group.mean(energy(header.price))
         table.add_row(
-            group.data, group.network, KINDS[group.kind], f"{group.n} of {group.wanted}",
+            group.data, group.network, KINDS[group.kind], f"{group.n} of {group.n_seeds}",
             "" if accurate is None else ratio(accurate), f"{group.published.accuracy:g}" if group.published else "",
             "" if mj is None else number(mj),
         )  # fmt: skip

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.analysis.front import StatusSummary, front_trials
-from reports.document.wording import amount, beginning, duration
+from reports.document.wording import duration, initialization_phrase, objective_value
+from reports.records.objectives import OBJECTIVES
 from reports.records.study import StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
-from search.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # `status` has no use for data sets, and they import numpy
     from snnkit.data import Status
@@ -23,8 +23,8 @@ CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·
 
 def figure(objective: str, value: float) -> str:
     """An objective's value with its unit: ``0.412``, ``0.0295 mJ``, ``599,130``."""
-    unit = OBJECTIVES[objective].unit if objective in OBJECTIVES else ""  # of a newer snnsearch
-    return f"{amount(objective, value)} {unit}" if unit not in ("", "ratio") else amount(objective, value)
+    unit = OBJECTIVES[objective].unit_symbol if objective in OBJECTIVES else ""  # unknown: stored by a newer snnsearch
+    return f"{objective_value(objective, value)} {unit}".rstrip()
 
 
 def strip(states: Iterable[str]) -> Text:
@@ -157,7 +157,7 @@ def _figures(trial: TrialRecord) -> RenderableType:
             price,
             f"{energy:.4g} mJ; its CNN twin {twin:.4g} mJ, {twin / energy:.2f} times as much" if energy else "0 mJ",
         )
-    if start := beginning(trial):
+    if start := initialization_phrase(trial):
         grid.add_row("started", start)
     grid.add_row("trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}")
     return grid

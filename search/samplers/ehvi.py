@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial
 from scipy.special import ndtr
 
 from reports.analysis.pareto import front
+from reports.records.objectives import OBJECTIVES
 from reports.records.study import Leaf
 from search.samplers.history import Array, Observation, loss, observations
 from search.samplers.stateless import distributions
@@ -27,7 +28,6 @@ from search.samplers.variation import crossover, mutate
 from search.space.constraints import ENERGY
 from search.space.space import Space
 
-EXACT_OBJECTIVES = ("params", "dense_macs")  # computed before training
 N_STARTUP_TRIALS = 4  # complete trials before the first model
 N_STARTUP_DRAWS = 8  # until then, the candidate that is cheapest to train among this many random ones
 MAX_POOL_SIZE = 400  # candidates that are compared
@@ -107,7 +107,7 @@ def _expected_gain(
     measured = np.array([trial.losses for trial in known])
     predicted = [
         _exact(space, name, asked)
-        if name in EXACT_OBJECTIVES
+        if OBJECTIVES[name].known_before_training == "exactly"
         else predict(x[: len(known)], measured[:, column], x[len(known) :], seed=rng.randrange(2**31))
         for column, name in enumerate(space.study.objectives)
     ]

@@ -17,8 +17,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.analysis.pareto import Direction, Point, as_losses, ranks
-from reports.records.study import Leaf
+from reports.analysis.pareto import Point, as_losses, ranks
+from reports.records.study import Direction, Leaf
 from search.samplers.history import at_rungs
 from search.samplers.stateless import distributions
 from search.samplers.variation import crossover, mutate

@@ -9,8 +9,8 @@ import optuna
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
+from reports.records.objectives import OBJECTIVES
 from reports.records.study import Leaf
-from search.samplers.scales import SAMPLER_SCALES
 from search.space.space import Space
 from search.storage.optuna_compat import trials_of_proposal
 
@@ -75,10 +75,10 @@ def _mean_changes(space: Space, trials: Sequence[FrozenTrial]) -> dict[int, Arra
 
 
 def losses(space: Space, values: Sequence[float]) -> tuple[float, ...]:
-    """Return the objectives' values on the samplers' scales, to be minimised."""
+    """Return the objectives' values as losses on their sampler scales: 0 is best, 1 is worst."""
     return tuple(loss(name, value, space) for name, value in zip(space.study.objectives, values, strict=True))
 
 
 def loss(name: str, value: float, space: Space) -> float:
-    """Return the value of one objective on its scale, to be minimised."""
-    return SAMPLER_SCALES[name].loss(value, space.study.objectives[name])
+    """Return one objective's value as a loss, 0 at best and 1 at worst."""
+    return OBJECTIVES[name].sampler_scale.loss(value, space.study.objectives[name])

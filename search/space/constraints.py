@@ -7,13 +7,18 @@ candidate above its bound by that is never trained; one that comes to lie above 
 import math
 from collections.abc import Mapping
 
+from reports.records.objectives import OBJECTIVES
 from reports.records.study import Measured
 from search.space.candidate import Candidate
 
 ENERGY = "energy_mj"
-EXAMPLES = {"params": "800_000", "dense_macs": "60_000_000", ENERGY: "0.02"}  # of what can be bounded
 
 Constraints = Mapping[str, Mapping[str, int | float]]  # {"params": {"max": 800_000}}
+
+
+def examples() -> dict[str, str]:
+    """Return the objectives that can be constrained, each with a bound as an example."""
+    return {name: info.constraint_example for name, info in OBJECTIVES.items() if info.constraint_example is not None}
 
 
 def known(candidate: Candidate, constraints: Constraints) -> dict[str, float]:
@@ -27,7 +32,7 @@ def known(candidate: Candidate, constraints: Constraints) -> dict[str, float]:
 
 def measured(found: Measured, price: str) -> dict[str, float]:
     """The figures as they were measured."""
-    return {"params": found.params, "dense_macs": found.dense_macs, ENERGY: found.energy_mj[price]}
+    return {name: OBJECTIVES[name].value(found, price) for name in examples()}
 
 
 def excesses(figures: Mapping[str, float], constraints: Constraints) -> dict[str, float]:
@@ -51,7 +56,7 @@ def bound(name: str, most: object) -> int | float | None:
     """``most`` where it can bound ``name``: a whole number of parameters or operations, any amount of energy."""
     if isinstance(most, bool) or not isinstance(most, int | float) or not 0 < most < math.inf:
         return None
-    if name == ENERGY:
+    if not OBJECTIVES[name].is_count:
         return float(most)
     return most if isinstance(most, int) else None
 

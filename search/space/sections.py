@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from reports.records.study import ReferencePoint
+from reports.records.objectives import OBJECTIVES
+from reports.records.study import Direction, ReferencePoint
 from search.errors import nearest
 from search.space import durations
-from search.space.constraints import EXAMPLES, bound
+from search.space.constraints import bound, examples
 from search.space.dials import shown
 from search.space.limits import Limits, Resources
-from search.space.objectives import OBJECTIVES, Direction
 from snnkit.base.config import Config
 from snnkit.energy import PRICES
 
@@ -53,13 +53,13 @@ def _constraints(given: object) -> object:
     """Names and bounds checked."""
     if not isinstance(given, Mapping):
         return given
-    limits = {}
+    limits, allowed = {}, examples()
     for name, limit in given.items():
-        if name not in EXAMPLES:
-            raise _at(f"cannot be bounded; allowed are {', '.join(EXAMPLES)}{nearest(name, EXAMPLES)}", name)
+        if name not in allowed:
+            raise _at(f"cannot be bounded; allowed are {', '.join(allowed)}{nearest(name, allowed)}", name)
         most = bound(name, limit.get("max")) if isinstance(limit, Mapping) and len(limit) == 1 else None
         if most is None:
-            raise _at(f"given {shown(limit)}; write {name}: {{max: {EXAMPLES[name]}}}", name)
+            raise _at(f"given {shown(limit)}; write {name}: {{max: {allowed[name]}}}", name)
         limits[name] = {"max": most}
     return limits
 

@@ -9,7 +9,8 @@ its tie-break inside a front.
 
 from collections.abc import Mapping, Sequence
 
-from reports.analysis.pareto import Direction, Point, as_losses, dominates, ranks
+from reports.analysis.pareto import Point, as_losses, dominates, ranks
+from reports.records.study import Direction
 from search.space.sections import EarlyStopping
 
 MAX_NAMED_TRIALS = 3  # trials that a reason names; it counts the others

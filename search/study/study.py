@@ -21,10 +21,10 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
 
+from reports.records.objectives import OBJECTIVES
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
 from reports.storage.results import read_result
 from search.samplers.history import RUNG_PREFIX, at_rungs
-from search.space.objectives import OBJECTIVES
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
 from search.storage.url import storage_errors

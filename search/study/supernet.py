@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from reports.analysis.pareto import as_losses, ranks
+from reports.records.objectives import OBJECTIVES
 from reports.records.study import Leaf, Measured, Record, SharedRecord, SupernetRecord
 from reports.storage.files import append_line
 from search.samplers.evolutionary import crowding_distance
 from search.samplers.initial_design import initial_design
 from search.space.candidate import Candidate
-from search.space.objectives import OBJECTIVES
 from search.space.space import Space
 from search.trial.job import Placement
 from snnkit.base.seeds import derived_seed

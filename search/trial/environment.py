@@ -19,14 +19,19 @@ def cores() -> int:
 def describe(device: str) -> str:
     """``2 cores of Intel Xeon …, 23 GiB, Linux``; with a GPU, its name first."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    computer = f"{count(cores(), 'core')} of {_processor()}, {memory:.0f} GiB, {platform.system()}"
+    computer = f"{hardware('cpu')}, {memory:.0f} GiB, {platform.system()}"
+    return f"{hardware(device)}; {computer}" if device == "cuda" else computer
+
+
+def hardware(device: str) -> str:
+    """Return what trains on ``device``: the name of the GPU, or the number and model of the CPU cores."""
     if device != "cuda":
-        return computer
+        return f"{count(cores(), 'core')} of {_processor()}"
     if not gpus():
-        return f"GPUs of a cluster; {computer}"
+        return "GPUs of a cluster"
     import torch
 
-    return f"{torch.cuda.get_device_name()}; {computer}"
+    return str(torch.cuda.get_device_name())
 
 
 def _processor() -> str:

@@ -92,7 +92,7 @@ def build_benchmark(
     trials = tuple(trial(number, cell, metrics(cell, **changes)) for number, cell in enumerate(cells))
     sitting = Sitting(
         started_at=START, command="snnsearch bench spaces/benchmark.yaml --device cpu", commit="0123456789ab",
-        versions={"snnsearch": "0.1.0", "python": "3.11.7"}, machine="2 cores, 24 GiB, Linux",
+        versions={"snnsearch": "0.1.0", "python": "3.11.7"}, machine="2 cores, 24 GiB, Linux", hardware="2 cores",
     )  # fmt: skip
     header = BenchmarkHeader(
         name=name, cells=cells, networks=tuple(networks), setups=setups or tuple(setup(d) for d in data),

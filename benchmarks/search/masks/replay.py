@@ -22,8 +22,8 @@ from scipy.stats import spearmanr
 
 from benchmarks.search.masks.train import DATA, ENCODING, NEURON, RECIPE, Row, read
 from benchmarks.search.outcomes import losses, scaled
-from reports.analysis.pareto import Direction, Point, front, hypervolume
-from reports.records.study import Leaf
+from reports.analysis.pareto import Point, front, hypervolume
+from reports.records.study import Direction, Leaf
 from search.samplers import make_sampler
 from search.samplers.history import RUNG_PREFIX
 from search.samplers.initial_design import initial_design as find_corners

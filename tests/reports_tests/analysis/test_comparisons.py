@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 
-from reports.analysis.comparisons import compare_references, dominated_names, energy_flips
+from reports.analysis.comparisons import compare_references, dominated_names, rank_reversals
 from reports.analysis.front import front_trials
-from reports.document.prices import PRICES
+from reports.document.energy_models import RULES
 from reports.document.wording import number
 from reports.records.study import ReferencePoint, StudyRecord, TrialRecord
-from reports.study.sentences import findings, summary
+from reports.study.sections.findings import findings
+from reports.study.summary import summary
 
 Build = Callable[..., StudyRecord]
 EXACT, PAPER = "horowitz45/exact", "horowitz45/paper2602"
@@ -99,8 +100,8 @@ def test_a_flip_is_a_pair_that_changes_places_between_prices(make_study: Build) 
         measures(0.6, 0.6, 0.02, 0.05, 900),
         measures(0.7, 0.7, 0.03, 0.04, 900),  # less than the one before by the paper's price
     )
-    (flip,) = energy_flips(study)
-    assert (flip.price, flip.pairs, flip.flipped) == (PAPER, 3, 1)
+    (flip,) = rank_reversals(study)
+    assert (flip.price, flip.pairs, flip.reversed_pairs) == (PAPER, 3, 1)
     assert flip.example is not None
     assert [t.number for t in flip.example] == [1, 2]
     assert any("1 of 3 pairs of front candidates change places" in line for line in findings(study))
@@ -130,8 +131,8 @@ def test_the_summary_says_how_it_went(make_study: Build, complete: int, others: 
 def test_every_price_of_a_search_is_described_with_its_constants() -> None:
     energy = pytest.importorskip("snnkit.energy")
     horowitz = pytest.importorskip("snnkit.energy.horowitz45")
-    assert set(energy.PRICES) <= set(PRICES)
-    assert f"{horowitz.E_MAC_PJ} pJ x MACs + {horowitz.E_AC_PJ} pJ x ACs" in PRICES[EXACT]
+    assert set(energy.PRICES) <= set(RULES)
+    assert f"{horowitz.E_MAC_PJ} pJ x MACs + {horowitz.E_AC_PJ} pJ x ACs" in RULES[EXACT]
 
 
 @pytest.mark.parametrize(

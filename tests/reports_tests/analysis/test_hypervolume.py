@@ -6,7 +6,8 @@ import pytest
 from optuna._hypervolume import compute_hypervolume
 
 from reports.analysis.front import finished, front_trials, status_summary
-from reports.analysis.hypervolume import SCALES, HypervolumeCurve, Scale, hypervolume_over_time, hypervolume_subset
+from reports.analysis.hypervolume import HypervolumeCurve, hypervolume_over_time, hypervolume_subset
+from reports.records.objectives import OBJECTIVES, Scale
 from reports.records.study import EpochRecord, ObjectiveRecord, StudyRecord
 
 Build = Callable[..., StudyRecord]
@@ -28,7 +29,8 @@ def test_a_log_scale_spans_its_decades_evenly() -> None:
 def test_the_last_step_is_the_hypervolume_of_all_finished_trials(make_study: Build) -> None:
     study = make_study(40)
     points = [
-        [SCALES[o.name].loss(t.values[o.name], o.direction) for o in study.header.objectives] for t in finished(study)
+        [OBJECTIVES[o.name].box.loss(t.values[o.name], o.direction) for o in study.header.objectives]
+        for t in finished(study)
     ]
     expected = compute_hypervolume(np.array(points), np.ones(3))
     assert curve(study).steps[-1].value == pytest.approx(expected, rel=1e-9)
@@ -40,7 +42,7 @@ def test_candidates_that_span_a_front_are_those_that_each_add_most(make_study: B
     front = sorted(whole, key=lambda trial: -trial.values["accuracy"])[: math.ceil(len(whole) / 2)]
     assert len(front) > 3
     objectives = study.header.objectives
-    points = {t.number: [SCALES[o.name].loss(t.values[o.name], o.direction) for o in objectives] for t in front}
+    points = {t.number: [OBJECTIVES[o.name].box.loss(t.values[o.name], o.direction) for o in objectives] for t in front}
 
     def volume(numbers: Iterable[int]) -> float:
         return float(compute_hypervolume(np.array([points[number] for number in numbers]), np.ones(3)))
@@ -100,7 +102,7 @@ def epoch(macs: float) -> EpochRecord:
 
 @pytest.mark.parametrize(
     ("complete", "objectives", "reason"),
-    [(0, ("params",), "no trial"), (2, ("magic",), "no fixed range"), (2, tuple(SCALES)[:5], "more than 4")],
+    [(0, ("params",), "no trial"), (2, ("magic",), "no fixed range"), (2, tuple(OBJECTIVES)[:5], "more than 4")],
 )
 def test_where_there_is_no_curve_the_reason_is_given(
     make_study: Build, complete: int, objectives: tuple[str, ...], reason: str
@@ -109,8 +111,3 @@ def test_where_there_is_no_curve_the_reason_is_given(
     progress = hypervolume_over_time(make_study(complete, objectives=records))
     assert isinstance(progress, str)
     assert reason in progress
-
-
-def test_every_objective_of_a_search_has_a_fixed_range() -> None:
-    search = pytest.importorskip("search.space.objectives")
-    assert set(search.OBJECTIVES) <= set(SCALES)

@@ -12,10 +12,10 @@ from helpers.html_page import Page
 from helpers.small_benchmarks import NETWORKS, build_benchmark, metrics, published, setup
 
 from reports.benchmark.groups import Spread, accuracy, energy, groups, pairs
-from reports.benchmark.html import page
-from reports.benchmark.markdown import markdown
 from reports.benchmark.picture import picture
-from reports.benchmark.sentences import circumstances, findings, summary
+from reports.benchmark.report import markdown, page
+from reports.benchmark.sections.findings import findings
+from reports.benchmark.summary import circumstances, summary
 from reports.benchmark.tables import benchmark_csv, networks_table, twins_table
 from reports.benchmark.write import FILES, write_benchmark
 from reports.document.wording import number, ratio
@@ -63,13 +63,13 @@ def test_group_is_the_mean_over_its_seeds() -> None:
     for group in groups(record):
         cells = [c for c in record.header.cells if (c.network, c.kind) == (group.network, group.kind)]
         assert group.mean(accuracy) == pytest.approx(statistics.fmean(metrics(c).test_accuracy for c in cells))
-        assert group.n == group.wanted == 3
+        assert group.n == group.n_seeds == 3
 
 
 def test_missing_training_is_left_out_of_the_mean_and_counted() -> None:
     record = without(build_benchmark(seeds=(0, 1, 2)), 0)
     first = groups(record)[0]
-    assert (first.n, first.wanted, set(first.by_seed)) == (2, 3, {1, 2})
+    assert (first.n, first.n_seeds, set(first.by_seed)) == (2, 3, {1, 2})
     assert networks_table(record, "cifar10").rows[0][1] == "2 of 3"
 
 
@@ -77,7 +77,9 @@ def test_ratio_is_that_of_energies_seed_by_seed() -> None:
     record = without(build_benchmark(seeds=(0, 1)), 0)  # the first SNN of seed 0: its twin stands alone
     pair = pairs(groups(record))[0]
     price = "horowitz45/exact"
-    assert pair.ratio(price).values == (pair.cnn.by_seed[1].energy_mj[price] / pair.snn.by_seed[1].energy_mj[price],)
+    assert pair.energy_ratio(price).values == (
+        pair.cnn.by_seed[1].energy_mj[price] / pair.snn.by_seed[1].energy_mj[price],
+    )
     assert pair.published_ratio == pytest.approx(7.0)
 
 
@@ -104,7 +106,7 @@ def test_table_of_twins_has_both_accuracies_energies_and_their_ratio() -> None:
     assert table is not None
     row = dict(zip(table.columns[:6], table.rows[0][:6], strict=True))
     pair = pairs(groups(record))[0]
-    assert row["CNN / SNN"] == f"{pair.ratio('horowitz45/exact').mean:.1f}"
+    assert row["CNN / SNN"] == f"{pair.energy_ratio('horowitz45/exact').mean:.1f}"
     assert table.rows[1][0] == "published"
     assert "7.0" in table.rows[1]
     assert twins_table(build_benchmark(kinds=("snn",)), "cifar10") is None
@@ -176,7 +178,7 @@ def test_price_of_the_published_is_told_beside_the_exact_one() -> None:
         if g.kind == "snn"
     ]
     text = said(record)
-    assert "one time step's worth whatever T is" in text
+    assert "one time step, whatever T is" in text
     assert "over all T = 2 time steps" in text
     assert f"need {min(factors):.2f} to {max(factors):.2f} times as much" in text
 
@@ -184,7 +186,7 @@ def test_price_of_the_published_is_told_beside_the_exact_one() -> None:
 def test_note_of_a_published_figure_is_passed_on() -> None:
     point = published()[0].model_copy(update={"note": "counts a module that is never executed"})
     text = said(build_benchmark(points=(point,)))
-    assert "Noted of the published SqueezeNet on cifar10: counts a module that is never executed." in text
+    assert "Note on the published SqueezeNet on cifar10: counts a module that is never executed." in text
 
 
 def test_energy_models_that_disagree_on_an_order_are_named_with_a_pair() -> None:
@@ -212,7 +214,7 @@ def test_snn_that_needs_more_than_its_twin_by_some_price_is_named() -> None:
 
 def test_zeros_of_the_twin_are_told() -> None:
     record = build_benchmark(("SqueezeNet",), seeds=(0,))
-    factor = pairs(groups(record))[0].ratio("horowitz45/exact").mean
+    factor = pairs(groups(record))[0].energy_ratio("horowitz45/exact").mean
     assert f"{factor / 2:.1f} instead of {factor:.1f} (SqueezeNet)" in said(record)  # half of its MACs meet a zero
 
 
@@ -302,9 +304,9 @@ def test_picture_has_ours_by_the_benchmarks_price_and_the_references_and_says_wh
         assert f"{group.network}, SNN, ours: {ratio(group.mean(accuracy))}" in text
         assert f"{number(group.mean(energy(record.header.price)))} mJ" in text
     assert "SNN-P (paper), SNN, published: 0.810, 0.0300 mJ" in text or "0.03 mJ" in text
-    assert "n = 2, bars from least to greatest" in text
+    assert "n = 2, bars from lowest to highest" in text
     assert "Linux" not in text
-    assert f"{record.header.sittings[-1].machine.split(',')[0]};" in text
+    assert f"{record.header.sittings[-1].hardware};" in text
     assert "arXiv:1" in text
 
 

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from reports.analysis.front import status_summary
 from reports.storage.studies import LedgerError, load_study_folder
-from reports.study.html import page
-from reports.study.markdown import markdown
+from reports.study.report import markdown, page
 from reports.study.tables import front_csv, front_json
 
 EXAMPLES = int(os.environ.get("SNNSEARCH_FUZZ", "20"))

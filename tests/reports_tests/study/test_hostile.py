@@ -12,13 +12,11 @@ from helpers.hostile import PAYLOADS, hostile
 from helpers.html_page import Page
 from helpers.small_benchmarks import build_benchmark
 
-import reports.benchmark.html
-import reports.benchmark.markdown
+import reports.benchmark.report
 from reports.benchmark.picture import picture
 from reports.benchmark.tables import benchmark_csv
 from reports.records.study import StudyRecord
-from reports.study.html import page
-from reports.study.markdown import markdown
+from reports.study.report import markdown, page
 from reports.study.tables import front_csv, front_json
 
 Build = Callable[..., StudyRecord]
@@ -44,14 +42,14 @@ def test_page_has_the_elements_of_a_harmless_one(make_study: Build, payload: str
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_page_of_a_benchmark_has_the_elements_of_a_harmless_one(payload: str) -> None:
-    harmless = tags(reports.benchmark.html.page(hostile(build_benchmark(), HARMLESS)))
-    assert set(tags(reports.benchmark.html.page(hostile(build_benchmark(), payload)))) <= set(harmless)
+    harmless = tags(reports.benchmark.report.page(hostile(build_benchmark(), HARMLESS)))
+    assert set(tags(reports.benchmark.report.page(hostile(build_benchmark(), payload)))) <= set(harmless)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_markdown_has_no_html_and_no_link(make_study: Build, payload: str) -> None:
     study = markdown(hostile(make_study(4, epochs=2), payload))
-    benchmark = reports.benchmark.markdown.markdown(hostile(build_benchmark(), payload))
+    benchmark = reports.benchmark.report.markdown(hostile(build_benchmark(), payload))
     for text in (study, benchmark):
         outside = re.sub(r"^(```+).*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)  # what GitHub shows as code
         outside = re.sub(r"(?<![\\`])(`+)(?!`).*?(?<!`)\1(?!`)", "", outside)

@@ -3,15 +3,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from helpers.html_page import Page
 
-import reports.study.html
 import reports.study.payload
+from reports.document.html import asset
 from reports.records.study import ObjectiveRecord, ReferencePoint, StudyRecord
-from reports.study.html import SCRIPTS, page
+from reports.study.report import SCRIPTS, page
 
 Build = Callable[..., StudyRecord]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--\u2028$title"
@@ -85,7 +84,7 @@ def test_the_data_has_every_finished_candidate_and_its_figures(make_study: Build
 def test_a_large_study_has_the_details_of_named_candidates_and_the_best_by_rank(
     make_study: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports.study.payload, "DETAILED", 6)
+    monkeypatch.setattr(reports.study.payload, "MAX_DETAILED", 6)
     trials = Page(page(make_study(15))).data["trials"]
     kept, left = ([t for t in trials if ("layers" in t) is there] for there in (True, False))
     assert len(kept) == 6
@@ -140,8 +139,8 @@ def test_the_page_can_be_used_without_a_mouse_and_in_the_dark(make_study: Build)
 
 
 def test_no_name_is_declared_twice_in_the_page_s_scripts() -> None:
-    """They share one scope: a second function of a name takes the place of the first without a word."""
-    scripts = "".join((Path(reports.study.html.__file__).parent / name).read_text() for name in SCRIPTS)
+    """The scripts share one scope, so a second function with the same name would silently replace the first."""
+    scripts = "".join(asset(name) for name in SCRIPTS)
     names = Counter(re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", scripts, re.MULTILINE))
     assert len(names) > 20
     assert [name for name, count in names.items() if count > 1] == []

@@ -1,4 +1,4 @@
-"""A report says what candidates started from, where that is not scratch for all of them, and nothing where it is."""
+"""A report says where the first weights of each candidate came from, unless all candidates train from scratch."""
 
 import csv
 import io
@@ -9,12 +9,11 @@ import pytest
 from helpers.html_page import Page
 
 from reports.analysis.front import front_trials, status_summary
-from reports.document.wording import beginning, started
+from reports.document.wording import initialization_label, initialization_phrase
 from reports.records.study import EpochRecord, StartRecord, StudyRecord, TrialRecord
-from reports.study.html import page
-from reports.study.markdown import markdown
+from reports.study.report import markdown, page
 from reports.study.reproduce import circumstances
-from reports.study.sentences import findings
+from reports.study.sections.findings import findings
 from reports.study.tables import candidates_table, front_csv, front_json
 
 Build = Callable[..., StudyRecord]
@@ -26,6 +25,7 @@ INHERITED = StartRecord(
     kind="inherit", parent=0, layers={"copied": 20, "rewired": 1}, refitted=1, inherited_images=5000
 )
 CONVERTED = StartRecord(kind="cnn", history=(EPOCH, EPOCH.model_copy(update={"epoch": 2})))
+AVERAGED = StartRecord(kind="mean", parents=(3, 5), inherited_images=7000)
 ALONE = StartRecord(kind="scratch", reason="no relative was finished yet")
 
 
@@ -48,7 +48,7 @@ def of_kind(study: StudyRecord, start: StartRecord) -> TrialRecord:
     return next(t for t in study.trials if t.start == start)
 
 
-def test_a_study_from_scratch_is_told_as_ever(make_study: Build) -> None:
+def test_a_study_from_scratch_does_not_mention_initialization(make_study: Build) -> None:
     plain = make_study(12)
     assert "started from" not in candidates_table(plain, front_trials(plain)).columns
     assert "started_from" not in front_csv(plain)
@@ -69,26 +69,26 @@ def test_the_findings_count_the_starts_of_the_front_and_warn(study: StudyRecord)
     text = " ".join(findings(study))
     rest = len(front_trials(study)) - 2
     assert (
-        f"On the front {rest} started from scratch, 1 from the weights of another trial and 1 from the weights of a "
-        "CNN twin that was trained first." in text
+        f"First weights of the candidates on the front: {rest} from scratch, 1 from the weights of another trial and "
+        "1 from the weights of a CNN twin that was trained first." in text
     )
-    assert "do not come of equal training" in text
-    assert "stand 5,000 images of training in other trials" in text
-    assert text.split("On the front ")[-1].split(".")[0] in " ".join(markdown(study).split())
+    assert "were not trained equally" in text
+    assert "were trained on 5,000 images in other trials" in text
+    assert text.split("on the front: ")[-1].split(".")[0] in " ".join(markdown(study).split())
 
 
 def test_a_front_of_one_kind_of_start_is_no_mixture(make_study: Build) -> None:
     plain = make_study(12)
     text = " ".join(findings(mixed(plain, (CONVERTED,) * 12)))
     assert "CNN twin" in text
-    assert "equal training" not in text
+    assert "trained equally" not in text
 
 
 def test_the_page_has_the_start_of_each_candidate(study: StudyRecord) -> None:
     trials = {t["number"]: t for t in Page(page(study)).data["trials"]}
     child, plain = of_kind(study, INHERITED), next(t for t in study.trials if t.start is None and t.metrics)
-    assert trials[child.number]["origin"] == started(child) == "trial 0"
-    assert trials[child.number]["start"] == beginning(child)
+    assert trials[child.number]["origin"] == initialization_label(child) == "trial 0"
+    assert trials[child.number]["start"] == initialization_phrase(child)
     assert (trials[plain.number]["start"], trials[plain.number]["origin"]) == ("", "scratch")
 
 
@@ -98,11 +98,11 @@ def test_the_json_has_where_weights_came_from(study: StudyRecord) -> None:
     assert (start["kind"], start["parent"], start["inherited_images"]) == ("inherit", 0, 5000)
 
 
-def test_a_start_is_told_in_words(study: StudyRecord) -> None:
-    told = [beginning(of_kind(study, start)) for start in (INHERITED, CONVERTED, ALONE)]
-    assert told == [
-        "from the weights of trial 0, layers 20 copied and 1 rewired, 1 fitted to its outputs; 5,000 images of "
-        "training stand behind them",
+def test_an_initialization_is_described_in_words(study: StudyRecord) -> None:
+    phrases = [initialization_phrase(of_kind(study, start)) for start in (INHERITED, CONVERTED, ALONE)]
+    assert phrases == [
+        "from the weights of trial 0, layers 20 copied and 1 rewired, 1 fitted to its outputs; trained on "
+        "5,000 images before",
         "from its CNN twin, trained for 2 epochs in 60 s",
         "from scratch: no relative was finished yet",
     ]
@@ -114,6 +114,17 @@ def test_work_on_twins_is_in_the_study_s_total(study: StudyRecord, make_study: B
     assert more.training_macs - plain.training_macs == 2 * EPOCH.macs
 
 
-def test_what_a_child_needs_to_be_trained_again_is_said(study: StudyRecord) -> None:
+def test_circumstances_name_the_weights_that_a_second_training_needs(study: StudyRecord) -> None:
     assert "the weights of trial 0" in circumstances(study.header, of_kind(study, INHERITED))
     assert "weights" not in circumstances(study.header, of_kind(study, CONVERTED))
+
+
+def test_the_mean_of_other_trials_weights_is_named_by_its_trials(make_study: Build) -> None:
+    study = mixed(make_study(12), (AVERAGED,))
+    trial = of_kind(study, AVERAGED)
+    assert initialization_label(trial) == "mean of trials 3 and 5"
+    assert (
+        initialization_phrase(trial) == "from the mean of the weights of trials 3 and 5; trained on 7,000 images before"
+    )
+    assert "1 from the mean of other trials' weights" in " ".join(findings(study))
+    assert "the weights of trials 3 and 5" in circumstances(study.header, trial)

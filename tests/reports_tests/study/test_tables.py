@@ -10,7 +10,7 @@ import yaml
 
 from reports.analysis.front import front_trials
 from reports.records.study import ObjectiveRecord, StudyRecord
-from reports.study.markdown import markdown
+from reports.study.report import markdown
 from reports.study.reproduce import train_again
 from reports.study.tables import candidates_table, front_csv, front_json
 

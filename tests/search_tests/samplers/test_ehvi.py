@@ -1,6 +1,7 @@
 """The default sampler: its integral is correct, exact objectives are not modelled, and it beats random search."""
 
 import random
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -8,8 +9,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from reports.analysis import hypervolume as report
 from reports.analysis.pareto import as_losses, front, hypervolume, hypervolume_contribution
+from reports.records.objectives import OBJECTIVES, Scale
 from search.samplers.ehvi import (
     N_POINTS,
     N_STARTUP_DRAWS,
@@ -20,10 +21,8 @@ from search.samplers.ehvi import (
     undominated_points,
 )
 from search.samplers.history import Observation, losses, observations
-from search.samplers.scales import SAMPLER_SCALES
 from search.samplers.stateless import StatelessSampler
 from search.samplers.surrogate import pool_candidate
-from search.space.objectives import OBJECTIVES
 from search.space.space import Space, load_space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -131,14 +130,10 @@ def test_sampler_finds_more_than_random_search(space: Space):
 
 def test_widening_the_box_of_a_report_changes_no_proposal(space: Space, monkeypatch):
     before = [propose(space, tried(space, 12), random.Random(seed)) for seed in range(2)]
-    for name, scale in report.SCALES.items():
-        wider = report.Scale(scale.low / 10 if scale.log else -1.0, scale.high * 10, scale.log)
-        monkeypatch.setitem(report.SCALES, name, wider)
+    for name, info in OBJECTIVES.items():
+        wider = Scale(info.box.low / 10 if info.box.log else -1.0, info.box.high * 10, info.box.log)
+        monkeypatch.setitem(OBJECTIVES, name, replace(info, box=wider))
     assert [propose(space, tried(space, 12), random.Random(seed)) for seed in range(2)] == before
-
-
-def test_every_objective_has_a_scale_for_samplers():
-    assert set(OBJECTIVES) <= set(SAMPLER_SCALES)
 
 
 def test_first_proposals_are_the_cheapest_of_random_draws(space: Space):

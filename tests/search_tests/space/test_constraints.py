@@ -11,8 +11,7 @@ from rich.console import Console
 from reports.analysis.front import front_trials
 from reports.records.study import EpochRecord, StudyRecord, TrialRecord
 from reports.storage.studies import read_study, sqlite_url
-from reports.study.html import page
-from reports.study.markdown import markdown
+from reports.study.report import markdown, page
 from search.cli.tables import ending
 from search.cli.validate import survey
 from search.samplers import SAMPLERS

@@ -1,13 +1,13 @@
-"""Objectives: every one reads a number from what was measured; the words of a space file are the registries' own."""
+"""Every objective reads a finite number from the measurements, and space files use the names of the registries."""
 
 import math
 from typing import get_args
 
 import pytest
 
+from reports.records.objectives import OBJECTIVES
 from reports.records.study import Metrics
 from search.samplers import SAMPLERS
-from search.space.objectives import OBJECTIVES
 from search.space.sections import Sampler
 
 METRICS = Metrics(
@@ -31,19 +31,19 @@ def test_objective_is_a_finite_number_with_a_direction(name: str) -> None:
     objective = OBJECTIVES[name]
     assert math.isfinite(objective.value(METRICS, "horowitz45/exact"))
     assert objective.direction in ("maximize", "minimize")
-    assert objective.text
+    assert objective.sentence
 
 
-def test_energy_is_that_of_the_spaces_price() -> None:
+def test_energy_objective_uses_the_energy_model_of_the_space() -> None:
     value = OBJECTIVES["energy_mj"].value
     assert (value(METRICS, "horowitz45/exact"), value(METRICS, "lemaire2022/exact")) == (0.02, 0.3)
 
 
-def test_accuracy_is_that_of_validation_images() -> None:
+def test_accuracy_objective_uses_validation_images() -> None:
     assert OBJECTIVES["accuracy"].value(METRICS, "horowitz45/exact") == 0.75
 
 
-def test_only_accuracy_is_to_be_maximized() -> None:
+def test_only_accuracy_is_maximized() -> None:
     assert [name for name, objective in OBJECTIVES.items() if objective.direction == "maximize"] == ["accuracy"]
 
 

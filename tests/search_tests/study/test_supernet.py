@@ -4,11 +4,11 @@ import optuna
 import pytest
 from helpers.untrained import header_for, trained
 
-from reports.analysis.comparisons import shared_ranks
+from reports.analysis.comparisons import shared_weights_agreement
 from reports.analysis.pareto import as_losses, ranks
 from reports.records.study import SharedRecord, SupernetRecord
 from reports.storage.studies import read_study, sqlite_url
-from reports.study.sentences import findings
+from reports.study.sections.findings import findings
 from search.errors import SpaceError
 from search.runner.loop import Budget
 from search.samplers.initial_design import initial_design
@@ -152,7 +152,7 @@ def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
     assert record.header.supernet == ranking.cost
     complete = [trial for trial in record.trials if trial.status == "complete"]
     assert all(trial.shared == ranking.places[space.candidate(trial.params).key] for trial in complete)
-    agreement = shared_ranks(record)
+    agreement = shared_weights_agreement(record)
     assert agreement.trials == 5
     assert set(agreement.correlations) == {"accuracy", "energy_mj", "params"}
     text = next(line for line in findings(record) if "ranked by the weights of one supernet" in line)
@@ -170,7 +170,7 @@ def test_rank_correlation_is_spearmans(space, tmp_path):
         first.finish(trained(first.next(lambda record: None)))
     record = read_study(sqlite_url(tmp_path / "s" / "study.db"), "ranked")
     complete = [trial for trial in record.trials if trial.status == "complete"]
-    for name, value in shared_ranks(record).correlations.items():
+    for name, value in shared_weights_agreement(record).correlations.items():
         pairs = zip(*((trial.shared.values[name], trial.values[name]) for trial in complete), strict=True)
         assert value == pytest.approx(spearmanr(*pairs).statistic)
 

@@ -10,7 +10,7 @@ import torch
 from helpers.untrained import SPACES, header_for
 from rich.console import Console
 
-from reports.document.wording import beginning
+from reports.document.wording import initialization_phrase
 from reports.records.study import EpochRecord, StudyRecord, TrialRecord
 from reports.storage.results import read_result
 from reports.storage.studies import sqlite_url
@@ -85,8 +85,8 @@ def test_show_says_what_a_child_began_with(trained, tmp_path):
     _, record = events_of(child_of(trained, tmp_path))
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(trial_view(StudyRecord(header=header_for(space_for(), tmp_path), trials=(record,)), record))
-    assert beginning(record) in console.export_text()
-    assert "from the weights of trial 0" in beginning(record)
+    assert initialization_phrase(record) in console.export_text()
+    assert "from the weights of trial 0" in initialization_phrase(record)
 
 
 def test_child_begins_with_what_its_parent_knows(trained, tmp_path):

@@ -1,0 +1,43 @@
+"""The trials without a result, grouped by status, each with its reason."""
+
+from itertools import groupby
+
+from reports.document.model import Code, Folded, PageOnly, Section
+from reports.document.table import Table
+from reports.records.study import Status, StudyRecord, TrialRecord
+
+MEANINGS: dict[Status, str] = {
+    "infeasible": "trained, but the measured value breaks a hard constraint; never on the front",
+    "failed": "an exception, or a lost worker",
+    "stopped": "training ended early: at chance, no spikes, not finite, or dominated at a rung",
+    "refused": "breaks a hard constraint or does not build; never trained",
+    "duplicate": "trains the same network as an earlier trial; never trained",
+    "running": "training now",
+    "waiting": "not started yet",
+}
+OPEN = ("infeasible", "failed", "stopped")  # statuses that the page unfolds
+MAX_OPEN_ROWS = 12
+
+
+def unfinished_section(study: StudyRecord) -> Section | None:
+    """Return the trials without a result by status; None if every trial has one."""
+    order = list(MEANINGS)
+    trials = sorted((t for t in study.trials if t.status in MEANINGS), key=lambda t: (order.index(t.status), t.number))
+    groups = tuple(_group(status, list(group)) for status, group in groupby(trials, key=lambda t: t.status))
+    return Section("Trials without a result", groups) if groups else None
+
+
+def _group(status: Status, trials: list[TrialRecord]) -> Folded:
+    rows = tuple((str(t.number), t.name or "", t.reason or "") for t in trials)
+    numeric = (False, False, False)
+    table = Table(("trial", "name", "reason"), numeric, rows, label=f"{status} trials", wide=frozenset({2}))
+    tracebacks = tuple(
+        Code(t.traceback, summary=f"Traceback of trial {t.number}") for t in trials if t.traceback is not None
+    )
+    return Folded(
+        title=status,
+        detail=f"{len(trials):,}, {MEANINGS[status]}",
+        blocks=(table, PageOnly(tracebacks)) if tracebacks else (table,),
+        kind=status,
+        open=status in OPEN and len(trials) <= MAX_OPEN_ROWS,
+    )
