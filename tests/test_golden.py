@@ -120,7 +120,7 @@ def test_old_study_asks_for_what_it_would_have_asked_for(runs: Path) -> None:
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers_propose_what_they_proposed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a stand-in for training, so that no rounding of this machine's torch matters."""
+    """Use a stand-in for training, so that no rounding of this machine's torch matters."""
     real = standin.outcome
     for space in (load_space(GOLDEN / "space.yaml"), load_space(SPACES / "squeezenet_edge.yaml")):
         asked: list[str] = []
@@ -164,5 +164,5 @@ def _update(request: pytest.FixtureRequest) -> bool:
 
 
 def _undated(text: str) -> str:
-    """Without what depends on the moment or the machine of the test."""
+    """Remove everything that depends on the moment or the machine of the test."""
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d( UTC)?", "DATE", text)

@@ -17,7 +17,7 @@ from snnkit.nn.network import Fired, Network, key
 
 
 def awake(network: Network) -> Network:
-    """In float64, with BatchNorm statistics of random images, so that random weights make spikes in every layer."""
+    """Return a float64 network whose BatchNorm statistics of random images make spikes in every layer."""
     network.double().train()
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -33,7 +33,7 @@ def images(count: int, shape: tuple[int, int, int], seed: int = 1) -> Tensor:
 
 
 def frames(count: int, shape: tuple[int, int, int], timesteps: int, seed: int = 1) -> Tensor:
-    """Of events, a third of all there could be: (B, T, C, H, W)."""
+    """Return random events, a third of the possible ones: (B, T, C, H, W)."""
     return (torch.rand(count, timesteps, *shape, generator=torch.Generator().manual_seed(seed)) < 1 / 3).double()
 
 
@@ -44,7 +44,7 @@ def inputs(network: Network, count: int, seed: int = 1) -> Tensor:
 
 
 def fired(spikes: Tensor) -> Fired:
-    """As a network shows an observer ``spikes`` (T, B, C, H, W)."""
+    """Return ``spikes`` (T, B, C, H, W) as a network shows them to an observer."""
     return Fired(spikes.sum(dtype=torch.float64), lambda: Spikes(spikes, None))
 
 

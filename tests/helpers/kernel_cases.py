@@ -61,7 +61,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(kernels: Kernels | None, case: Case, dtype: torch.dtype, device: str = "cpu") -> Outcome:
-    """Of the reference where there are no kernels."""
+    """Run the case with ``kernels``, or with the reference for None."""
     drive = reference.drive if kernels is None else partial(fused.drive, kernels)
     fire = reference.fire if kernels is None else partial(fused.fire, kernels)
     generator = torch.Generator().manual_seed(case.seed)

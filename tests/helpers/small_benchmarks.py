@@ -44,7 +44,7 @@ def published(data: str = "cifar10", networks: Sequence[str] = tuple(PUBLISHED))
 
 
 def metrics(cell: Cell, *, shift: float = 0.0, times: float = 1.0) -> Metrics:
-    """As if trained: the table's accuracy plus ``shift`` and a little by seed, its ACs ``times`` that."""
+    """Pretend to train: the table's accuracy plus ``shift`` and a little by seed, and its ACs times ``times``."""
     params, accuracy, acs, macs = NETWORKS[cell.network]
     rng = random.Random(cell.label)
     twin = cell.kind == "cnn"
@@ -123,7 +123,7 @@ published:
   - {{data: digits, network: One, kind: snn, accuracy: 0.9, params: 500, energy_mj: 0.001, source: nowhere}}
   - {{data: digits, network: One, kind: cnn, accuracy: 0.9, energy_mj: 0.007}}
 """  # a training takes a second or so
-# one network in two trainings: Two goes on from the weights of One, taught by One's twin
+# one network in two trainings: Two continues from the weights of One, taught by One's twin
 FURTHER = (
     TINY.replace("fire3: {keep: false}", "fire3: {squeeze: 4, expand1x1: 8, expand3x3: 8}")
     .replace("patience: 0}", "patience: 0, start: cnn, cnn_epochs: 1}")

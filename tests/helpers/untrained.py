@@ -40,6 +40,6 @@ def trained(job: Job) -> TrialRecord:
 
 
 def finish(job: Job, **changes: object) -> None:
-    """Leave the record of ``job`` as if it had been trained, but for ``changes``, where the next run looks for it."""
+    """Leave the record of ``job`` as if it had been trained, with ``changes``, where the next run looks for it."""
     job.folder.mkdir(parents=True, exist_ok=True)
     write_result(job.folder, trained(job).model_copy(update=changes))

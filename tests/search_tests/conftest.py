@@ -16,7 +16,7 @@ def _no_settings_from_outside(monkeypatch):
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_core():
-    """For what is trained in a test's own process: threads of several tests would wait for each other."""
+    """Train on one thread in a test's own process: threads of several tests would wait for each other."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("search.trial.environment.cores", lambda: 1)
         yield

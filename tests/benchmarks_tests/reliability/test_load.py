@@ -1,8 +1,8 @@
 """A late trial costs the driver as much as an early one. Work is counted, because time depends on the machine.
 
-Counted are steps of SQLite's virtual machine, of which reading a row takes some tens, and calls in Python, but for
-those of the screen, which is drawn by the clock. `benchmarks.reliability.load` measures seconds, in studies of
-thousands of trials.
+The tests count steps of SQLite's virtual machine (reading a row takes some tens) and calls in Python, without the
+calls of the screen, which is drawn by the clock. `benchmarks.reliability.load` measures seconds, in
+studies of thousands of trials.
 """
 
 import sqlite3

@@ -32,7 +32,7 @@ def loss_and_gradients(network: nn.Module) -> tuple[float, list[Tensor]]:
 
 
 def test_snntorch_gives_our_outputs(ours: Network) -> None:
-    """In evaluation: in training its BatchNorm sees one time step at a time."""
+    """Compare in evaluation mode. In training its BatchNorm sees one time step at a time."""
     theirs = SnnTorch(ours).double().eval()
     for leaky in theirs.leaky.values():
         leaky.beta.fill_(NEURON.leak)

@@ -30,7 +30,7 @@ ALONE = StartRecord(kind="scratch", reason="no relative was finished yet")
 
 
 def mixed(study: StudyRecord, starts: tuple[StartRecord | None, ...]) -> StudyRecord:
-    """``study`` whose candidates started so, those of the front first."""
+    """Return ``study`` with these starts of its candidates, the front first."""
     numbers = [t.number for t in front_trials(study)]
     found = dict(zip(numbers, starts, strict=False))
     trials = tuple(t.model_copy(update={"start": found.get(t.number)}) for t in study.trials)

@@ -1,4 +1,4 @@
-"""In which order a benchmark's trainings are drawn, and what becomes of those that fail; nothing is trained."""
+"""Order of a benchmark's trainings, and the treatment of failed ones. Nothing is trained."""
 
 from pathlib import Path
 

@@ -162,7 +162,7 @@ def exchange(request, three, tmp_path):
 
 
 def test_files_go_through_an_exchange_where_no_folder_is_shared(exchange, three, data, tmp_path):
-    """A trial goes on in the middle on another node, and the driver's folder ends as if it were shared."""
+    """A trial continues in the middle on another node, and the driver's folder ends as if it were shared."""
     (tmp_path / "runs").mkdir()
     three.start(1, cpus=0)
     for node in (2, 3):

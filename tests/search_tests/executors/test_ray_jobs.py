@@ -103,7 +103,7 @@ def lost_after(given, crew, get_on):
 
 
 def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
-    """Those that follow may die before they begin: what it has come to is in its checkpoint."""
+    """Later workers may die before they begin: the checkpoint says how far the trial is."""
     assert lost_after(given, WorkerPool(), lambda job, n: (job.folder / CHECKPOINT).write_text(str(n))) == 4
 
 

@@ -39,7 +39,7 @@ def uninterrupted(runs: Path, executor: str, trials: int) -> StudyRecord:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
-    """Of six trials, inline: what an executor has no part in."""
+    """Run six trials inline, without the influence of an executor."""
     return uninterrupted(tmp_path_factory.mktemp("whole"), "inline", 6)
 
 

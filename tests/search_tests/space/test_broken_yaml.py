@@ -311,7 +311,7 @@ def test_space_error_is_bad_input() -> None:
 )
 @pytest.mark.parametrize("where", ["epochs: {}", "name: {}"])
 def test_tag_runs_nothing(tmp_path: Path, text: str, where: str) -> None:
-    """In a file, in a value of --set, as a key."""
+    """Put the text in a file, in a value of --set and in a key."""
     call = text.format(tmp_path / "owned")
     (tmp_path / "space.yaml").write_text(BASE.replace("epochs: 2", where.format(call)) + f"? {call}\n: 1\n")
     with pytest.raises(SpaceError, match=r"the tag|a list or mapping as a key"):

@@ -50,7 +50,7 @@ def prune(device: Device = "cpu") -> Space:
 
 
 def parameters(kept: tuple[int, ...], classes: int) -> int:
-    """Of the published geometry, summed by hand: every conv has a bias, all but the last a BatchNorm (2 per filter)."""
+    """Sum the published geometry by hand: every conv has a bias, and all except the last a BatchNorm (2 per filter)."""
 
     def conv(source: int, filters: int, kernel: int, extra: int = 3) -> int:
         return source * filters * kernel**2 + extra * filters

@@ -111,7 +111,7 @@ def test_any_tree_is_read_back_as_it_was_written(tree: object) -> None:
 
 
 def same(read: object, written: object) -> bool:
-    """Equal but for NaN and infinities, which are words as we read YAML, and for numbers of more than 31 digits."""
+    """Ignore NaN and infinities, which our YAML reads as words, and numbers of more than 31 digits."""
     if isinstance(written, int | float) and not abs(written) < 1e30:
         return True
     if isinstance(written, dict):

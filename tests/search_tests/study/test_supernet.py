@@ -1,4 +1,4 @@
-"""Candidates ranked by shared weights: all of them, once, in the right order, and the first go on to real training."""
+"""Candidates ranked by shared weights: all of them, once, in the right order, and the first are trained."""
 
 import optuna
 import pytest

@@ -1,4 +1,4 @@
-"""Where a trial's first weights come from: a parent that the study chose, its own twin, or a draw that says why."""
+"""Sources of a trial's first weights: a parent that the study chose, its own twin, or a draw with its reason."""
 
 import io
 import itertools

@@ -53,7 +53,7 @@ def test_memory_that_runs_out_later_costs_no_finished_epoch(tmp_path, monkeypatc
     assert record.status == "complete"
     assert record.history[0].images == steps * 64
     assert sizes[: steps + 2] == [64] * (steps + 2)
-    assert len(sizes) == steps + 2 + 4 * steps  # the second epoch anew, in parts; not the first
+    assert len(sizes) == steps + 2 + 4 * steps  # the second epoch again, in parts; not the first
 
 
 def test_trial_resumed_elsewhere_keeps_its_parts(tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_allocator_of_this_machine_is_understood():
 
 
 def test_gradients_in_parts_are_those_of_the_batch():
-    """Where no BatchNorm looks at the rest of the batch."""
+    """Use no BatchNorm, since it would make an image depend on its batch."""
     data = DataChoice(name="digits", subset=100, validation=20)
     parts = split_dataset(load_dataset("digits"), data, seed=0)
     design = FAMILIES["squeezenet"].design.model_validate({"batchnorm": False})

@@ -257,7 +257,7 @@ def test_trial_that_keeps_killing_its_worker_is_given_up(tmp_path):
 
 
 def _start_and_die(job: Job) -> None:
-    """As far as counting the start goes, and no further."""
+    """Run until the start is counted, and no further."""
     job.folder.mkdir(parents=True, exist_ok=True)
     _count_start(job)
 

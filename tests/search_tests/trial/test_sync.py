@@ -33,7 +33,7 @@ def url(tmp_path):
 
 
 def machine(tmp_path, name, monkeypatch) -> None:
-    """From now on this process stands for another machine."""
+    """Make this process act as another machine."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
 
 

@@ -157,7 +157,7 @@ def test_interrupted_trial_that_was_out_of_time_says_so_after_resume(tmp_path, m
     clock.now += 3600
     next(events)
     events.close()  # killed after two epochs and an hour
-    clock.now += 10 * 3600  # of which nobody worked
+    clock.now += 10 * 3600  # nobody worked in this time
     events = run(job, HERE)
     for _ in range(3):
         event = next(events)

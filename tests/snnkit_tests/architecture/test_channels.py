@@ -1,4 +1,4 @@
-"""Where channels come from, through all that moves them; and which filters stand or fall together."""
+"""Origins of channels through every operation that moves them, and filters that can only be removed together."""
 
 import pytest
 from helpers.designs import default, planned

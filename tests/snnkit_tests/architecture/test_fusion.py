@@ -1,4 +1,4 @@
-"""What of a plan is run together."""
+"""Operations of a plan that run as one kernel."""
 
 import pytest
 

@@ -45,7 +45,7 @@ def saved(content: object) -> bytes:
 
 
 def loads(content: bytes) -> object:
-    """As a program does that trusts the file: the payload is one."""
+    """Load the file as a trusting program does, to show that the payload works."""
     return torch.load(io.BytesIO(content), weights_only=False)
 
 

@@ -24,7 +24,7 @@ def squeezenet(classes: int = 10, side: int = 32, keep: tuple[str, ...] = FIRES)
 
 
 def firing(of: Plan, rate: float, timesteps: int) -> OperationCounts:
-    """As if every neuron of the network, and so every input of a layer, fired at ``rate``."""
+    """Count as if every neuron, and so every input of a layer, fired at ``rate``."""
     layers = tuple(firing_layer(conv, rate, timesteps) for conv in of.convs)
     return OperationCounts(plan=of, spiking=True, timesteps=timesteps, images=1, layers=layers)
 
@@ -195,7 +195,7 @@ def priced(layer: LayerCounts, *, model: str = "lemaire2022") -> dict[str, float
 
 
 def word_pj(words: int) -> float:
-    """Of an access to a memory of up to 8 KB: half of 10 pJ there, in proportion below."""
+    """Energy of an access to a memory of up to 8 KB: half of 10 pJ at 8 KB, in proportion below."""
     return 5 * words * 4 / 8192
 
 

@@ -21,7 +21,7 @@ T = 3
 
 
 def conv(name: str, source: str, before: tuple[int, int, int], filters: int, kernel: int, **more) -> Conv:
-    """With the output shape that PyTorch gives it."""
+    """Return the operation with the output shape that PyTorch computes."""
     stride, padding = more.get("stride", 1), more.get("padding", 0)
     sides = [(side + 2 * padding - kernel) // stride + 1 for side in before[1:]]
     reads = "input" if source == "input" else "spikes"

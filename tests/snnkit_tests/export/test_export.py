@@ -30,7 +30,7 @@ NIR = {"pool": {"kind": "avg"}}
 def network(
     family: str, neuron: NeuronConfig | None, *, timesteps: int = 3, side: int = 32, **design: object
 ) -> Network:
-    """With BatchNorm's statistics of two batches, so that folding has something to fold."""
+    """Return a network with BatchNorm statistics of two batches, so that folding changes something."""
     found = FAMILIES[family]
     plan = found.plan(found.design.model_validate({"family": family} | design), 10, (3, side, side))
     made = Network(plan, neuron, EncodingConfig(timesteps=timesteps))

@@ -28,7 +28,7 @@ def twin(family: str, geometry: str) -> Network:
 
 
 def alive(theirs: nn.Module) -> nn.Module:
-    """In eval mode, with BatchNorm statistics, scales and shifts that are all different."""
+    """Set eval mode, and BatchNorm statistics, scales and shifts that are all different."""
     generator = torch.Generator().manual_seed(0)
     for module in theirs.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -63,7 +63,7 @@ def test_network_learns(family: str, spiking: bool, data: st.DataObject) -> None
 def test_stored_weights_give_the_same_outputs(family: str, spiking: bool, data: st.DataObject) -> None:
     _, plan = data.draw(built(family))
     net, again = network(plan, spiking=spiking, seed=1), network(plan, spiking=spiking, seed=2)
-    net.train()(images())  # BatchNorm's statistics are no longer those of the start
+    net.train()(images())  # changes BatchNorm's statistics
     file = io.BytesIO()
     torch.save(net.state_dict(), file)
     file.seek(0)

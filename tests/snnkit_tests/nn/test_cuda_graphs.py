@@ -64,7 +64,7 @@ def digits() -> Splits:
 
 
 def trained(step: TrainStep) -> tuple[list[tuple[float, int]], dict[str, Tensor]]:
-    """Two steps of each epoch: losses and how many were right; and the weights in the end."""
+    """Train two steps per epoch. Return losses, correct answers and the final weights."""
     steps = [step.run(epoch, number) for epoch in range(3) for number in range(2)]
     return steps, step.network.state_dict()
 
@@ -135,7 +135,7 @@ def test_a_gpu_without_memory_for_a_graph_is_out_of_memory(monkeypatch: pytest.M
 
 
 def test_a_train_step_goes_when_its_training_does(recorded: list[list[torch.Size]]) -> None:
-    """With its graphs, whose memory the next trial needs; not only when Python looks for cycles."""
+    """The graphs are freed with it, not only at a garbage collection: the next trial needs their memory."""
     gc.disable()
     try:
         made = train_step()

@@ -146,7 +146,7 @@ def test_network_equals_snntorch_step_by_step() -> None:
 
 @pytest.mark.parametrize("neuron", [NeuronConfig(), None], ids=["one step", "twin"])
 def test_the_maximum_of_currents_fires_where_one_of_the_spikes_did(neuron: NeuronConfig | None) -> None:
-    """In one time step, and under ReLU: both only rise with the current. Averages differ."""
+    """Equal in one time step and under ReLU: both only rise with the current. Averages differ."""
     outputs = {}
     for kind, of in product(("max", "avg"), ("spikes", "currents")):
         design = SqueezeNet.model_validate({"pool": {"kind": kind, "of": of}, "fire8": {"keep": False}})

@@ -22,7 +22,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def network(plan: Plan, *, seed: int = 0, neuron: NeuronConfig = NEURON) -> Network:
-    """With running statistics of its own, as after a training."""
+    """Return a network with running statistics of its own, as after a training."""
     made = Network(plan, neuron, ENCODING, seed=seed).train()
     for at in range(3):
         made(images(seed=100 * seed + at))
@@ -116,7 +116,7 @@ def test_narrower_layer_keeps_its_most_important_filters_and_readers_drop_the_ot
 
 
 def test_coupled_filters_are_cut_together() -> None:
-    """In a residual stage the projections of all blocks, what depthwise filters read and what sums hold."""
+    """Residual stages tie the projections of all blocks to the inputs of depthwise filters and to the sums."""
 
     def stage(width: int) -> Plan:
         return planned("mobilenetv2", changed(narrow("mobilenetv2"), ("stage3", "width"), width))
