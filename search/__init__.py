@@ -1,1 +1,43 @@
-"""From a space file to a finished study."""
+"""Search and prune spiking neural networks: from a space file to a finished study.
+
+    from search import RunOptions, launch, load_space, read_study, resume
+
+    space = load_space("spaces/smoke.yaml", overrides={"study.budget": "{trials: 4}"})
+    options = RunOptions(executor="inline")
+    study = launch(space, options)          # or resume("smoke", options); pass an Observer to follow the run
+    study = read_study("smoke")             # the same record, read from runs/smoke
+    for trial in study.trials:
+        print(trial.number, trial.status, trial.values)
+
+Each name is imported at its first use, so that ``import search`` loads neither torch nor Ray.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reports.storage.studies import find_study as read_study
+    from search.runner.launch import launch, resume
+    from search.runner.observer import Observer, SilentObserver
+    from search.runner.options import RunOptions
+    from search.space.space import load_space
+
+__all__ = ["Observer", "RunOptions", "SilentObserver", "launch", "load_space", "read_study", "resume"]
+
+_PLACES = {
+    "Observer": ("search.runner.observer", "Observer"),
+    "RunOptions": ("search.runner.options", "RunOptions"),
+    "SilentObserver": ("search.runner.observer", "SilentObserver"),
+    "launch": ("search.runner.launch", "launch"),
+    "load_space": ("search.space.space", "load_space"),
+    "read_study": ("reports.storage.studies", "find_study"),
+    "resume": ("search.runner.launch", "resume"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at its first use."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _PLACES[name]
+    return getattr(import_module(module), attribute)

@@ -37,10 +37,12 @@ from benchmarks.reliability.stand_in import stand_in
 from reports.records.study import EpochRecord, TrialRecord
 from reports.storage.studies import DATABASE, read_header, read_study, sqlite_url
 from search import executors
-from search.cli.progress import StudyShow, Watch, watching
+from search.cli.progress import TerminalObserver
 from search.executors import Source, WorkerPool, inline
-from search.runner import launch
-from search.runner.loop import Budget, Driver
+from search.runner import files, launch
+from search.runner.budget import Budget
+from search.runner.header import study_header
+from search.runner.loop import Driver
 from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
@@ -135,16 +137,16 @@ class Load:
     def run(self, trials: int, executor: str, workers: int) -> None:
         options = _options(self.folder.parent, executor, workers)
         opened, over = self._opened(options)
-        show, before = StudyShow(opened.header), RunProgress.of(over)
-        show.ended(over)
+        spent = Spent()
+        observer = TimedObserver(Console(file=io.StringIO(), force_terminal=True, width=120), spent)
+        observer.opened(opened.header, over)
+        before = RunProgress.of(over)
         del over
         self.trained = before.count("complete")
         pool = plan_workers(options, self.folder, Resources())
-        console = Console(file=io.StringIO(), force_terminal=True, width=120)
-        spent = Spent()
         self.block_began = time.perf_counter()
-        with watching(console, show) as watch:
-            driver = Driver(opened, Budget(trials, None), before, _noted(watch, spent))
+        with observer.running():
+            driver = Driver(opened, Budget(trials, None), before, observer)
             _execute(executor)(Timed(driver, spent, self), pool)
         if driver.failure is not None:
             raise driver.failure
@@ -152,8 +154,8 @@ class Load:
     def _opened(self, options: RunOptions) -> tuple[study.Study, tuple[TrialRecord, ...]]:
         url = sqlite_url(self.folder / DATABASE)
         if not (self.folder / DATABASE).exists():
-            launch.make_folder(self.folder)
-            return create.create_study(launch.header_of(self.space, options), self.space, self.folder, url), ()
+            files.make_folder(self.folder)
+            return create.create_study(study_header(self.space, options), self.space, self.folder, url), ()
         opened = create.load_study(read_header(url, self.space.study.name), self.space, self.folder, url)
         opened.recover()
         trials = read_study(url, self.space.study.name).trials
@@ -178,13 +180,22 @@ class Load:
         return Block(self.trained, ask_s, store_s, screen_s, wall_s, resident_mb(), size / MB)
 
 
-def _noted(watch: Watch, spent: Spent) -> Watch:
-    def noted(progress: RunProgress, record: TrialRecord | None) -> None:
-        began = time.thread_time()
-        watch(progress, record)
-        spent.screen_s += time.thread_time() - began
+class TimedObserver(TerminalObserver):
+    """Adds the time that the screen takes to ``spent``."""
 
-    return noted
+    def __init__(self, console: Console, spent: Spent) -> None:
+        super().__init__(console)
+        self._spent = spent
+
+    def progressed(self, progress: RunProgress) -> None:
+        began = time.thread_time()
+        super().progressed(progress)
+        self._spent.screen_s += time.thread_time() - began
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        began = time.thread_time()
+        super().trial_ended(record)
+        self._spent.screen_s += time.thread_time() - began
 
 
 def _execute(name: str) -> executors.Execute:
@@ -198,10 +209,7 @@ def _execute(name: str) -> executors.Execute:
 
 
 def _options(runs: Path, executor: str, workers: int) -> RunOptions:
-    return RunOptions(
-        runs=runs, storage=None, trials=None, seconds=None, workers=workers, executor=executor,
-        address=None, exchange=None, device="cpu", data_root=None,
-    )  # fmt: skip
+    return RunOptions(runs=runs, workers=workers, executor=executor)
 
 
 # -- what reading a study costs ---------------------------------------------------------------------------------------
@@ -253,7 +261,7 @@ def ask_once(runs: Path, name: str) -> None:
         sys.exit(0)
 
     inline.execute = asked
-    launch.resume(name, replace(_options(runs, "inline", 1), trials=1), Console(file=io.StringIO()))
+    launch.resume(name, replace(_options(runs, "inline", 1), trials=1))
 
 
 # -- the command ------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from reports.storage.database import Database, Row
 __all__ = [
     "DATABASE",
     "LedgerError",
+    "find_study",
+    "find_trial",
     "list_studies",
     "load_study_folder",
     "read_header",
@@ -45,6 +47,18 @@ def load_study_folder(folder: Path) -> StudyRecord:
     url = sqlite_url(folder / DATABASE)
     names = study_names(url)
     return read_study(url, names[0] if len(names) == 1 else folder.name)
+
+
+def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None) -> StudyRecord:
+    """Return the study ``name`` from the database ``storage``, or from its folder in ``runs``. Raises LedgerError."""
+    return read_study(storage, name) if storage else load_study_folder(runs / name)
+
+
+def find_trial(name: str, number: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:
+    """Return trial ``number`` of the study or benchmark ``name``. Raises LedgerError."""
+    if not 0 <= number < len(trials):
+        raise LedgerError(f"{name!r} has no trial {number}; it has {len(trials)}, numbered from 0")
+    return trials[number]
 
 
 def sqlite_url(path: Path) -> str:

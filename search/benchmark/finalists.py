@@ -19,7 +19,7 @@ from search.benchmark.benchmark import Benchmark
 from search.benchmark.loader import LABEL
 from search.errors import InputError, listed, nearest
 from search.executors import WorkerPool
-from search.runner.progress import WHOLE
+from search.runner.progress import TRAINED_TO_END
 from search.space import document
 from search.space.candidate import Candidate
 from search.space.retrain import data_of, train_of
@@ -123,7 +123,7 @@ def foreword(record: StudyRecord, benchmark: Benchmark, crew: WorkerPool, best: 
 def expected_s(record: StudyRecord, benchmark: Benchmark, crew: WorkerPool) -> float | None:
     """Seconds that the benchmark takes on what the study ran on, by the time that the study's own trials took for an
     image and for a multiply-accumulate of training; None where none has told."""
-    done = [trial for trial in record.trials if trial.status in WHOLE and trial.training_macs and trial.wall_s]
+    done = [trial for trial in record.trials if trial.status in TRAINED_TO_END and trial.training_macs and trial.wall_s]
     if not done:
         return None
     work = np.array([(trial.training_images, trial.training_macs) for trial in done], dtype=float)

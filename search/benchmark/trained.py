@@ -14,10 +14,10 @@ from reports.document.wording import candidate_name, count, number
 from reports.records.benchmark import KINDS
 from reports.records.study import TrialRecord
 from reports.storage.benchmarks import HEADER, is_benchmark, read_benchmark, trial_folder
+from reports.storage.studies import find_study, find_trial
 from search.benchmark.loader import load_benchmark
-from search.cli import status
 from search.errors import InputError
-from search.runner.progress import WHOLE
+from search.runner.progress import TRAINED_TO_END
 from search.space.candidate import Candidate
 from search.space.space import load_space
 from search.trial.job import WEIGHTS
@@ -51,12 +51,12 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
         benchmark, result = load_benchmark(found.header.benchmark_yaml), []
         if benchmark.cells != found.header.cells:
             raise InputError(f"{folder / HEADER}: its cells are not those of the YAML in it; restore that file")
-        for number in numbers or [trial.number for trial in found.trials if trial.status in WHOLE]:
+        for number in numbers or [trial.number for trial in found.trials if trial.status in TRAINED_TO_END]:
             record, cell = _complete(name, number, found.trials), found.header.cells[number]
             label, candidate = f"{cell.network}, {KINDS[cell.kind]}", benchmark.trained(cell)
             result.append(TrainedNetwork(name, label, record, candidate, cell.kind == "cnn", _file(folder, record)))
     else:
-        study = status.study(name, runs, storage)
+        study = find_study(name, runs, storage)
         space = load_space(study.header.space_yaml)
         records = [_complete(name, number, study.trials) for number in numbers] or list(front_trials(study))
         result = [
@@ -145,8 +145,8 @@ def _told(parity: "Parity", path: Path) -> RenderableType:
 
 
 def _complete(name: str, trial: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:
-    record = status.trial(name, trial, trials)
-    if record.status not in WHOLE:
+    record = find_trial(name, trial, trials)
+    if record.status not in TRAINED_TO_END:
         raise InputError(f"trial {trial} of {name!r} is {record.status}: only what was trained to its end has weights")
     return record
 

@@ -36,9 +36,9 @@ class Trainings:
     def interrupted(self) -> bool:
         return bool(self._begun)
 
-    def next(self, told: Callable[[TrialRecord], None]) -> Job | None:
+    def next(self, record: Callable[[TrialRecord], None]) -> Job | None:
         """The next job. One that failed in an earlier run is tried anew: the cause may have been a full disk."""
-        job = self._drawn(told)
+        job = self._drawn(record)
         if job is not None and read_result(job.folder) is not None:
             try:
                 forget(job.folder)
@@ -46,13 +46,13 @@ class Trainings:
                 raise self._unwritable(job, error) from error
         return job
 
-    def _drawn(self, told: Callable[[TrialRecord], None]) -> Job | None:
+    def _drawn(self, record: Callable[[TrialRecord], None]) -> Job | None:
         """The first whose parents, if it has any, are trained; those whose parents will have no weights are lost."""
         for job in (*self._begun, *self._waiting):
             ended = [self._ended[parent.number] for parent in job.parents if parent.number in self._ended]
             if without := next((parent for parent in ended if parent.status != "complete"), None):
                 reason = f"there are no weights of {without.name}, which is {without.status}: {without.reason}"
-                told(self.lost(self._taken(job).number, reason))
+                record(self.lost(self._taken(job).number, reason))
             elif len(ended) == len(job.parents):
                 return self._with_ledgers(self._taken(job))
         return None
@@ -100,7 +100,7 @@ class Trainings:
         self._ended[record.number] = record
         return record
 
-    def judge(self, number: int, epoch: EpochRecord) -> None:
+    def prune(self, number: int, epoch: EpochRecord) -> None:
         """Every training of a benchmark runs to its end."""
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:

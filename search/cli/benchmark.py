@@ -1,4 +1,4 @@
-"""A benchmark as a terminal shows it: while it runs, and when it ends."""
+"""Show a benchmark on a terminal: while it runs, when it ends, and in `status`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from reports.document.wording import count, duration, number, ratio
 from reports.records.benchmark import KINDS, BenchmarkHeader, BenchmarkRecord
 from reports.records.study import TrialRecord
 from reports.storage.benchmarks import BenchmarkStatus
-from search.cli.progress import unfinished
+from search.cli.tables import unfinished
 
 
-class BenchmarkShow:
-    """Each training in a line; on a terminal how far every data set is."""
+class BenchmarkView:
+    """A benchmark: the trainings done on each data set."""
 
     def __init__(self, header: BenchmarkHeader) -> None:
         self._header = header
         self._done = Counter[str]()  # by data set
         self.title = ("benchmark", header.name)
 
-    def ended(self, records: Sequence[TrialRecord]) -> None:
+    def add(self, records: Sequence[TrialRecord]) -> None:
         self._done.update(self._header.cells[record.number].data for record in records)
 
     def line(self, record: TrialRecord) -> Text:
-        """Data set, network, kind, seed, and what came out."""
+        """Return data set, network, kind and seed of a training, and its figures or the reason why it has none."""
         cell, price = self._header.cells[record.number], self._header.price
         text = Text(f"  {self._done.total():>3} of {len(self._header.cells)}  ")
         text.append(f"{cell.data:<13} {cell.network:<14} {KINDS[cell.kind]:<8} seed {cell.seed:<3} ", style="bold")
@@ -41,11 +41,11 @@ class BenchmarkShow:
 
     def rows(self) -> list[tuple[str, str]]:
         wanted = Counter(cell.data for cell in self._header.cells)
-        return [(data, f"{self._done[data]} of {count} trained") for data, count in wanted.items()]
+        return [(data, f"{self._done[data]} of {n} trained") for data, n in wanted.items()]
 
 
 def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
-    """What a run ends with: the figures so far, the files, and what to type next."""
+    """Return the end of a run: the figures so far, the files and the next command, ``again``."""
     header = record.header
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("data", "network", "kind", "n", "test accuracy", "published", f"mJ, {header.price}"):
@@ -65,12 +65,12 @@ def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
         parts.append(Text(f"{header.cells[trial.number].label} ").append_text(unfinished(trial)))
     parts.append(Text(f"report    {folder / 'benchmark.html'}   open it: snnsearch report {header.name} --open"))
     if left:
-        parts.append(Text(f"go on     {again}   {count(left, 'training')} left"))
+        parts.append(Text(f"continue  {again}   {count(left, 'training')} left"))
     return Group(*parts)
 
 
 def status_table(found: Sequence[BenchmarkStatus]) -> RenderableType:
-    """Several benchmarks, a line each."""
+    """Return a table of benchmarks, one a line."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("benchmark", "trainings", "", "trained for"):
         table.add_column(column)

@@ -1,71 +1,41 @@
-"""What the commands share: their consoles, and options as values."""
+"""The consoles that commands print to. Text shows as it is, whatever a file or a stored record contains."""
 
 import json
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import IO
 
-from search.cli.terminal import Terminal
-from search.errors import InputError
-from search.space import durations
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-if TYPE_CHECKING:
-    from reports.records.study import StudyRecord
-    from search.runner.options import RunOptions
+from search.errors import printable
+
+
+class Terminal(Console):
+    """A console without markup or control characters.
+
+    A candidate may be called ``[/b]``, and stored text may contain escape sequences that move the cursor, set the
+    window title or write to the clipboard: they are shown as ``\\x1b``.
+    """
+
+    def __init__(self, *, file: IO[str] | None = None, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(file=file, stderr=stderr, width=width, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            safe = segment.control or segment.text.isprintable()
+            yield segment if safe else Segment(_printable_lines(segment.text), segment.style)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
+
 
 out = Terminal()
 err = Terminal(stderr=True)
 
 
-def options(
-    runs: Path, storage: str | None, trials: int | None, time: str | None, workers: int | None,
-    executor: str, address: str | None, exchange: str | None, device: Literal["cpu", "cuda"], data: Path | None,
-) -> "RunOptions":  # fmt: skip
-    import optuna
-
-    from search.runner.options import RunOptions
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        seconds = None if time is None else durations.parse(time)
-    except ValueError as error:
-        raise InputError(f"--time: {error}") from error
-    return RunOptions(
-        runs=runs, storage=storage, trials=trials, seconds=seconds, workers=workers, executor=executor,
-        address=address, exchange=exchange, device=device, data_root=data,
-    )  # fmt: skip
-
-
-def device(asked: Literal["auto", "cpu", "cuda"], address: str | None = None) -> Literal["cpu", "cuda"]:
-    from search.trial import environment
-
-    if asked == "cpu" or (asked == "cuda" and address is not None):  # a cluster's GPUs may be in other machines
-        return asked
-    found = environment.detect_device()
-    if asked == "cuda" and found != "cuda":
-        raise InputError("--device cuda: torch finds no GPU here. Use --device cpu, or install a CUDA build of torch")
-    return found
-
-
-def overrides(sets: list[str] | None) -> dict[str, str]:
-    found = {}
-    for item in sets or []:
-        path, equals, value = item.partition("=")
-        if not equals:
-            raise InputError(f"--set {item!r}: write --set PATH=VALUE, such as --set train.epochs=5")
-        found[path.strip()] = value
-    return found
-
-
-def read(name: str, runs: Path, storage: str | None) -> "StudyRecord":
-    from reports.storage.benchmarks import is_benchmark
-    from search.cli import status as states
-
-    if is_benchmark(runs / name):
-        raise InputError(f"{name!r} is a benchmark, not a study; what it holds is told by: snnsearch report {name}")
-    return states.study(name, runs, storage)
-
-
 def print_json(value: object) -> None:
+    """Print ``value`` as JSON to standard output."""
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + os.linesep)

@@ -1,19 +1,16 @@
-"""The commands that train and hand over single networks: benchmarks, finalists, files for other programs."""
+"""The commands that train, measure and export single networks: bench, retrain, train, export and evaluate."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from search.cli import console as common
+from search.cli import console
 from search.cli.options import (
-    Address,
     BenchmarkFile,
     DataRoot,
     Device,
-    Exchange,
-    ExecutorName,
+    DryRun,
     RunName,
     Runs,
     Seeds,
@@ -21,148 +18,155 @@ from search.cli.options import (
     SpaceFile,
     Storage,
     StudyName,
-    Time,
-    Workers,
+    TrialNumber,
+    find_device,
+    next_command,
+    parse_numbers,
+    parse_overrides,
+    with_run_options,
 )
-from search.cli.terminal import Terminal
-from search.errors import InputError
+from search.cli.study import read_study
+from search.runner.options import RunOptions
 
-if TYPE_CHECKING:  # each command imports what it needs, when it runs
-    from collections.abc import Callable
-
+if TYPE_CHECKING:  # each command imports what it needs when it runs
     from search.benchmark.benchmark import Benchmark
-    from search.runner.options import RunOptions
+
+N_FINALISTS = 5  # unless --best says otherwise
 
 
+@with_run_options(without=("storage", "trials"))
 def bench(
+    context: typer.Context,
     file: BenchmarkFile,
-    name: Annotated[str | None, typer.Option(help="Name of the benchmark, if not the file's.")] = None,
-    runs: Runs = Path("runs"),
-    time: Time = None,
-    workers: Workers = None,
-    executor: ExecutorName = "ray",
-    address: Address = None,
-    exchange: Exchange = None,
-    device: Device = "auto",
-    data: DataRoot = None,
+    options: RunOptions,
+    name: Annotated[str | None, typer.Option(help="Name of the benchmark. Default: the name in the file.")] = None,
     sets: Sets = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Train networks on data sets, as SNN and as CNN twin, with several seeds; go on with it where it was left."""
-    options = common.options(
-        runs, None, None, time, workers, executor, address, exchange, common.device(device, address), data
-    )
-    _bench(file, ["bench", str(file)], name, sets, options, dry_run=dry_run)
+    """Train fixed networks on data sets, as SNN and as CNN, with several seeds.
+
+    The same command continues a benchmark that was interrupted. Nothing is trained twice.
+
+    Example: snnsearch bench spaces/benchmark_small.yaml
+    """
+    benchmark = _load_benchmark(file, name, sets, options)
+    _run(benchmark, context, options, dry_run=dry_run)
 
 
+@with_run_options(without=("trials",))
 def retrain(
+    context: typer.Context,
     study: StudyName,
+    options: RunOptions,
     trials: Annotated[
-        str | None, typer.Option(help="Numbers of trials: 3,17. Default: the best of the front.", metavar="N,N…")
+        str | None,
+        typer.Option(help="Numbers of the trials to retrain: 3,17. Default: the best of the front.", metavar="N,N…"),
     ] = None,
     best: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
-            help="How many of the front: of its more accurate half those that have most hypervolume together.",
+            help="Number of finalists, chosen from the more accurate half of the front to maximise joint hypervolume. "
+            f"Default: {N_FINALISTS}.",
             metavar="N",
         ),
-    ] = 5,
+    ] = None,
     candidates: Annotated[
         list[str] | None,
-        typer.Option("--candidate", help="A candidate that the space names. May be repeated.", metavar="NAME"),
+        typer.Option("--candidate", help="Named candidate of the space. May be repeated.", metavar="NAME"),
     ] = None,
     seeds: Seeds = 3,
-    name: Annotated[str | None, typer.Option(help="Name of the benchmark. Default: STUDY-finals.")] = None,
-    runs: Runs = Path("runs"),
-    storage: Storage = None,
-    time: Time = None,
-    workers: Workers = None,
-    executor: ExecutorName = "ray",
-    address: Address = None,
-    exchange: Exchange = None,
-    device: Device = "auto",
-    data: DataRoot = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new benchmark. Default: STUDY-finals.")] = None,
     sets: Sets = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Train the finalists of a study in full, on several seeds, with their CNN twins; go on with it where it was
-    left."""
+    """Train the finalists of a study in full, with several seeds and their CNN twins.
+
+    The finalists become a benchmark. The same command continues it after an interruption.
+
+    Example: snnsearch retrain smoke --best 3 --seeds 3
+    """
     from search.benchmark import finalists
     from search.runner.resources import plan_workers
     from search.space.space import load_space
 
-    record = common.read(study, runs, storage)
+    record = read_study(study, options.runs, options.storage)
     space = load_space(record.header.space_yaml)
-    chosen = finalists.of_study(record, space, _numbers(trials), candidates or [], best=best)
-    first = record.header.seed + 1  # none that the search had: a front is of those that were lucky, too
+    of_front = None if trials or candidates else best or N_FINALISTS
+    numbers = parse_numbers(trials, "--trials", "3,17")
+    chosen = finalists.of_study(record, space, numbers, candidates or [], best=best or N_FINALISTS)
+    first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
     base, wanted = finalists.longer(space.base, space), range(first, first + seeds)
     text = finalists.benchmark_text(name or f"{study}-finals", chosen, space, wanted, base=base)
-    words = ["retrain", study, *(("--trials", trials) if trials else ())]
-    words += [word for each in candidates or [] for word in ("--candidate", each)]
-    words += ["--seeds", str(seeds), *(() if trials or candidates else ("--best", str(best)))]
-    options = common.options(
-        runs, None, None, time, workers, executor, address, exchange, common.device(device, address), data
-    )
-    of_front = None if trials or candidates else best
-
-    def foreword(loaded: "Benchmark") -> str:
-        return finalists.foreword(record, loaded, plan_workers(options, runs, loaded.section.resources), of_front)
-
-    _bench(text, words, name, sets, options, dry_run=dry_run, foreword=foreword)
+    benchmark = _load_benchmark(text, name, sets, options)
+    pool = plan_workers(options, options.runs, benchmark.section.resources)
+    if foreword := finalists.foreword(record, benchmark, pool, of_front):
+        console.out.print(foreword, highlight=False, soft_wrap=True)
+    _run(benchmark, context, options, dry_run=dry_run)
 
 
+@with_run_options(without=("storage", "trials"))
 def train(
+    context: typer.Context,
     space: SpaceFile,
-    candidate: Annotated[str, typer.Option(help="The candidate, as the space names it.", metavar="NAME")],
+    options: RunOptions,
+    candidate: Annotated[str, typer.Option(help="Named candidate of the space.", metavar="NAME")],
     seeds: Seeds = 1,
-    name: Annotated[str | None, typer.Option(help="Name of the benchmark. Default: SPACE-CANDIDATE.")] = None,
-    runs: Runs = Path("runs"),
-    time: Time = None,
-    workers: Workers = None,
-    executor: ExecutorName = "ray",
-    address: Address = None,
-    exchange: Exchange = None,
-    device: Device = "auto",
-    data: DataRoot = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new benchmark. Default: SPACE-CANDIDATE.")] = None,
     sets: Sets = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and end.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Train one network that a space names, with the space's own recipe, and its CNN twin; without a study."""
+    """Train one named candidate of a space and its CNN twin, without a study.
+
+    Example: snnsearch train spaces/smoke.yaml --candidate baseline
+    """
     from search.benchmark import finalists
     from search.space.sections import as_folder_name
     from search.space.space import load_space
 
-    chosen = common.device(device, address)
-    loaded = load_space(space, device=chosen)
+    loaded = load_space(space, device=options.device)
     found = finalists.named(loaded, candidate)
-    own = name or as_folder_name(f"{loaded.study.name}-{candidate}")
     first = loaded.study.seed
-    text = finalists.benchmark_text(own, [found], loaded, range(first, first + seeds), base=loaded.base)
-    words = ["train", str(space), "--candidate", candidate, "--seeds", str(seeds)]
-    options = common.options(runs, None, None, time, workers, executor, address, exchange, chosen, data)
-    _bench(text, words, name, sets, options, dry_run=dry_run)
+    text = finalists.benchmark_text(
+        name or as_folder_name(f"{loaded.study.name}-{candidate}"), [found], loaded, range(first, first + seeds),
+        base=loaded.base,
+    )  # fmt: skip
+    _run(_load_benchmark(text, name, sets, options), context, options, dry_run=dry_run)
 
 
 def export(
     study: RunName,
-    trial: Annotated[int, typer.Argument(help="Number of the trial.", metavar="TRIAL")],
+    trial: TrialNumber,
     kind: Annotated[
         Literal["pytorch", "onnx", "nir"],
         typer.Option(
-            "--format", help="pytorch: weights and all that builds the network. onnx, nir: a graph, BatchNorm folded."
+            "--format",
+            help="pytorch: the weights and everything needed to build the network. onnx, nir: a graph with BatchNorm "
+            "folded into the convolutions.",
         ),
     ] = "pytorch",
-    to: Annotated[Path | None, typer.Option("--out", help="Default: NAME-TRIAL here.", metavar="FILE")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write. Default: NAME-TRIAL in the current folder.", metavar="FILE"),
+    ] = None,
     timesteps: Annotated[
         int | None,
-        typer.Option(help="For so many steps, BatchNorm calibrated and figures measured anew.", metavar="T"),
+        typer.Option(
+            help="Number of time steps, if not the trained one. BatchNorm is recalibrated and the figures are measured "
+            "again.",
+            metavar="T",
+        ),
     ] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
     data: DataRoot = None,
 ) -> None:
-    """Write a trained network to a file for other programs, checked against it on real images."""
+    """Write a trained network to a file for other programs.
+
+    The file is checked against the network on real images.
+
+    Example: snnsearch export smoke 3 --format onnx
+    """
     from search.benchmark import evaluate as reevaluation
     from search.benchmark import trained
 
@@ -170,20 +174,23 @@ def export(
     path = to or Path(f"{study}-{trial}{trained.suffix(kind)}")
     if timesteps is not None:
         found = reevaluation.in_steps(found, [timesteps])
-    told = trained.export(found[0], kind, path, data, anew=timesteps is not None)
-    common.out.print(told, highlight=False, soft_wrap=True)
+    result = trained.export(found[0], kind, path, data, anew=timesteps is not None)
+    console.out.print(result, highlight=False, soft_wrap=True)
 
 
 def evaluate(
     study: RunName,
     trials: Annotated[
         str | None,
-        typer.Option(help="Numbers of trials: 3,17. Default: a study's front, all of a benchmark.", metavar="N,N…"),
+        typer.Option(
+            help="Numbers of the trials to measure: 3,17. Default: the front of a study, all of a benchmark.",
+            metavar="N,N…",
+        ),
     ] = None,
     timesteps: Annotated[
         str | None,
         typer.Option(
-            help="Run the spiking networks for so many steps: 2,3,4. BatchNorm is calibrated anew for each.",
+            help="Run the spiking networks for these numbers of time steps: 2,3,4. BatchNorm is recalibrated for each.",
             metavar="T,T…",
         ),
     ] = None,
@@ -192,19 +199,26 @@ def evaluate(
     device: Device = "auto",
     data: DataRoot = None,
 ) -> None:
-    """Measure trained networks anew from their weights, test images included, and compare with what is on record."""
+    """Measure trained networks again from their weights, and compare with the stored figures.
+
+    The test images are included. Exits with 1 if a figure differs.
+
+    Example: snnsearch evaluate smoke
+    """
     from reports.storage.benchmarks import is_benchmark, read_benchmark
     from search.benchmark import evaluate as reevaluation
     from search.benchmark import trained
 
-    found = trained.trained(study, _numbers(trials), runs, storage)
-    place = common.device(device)
-    # figures are never cut off: a narrower terminal breaks their lines
-    wide = Terminal(file=common.out.file, width=max(common.out.width, 140))
+    found = trained.trained(study, parse_numbers(trials, "--trials", "3,17"), runs, storage)
+    place = find_device(device)
+    # figures are never truncated: a narrower terminal wraps their lines
+    wide = console.Terminal(file=console.out.file, width=max(console.out.width, 140))
     if timesteps:
-        asked = reevaluation.in_steps(found, _numbers(timesteps, "--timesteps", "numbers of steps", "2,3"))
+        asked = reevaluation.in_steps(found, parse_numbers(timesteps, "--timesteps", "2,3"))
         wide.print(reevaluation.figures(reevaluation.evaluate(asked, data, place, anew=True)))
-        wide.print("\nThe weights on record; BatchNorm's statistics are those of training images in so many steps.")
+        wide.print(
+            "\nStored weights; BatchNorm statistics estimated on training images with this number of time steps."
+        )
         return
     evaluated = reevaluation.evaluate(found, data, place)
     benchmark = read_benchmark(runs / study) if is_benchmark(runs / study) else None
@@ -213,35 +227,25 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _bench(
-    source: Path | str, words: list[str], name: str | None, sets: list[str] | None, options: "RunOptions",
-    *, dry_run: bool, foreword: "Callable[[Benchmark], str]" = lambda benchmark: "",
-) -> None:  # fmt: skip
-    """Run a benchmark, or go on with it, after its ``foreword``. ``words`` are the command that was typed, as far as
-    they decide about the trainings: without folders and budgets."""
-    from search.benchmark import run as starting
+def _load_benchmark(source: Path | str, name: str | None, sets: list[str] | None, options: RunOptions) -> "Benchmark":
     from search.benchmark.loader import load_benchmark
-    from search.cli import benchmark as show
 
-    overrides = common.overrides(sets) | ({"benchmark.name": name} if name else {})
-    benchmark = load_benchmark(source, overrides=overrides, device=options.device)
-    if said := foreword(benchmark):
-        common.out.print(said, highlight=False, soft_wrap=True)
+    overrides = parse_overrides(sets) | ({"benchmark.name": name} if name else {})
+    return load_benchmark(source, overrides=overrides, device=options.device)
+
+
+def _run(benchmark: "Benchmark", context: typer.Context, options: RunOptions, *, dry_run: bool) -> None:
+    """Run a benchmark and print its figures. Exit with 1 if no network was trained to the end."""
+    from search.benchmark.describe import preview
+    from search.benchmark.run import run_benchmark
+    from search.cli import benchmark as show
+    from search.cli.progress import TerminalObserver
+
     if dry_run:
-        common.out.print(starting.preview(benchmark), highlight=False)
+        console.out.print(preview(benchmark), highlight=False)
         return
-    words = ["snnsearch", *words, *(("--name", name) if name else ()), "--device", options.device]
-    command = shlex.join([*words, *(word for item in sets or [] for word in ("--set", item))])
-    record = starting.start(benchmark, options, common.out, command)
-    common.out.print(show.ending(record, options.runs / record.header.name, command))
+    command = next_command(context, options)
+    record = run_benchmark(benchmark, options, TerminalObserver(console.out), command)
+    console.out.print(show.ending(record, options.runs / record.header.name, command))
     if not any(trial.status == "complete" for trial in record.trials):
         raise typer.Exit(1)
-
-
-def _numbers(
-    given: str | None, option: str = "--trials", what: str = "numbers of trials", example: str = "3,17"
-) -> list[int]:
-    try:
-        return [int(word) for word in given.split(",")] if given else []
-    except ValueError:
-        raise InputError(f"{option} {given!r}: write {what} with commas: {option} {example}") from None

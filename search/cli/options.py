@@ -1,70 +1,121 @@
-"""The options that several commands share: their types, names, environment variables and help."""
+"""The arguments and options that commands share: names, types, environment variables and help, each declared once."""
 
+import functools
+import inspect
+import shlex
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from search.errors import InputError
+from search.runner.options import RunOptions
+from search.space import durations
+
+AskedDevice = Literal["auto", "cpu", "cuda"]
+FoundDevice = Literal["cpu", "cuda"]
+Command = Callable[..., None]
+
+BUDGET, PLACE = "Budget", "Where to run"  # headings of --help
+NOT_REPEATED = {"runs", "storage", "time", "workers", "executor", "address", "exchange", "data", "dry_run"}
 
 
-def _in_runs(name: str | None) -> str | None:
-    """The name of a folder in the runs folder, and no path that leads elsewhere."""
+def _folder_name(name: str | None) -> str | None:
+    """Return ``name`` if it names a folder in the runs folder. Raises InputError if it is a path to elsewhere."""
     if name is None or (Path(name).name == name not in ("", "..") and name.isprintable() and len(name.encode()) <= 255):
         return name
     raise InputError(
-        f"given {name[:80]!r}, which is no name; write that of a folder in the runs folder, such as smoke, and name "
-        "another runs folder by --runs DIR"
+        f"given {name[:80]!r}, which is not a name. Write the name of a folder in the runs folder, for example smoke; "
+        "to use another runs folder, add --runs DIR"
     )
 
 
-SpaceFile = Annotated[Path, typer.Argument(help="A space file, as spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")]
-BenchmarkFile = Annotated[Path, typer.Argument(help="A benchmark file, as spaces/benchmark.yaml.", metavar="FILE.yaml")]
+SpaceFile = Annotated[
+    Path, typer.Argument(help="Space file, for example spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")
+]
+BenchmarkFile = Annotated[
+    Path, typer.Argument(help="Benchmark file, for example spaces/benchmark.yaml.", metavar="FILE.yaml")
+]
 StudyName = Annotated[
-    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_in_runs)
+    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_folder_name)
 ]
 RunName = Annotated[
-    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_in_runs)
+    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_folder_name)
 ]
-AnyName = Annotated[
+OptionalRunName = Annotated[
     str | None,
-    typer.Argument(help="Name of a study or benchmark; all if left out.", metavar="[NAME]", callback=_in_runs),
+    typer.Argument(help="Name of a study or benchmark. Default: all.", metavar="[NAME]", callback=_folder_name),
 ]
-Runs = Annotated[Path, typer.Option("--runs", envvar="SNNSEARCH_RUNS", help="Folder of all studies.", metavar="DIR")]
+TrialNumber = Annotated[int, typer.Argument(help="Number of the trial.", metavar="TRIAL")]
+
+Runs = Annotated[
+    Path,
+    typer.Option(
+        "--runs", envvar="SNNSEARCH_RUNS", help="Folder that holds all studies and benchmarks.", metavar="DIR"
+    ),
+]
 Storage = Annotated[
     str | None,
     typer.Option(
         envvar="SNNSEARCH_STORAGE",
-        help="Database of the study, if not SQLite in its folder: postgresql+psycopg://…",
+        help="Study database: postgresql+psycopg://… Default: an SQLite file in the study's folder.",
         metavar="URL",
     ),
 ]
-Trials = Annotated[int | None, typer.Option(min=1, help="Trials to train; on resume, trials more.", metavar="N")]
-Time = Annotated[str | None, typer.Option("--time", help="Time to use: 90s, 20m, 1h30m.", metavar="SPAN")]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of trials to train; resume adds this number to those already trained.",
+        metavar="N",
+        rich_help_panel=BUDGET,
+    ),
+]
+Time = Annotated[
+    str | None,
+    typer.Option("--time", help="Time limit of this run: 90s, 20m, 1h30m.", metavar="SPAN", rich_help_panel=BUDGET),
+]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Trials at once. Default: one a core, up to 8; one on a GPU.", metavar="N"),
+    typer.Option(
+        min=1,
+        help="Number of trials that run at once. Default: one per core, up to 8; one per GPU.",
+        metavar="N",
+        rich_help_panel=PLACE,
+    ),
 ]
 ExecutorName = Annotated[
     Literal["ray", "inline"],
-    typer.Option("--executor", help="ray: parallel workers. inline: one after the other, in this process."),
+    typer.Option(
+        "--executor",
+        help="ray: trials run in parallel worker processes. inline: one after the other in this process.",
+        rich_help_panel=PLACE,
+    ),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Address of a Ray cluster that runs; it shares the runs folder, or has --exchange.", metavar="ADDR"
+        help="Address of a running Ray cluster. Its nodes must share the runs folder, or use --exchange.",
+        metavar="ADDR",
+        rich_help_panel=PLACE,
     ),
 ]
 Exchange = Annotated[
     str | None,
     typer.Option(
-        help="Where the cluster's machines share no folder: a URL that files of trials go through, s3://bucket/snn, "
-        "sftp://user@host/snn or any other of fsspec's.",
+        help="URL through which the nodes of a cluster exchange files if they share no folder: s3://bucket/snn, "
+        "sftp://user@host/snn or any other URL that fsspec supports.",
         metavar="URL",
+        rich_help_panel=PLACE,
     ),
 ]
 Device = Annotated[
-    Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; chooses the space's profile too.")
+    AskedDevice,
+    typer.Option(
+        help="Device to train on; it also selects the profile of the file. auto: cuda if torch finds a GPU.",
+        rich_help_panel=PLACE,
+    ),
 ]
 DataRoot = Annotated[
     Path | None,
@@ -78,8 +129,99 @@ DataRoot = Annotated[
 Sets = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Replace a leaf of the space: --set train.epochs=5. May be repeated.", metavar="PATH=VALUE"
+        "--set", help="Override a value of the file: --set train.epochs=5. May be repeated.", metavar="PATH=VALUE"
     ),
 ]
-Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each network.", metavar="N")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Seeds = Annotated[
+    int, typer.Option(min=1, help="Number of times to train each network, with different seeds.", metavar="N")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what the command would do, and exit.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+
+
+def with_run_options(*, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Give a command the options of a run, except those in ``without``.
+
+    They take the place of the command's parameter of type `RunOptions`, which receives their values.
+    """
+
+    def decorate(command: Command) -> Command:
+        parameters = inspect.signature(command, eval_str=True).parameters.values()
+        own = [each for each in parameters if each.annotation is not RunOptions]
+        (options,) = (each.name for each in parameters if each.annotation is RunOptions)
+        declared = inspect.signature(_run_options, eval_str=True).parameters.values()
+        shared = [each for each in declared if each.name not in without]
+
+        @functools.wraps(command)
+        def run(**given: object) -> None:
+            values = {each.name: given.pop(each.name) for each in shared}
+            command(**given, **{options: _run_options(**values)})  # type: ignore[arg-type]  # typer checks them
+
+        every = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)]
+        run.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # read by typer
+        run.__annotations__ = {each.name: each.annotation for each in every}
+        return run
+
+    return decorate
+
+
+def _run_options(
+    *, runs: Runs = Path("runs"), storage: Storage = None, trials: Trials = None, time: Time = None,
+    workers: Workers = None, executor: ExecutorName = "ray", address: Address = None, exchange: Exchange = None,
+    device: Device = "auto", data: DataRoot = None,
+) -> RunOptions:  # fmt: skip
+    """Return the values of the command line as `RunOptions`. Raises InputError."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        seconds = None if time is None else durations.parse(time)
+    except ValueError as error:
+        raise InputError(f"--time: {error}") from error
+    return RunOptions(
+        runs=runs, storage=storage, trials=trials, seconds=seconds, workers=workers, executor=executor,
+        address=address, exchange=exchange, device=find_device(device, address), data_root=data,
+    )  # fmt: skip
+
+
+def find_device(asked: AskedDevice, address: str | None = None) -> FoundDevice:
+    """Return the device to train on. Raises InputError if a GPU is asked for and this machine has none."""
+    from search.trial import environment
+
+    if asked == "cpu" or (asked == "cuda" and address is not None):  # a cluster's GPUs may be in other machines
+        return asked
+    found = environment.detect_device()
+    if asked == "cuda" and found != "cuda":
+        raise InputError("--device cuda: torch finds no GPU here. Use --device cpu, or install a CUDA build of torch")
+    return found
+
+
+def parse_overrides(sets: list[str] | None) -> dict[str, str]:
+    """Return the values of ``--set PATH=VALUE`` by path. Raises InputError."""
+    found = {}
+    for item in sets or []:
+        path, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r}: write --set PATH=VALUE, for example --set train.epochs=5")
+        found[path.strip()] = value
+    return found
+
+
+def parse_numbers(text: str | None, option: str, example: str) -> list[int]:
+    """Return the numbers of an option like ``--trials 3,17``. Raises InputError."""
+    try:
+        return [int(word) for word in text.split(",")] if text else []
+    except ValueError:
+        raise InputError(f"{option} {text!r}: write numbers separated by commas: {option} {example}") from None
+
+
+def next_command(context: typer.Context, options: RunOptions) -> str:
+    """Return the command that continues this one: as typed, without the options that change no result."""
+    words = context.command_path.split()
+    for parameter in context.command.params:
+        value = options.device if parameter.name == "device" else context.params.get(parameter.name or "")
+        if parameter.name in NOT_REPEATED or not value:
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
+            words += [str(each)] if parameter.param_type_name == "argument" else [parameter.opts[0], str(each)]
+    return shlex.join(words)

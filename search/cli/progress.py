@@ -1,7 +1,7 @@
-"""What a person sees while trials run: a live panel on a terminal, a line per finished trial elsewhere."""
+"""Show a run on a terminal: a line for each finished trial and a live panel."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -14,68 +14,84 @@ from rich.text import Text
 from reports.analysis.front import status_summary
 from reports.document.wording import duration
 from reports.records.study import StudyHeader, StudyRecord, TrialRecord
-from search.cli.tables import figure
-from search.runner.progress import Running, RunProgress
+from search.cli.benchmark import BenchmarkView
+from search.cli.tables import figure, unfinished
+from search.runner.observer import RunHeader
+from search.runner.progress import RunningTrial, RunProgress
 
-Watch = Callable[[RunProgress, TrialRecord | None], None]
 
-
-class Show(Protocol):
-    """What is told of finished trials. It remembers of them what it needs for that."""
+class RunView(Protocol):
+    """The text about one study or benchmark. It remembers what it needs of the finished trials."""
 
     @property
     def title(self) -> tuple[str, str]:
-        """What is run, and its name: ``("study", "squeezenet-prune")``."""
+        """The kind of run and its name: ``("study", "squeezenet-prune")``."""
 
-    def ended(self, records: Sequence[TrialRecord]) -> None:
-        """Trials are over: those of earlier runs, then each of this one. None is told twice."""
+    def add(self, records: Sequence[TrialRecord]) -> None:
+        """Count finished trials: those of earlier runs first, then each of this run. Each record comes once."""
 
     def line(self, record: TrialRecord) -> Text:
-        """The trial that has just ended."""
+        """Return the line of a trial that has just ended."""
 
     def rows(self) -> list[tuple[str, str]]:
-        """What the panel says of all finished trials, beside their number."""
+        """Return the rows of the panel that summarise the finished trials."""
 
 
-@contextmanager
-def watching(console: Console, show: Show) -> Iterator[Watch]:
-    """A function to be called at every event; it draws until the block ends."""
-    if not console.is_terminal:
-        yield lambda progress, record: _line(console, show, record)
-        return
-    panel = _Panel(show)
-    with Live(panel, console=console, refresh_per_second=2, transient=True):
+class TerminalObserver:
+    """Shows a run on a console: messages, a line for each finished trial and, on a terminal, a live panel."""
 
-        def watch(progress: RunProgress, record: TrialRecord | None) -> None:
-            _line(console, show, record)
-            panel.update(progress)
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._view: RunView | None = None
+        self._panel: _Panel | None = None
 
-        yield watch
+    def message(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def opened(self, header: RunHeader, finished: Sequence[TrialRecord]) -> None:
+        self._view = StudyView(header) if isinstance(header, StudyHeader) else BenchmarkView(header)
+        self._view.add(finished)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        assert self._view is not None, "opened() comes first"
+        if not self._console.is_terminal:
+            yield
+            return
+        self._panel = _Panel(self._view)
+        try:
+            with Live(self._panel, console=self._console, refresh_per_second=2, transient=True):
+                yield
+        finally:
+            self._panel = None
+
+    def progressed(self, progress: RunProgress) -> None:
+        if self._panel is not None:
+            self._panel.update(progress)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        assert self._view is not None, "opened() comes first"
+        self._view.add([record])
+        self._console.print(self._view.line(record), highlight=False, soft_wrap=True)
 
 
-def _line(console: Console, show: Show, record: TrialRecord | None) -> None:
-    if record is not None:
-        show.ended([record])
-        console.print(show.line(record), highlight=False, soft_wrap=True)
-
-
-class StudyShow:
-    """A study: the best of each objective, and who is on the front."""
+class StudyView:
+    """A study: the best value of each objective and the size of the front."""
 
     def __init__(self, header: StudyHeader) -> None:
         self.title = ("study", header.name)
-        self._leading = StudyRecord(header=header, trials=())  # the trials that are on the front, or best in something
+        self._leading = StudyRecord(header=header, trials=())  # trials on the front or best in an objective
         self._summary = status_summary(self._leading)
 
-    def ended(self, records: Sequence[TrialRecord]) -> None:
+    def add(self, records: Sequence[TrialRecord]) -> None:
         joined = self._leading.model_copy(update={"trials": (*self._leading.trials, *records)})
         self._summary = status_summary(joined)
         leading = {*self._summary.front, *(best.trial for best in self._summary.best)}
-        trials = tuple(_slight(trial) for trial in joined.trials if trial.number in leading)
+        trials = tuple(_without_details(trial) for trial in joined.trials if trial.number in leading)
         self._leading = joined.model_copy(update={"trials": trials})
 
     def line(self, record: TrialRecord) -> Text:
-        """Number, name, objectives or reason, and whether it is on the front."""
+        """Return number, name, objectives or reason, and whether the trial is on the front."""
         text = Text(f"  trial {record.number:<3} ")
         text.append(f"{record.name or '':<13.13} ", style="bold")
         if record.status != "complete":
@@ -91,21 +107,16 @@ class StudyShow:
         return [("best", " · ".join(best) or "none yet"), ("front", f"{len(self._summary.front)} candidates")]
 
 
-def _slight(record: TrialRecord) -> TrialRecord:
-    """Without what takes most of a record's memory."""
+def _without_details(record: TrialRecord) -> TrialRecord:
+    """Drop the fields that take most of a record's memory."""
     return record.model_copy(update={"layers": (), "history": (), "modules": ()})
 
 
-def unfinished(record: TrialRecord) -> Text:
-    """Why a trial is on no front."""
-    return Text(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
-
-
 class _Panel:
-    """Drawn anew by `Live` twice a second from the latest progress."""
+    """The latest progress, which `Live` draws twice a second."""
 
-    def __init__(self, show: Show) -> None:
-        self._show = show
+    def __init__(self, view: RunView) -> None:
+        self._view = view
         self._progress: RunProgress | None = None
 
     def update(self, progress: RunProgress) -> None:
@@ -113,12 +124,12 @@ class _Panel:
 
     def __rich__(self) -> RenderableType:
         if self._progress is None:
-            return Text(f"{self._show.title[1]}: starting workers …", style="dim")
-        return panel(self._show.title, self._progress, self._show.rows(), time.monotonic())
+            return Text(f"{self._view.title[1]}: starting workers …", style="dim")
+        return panel(self._view.title, self._progress, self._view.rows(), time.monotonic())
 
 
 def panel(title: tuple[str, str], progress: RunProgress, rows: list[tuple[str, str]], now: float) -> RenderableType:
-    """Trials done and running, what is told of them, time left."""
+    """Draw the trials done and running, the ``rows`` of a view and the time left. ``now`` is in clock seconds."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", min_width=8)
     grid.add_column(overflow="fold")
@@ -129,7 +140,9 @@ def panel(title: tuple[str, str], progress: RunProgress, rows: list[tuple[str, s
     for trial in progress.running.values():
         grid.add_row("running", _running(trial, now))
     if progress.stopping:
-        grid.add_row("stopping", "at the next event; Ctrl-C again stops at once. Checkpoints are kept either way")
+        grid.add_row(
+            "stopping", "at the next event. Press Ctrl-C again to stop at once. Checkpoints are kept either way"
+        )
     return Group(Text(), grid, _time(progress, now))
 
 
@@ -141,7 +154,7 @@ def _counts(progress: RunProgress) -> str:
     return " · ".join(parts) + (f" · {progress.trials} wanted" if progress.trials else "")
 
 
-def _running(trial: Running, now: float) -> str:
+def _running(trial: RunningTrial, now: float) -> str:
     label = f"trial {trial.number}" + (f" {trial.name}" if trial.name else "")
     where = f"epoch {trial.last.epoch if trial.last else 1} of {trial.epochs}"
     if trial.last and trial.last.twin:
@@ -170,9 +183,9 @@ def _time(progress: RunProgress, now: float) -> RenderableType:
 
 
 def _left(progress: RunProgress, elapsed: float) -> str:
-    """Time left by count, going by the pace of this run."""
+    """Estimate the time left from the mean duration of a trial and the number that run at once."""
     if not progress.wall_s or progress.trials is None:
         return ""
-    todo = max(0, progress.trials - progress.trained)
+    remaining = max(0, progress.trials - progress.trained)
     workers = max(1, len(progress.running))
-    return f", about {duration(todo * sum(progress.wall_s) / len(progress.wall_s) / workers)} left"
+    return f", about {duration(remaining * sum(progress.wall_s) / len(progress.wall_s) / workers)} left"

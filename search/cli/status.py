@@ -1,69 +1,86 @@
-"""What `snnsearch status` tells: studies and benchmarks in a runs folder, from what is stored alone."""
+"""`snnsearch status`: the progress of studies and benchmarks, read from their storage alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
+from search.cli import console
+from search.cli.options import Json, OptionalRunName, Runs, Storage
 
-from reports.analysis.front import StatusSummary, status_summary
-from reports.errors import LedgerError
-from reports.records.study import StudyRecord, TrialRecord
-from reports.storage.benchmarks import BenchmarkStatus, benchmark_status, is_benchmark, list_benchmarks, read_benchmark
-from reports.storage.studies import list_studies, load_study_folder, read_study, study_names
-from search.cli import tables as views
-from search.cli.benchmark import status_table
-from search.errors import InputError
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from reports.analysis.front import StatusSummary
+    from reports.storage.benchmarks import BenchmarkStatus
+
+
+def status(
+    name: OptionalRunName = None, runs: Runs = Path("runs"), storage: Storage = None, as_json: Json = False
+) -> None:
+    """Show the progress of all studies and benchmarks, or of one.
+
+    Reads only what is stored, so it does not disturb a study that runs.
+
+    Example: snnsearch status smoke
+    """
+    found = find(name, runs, storage) if name else find_all(runs, storage)
+    for line in found.unreadable:
+        console.err.print(line, markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        console.print_json(found.to_json()[0] if name else found.to_json())
+    elif not found.to_json() and not found.unreadable:
+        console.out.print(f"no studies in {runs}; start one: snnsearch launch spaces/smoke.yaml")
+    else:
+        console.out.print(found.view(in_full=name is not None))
 
 
 @dataclass(frozen=True)
 class Found:
-    """``unread``: what is there and cannot be read, and why."""
+    """Studies and benchmarks; ``unreadable`` holds a line for each that cannot be read."""
 
-    studies: tuple[StatusSummary, ...] = ()
-    benchmarks: tuple[BenchmarkStatus, ...] = ()
-    unread: tuple[str, ...] = ()
+    studies: "tuple[StatusSummary, ...]" = ()
+    benchmarks: "tuple[BenchmarkStatus, ...]" = ()
+    unreadable: tuple[str, ...] = ()
 
     def to_json(self) -> list[dict[str, Any]]:
         return [*(each.to_dict() for each in self.studies), *(each.to_dict() for each in self.benchmarks)]
 
-    def view(self, *, alone: bool) -> RenderableType:
-        """A line each; ``alone``: the one study in full."""
-        if alone and self.studies:
-            return views.status_view(self.studies[0])
-        tables = [views.status_table(list(self.studies))] if self.studies else []
-        return Group(*tables, *([status_table(self.benchmarks)] if self.benchmarks else []))
+    def view(self, *, in_full: bool) -> "RenderableType":
+        """Return a table with a line for each; ``in_full``, all details of the one study."""
+        from rich.console import Group
+
+        from search.cli import benchmark, tables
+
+        if in_full and self.studies:
+            return tables.status_view(self.studies[0])
+        parts = [tables.status_table(list(self.studies))] if self.studies else []
+        return Group(*parts, *([benchmark.status_table(self.benchmarks)] if self.benchmarks else []))
 
 
-def one(name: str, runs: Path, storage: str | None) -> Found:
-    """The study or benchmark ``name``. Raises LedgerError."""
+def find(name: str, runs: Path, storage: str | None) -> Found:
+    """Return the study or benchmark ``name``. Raises LedgerError."""
+    from reports.analysis.front import status_summary
+    from reports.storage.benchmarks import benchmark_status, is_benchmark, read_benchmark
+    from reports.storage.studies import find_study
+
     if is_benchmark(runs / name):
         return Found(benchmarks=(benchmark_status(read_benchmark(runs / name)),))
-    return Found(studies=(status_summary(study(name, runs, storage)),))
+    return Found(studies=(status_summary(find_study(name, runs, storage)),))
 
 
-def every(runs: Path, storage: str | None) -> Found:
-    """All in the folder ``runs``, or of its benchmarks and of the studies in ``storage``; one that cannot be read hides
-    no other."""
-    found, unread = Found(), []
+def find_all(runs: Path, storage: str | None) -> Found:
+    """Return all benchmarks in ``runs``, and all studies in ``storage`` or else in ``runs``."""
+    from reports.errors import LedgerError
+    from reports.storage.benchmarks import list_benchmarks
+    from reports.storage.studies import list_studies, study_names
+
+    found, unreadable = Found(), []
     studies = study_names(storage) if storage else [path.name for path in list_studies(runs)]
     for name in (*studies, *(path.name for path in list_benchmarks(runs))):
         try:
-            each = one(name, runs, storage)
-        except LedgerError as error:
-            unread.append(f"{name}: {error}")
+            each = find(name, runs, storage)
+        except LedgerError as error:  # it must not hide the others
+            unreadable.append(f"{name}: {error}")
         else:
             found = Found(found.studies + each.studies, found.benchmarks + each.benchmarks)
-    return Found(found.studies, found.benchmarks, tuple(unread))
-
-
-def trial(name: str, number: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:
-    """Of the study or benchmark ``name``. Raises InputError."""
-    if not 0 <= number < len(trials):
-        raise InputError(f"{name!r} has no trial {number}; it has {len(trials)}, numbered from 0")
-    return trials[number]
-
-
-def study(name: str, runs: Path, storage: str | None) -> StudyRecord:
-    """The study ``name`` as stored. Raises LedgerError."""
-    return read_study(storage, name) if storage else load_study_folder(runs / name)
+    return Found(found.studies, found.benchmarks, tuple(unreadable))

@@ -36,6 +36,11 @@ def legend() -> str:
     return "   ".join(f"{mark} {state}" for state, (mark, _) in CELLS.items())
 
 
+def unfinished(record: TrialRecord) -> Text:
+    """Return the status of a trial that is not complete, and its reason."""
+    return Text(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
+
+
 def status_table(summaries: list[StatusSummary]) -> RenderableType:
     """Several studies, a line each."""
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -1,1 +1,1 @@
-"""The loop of every run: it hands jobs to an executor within a budget and stores the results."""
+"""Run a study: launch or resume it, hand jobs to an executor within a budget, and show progress to an observer."""

@@ -7,7 +7,7 @@ What the database alone knew, proposals that were never trained, is lost, and sa
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,10 +25,11 @@ from search.trial.job import read_starts
 HEADER = "header.json"  # of the study, as it was launched
 
 
-def repair(folder: Path) -> Iterator[str]:
-    """Rebuild the database in ``folder`` where it is damaged, and say what was done; nothing where it is not.
+def repair(folder: Path, say: Callable[[str], None]) -> None:
+    """Rebuild the database in ``folder`` if it is damaged, and pass each step to ``say``.
 
-    Raises InputError where what is needed for that is not there. The damaged file is never removed.
+    The damaged file is kept under another name. Raises InputError if the header, which a rebuild needs, is missing or
+    the file cannot be read.
     """
     path = folder / DATABASE
     damage = _damage(path)
@@ -36,13 +37,13 @@ def repair(folder: Path) -> Iterator[str]:
         return
     header = _header(folder, damage)
     aside = _set_aside(path)
-    yield f"{path} is damaged ({damage}); kept as {aside.name}"
+    say(f"{path} is damaged ({damage}); kept as {aside.name}")
     left = dict(_left(folder))
     create.rebuild_study(header, load_space(header.space_yaml), folder, sqlite_url(path), left)
     over = sum(each.record is not None for each in left.values())
-    yield f"rebuilt from the trials' own files: {over} that are over, {len(left) - over} to be continued"
+    say(f"rebuilt from the files of the trials: {over} finished, {len(left) - over} to be continued")
     if lost := max(left, default=-1) + 1 - len(left):
-        yield f"{count(lost, 'proposal')} that had not been trained {'is' if lost == 1 else 'are'} lost"
+        say(f"{count(lost, 'proposal')} that had not been trained {'is' if lost == 1 else 'are'} lost")
 
 
 def _damage(path: Path) -> str | None:

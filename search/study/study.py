@@ -167,7 +167,7 @@ class Study:
         self._epochs.pop(record.number, None)
         return record
 
-    def judge(self, number: int, epoch: EpochRecord) -> TrialRecord | None:
+    def prune(self, number: int, epoch: EpochRecord) -> TrialRecord | None:
         """Note what the trial has come to; where it is at a rung and not worth more, its record, stored.
 
         A named candidate is never stopped: a report compares with it.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reports.records.study import Metrics, StudyHeader, TrialRecord
 from reports.storage.results import write_result
-from search.runner.launch import header_of
+from search.runner.header import study_header
 from search.runner.options import RunOptions
 from search.space.space import Space
 from search.trial.job import Job, outline
@@ -14,15 +14,12 @@ SPACES = Path(__file__).parents[2] / "spaces"
 
 
 def options_for(runs: Path, **changes: object) -> RunOptions:
-    values = {
-        "runs": runs, "storage": None, "trials": None, "seconds": None, "workers": 1, "executor": "inline",
-        "address": None, "exchange": None, "device": "cpu", "data_root": runs / "data",
-    }  # fmt: skip
+    values = {"runs": runs, "workers": 1, "executor": "inline", "data_root": runs / "data"}
     return RunOptions(**(values | changes))
 
 
 def header_for(space: Space, runs: Path) -> StudyHeader:
-    return header_of(space, options_for(runs))
+    return study_header(space, options_for(runs))
 
 
 def trained(job: Job) -> TrialRecord:

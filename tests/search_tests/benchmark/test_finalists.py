@@ -333,7 +333,7 @@ def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(he
     ("words", "says"),
     [
         (["evaluate", "smoke", "--trials", "2"], "is waiting: only what was trained to its end has weights"),
-        (["evaluate", "smoke", "--timesteps", "two"], "write numbers of steps with commas: --timesteps 2,3"),
+        (["evaluate", "smoke", "--timesteps", "two"], "write numbers separated by commas: --timesteps 2,3"),
         (
             ["evaluate", "smoke", "--timesteps", "65"],
             "--timesteps 65: timesteps Input should be less than or equal to 64",
@@ -343,7 +343,7 @@ def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(he
         (["export", "smoke", "7"], "has no trial 7; it has 3"),
         (["export", "smoke", "2"], "is waiting: only what was trained to its end has weights"),
         (["export", "smoke", "0", "--format", "nir"], "as nir: "),
-        (["retrain", "smoke", "--trials", "first"], "write numbers of trials with commas"),
+        (["retrain", "smoke", "--trials", "first"], "write numbers separated by commas: --trials 3,17"),
         (["train", SMOKE, "--candidate", "baselin"], "did you mean baseline?"),
     ],
 )

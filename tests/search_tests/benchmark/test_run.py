@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import io
 import json
 import shutil
 from pathlib import Path
@@ -17,8 +16,9 @@ from reports.storage.benchmarks import is_benchmark, read_benchmark, write_heade
 from reports.storage.studies import DATABASE
 from search.benchmark import evaluate, trained
 from search.benchmark.loader import load_benchmark
-from search.benchmark.run import FILE, start
+from search.benchmark.run import BENCHMARK_FILE, run_benchmark
 from search.errors import InputError
+from search.runner.observer import SILENT
 from search.storage.lock import StudyLock
 from search.trial.run import assessed
 from snnkit.export import pytorch
@@ -34,11 +34,11 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(file: Path, runs: Path, **changes: object):
-    """`start` as the command line has it, in this process; quiet."""
+    """Run the benchmark as the command line does, in this process and without output."""
     overrides = changes.pop("overrides", {})
     benchmark = load_benchmark(file, overrides=overrides)
     options = options_for(runs, executor="inline", **changes)
-    return start(benchmark, options, Console(file=io.StringIO()), AGAIN)
+    return run_benchmark(benchmark, options, SILENT, AGAIN)
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +76,13 @@ def test_every_network_is_trained_as_snn_and_as_twin(done: Path) -> None:
 
 def test_files_of_a_benchmark(done: Path) -> None:
     folder = done / "tiny"
-    for name in ("benchmark.html", "benchmark.md", "benchmark.csv", "benchmark.json", FILE):
+    for name in ("benchmark.html", "benchmark.md", "benchmark.csv", "benchmark.json", BENCHMARK_FILE):
         assert (folder / name).stat().st_size > 0
     rows = list(csv.DictReader((folder / "benchmark.csv").open()))
     assert [(row["network"], row["kind"], row["seed"]) for row in rows] == [
         ("One", "snn", "0"), ("One", "cnn", "0"), ("Two", "snn", "0"), ("Two", "cnn", "0"),
     ]  # fmt: skip
-    assert load_benchmark(folder / FILE).hash == read_benchmark(folder).header.benchmark_hash
+    assert load_benchmark(folder / BENCHMARK_FILE).hash == read_benchmark(folder).header.benchmark_hash
 
 
 def test_second_run_trains_nothing_again(done: Path, monkeypatch) -> None:
@@ -94,7 +94,7 @@ def test_second_run_trains_nothing_again(done: Path, monkeypatch) -> None:
 
 
 def test_resolved_file_goes_on_with_the_same_benchmark(done: Path) -> None:
-    assert run(done / "tiny" / FILE, done).header.name == "tiny"
+    assert run(done / "tiny" / BENCHMARK_FILE, done).header.name == "tiny"
 
 
 def test_benchmark_of_a_version_that_knew_fewer_leaves_goes_on(done: Path, monkeypatch) -> None:
@@ -103,9 +103,9 @@ def test_benchmark_of_a_version_that_knew_fewer_leaves_goes_on(done: Path, monke
     older = header.benchmark_yaml.replace("  learn_leak: false\n", "")
     assert older != header.benchmark_yaml
     write_header(folder, header.model_copy(update={"benchmark_yaml": older, "benchmark_hash": "0" * 16}))
-    (folder / FILE).write_text(older)
+    (folder / BENCHMARK_FILE).write_text(older)
     monkeypatch.setattr("search.trial.run.train", lambda *_, **__: 1 / 0)
-    assert len(run(folder / FILE, done).trials) == 4
+    assert len(run(folder / BENCHMARK_FILE, done).trials) == 4
 
 
 def test_published_figures_may_be_edited_without_training_again(done: Path, monkeypatch) -> None:
@@ -212,7 +212,7 @@ def test_weights_that_cannot_be_read_are_a_failure_and_no_other_start(further: P
 
 def test_time_of_the_file_holds_where_the_command_gives_none(file: Path, tmp_path: Path, monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr("search.benchmark.run.drive", lambda *_, budget, **__: seen.append(budget.seconds))
+    monkeypatch.setattr("search.benchmark.run.run_trials", lambda driver, *_: seen.append(driver.budget.seconds))
     run(file, tmp_path)
     run(file, tmp_path, seconds=5.0)
     assert seen == [20 * 60, 5.0]
@@ -253,7 +253,7 @@ def untrained_runs(tmp_path: Path, file: Path, monkeypatch) -> Path:
     """runs/tiny with results that were never trained, all but the last."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr("search.benchmark.run.drive", lambda *_, **__: None)
+        patch.setattr("search.benchmark.run.run_trials", lambda *_: None)
         run(file, tmp_path / "runs")
     for job in load_benchmark(TINY).jobs(tmp_path / "runs" / "tiny")[:-1]:
         finish(job)

@@ -10,7 +10,9 @@ from reports.records.study import EpochRecord, StartRecord
 from reports.storage.results import read_result
 from search.benchmark.loader import load_benchmark
 from search.benchmark.trainings import Trainings
-from search.runner.loop import Budget, Driver, RunError
+from search.runner.budget import Budget
+from search.runner.loop import Driver, RunError
+from search.runner.observer import SILENT
 from search.runner.progress import RunProgress
 from search.storage.url import StorageError
 from search.trial.job import Job, outline
@@ -41,7 +43,7 @@ def test_what_is_done_is_not_drawn_again(jobs) -> None:
 def test_interrupted_training_goes_first_and_whatever_the_budget(jobs) -> None:
     jobs[5].folder.mkdir(parents=True)
     (jobs[5].folder / "checkpoint.pt").touch()
-    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), 0.0), RunProgress(), lambda progress, record: None)
+    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), 0.0), RunProgress(), SILENT)
     assert driver.next().number == 5
     assert driver.next() is None  # no time is left for one that was not begun
 
@@ -78,7 +80,7 @@ def test_folder_that_cannot_be_written_stops_the_run_and_says_how_to_go_on(jobs,
 
 
 def test_equal_failures_in_a_row_name_the_log_and_the_command(jobs) -> None:
-    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), None), RunProgress(), lambda progress, record: None)
+    driver = Driver(Trainings(jobs, AGAIN), Budget(len(jobs), None), RunProgress(), SILENT)
     for _ in range(3):
         driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
     assert isinstance(driver.failure, RunError)

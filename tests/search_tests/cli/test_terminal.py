@@ -14,7 +14,7 @@ from reports.analysis.front import status_summary
 from reports.storage.benchmarks import benchmark_status
 from search.cli import benchmark as show
 from search.cli import tables
-from search.cli.terminal import Terminal
+from search.cli.console import Terminal
 from search.cli.validate import render, survey
 from search.errors import Place, Problem, SpaceError
 from search.space.space import load_space

@@ -10,7 +10,9 @@ from helpers.untrained import header_for, trained
 
 from reports.records.study import EpochRecord
 from reports.storage.studies import read_study, sqlite_url
-from search.runner.loop import FAILURES, OVERTIME, Budget, Driver
+from search.runner.budget import Budget
+from search.runner.loop import MAX_EQUAL_FAILURES, OVERTIME, Driver
+from search.runner.observer import SILENT
 from search.runner.progress import RunProgress
 from search.storage.url import StorageError
 from search.study import create
@@ -40,7 +42,7 @@ def opened(smoke, tmp_path):
 
 
 def driver_of(opened, clock, *, trials=None, seconds=None, macs=None, before=None):
-    return Driver(opened, Budget(trials, seconds, macs), before or RunProgress(), lambda progress, record: None, clock)
+    return Driver(opened, Budget(trials, seconds, macs), before or RunProgress(), SILENT, clock=clock)
 
 
 def run_one(driver, clock, seconds=10.0):
@@ -119,7 +121,7 @@ def test_trials_over_time_are_left_to_resume(opened, clock):
 
 def test_equal_failures_in_a_row_stop_the_run_and_say_so(opened, clock):
     driver = driver_of(opened, clock, trials=12)
-    for _ in range(FAILURES):
+    for _ in range(MAX_EQUAL_FAILURES):
         assert not driver.stopping()
         driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
     assert driver.stopping()
@@ -129,7 +131,7 @@ def test_equal_failures_in_a_row_stop_the_run_and_say_so(opened, clock):
 
 def test_trials_that_were_not_trained_do_not_hide_equal_failures(opened, clock):
     driver = driver_of(opened, clock, trials=12)
-    for _ in range(FAILURES):
+    for _ in range(MAX_EQUAL_FAILURES):
         assert not driver.stopping()
         driver.finished(outline(driver.next(), status="failed", reason="OSError: No space left on device"))
         if not driver.stopping():

@@ -4,7 +4,8 @@ import pytest
 from helpers.untrained import options_for
 
 from search.errors import InputError, SpaceError
-from search.runner.resources import describe_workers, plan_workers
+from search.runner.describe import describe_workers
+from search.runner.resources import plan_workers
 from search.space.limits import Resources
 from search.space.space import load_space
 from search.trial import environment

@@ -160,7 +160,7 @@ def test_what_is_above_a_bound_at_a_rung_stops_no_other(tmp_path: Path) -> None:
             epoch=1, train_loss=1, train_accuracy=0, val_loss=1, val_accuracy=accuracy, learning_rate=0.1, wall_s=1,
             measured=measured,
         )  # fmt: skip
-        verdicts.append(opened.judge(job.number, epoch))
+        verdicts.append(opened.prune(job.number, epoch))
     assert [verdict is not None for verdict in verdicts] == [False, False, False, True]
     assert stored(opened).trials[3].constraints["energy_mj"] == pytest.approx(-0.01)
 

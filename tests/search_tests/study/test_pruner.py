@@ -1,19 +1,19 @@
 """Early stopping: which trials are stopped, what is stored, and that neither kills nor executors change it."""
 
-import io
 import random
 
 import optuna
 import pytest
 from helpers.untrained import SPACES, header_for, options_for, trained
-from rich.console import Console
 
 from reports.analysis.front import front_trials
 from reports.analysis.pareto import dominates
 from reports.records.study import EpochRecord, Measured
 from reports.storage.studies import read_study, sqlite_url
+from search.runner.budget import Budget
 from search.runner.launch import launch
-from search.runner.loop import Budget, Driver
+from search.runner.loop import Driver
+from search.runner.observer import SILENT
 from search.runner.progress import RunProgress
 from search.space.sections import EarlyStopping
 from search.space.space import SpaceError, load_space
@@ -129,7 +129,7 @@ def epoch_of(number, goodness):
 
 
 def driver_of(opened):
-    return Driver(opened, Budget(None, None), RunProgress(), lambda progress, record: None)
+    return Driver(opened, Budget(None, None), RunProgress(), SILENT)
 
 
 def good_trials(driver, count):
@@ -185,7 +185,7 @@ def test_rungs_include_the_trials_of_earlier_drivers(opened, space):
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_study_stops_trials_at_rungs(executor, tmp_path):
     space = load_space(early(""), overrides={"data.subset": "300", "train.chance_patience": "0"})
-    record = launch(space, options_for(tmp_path, executor=executor, trials=7), Console(file=io.StringIO()))
+    record = launch(space, options_for(tmp_path, executor=executor, trials=7))
     stopped = [trial for trial in record.trials if trial.status == "stopped"]
     assert stopped
     for trial in stopped:

@@ -51,15 +51,22 @@ DAMAGES = {
 }
 
 
+def repaired(folder) -> list[str]:
+    """What `repair` says."""
+    said: list[str] = []
+    recovery.repair(folder, said.append)
+    return said
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, space, damage):
     before = load_study_folder(folder)
     path = folder / "study.db"
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     damaged = path.read_bytes()
-    said = list(recovery.repair(folder))
+    said = repaired(folder)
     assert "damaged" in said[0]
-    assert said[1] == "rebuilt from the trials' own files: 5 that are over, 1 to be continued"
+    assert said[1] == "rebuilt from the files of the trials: 5 finished, 1 to be continued"
     assert (folder / "study.db.damaged-1").read_bytes() == damaged
     after = load_study_folder(folder)
     assert after.header == before.header
@@ -73,7 +80,7 @@ def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, spa
 
 def test_whole_database_is_left_alone(folder):
     content = (folder / "study.db").read_bytes()
-    assert list(recovery.repair(folder)) == []
+    assert repaired(folder) == []
     assert (folder / "study.db").read_bytes() == content
     assert not list(folder.glob("*damaged*"))
 
@@ -91,7 +98,7 @@ def test_rebuilt_study_asks_what_the_old_one_would_have_asked(folder, space):
     content = (folder / "study.db").read_bytes()
     expected = three_more()
     (folder / "study.db").write_bytes(content[: len(content) // 2])
-    list(recovery.repair(folder))
+    repaired(folder)
     assert three_more() == expected
 
 
@@ -101,7 +108,7 @@ def test_trials_that_were_only_asked_stand_as_failed(folder, space):
         path.unlink()
     gone.rmdir()
     (folder / "study.db").write_bytes(b"")
-    said = list(recovery.repair(folder))
+    said = repaired(folder)
     assert said[-1] == "1 proposal that had not been trained is lost"
     study_record = load_study_folder(folder)
     assert [t.number for t in study_record.trials[:6]] == list(range(6))
@@ -115,7 +122,7 @@ def test_torn_result_is_trained_again_and_no_other(folder):
     result = folder / "trials" / "3" / "result.json"
     result.write_bytes(result.read_bytes()[:100])
     (folder / "study.db").write_bytes(b"")
-    assert "4 that are over, 2 to be continued" in list(recovery.repair(folder))[1]
+    assert "4 finished, 2 to be continued" in repaired(folder)[1]
     after = load_study_folder(folder)
     assert after.trials[3].status == "running"
     assert [after.trials[n] for n in (0, 1, 2, 4)] == [before.trials[n] for n in (0, 1, 2, 4)]
@@ -124,7 +131,7 @@ def test_torn_result_is_trained_again_and_no_other(folder):
 def test_second_damage_has_a_name_of_its_own(folder):
     for number in (1, 2):
         (folder / "study.db").write_bytes(b"x" * number)
-        list(recovery.repair(folder))
+        repaired(folder)
         assert (folder / f"study.db.damaged-{number}").read_bytes() == b"x" * number
 
 
@@ -132,7 +139,7 @@ def test_damage_without_a_header_is_said_and_nothing_is_touched(folder):
     (folder / recovery.HEADER).write_text("{")
     (folder / "study.db").write_bytes(b"x")
     with pytest.raises(InputError, match=r"header\.json, by which it could be rebuilt, cannot be read"):
-        list(recovery.repair(folder))
+        repaired(folder)
     assert (folder / "study.db").read_bytes() == b"x"
 
 

@@ -10,7 +10,7 @@ from reports.records.study import SharedRecord, SupernetRecord
 from reports.storage.studies import read_study, sqlite_url
 from reports.study.sections.findings import findings
 from search.errors import SpaceError
-from search.runner.loop import Budget
+from search.runner.budget import Budget
 from search.samplers.initial_design import initial_design
 from search.space.space import load_space
 from search.study import create

@@ -15,7 +15,7 @@ from reports.records.study import EpochRecord, StudyRecord, TrialRecord
 from reports.storage.results import read_result
 from reports.storage.studies import sqlite_url
 from search.cli.tables import trial_view
-from search.runner.progress import Running, RunProgress
+from search.runner.progress import RunningTrial, RunProgress
 from search.space.space import Space, load_space
 from search.study import create, study
 from search.study.warm_start import distance
@@ -232,7 +232,7 @@ def test_driver_counts_the_epochs_of_a_twin_once():
             wall_s=1.0, macs=1.0 if twin else 10.0, twin=twin,
         )  # fmt: skip
 
-    progress = RunProgress().started(Running(0, None, 0.0, 2))
+    progress = RunProgress().started(RunningTrial(0, None, 0.0, 2))
     seen = [(1, True), (2, True), (1, True), (2, True), (1, False), (1, True), (2, True), (1, False), (2, False)]
     for number, twin in seen:  # its worker was replaced twice
         progress = progress.epoch(0, epoch(number, twin=twin))

@@ -1,6 +1,5 @@
 """Files of trials where the machines of a cluster share no folder."""
 
-import io
 import os
 import re
 from dataclasses import replace
@@ -8,13 +7,13 @@ from dataclasses import replace
 import pytest
 from helpers.small_trials import HERE, job_for, record_of
 from helpers.untrained import header_for, options_for
-from rich.console import Console
 
 from benchmarks.search.outcomes import figures
 from reports.records.study import EpochRecord
 from reports.storage.studies import sqlite_url
 from search.errors import InputError
-from search.runner.launch import launch, note_exchange
+from search.runner.files import save_exchange
+from search.runner.launch import launch
 from search.runner.resources import plan_workers
 from search.space.limits import Resources
 from search.study import create
@@ -220,10 +219,10 @@ def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url,
     create.create_study(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
     options = options_for(tmp_path / "runs", address="127.0.0.1:9", exchange=url)
     with pytest.raises(InputError, match="give its --address as well"):
-        launch(smoke, replace(options, runs=tmp_path / "other", address=None), Console(file=io.StringIO()))
+        launch(smoke, replace(options, runs=tmp_path / "other", address=None))
     assert not (tmp_path / "other").exists()
     with pytest.raises(InputError, match="exists"):
-        launch(smoke, options, Console(file=io.StringIO()))
+        launch(smoke, options)
     assert sync.noted(folder) == "file:///noted"
 
 
@@ -254,7 +253,7 @@ def test_each_run_has_a_folder_of_its_own(url, tmp_path):
     """A study of a name that was there before does not take the other one's results for its own."""
     first, second = sync.own(url, "smoke"), sync.own(url, "smoke")
     assert first != second
-    note_exchange(tmp_path, second)
+    save_exchange(tmp_path, second)
     assert sync.noted(tmp_path) == second
     assert re.fullmatch(re.escape(url) + "/smoke-[0-9a-f]{8}", second)
 

@@ -1,0 +1,5 @@
+"""``python -m search``: the command line, the same as ``snnsearch``."""
+
+from search.cli.main import main
+
+main()

@@ -1,0 +1,42 @@
+"""The commands about data sets: ``data list`` and ``data fetch``."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from search.cli import console
+from search.cli.options import DataRoot, Json
+
+app = typer.Typer(help="List the data sets and download those that are missing.", no_args_is_help=True)
+
+
+@app.command("fetch")
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="Name of the data set: cifar10, cifar100, tiny-imagenet, nmnist …", metavar="NAME")
+    ],
+    data: DataRoot = None,
+) -> None:
+    """Download a data set, verify it and print its location.
+
+    Example: snnsearch data fetch cifar10
+    """
+    from snnkit.data import fetch_dataset
+
+    with console.err.status(f"fetching {name} …"):
+        where = fetch_dataset(name, data)
+    console.out.print(where, highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_(data: DataRoot = None, as_json: Json = False) -> None:
+    """List all data sets, and which of them are on this machine."""
+    from search.cli import tables
+    from snnkit.data import DATASETS, dataset_status
+
+    found = [dataset_status(name, data) for name in DATASETS]
+    if as_json:
+        console.print_json([asdict(each) for each in found])
+    else:
+        console.out.print(tables.data_table(found))

@@ -1,0 +1,151 @@
+"""The commands about studies: launch, resume, report, show and validate."""
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from search.cli import console
+from search.cli.options import (
+    DryRun,
+    Json,
+    RunName,
+    Runs,
+    Sets,
+    SpaceFile,
+    Storage,
+    StudyName,
+    TrialNumber,
+    parse_overrides,
+    with_run_options,
+)
+from search.errors import InputError
+from search.runner.options import RunOptions
+
+if TYPE_CHECKING:  # each command imports what it needs when it runs
+    from reports.records.study import StudyRecord
+
+
+@with_run_options()
+def launch(
+    space: SpaceFile,
+    options: RunOptions,
+    name: Annotated[str | None, typer.Option(help="Name of the study. Default: the name in the file.")] = None,
+    sets: Sets = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Start a study: search the space, train candidates, report the front.
+
+    Example: snnsearch launch spaces/smoke.yaml --time 5m
+    """
+    from search.cli.progress import TerminalObserver
+    from search.runner import launch as launching
+    from search.space.space import load_space
+
+    overrides = parse_overrides(sets) | ({"study.name": name} if name is not None else {})
+    loaded = load_space(space, overrides=overrides, device=options.device)
+    if dry_run:
+        console.out.print(launching.preview(loaded, options), highlight=False)
+        return
+    _end(launching.launch(loaded, options, TerminalObserver(console.out)), options)
+
+
+@with_run_options(without=("exchange",))
+def resume(study: StudyName, options: RunOptions) -> None:
+    """Continue a study after Ctrl-C or a crash, or add trials to it.
+
+    Example: snnsearch resume smoke --trials 10
+    """
+    from search.cli.progress import TerminalObserver
+    from search.runner import launch as launching
+
+    _end(launching.resume(study, options, TerminalObserver(console.out)), options)
+
+
+def report(
+    study: RunName,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a study or benchmark, finished or not.
+
+    A study gets report.html, report.md, front.csv and front.json; a benchmark gets benchmark.html, benchmark.md,
+    benchmark.csv and benchmark.svg. The command prints their paths.
+
+    Example: snnsearch report smoke --open
+    """
+    from reports.benchmark.write import write_benchmark
+    from reports.storage.benchmarks import is_benchmark, read_benchmark
+    from reports.study.write import write_report
+
+    if is_benchmark(runs / study):  # even with --storage, because SNNSEARCH_STORAGE may be set permanently
+        paths = write_benchmark(read_benchmark(runs / study), runs / study)
+    else:
+        paths = write_report(read_study(study, runs, storage), runs / study)
+    if as_json:
+        console.print_json([str(path) for path in paths])
+    else:
+        for path in paths:
+            console.out.print(str(path), highlight=False, soft_wrap=True)
+    if show:
+        webbrowser.open(paths[0].resolve().as_uri())
+
+
+def show(
+    study: StudyName, trial: TrialNumber, runs: Runs = Path("runs"), storage: Storage = None, as_json: Json = False
+) -> None:
+    """Show one trial: its modules, figures and layers, and how to train it again.
+
+    Example: snnsearch show smoke 3
+    """
+    from reports.storage.studies import find_trial
+    from search.cli import tables
+
+    record = read_study(study, runs, storage)
+    found = find_trial(study, trial, record.trials)
+    if as_json:
+        console.print_json(found.model_dump(mode="json"))
+    else:
+        console.out.print(tables.trial_view(record, found))
+
+
+def validate(
+    space: SpaceFile,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Profile of the space to check.")] = "cpu",
+    sets: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Check a space file, and show its dials, size, constraints and named candidates.
+
+    Example: snnsearch validate spaces/squeezenet_prune.yaml
+    """
+    from search.cli.validate import render, survey
+    from search.space.space import load_space
+
+    found = survey(load_space(space, overrides=parse_overrides(sets), device=device))
+    if as_json:
+        console.print_json(found.to_dict())
+    else:
+        render(found, console.out)
+
+
+def read_study(name: str, runs: Path, storage: str | None) -> "StudyRecord":
+    """Return the study ``name``. Raises InputError if it is a benchmark, LedgerError if it cannot be read."""
+    from reports.storage.benchmarks import is_benchmark
+    from reports.storage.studies import find_study
+
+    if is_benchmark(runs / name):
+        raise InputError(f"{name!r} is a benchmark, not a study. To see its results: snnsearch report {name}")
+    return find_study(name, runs, storage)
+
+
+def _end(record: "StudyRecord", options: RunOptions) -> None:
+    """Print the front, the report and the next command. Exit with 1 if no trial was trained to the end."""
+    from search.cli import tables
+
+    console.out.print(tables.ending(record, options.runs / record.header.name))
+    if not any(trial.status == "complete" for trial in record.trials):
+        raise typer.Exit(1)

@@ -1,0 +1,71 @@
+"""The text that a run shows about itself: what is searched, on what, how it trains and until when."""
+
+from pathlib import Path
+
+from reports.document.wording import count, duration
+from reports.records.study import StudyHeader
+from search.executors import WorkerPool
+from search.runner.budget import Budget
+from search.space.space import Space
+from snnkit.training.recipe import Recipe
+
+
+def describe_run(header: StudyHeader, budget: Budget, pool: WorkerPool, folder: Path) -> str:
+    """Return a few lines that say what is about to happen and for how long."""
+    size = "a continuous space" if header.space_size is None else f"{header.space_size:,.0f} candidates"
+    named = f", {len(header.candidates)} named ones first" if header.candidates else ""
+    objectives = " + ".join(f"{o.direction} {o.name}" for o in header.objectives)
+    return (
+        f"study     {header.name}: {len(header.dials)} dials, {size}{named}\n"
+        f"search    {objectives}, sampler {header.sampler}, seed {header.seed}\n"
+        f"data      {header.data}\n"
+        f"training  {header.training}\n"
+        f"on        {describe_workers(pool)}\n"
+        f"until     {describe_budget(budget)}; Ctrl-C stops, then: snnsearch resume {header.name}\n"
+        f"files     {folder}"
+    )
+
+
+def describe_budget(budget: Budget) -> str:
+    """Return ``20 trials or 30m``; without a bound, ``the space is exhausted``."""
+    bounds = [
+        f"{budget.trials} trials" if budget.trials else "",
+        duration(budget.seconds) if budget.seconds else "",
+        f"{budget.macs:.3g} MACs of training" if budget.macs else "",
+    ]
+    return " or ".join(filter(None, bounds)) or "the space is exhausted"
+
+
+def describe_workers(pool: WorkerPool) -> str:
+    """Return ``cpu, 2 at once, 1 thread each``."""
+    threads = count(pool.placement.threads, "thread")
+    share = f" and {pool.gpus:.3g} of a GPU" if pool.gpus else ""
+    room = f"as many at once as the cluster at {pool.address} has room for"
+    at_once = room if pool.workers is None else f"{pool.workers} at once"
+    return f"{pool.placement.device}, {at_once}, {threads}{share} each"
+
+
+def describe_training(space: Space) -> str:
+    """Return how a candidate of ``space`` is trained; values that are dials are named as such."""
+    dials = {dial.path for dial in space.dials}
+    steps = f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in dials else "T a dial"
+    train, start = space.base.train, ""
+    if "train.start" in dials:
+        train, start = train.model_copy(update={"start": "scratch"}), ", start a dial"
+    rule = space.study.stopping
+    stopping = "" if rule is None else f", stopped early by rank (1 in {rule.reduction:g}, margin {rule.margin:g})"
+    return f"{steps}, {describe_recipe(train)}{start}{stopping}"
+
+
+def describe_recipe(train: Recipe) -> str:
+    """Return ``3 epochs, batch 64, adamw with lr 0.002, onecycle, augmentation none``, and where weights come from."""
+    optimizer = f"{train.optimizer} with lr {train.lr:g}, {train.schedule}"
+    rungs = f" restarted after epochs {', '.join(map(str, train.rungs))}" if train.rungs else ""
+    text = f"{train.epochs} epochs, batch {train.batch}, {optimizer}{rungs}, augmentation {train.augment}"
+    match train.start:
+        case "scratch":
+            return text
+        case "inherit":
+            return f"{text}, from the weights of the nearest finished trial"
+        case "cnn":
+            return f"{text}, from the weights of the CNN twin after {train.for_cnn_twin.epochs} epochs"

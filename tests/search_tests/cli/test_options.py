@@ -1,0 +1,78 @@
+"""The options that commands share: declared once, collected into one value, repeated in the next command."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from search.cli.main import app
+from search.cli.options import Sets, next_command, with_run_options
+from search.runner.options import RunOptions
+
+ROOT = Path(__file__).parents[3]
+
+
+def called(*words: str, without: tuple[str, ...] = ()) -> tuple[RunOptions, str]:
+    """The options and the next command of ``snnsearch train SPACE``."""
+    seen: list[tuple[RunOptions, str]] = []
+    command_line = typer.Typer()
+
+    @command_line.callback()
+    def group() -> None:
+        return
+
+    @command_line.command()
+    @with_run_options(without=without)
+    def train(
+        context: typer.Context,
+        space: Path,
+        options: RunOptions,
+        best: Annotated[int, typer.Option()] = 5,
+        candidate: Annotated[str | None, typer.Option()] = None,
+        sets: Sets = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
+    ) -> None:
+        seen.append((options, next_command(context, options)))
+
+    result = CliRunner().invoke(command_line, ["train", *words], prog_name="snnsearch")
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+def test_options_of_a_run_become_one_value() -> None:
+    options, _ = called("a.yaml", "--time", "1m30s", "--trials", "3", "--workers", "2", "--device", "cpu")
+    assert options == RunOptions(trials=3, seconds=90.0, workers=2)
+
+
+def test_options_left_out_are_refused() -> None:
+    with pytest.raises(AssertionError, match="No such option"):
+        called("a.yaml", "--trials", "3", without=("trials",))
+
+
+def test_next_command_repeats_what_decides_about_the_training() -> None:
+    words = ["my space.yaml", "--candidate", "base", "--set", "train.lr=0.1", "--set", "data.subset=5"]
+    _, command = called(*words, "--runs", "r", "--time", "5m", "--workers", "2", "--executor", "inline")
+    assert command == (
+        "snnsearch train 'my space.yaml' --best 5 --candidate base --set train.lr=0.1 --set data.subset=5 --device cpu"
+    )
+
+
+@pytest.mark.parametrize("command", [["-m", "search"], ["-c", "from search.cli.main import main; main()"]])
+def test_version_is_printed_without_a_command(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, *command, "--version"], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "0.1.0"
+
+
+@pytest.mark.parametrize("command", ["", "launch", "data fetch"])
+def test_h_is_help(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "-h"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_shell_completion_can_be_installed() -> None:
+    assert "--install-completion" in CliRunner().invoke(app, ["--help"]).output
