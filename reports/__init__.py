@@ -1,1 +1,1 @@
-"""What came out of a study: reads stored records, nothing else. No torch, no ray."""
+"""Reports on studies and benchmarks, made from stored records alone. No torch, Ray or Optuna."""

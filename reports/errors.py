@@ -1,8 +1,8 @@
-"""What can go wrong with a stored study, as one readable line each: what was asked for, what is there, what to do."""
+"""Errors of reading and reporting. Each message is one line that names the input, what exists, and the remedy."""
 
 
 class LedgerError(Exception):
-    """A study cannot be read from its storage."""
+    """A study or benchmark cannot be read from where it is stored."""
 
 
 class ReportError(Exception):

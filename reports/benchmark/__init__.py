@@ -1,1 +1,1 @@
-"""What came out of a benchmark: families, data sets, SNN against CNN twin, over several seeds."""
+"""The report of a benchmark as a page, Markdown, CSV and an SVG picture."""

@@ -34,7 +34,7 @@ function drawPanel(panel) {
   panel.marks = svg("g");
   panel.svg = svg("svg", {
     viewBox: `0 0 ${width} ${height}`, height, tabindex: 0, role: "group",
-    "aria-label": `${y.label} against ${x.label}: ${points.length} candidates. Arrow keys move between candidates, up and down between those of the front; Enter selects.`,
+    "aria-label": `${y.label} against ${x.label}: ${points.length} candidates. Left and right move between candidates, up and down between candidates of the front; Enter selects.`,
     onpointermove: (event) => hover(panel, nearest(panel, event)),
     onpointerleave: () => hover(panel, null),
     onclick: (event) => { const p = nearest(panel, event); if (p) select(p.trial.number); },

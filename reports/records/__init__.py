@@ -1,1 +1,1 @@
-"""The stored shapes: what a trial, a study and a benchmark left behind. Versioned and frozen."""
+"""The stored records of trials, studies and benchmarks, versioned and frozen, and the registry of objectives."""

@@ -1,4 +1,4 @@
-"""Stored JSON to records of this version. What a newer snnsearch wrote is refused, not taken for spoilt."""
+"""Read stored JSON as a record. A record of a newer snnsearch is refused with a remedy, not reported as damaged."""
 
 import contextlib
 import json
@@ -13,12 +13,21 @@ V = TypeVar("V", bound=Versioned)
 
 
 def parse(kind: type[V], text: str, what: str) -> V:
-    """The record in ``text``, which an error calls ``what``. Raises LedgerError where it is of a newer version,
-    ValidationError where it is none."""
+    """Return the record in ``text``.
+
+    Args:
+        kind: the class of the record.
+        text: JSON.
+        what: the name of the record in error messages.
+
+    Raises:
+        LedgerError: a newer snnsearch wrote it.
+        ValidationError: it is not such a record.
+    """
     try:
         record = kind.model_validate_json(text)
     except ValidationError:
-        _refuse_newer(_version(text), what)  # what a newer one has more is an error here
+        _refuse_newer(_version(text), what)  # fields that a newer version added fail the validation
         raise
     _refuse_newer(record.version, what)
     return record
@@ -34,6 +43,6 @@ def _version(text: str) -> object:
 def _refuse_newer(version: object, what: str) -> None:
     if isinstance(version, int) and version > RECORD_VERSION:
         raise LedgerError(
-            f"{what} was stored as version {version} of the record, this snnsearch knows up to {RECORD_VERSION}: "
-            "install the snnsearch that launched it, or a newer one"
+            f"{what} was stored as version {version} of the record, and this snnsearch reads versions up to "
+            f"{RECORD_VERSION}: install the snnsearch that launched it, or a newer one"
         )

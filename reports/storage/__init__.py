@@ -1,1 +1,1 @@
-"""From databases and folders to records. Reads only; never creates, upgrades or locks anything."""
+"""Read stored studies and benchmarks as records, and write files safely. Databases are only read."""

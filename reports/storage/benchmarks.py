@@ -1,4 +1,4 @@
-"""From a benchmark's folder to a BenchmarkRecord: ``benchmark.json`` and each trial's ``result.json``, nothing else."""
+"""Read and write a benchmark's folder: ``benchmark.json`` and each trial's ``result.json``."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ def is_benchmark(folder: Path) -> bool:
 
 
 def list_benchmarks(runs: Path) -> tuple[Path, ...]:
-    """The folders in ``runs`` that hold a benchmark, by name."""
+    """Return the folders in ``runs`` that hold a benchmark, by name."""
     return tuple(sorted(path.parent for path in runs.glob(f"*/{HEADER}")))
 
 
@@ -29,7 +29,11 @@ def trial_folder(folder: Path, number: int) -> Path:
 
 
 def read_header(folder: Path) -> BenchmarkHeader:
-    """What was launched in ``folder``. Raises LedgerError where that cannot be read or is of a newer version."""
+    """Return the header of the benchmark in ``folder``.
+
+    Raises:
+        LedgerError: it is missing, damaged, or was written by a newer snnsearch.
+    """
     path = folder / HEADER
     try:
         return parse(BenchmarkHeader, path.read_text(encoding="utf-8"), str(path))
@@ -40,18 +44,18 @@ def read_header(folder: Path) -> BenchmarkHeader:
         ) from error
     except ValueError as error:
         raise LedgerError(
-            f"{path} cannot be read: {str(error).splitlines()[0]}. What was trained is safe in {folder / 'trials'}; "
-            "restore that file, or start again under another name: --name NAME"
+            f"{path} cannot be read: {str(error).splitlines()[0]}. The trainings are safe in "
+            f"{folder / 'trials'}; restore that file, or start again under another name: --name NAME"
         ) from error
 
 
 def write_header(folder: Path, header: BenchmarkHeader) -> None:
-    """Replace ``benchmark.json`` as a whole. Raises OSError."""
+    """Replace ``benchmark.json`` in one step. Raises OSError."""
     replace_text(folder / HEADER, header.model_dump_json(indent=1))
 
 
 def read_benchmark(folder: Path) -> BenchmarkRecord:
-    """The benchmark in ``runs/<name>``. Raises LedgerError as `read_header` does."""
+    """Return the benchmark in ``folder``. Raises LedgerError as `read_header` does."""
     header = read_header(folder)
     trials = (_trial(trial_folder(folder, number), number, cell) for number, cell in enumerate(header.cells))
     return BenchmarkRecord(header=header, trials=tuple(trials))
@@ -70,17 +74,17 @@ class BenchmarkStatus:
 
     benchmark: str
     total: int
-    counts: dict[str, int]  # by status, those that occur; running: begun and without a result
+    counts: dict[str, int]  # by status; statuses without a trial are left out. running: started, without a result
     training_s: float
     last_finished_at: float | None  # UTC seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return the status as values that JSON can hold."""
         return asdict(self)
 
 
 def benchmark_status(record: BenchmarkRecord) -> BenchmarkStatus:
-    """Counts by status and training time."""
+    """Summarise a benchmark: counts by status and training time."""
     counts = {status: sum(t.status == status for t in record.trials) for status in STATUSES}
     return BenchmarkStatus(
         benchmark=record.header.name,

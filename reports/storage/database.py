@@ -1,8 +1,8 @@
-"""Read-only access to the tables that Optuna writes: plain SELECTs, nothing is created, upgraded or locked.
+"""Read-only access to Optuna's tables with plain SELECTs. Nothing is created, upgraded or locked.
 
-Not through Optuna, because `status` has a second: importing Optuna, opening its storage and building 200 frozen trials
-takes 0.75 s of it. An SQLite file is read with the standard library alone, in 0.1 s; servers go through SQLAlchemy. The
-tables are those of Optuna's schema 12 (Optuna 3.2 to 5).
+We do not use Optuna here because `status` must answer within a second, and importing Optuna and loading 200 trials
+takes 0.75 s. SQLite files are read with the standard library in 0.1 s, servers through SQLAlchemy. The tables are those
+of Optuna's schema 12 (Optuna 3.2 to 5).
 """
 
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import SQLAlchemyError
 
 OPTUNA_SCHEMA = 12
-PATIENCE = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
+CONNECTION_TIMEOUTS = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
 
 Row = Mapping[str, Any]
 
@@ -43,9 +43,9 @@ SELECT param_name, param_value, distribution_json FROM trial_params WHERE trial_
 
 
 class Source(Protocol):
-    """A storage that answers SELECTs. Methods raise LedgerError."""
+    """A database that answers SELECTs. All methods raise LedgerError."""
 
-    shown: str  # as messages name it
+    shown: str  # its name in messages
 
     def has_studies(self) -> bool: ...
 
@@ -55,7 +55,7 @@ class Source(Protocol):
 
 
 class Database:
-    """An open storage, to be used in a ``with``. Raises LedgerError where it cannot be opened or read."""
+    """An open storage; use it in a ``with`` statement. Raises LedgerError if it cannot be opened or read."""
 
     def __init__(self, storage_url: str) -> None:
         scheme, _, place = storage_url.partition("://")
@@ -69,13 +69,13 @@ class Database:
         self._source.close()
 
     def study_names(self) -> tuple[str, ...]:
-        """In order of creation; none where no study was ever stored."""
+        """Return the names of the studies in order of creation."""
         if not self._source.has_studies():
             return ()
         return tuple(row["study_name"] for row in self._source.rows("SELECT study_name FROM studies ORDER BY study_id"))
 
     def study(self, name: str) -> Row:
-        """The row of a study: study_id, header (JSON or None)."""
+        """Return the row of a study: study_id, header (JSON or None)."""
         names, shown = self.study_names(), self._source.shown
         if name not in names:
             raise LedgerError(f"no study {name!r} in {shown}. Studies there: {', '.join(names) or 'none'}")
@@ -88,11 +88,14 @@ class Database:
         return self._source.rows(_STUDY, name=name)[0]
 
     def trials(self, study_id: int) -> Sequence[Row]:
-        """By number: trial_id, number, state, datetime_start, and record, name, fixed_params (JSON or None)."""
+        """Return the trials by number.
+
+        Columns: trial_id, number, state, datetime_start, and as JSON or None: record, name, fixed_params.
+        """
         return self._source.rows(_TRIALS, study=study_id)
 
     def params(self, trial_id: int) -> Sequence[Row]:
-        """A trial's parameters as they were asked for: param_name, param_value, distribution_json."""
+        """Return the suggested parameters of a trial: param_name, param_value, distribution_json."""
         return self._source.rows(_PARAMS, trial=trial_id)
 
 
@@ -101,12 +104,12 @@ class _File:
 
     def __init__(self, place: str) -> None:
         if place in ("", ":memory:"):
-            raise LedgerError("a storage in memory ends with its process: there is nothing to read")
+            raise LedgerError("a storage in memory ends with its process, so there is nothing to read")
         path = Path(place).resolve()
         self.shown = f"sqlite:///{path}"
         if not path.is_file():
             raise LedgerError(f"there is no file {path}, so no study is stored there")
-        # SQLite opens a database in WAL mode in a folder that cannot be written to only if it is declared immutable.
+        # In a folder that is not writable, SQLite opens a database in WAL mode only if it is declared immutable.
         frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
         uri = f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if frozen else "")
         try:
@@ -141,13 +144,14 @@ class _Server:
         try:
             parsed = sqlalchemy.make_url(url)
             self.shown = parsed.render_as_string(hide_password=True)
-            # a server that is gone without a word must not hold up a look at it for ever
-            patience = PATIENCE if parsed.drivername == "postgresql+psycopg" else {}
-            options = {name: value for name, value in patience.items() if name not in parsed.query}
+            # without timeouts, a server that vanished would block the reader forever
+            timeouts = CONNECTION_TIMEOUTS if parsed.drivername == "postgresql+psycopg" else {}
+            options = {name: value for name, value in timeouts.items() if name not in parsed.query}
             self._connection = sqlalchemy.create_engine(parsed, poolclass=NullPool, connect_args=options).connect()
-        except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: a port that is no number
+        except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: the port is not a number
             known = "sqlite:///folder/study.db or postgresql+psycopg://user@host/name"
-            raise LedgerError(f"the storage is no URL that can be read: write {known}") from None  # it may quote it
+            # without a cause, because the error may quote the password
+            raise LedgerError(f"the storage is no URL that can be read: write {known}") from None
         except ModuleNotFoundError as error:
             raise LedgerError(f"{self.shown} needs a driver: pip install 'snnsearch[postgresql]' ({error})") from error
         except SQLAlchemyError as error:
@@ -174,5 +178,5 @@ class _Server:
 
 
 def _short(error: "SQLAlchemyError") -> str:
-    """The server's own words, without SQLAlchemy's query and link."""
+    """Return the server's own message, without SQLAlchemy's query and link."""
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

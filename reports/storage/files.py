@@ -1,19 +1,24 @@
-"""Text files that are replaced as a whole, so that a reader never sees half of one, or grow by whole lines."""
+"""Write files safely: replace them in one step, or append whole lines. Readers never see half of a write."""
 
 import os
 from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` in one step, on disk when this returns; what was there stays where it cannot be.
+    """Replace the content of ``path`` by ``text`` in UTF-8, as `replace_bytes` does."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Replace the content of ``path`` in one step. It is on disk when this returns; on an error the old file stays.
 
     Raises:
         OSError: the disk is full or not writable.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(partial, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(partial, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -23,7 +28,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add ``line`` to ``path``, on disk when this returns. What a kill has left of an earlier line stands by itself.
+    """Append ``line`` to ``path``. It is on disk when this returns. A line that was cut short is ended first.
 
     Raises:
         OSError: the disk is full or not writable.

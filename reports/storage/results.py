@@ -1,4 +1,4 @@
-"""``result.json`` in a trial's folder: what its worker leaves behind, before anybody is told."""
+"""``result.json`` in a trial's folder. The worker writes it before it reports the result."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ RESULT = "result.json"
 
 
 def read_result(folder: Path) -> TrialRecord | None:
-    """What a worker left behind; None where it left nothing readable."""
+    """Return the record that a worker wrote; None if there is none that can be read."""
     try:
         return TrialRecord.model_validate_json((folder / RESULT).read_bytes())
     except (OSError, ValidationError):
@@ -19,5 +19,5 @@ def read_result(folder: Path) -> TrialRecord | None:
 
 
 def write_result(folder: Path, record: TrialRecord) -> None:
-    """Replace ``result.json`` as a whole or not at all."""
+    """Replace ``result.json`` in one step. Raises OSError."""
     replace_text(folder / RESULT, record.model_dump_json(indent=1))

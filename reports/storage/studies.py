@@ -1,7 +1,7 @@
-"""From storage to a StudyRecord.
+"""Read a study from Optuna's storage.
 
-What is read of an Optuna study: its attribute ``header`` (StudyHeader); of each trial the attributes ``record``
-(TrialRecord) and ``name``; and of trials that have no record yet, the state and the parameters.
+A study has an attribute ``header`` (StudyHeader). A trial has the attributes ``record`` (TrialRecord) and ``name``. For
+trials without a record, the state and the parameters are read.
 """
 
 import json
@@ -30,17 +30,17 @@ __all__ = [
 
 DATABASE = "study.db"
 TEXT = TypeAdapter(str)
-# What a stored value that is no longer what was written runs into; ValidationError is a ValueError
-SPOILT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError)
+# Exceptions that a damaged stored value can cause; ValidationError is a ValueError
+DAMAGE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError)
 
 
 def list_studies(runs: Path) -> tuple[Path, ...]:
-    """The folders in ``runs`` that hold a study, by name; none where ``runs`` does not exist."""
+    """Return the folders in ``runs`` that hold a study, by name; none if ``runs`` does not exist."""
     return tuple(sorted(path.parent for path in runs.glob(f"*/{DATABASE}")))
 
 
 def load_study_folder(folder: Path) -> StudyRecord:
-    """The study in ``runs/<study>/study.db``. Raises LedgerError."""
+    """Return the study in ``folder/study.db``. Raises LedgerError."""
     if not (folder / DATABASE).is_file():
         others = ", ".join(path.name for path in list_studies(folder.parent)) or "none"
         raise LedgerError(f"no study in {folder}: it has no {DATABASE}. Studies in {folder.parent}: {others}")
@@ -62,21 +62,21 @@ def find_trial(name: str, number: int, trials: tuple[TrialRecord, ...]) -> Trial
 
 
 def sqlite_url(path: Path) -> str:
-    """The storage URL of an SQLite file, as Optuna takes it."""
+    """Return the storage URL of an SQLite file for Optuna."""
     return f"sqlite:///{path.resolve()}"
 
 
 def study_names(storage_url: str) -> tuple[str, ...]:
-    """Names of the studies in a storage. Raises LedgerError."""
+    """Return the names of the studies in a storage. Raises LedgerError."""
     with Database(storage_url) as database:
         return database.study_names()
 
 
 def read_study(storage_url: str, name: str) -> StudyRecord:
-    """The study called ``name``, trials by number. Trials without a record become running, waiting or failed ones.
+    """Return the study ``name`` with its trials by number. Trials without a record are running, waiting or failed.
 
-    Raises LedgerError where the storage, the study or its header is missing or unreadable, or was written by a newer
-    version.
+    Raises:
+        LedgerError: the storage, the study or its header is missing, damaged, or written by a newer snnsearch.
     """
     with Database(storage_url) as database:
         study = database.study(name)
@@ -88,7 +88,7 @@ def read_study(storage_url: str, name: str) -> StudyRecord:
 
 
 def read_header(storage_url: str, name: str) -> StudyHeader:
-    """What is stored of a launch. Raises LedgerError as `read_study` does."""
+    """Return the header of the study ``name``. Raises LedgerError as `read_study` does."""
     with Database(storage_url) as database:
         return _header(database.study(name), name)
 
@@ -98,7 +98,7 @@ def _header(study: Row, name: str) -> StudyHeader:
         raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
     try:
         return parse(StudyHeader, study["header"], f"study {name!r}")
-    except SPOILT as error:
+    except DAMAGE_ERRORS as error:
         raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
 
 
@@ -110,9 +110,9 @@ def _trial(row: Row, database: Database) -> TrialRecord:
             return _without_record(row, name, database)
         record = parse(TrialRecord, row["record"], f"trial {row['number']}")
         if record.number != row["number"]:
-            raise ValueError(f"it says that it is of trial {record.number}")
+            raise ValueError(f"it belongs to trial {record.number}")
         return record
-    except SPOILT as error:  # one spoilt record must not hide the others
+    except DAMAGE_ERRORS as error:  # one damaged record must not hide the others
         reason = f"its stored record cannot be read: {_first(error)}"
         return TrialRecord(number=row["number"], status="failed", name=name, reason=reason)
 
@@ -135,7 +135,7 @@ def _without_record(row: Row, name: str | None, database: Database) -> TrialReco
 
 
 def _value(param: Row) -> Leaf:
-    """A parameter as it was suggested: Optuna stores a float and, beside it, how to read it."""
+    """Return a parameter as it was suggested. Optuna stores a float and a distribution that says how to read it."""
     distribution = json.loads(param["distribution_json"])
     if distribution["name"] == "CategoricalDistribution":
         choice: Leaf = distribution["attributes"]["choices"][int(param["param_value"])]
@@ -144,7 +144,7 @@ def _value(param: Row) -> Leaf:
 
 
 def _seconds(start: datetime | str | None) -> float | None:
-    """UTC seconds of Optuna's naive local time, which SQLite hands over as text."""
+    """Convert Optuna's naive local time to UTC seconds. SQLite returns it as text."""
     if isinstance(start, str):
         start = datetime.fromisoformat(start)
     return start.timestamp() if start else None

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.pool import NullPool
 
 from reports.document.wording import duration
-from reports.storage.database import PATIENCE
+from reports.storage.database import CONNECTION_TIMEOUTS
 from search.errors import InputError, taken
 from search.storage.url import StorageError, database_message, storage_errors
 
@@ -33,7 +33,7 @@ OLD_SESSION_TIMEOUT_S = 10.0  # the server must end the session that we lost wit
 DRIVER_ID_ATTRIBUTE = "driver"  # attribute of a study: the id of its last driver
 
 # With these settings client and server both notice within a minute that the other is gone.
-CONNECT_OPTIONS = PATIENCE | {"tcp_user_timeout": 60_000}  # ms
+CONNECT_OPTIONS = CONNECTION_TIMEOUTS | {"tcp_user_timeout": 60_000}  # ms
 SESSION_SETTINGS = (
     "SET statement_timeout = '60s'",
     "SET tcp_keepalives_idle = 20",

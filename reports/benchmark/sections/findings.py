@@ -82,7 +82,7 @@ def _order_of_energy(members: Sequence[Group], prices: tuple[str, ...]) -> list[
 
 
 def _accuracy_gap(twins: Sequence[Pair]) -> list[str]:
-    """Compare the accuracies of the SNNs with those of their CNN twins."""
+    """Compare the accuracies of the SNNs and their CNN twins."""
     if not twins:
         return []
     gaps = []

@@ -42,7 +42,7 @@ def measures(accuracy: float, test: float, exact: float, paper: float, params: i
 POINT = ReferencePoint(label="P", accuracy=0.8, energy_mj=0.03, params=1000, price=PAPER)
 
 
-def test_a_published_point_is_compared_in_test_accuracy_and_its_own_price(make_study: Build) -> None:
+def test_a_published_point_is_compared_in_test_accuracy_and_by_its_own_energy_model(make_study: Build) -> None:
     study = study_of(
         make_study,
         measures(0.9, 0.79, 0.01, 0.02, 900),  # better on validation only
@@ -74,7 +74,7 @@ def test_without_a_dominating_candidate_the_nearest_is_the_most_accurate_within_
     assert any("No candidate dominates the published point P" in line for line in findings(study))
 
 
-def test_a_point_with_another_price_is_not_compared(make_study: Build) -> None:
+def test_a_point_with_another_energy_model_is_not_compared(make_study: Build) -> None:
     other = POINT.model_copy(update={"price": "loihi/exact"})
     study = study_of(make_study, measures(0.9, 0.9, 0.001, 0.001, 1), reference=other)
     (found,) = compare_references(study)
@@ -82,7 +82,7 @@ def test_a_point_with_another_price_is_not_compared(make_study: Build) -> None:
     assert any(line.startswith("Not compared") and "P" in line for line in findings(study))
 
 
-def test_named_candidates_are_measured_against_found_ones_in_the_studys_objectives(make_study: Build) -> None:
+def test_named_candidates_are_compared_with_found_ones_in_the_objectives_of_the_study(make_study: Build) -> None:
     study = study_of(
         make_study,
         measures(0.7, 0.9, 0.02, 0.01, 900) | {"name": "by-hand"},
@@ -93,21 +93,28 @@ def test_named_candidates_are_measured_against_found_ones_in_the_studys_objectiv
     assert any("1 of 2 named candidates is dominated" in line and "by-hand by 1" in line for line in findings(study))
 
 
-def test_a_flip_is_a_pair_that_changes_places_between_prices(make_study: Build) -> None:
+def test_a_rank_reversal_is_a_pair_that_two_energy_models_order_differently(make_study: Build) -> None:
     study = study_of(
         make_study,
         measures(0.5, 0.5, 0.01, 0.01, 900),
         measures(0.6, 0.6, 0.02, 0.05, 900),
         measures(0.7, 0.7, 0.03, 0.04, 900),  # less than the one before by the paper's price
     )
-    (flip,) = rank_reversals(study)
-    assert (flip.price, flip.pairs, flip.reversed_pairs) == (PAPER, 3, 1)
-    assert flip.example is not None
-    assert [t.number for t in flip.example] == [1, 2]
+    (found,) = rank_reversals(study)
+    assert (found.price, found.pairs, found.reversed_pairs) == (PAPER, 3, 1)
+    assert found.example is not None
+    assert [t.number for t in found.example] == [1, 2]
     assert any("1 of 3 pairs of front candidates change places" in line for line in findings(study))
 
 
-def test_the_same_ranking_is_said_to_be_the_same(make_study: Build) -> None:
+def test_a_network_without_a_spike_needs_no_energy_and_can_be_compared(make_study: Build) -> None:
+    study = study_of(make_study, measures(0.5, 0.5, 0.0, 0.01, 900), measures(0.6, 0.6, 0.02, 0.0, 900))
+    (found,) = rank_reversals(study)
+    assert found.example is not None
+    assert [t.number for t in found.example] == [0, 1]
+
+
+def test_an_equal_ranking_is_reported(make_study: Build) -> None:
     study = study_of(make_study, measures(0.5, 0.5, 0.01, 0.01, 900), measures(0.6, 0.6, 0.02, 0.05, 900))
     assert f"The front candidates rank the same in energy by {EXACT} and by {PAPER}." in findings(study)
 
@@ -119,7 +126,7 @@ def test_a_single_front_candidate_has_no_ranking(make_study: Build) -> None:
 
 
 @pytest.mark.parametrize(("complete", "others"), [(0, False), (0, True), (1, False), (25, True)])
-def test_the_summary_says_how_it_went(make_study: Build, complete: int, others: bool) -> None:
+def test_the_summary_names_data_machine_and_number_of_trials(make_study: Build, complete: int, others: bool) -> None:
     study = make_study(complete, others=others)
     text = summary(study)
     assert study.header.data in text
@@ -128,7 +135,7 @@ def test_the_summary_says_how_it_went(make_study: Build, complete: int, others: 
     assert (findings(study) == ()) == (complete == 0)
 
 
-def test_every_price_of_a_search_is_described_with_its_constants() -> None:
+def test_every_energy_model_is_described_with_its_constants() -> None:
     energy = pytest.importorskip("snnkit.energy")
     horowitz = pytest.importorskip("snnkit.energy.horowitz45")
     assert set(energy.PRICES) <= set(RULES)

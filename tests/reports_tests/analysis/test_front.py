@@ -7,7 +7,7 @@ from reports.records.study import ObjectiveRecord, StudyRecord
 Build = Callable[..., StudyRecord]
 
 
-def test_the_front_is_what_no_finished_trial_dominates(make_study: Build) -> None:
+def test_the_front_has_the_trials_that_no_finished_trial_dominates(make_study: Build) -> None:
     study = make_study(30)
     trials, front = finished(study), front_trials(study)
     assert {t.number for t in front} == {t.number for t in trials if not dominators(study, t, trials)}
@@ -19,7 +19,7 @@ def test_the_front_is_ordered_by_the_first_objective(make_study: Build) -> None:
     assert accuracies == sorted(accuracies, reverse=True)
 
 
-def test_directions_are_those_of_the_header(make_study: Build) -> None:
+def test_directions_come_from_the_header(make_study: Build) -> None:
     worst = make_study(20, objectives=(ObjectiveRecord(name="params", direction="maximize"),))
     largest = max(t.values["params"] for t in finished(worst))
     assert {t.values["params"] for t in front_trials(worst)} == {largest}

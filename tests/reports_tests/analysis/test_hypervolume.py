@@ -36,7 +36,7 @@ def test_the_last_step_is_the_hypervolume_of_all_finished_trials(make_study: Bui
     assert curve(study).steps[-1].value == pytest.approx(expected, rel=1e-9)
 
 
-def test_candidates_that_span_a_front_are_those_that_each_add_most(make_study: Build) -> None:
+def test_each_candidate_of_the_subset_contributes_most_to_those_before_it(make_study: Build) -> None:
     study = make_study(40)
     whole = front_trials(study)
     front = sorted(whole, key=lambda trial: -trial.values["accuracy"])[: math.ceil(len(whole) / 2)]
@@ -73,14 +73,14 @@ def test_steps_follow_the_order_of_finishing_and_never_fall(make_study: Build) -
     assert [s.value for s in steps] == sorted(s.value for s in steps)
 
 
-def test_training_time_is_that_of_all_trials(make_study: Build) -> None:
+def test_training_time_includes_all_trials(make_study: Build) -> None:
     study = make_study(3)
     early = tuple(t.model_copy(update={"finished_at": 0.0}) if t.status == "failed" else t for t in study.trials)
     steps = curve(study.model_copy(update={"trials": early})).steps
     assert [s.training_s for s in steps] == [3.0 + 45.0 * n for n in (1, 2, 3)]
 
 
-def test_operations_of_training_are_those_of_all_trials(make_study: Build) -> None:
+def test_operations_of_training_include_all_trials(make_study: Build) -> None:
     study = make_study(2)
     trials = [t.model_copy(update={"history": (epoch(10.0 + t.number),) * 2}) for t in study.trials]
     spent = study.model_copy(update={"trials": tuple(trials)})
@@ -104,7 +104,7 @@ def epoch(macs: float) -> EpochRecord:
     ("complete", "objectives", "reason"),
     [(0, ("params",), "no trial"), (2, ("magic",), "no fixed range"), (2, tuple(OBJECTIVES)[:5], "more than 4")],
 )
-def test_where_there_is_no_curve_the_reason_is_given(
+def test_a_missing_curve_has_a_reason(
     make_study: Build, complete: int, objectives: tuple[str, ...], reason: str
 ) -> None:
     records = tuple(ObjectiveRecord(name=name, direction="minimize") for name in objectives)

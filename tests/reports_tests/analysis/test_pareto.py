@@ -71,7 +71,7 @@ def test_points_beyond_the_reference_add_nothing() -> None:
 
 
 @pytest.mark.parametrize("objectives", [2, 3])
-def test_exclusive_volumes_add_up_to_the_hypervolume(objectives: int) -> None:
+def test_contributions_add_up_to_the_hypervolume(objectives: int) -> None:
     points, reference = random_points(30, objectives, seed=1), (1.0,) * objectives
     total = sum(hypervolume_contribution(p, points[:i], reference) for i, p in enumerate(points))
     assert total == pytest.approx(hypervolume(points, reference), rel=1e-12)

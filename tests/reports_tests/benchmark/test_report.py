@@ -53,7 +53,7 @@ def test_three_values_have_a_standard_deviation_two_a_range_one_neither() -> Non
     assert Spread((0.80,)).text(shortened) == "0.800"
 
 
-def test_spread_has_the_digits_and_the_unit_of_its_mean() -> None:
+def test_spread_is_printed_with_the_decimals_of_its_mean() -> None:
     assert Spread((19_000.0, 20_000.0, 21_000.0)).over(1000).text(lambda v: f"{v:.1f}") == "20.0 ± 1.0"
     assert Spread((0.81, 0.81, 0.81 + 1e-6)).text(shortened) == "0.810"  # no digit of it would show
 
@@ -73,7 +73,7 @@ def test_missing_training_is_left_out_of_the_mean_and_counted() -> None:
     assert networks_table(record, "cifar10").rows[0][1] == "2 of 3"
 
 
-def test_ratio_is_that_of_energies_seed_by_seed() -> None:
+def test_energy_ratio_is_computed_for_each_seed() -> None:
     record = without(build_benchmark(seeds=(0, 1)), 0)  # the first SNN of seed 0: its twin stands alone
     pair = pairs(groups(record))[0]
     price = "horowitz45/exact"
@@ -86,7 +86,7 @@ def test_ratio_is_that_of_energies_seed_by_seed() -> None:
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def test_published_row_stands_below_ours_in_the_columns_of_its_price() -> None:
+def test_published_row_is_below_ours_and_fills_the_columns_of_its_energy_model() -> None:
     table = networks_table(build_benchmark(), "cifar10")
     assert table.published == {1, 3}
     own, there = table.rows[0], table.rows[1]
@@ -137,7 +137,7 @@ def test_csv_has_every_training_that_ended_with_all_figures() -> None:
 # -- sentences ---------------------------------------------------------------------------------------------------------
 
 
-def test_accuracy_that_disagrees_is_told_with_how_ours_was_trained() -> None:
+def test_accuracy_that_disagrees_is_reported_with_our_training_settings() -> None:
     setups = (setup("cifar10", train=900, epochs=2, test=500, side=16, classes=5),)
     text = said(build_benchmark(setups=setups, shift=-0.4))
     (line,) = [line for line in text.splitlines() if line.startswith("Test accuracy on cifar10, SNN")]
@@ -153,11 +153,11 @@ def test_accuracy_that_disagrees_is_told_with_how_ours_was_trained() -> None:
         assert why in line
 
 
-def test_accuracy_that_agrees_is_said_to() -> None:
+def test_accuracy_that_agrees_is_reported_as_equal() -> None:
     assert "equal to within 0.01" in said(build_benchmark())
 
 
-def test_parameters_that_differ_are_told_by_how_much() -> None:
+def test_parameters_that_differ_are_reported_with_the_difference() -> None:
     text = said(build_benchmark())
     assert "Parameters are within 1% of the published on cifar10: SqueezeNet." in text
     share = 1 - 549_114 / 599_100
@@ -170,7 +170,7 @@ def test_energy_that_differs_by_the_same_rule_is_traced_to_macs_or_acs() -> None
     assert re.search(r"SqueezeNet 0\.0\d+ mJ \(published 0\.0355, \d+% less: MACs agree, ACs 0\.50\d times\)", line)
 
 
-def test_price_of_the_published_is_told_beside_the_exact_one() -> None:
+def test_published_energy_model_is_compared_with_the_exact_one() -> None:
     record = build_benchmark()
     factors = [
         g.mean(lambda m: m.energy_mj["horowitz45/exact"]) / g.mean(lambda m: m.energy_mj["horowitz45/paper2602"])
@@ -183,7 +183,7 @@ def test_price_of_the_published_is_told_beside_the_exact_one() -> None:
     assert f"need {min(factors):.2f} to {max(factors):.2f} times as much" in text
 
 
-def test_note_of_a_published_figure_is_passed_on() -> None:
+def test_note_on_a_published_figure_is_reported() -> None:
     point = published()[0].model_copy(update={"note": "counts a module that is never executed"})
     text = said(build_benchmark(points=(point,)))
     assert "Note on the published SqueezeNet on cifar10: counts a module that is never executed." in text
@@ -204,7 +204,7 @@ def test_energy_models_that_disagree_on_an_order_are_named_with_a_pair() -> None
     assert "SqueezeNet needs less than MnasNet by horowitz45/exact" in text
 
 
-def test_snn_that_needs_more_than_its_twin_by_some_price_is_named() -> None:
+def test_snn_that_needs_more_energy_than_its_twin_is_named() -> None:
     record = build_benchmark(("SqueezeNet",), times=30.0)
     assert "SqueezeNet needs more energy as an SNN than as a CNN" in said(record)
     assert "needs more energy as an SNN" not in said(build_benchmark(("SqueezeNet",)))
@@ -212,13 +212,13 @@ def test_snn_that_needs_more_than_its_twin_by_some_price_is_named() -> None:
     assert "SqueezeNet and SqueezeNet-P need more energy as SNNs than as CNNs" in several
 
 
-def test_zeros_of_the_twin_are_told() -> None:
+def test_effect_of_skipping_zeros_in_the_twin_is_reported() -> None:
     record = build_benchmark(("SqueezeNet",), seeds=(0,))
     factor = pairs(groups(record))[0].energy_ratio("horowitz45/exact").mean
     assert f"{factor / 2:.1f} instead of {factor:.1f} (SqueezeNet)" in said(record)  # half of its MACs meet a zero
 
 
-def test_top_names_machine_commit_command_and_every_sitting() -> None:
+def test_facts_name_machine_commit_command_and_every_run() -> None:
     record = build_benchmark()
     later = record.header.sittings[0].model_copy(update={"commit": "fedcba", "machine": "NVIDIA H100"})
     header = record.header.model_copy(update={"sittings": (*record.header.sittings, later)})
@@ -257,7 +257,7 @@ def hostile() -> BenchmarkRecord:
     return BenchmarkRecord(header=header, trials=(record.trials[0], failed))
 
 
-def test_page_runs_no_script_and_reaches_for_nothing() -> None:
+def test_page_runs_no_script_and_requests_nothing() -> None:
     text = page(build_benchmark(tuple(NETWORKS)))
     parsed = Page(text)
     assert not {"script", "img", "iframe", "object", "embed"} & {tag for tag, _ in parsed.elements}
@@ -280,7 +280,7 @@ def test_markup_stays_text_in_page_and_markdown() -> None:
     assert "<script>" not in outside
 
 
-def test_every_network_is_drawn_for_every_price_and_published_ones_by_theirs() -> None:
+def test_every_network_is_drawn_for_every_energy_model_and_published_ones_for_theirs() -> None:
     text = page(build_benchmark(seeds=(0,)))
     drawings = re.findall(r"<svg viewBox.*?</svg>", text, re.DOTALL)
     assert len(drawings) == 3  # prices
@@ -293,7 +293,7 @@ def pictured(record: BenchmarkRecord) -> ElementTree.Element:
     return ElementTree.fromstring(picture(record))
 
 
-def test_picture_has_ours_by_the_benchmarks_price_and_the_references_and_says_what_they_are() -> None:
+def test_picture_shows_our_networks_and_the_references_and_explains_both() -> None:
     record = build_benchmark(seeds=(0, 1))
     point = ReferencePoint(label="SNN-P (paper)", accuracy=0.81, energy_mj=0.03, params=600_000, source="arXiv:1, ref")
     root = pictured(record.model_copy(update={"header": record.header.model_copy(update={"references": (point,)})}))
@@ -318,7 +318,7 @@ def test_picture_of_every_stage_is_a_whole_file_that_loads_nothing(left_out: ran
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
 
 
-def test_name_of_the_most_accurate_finds_room_first() -> None:
+def test_name_of_the_most_accurate_network_is_placed_first() -> None:
     record = build_benchmark(["SqueezeNet"], points=())
     near = [("one-of-three", 0.895, 0.0259), ("the-best-of-three", 0.90, 0.0275), ("another-of-three", 0.895, 0.0293)]
     points = tuple(ReferencePoint(label=label, accuracy=acc, energy_mj=mj, params=1) for label, acc, mj in near)
@@ -334,7 +334,7 @@ def test_markup_stays_text_in_the_picture() -> None:
     }  # fmt: skip
 
 
-def test_reason_and_traceback_of_a_failed_training_are_told() -> None:
+def test_reason_and_traceback_of_a_failed_training_are_reported() -> None:
     text = Page(page(without(build_benchmark(), 3, status="failed"))).text
     assert "OSError: disk full" in text
     assert "Traceback ..." in text

@@ -129,11 +129,11 @@ def test_any_database_is_reported_on_or_refused(whole: Path, rng: random.Random)
         (
             "UPDATE trial_user_attributes SET value_json = json_set(value_json, '$.number', 99) WHERE key = 'record'",
             0,
-            "it says that it is of trial 99",
+            "it belongs to trial 99",
         ),
     ],
 )
-def test_spoilt_value_fails_its_trial(whole: Path, tmp_path: Path, statement: str, number: int, reason: str) -> None:
+def test_damaged_value_fails_its_trial(whole: Path, tmp_path: Path, statement: str, number: int, reason: str) -> None:
     shutil.copy(whole, tmp_path / "study.db")
     with sqlite3.connect(tmp_path / "study.db") as database:
         assert database.execute(statement).rowcount

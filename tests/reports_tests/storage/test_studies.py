@@ -66,7 +66,7 @@ def test_a_trial_that_ended_without_a_record_has_failed(
     assert (trial.status, trial.reason) == ("failed", f"ended as {state} without a record")
 
 
-def test_a_spoilt_record_fails_alone(make_study: Build, store: Store, tmp_path: Path) -> None:
+def test_a_damaged_record_fails_only_its_own_trial(make_study: Build, store: Store, tmp_path: Path) -> None:
     study = make_study(2, others=False)
     url = store(study, tmp_path / "study.db")
     spoilt = study.trials[0].model_dump(mode="json") | {"wall_s": float("nan")}

@@ -1,4 +1,4 @@
-"""A study or benchmark that comes from somebody else is shown, and does nothing: in no page, table or terminal."""
+"""Hostile text in a stored study or benchmark is shown as text: it runs nothing in pages, tables or spreadsheets."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from reports.study.report import markdown, page
 from reports.study.tables import front_csv, front_json
 
 Build = Callable[..., StudyRecord]
-HARMLESS = "any other text "  # as long as the others, so that lines are broken alike
+HARMLESS = "any other text "  # about as long as the payloads, so that lines wrap alike
 HANDLER = re.compile(r"^on", re.IGNORECASE)
 
 
@@ -51,7 +51,7 @@ def test_markdown_has_no_html_and_no_link(make_study: Build, payload: str) -> No
     study = markdown(hostile(make_study(4, epochs=2), payload))
     benchmark = reports.benchmark.report.markdown(hostile(build_benchmark(), payload))
     for text in (study, benchmark):
-        outside = re.sub(r"^(```+).*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)  # what GitHub shows as code
+        outside = re.sub(r"^(```+).*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)  # GitHub shows it as code
         outside = re.sub(r"(?<![\\`])(`+)(?!`).*?(?<!`)\1(?!`)", "", outside)
         assert not re.search(r"(?<!\\)<[a-z/!]", outside, re.IGNORECASE), outside
         assert not re.search(r"(?<!\\)\]\(", outside), outside
@@ -71,7 +71,7 @@ def test_no_cell_of_a_csv_file_begins_a_formula(make_study: Build, payload: str)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_json_and_picture_are_whole(make_study: Build, payload: str) -> None:
+def test_json_and_picture_stay_well_formed(make_study: Build, payload: str) -> None:
     assert json.loads(front_json(hostile(make_study(4, epochs=2), payload)))["study"].startswith(payload)
     harmless = tags(picture(hostile(build_benchmark(), HARMLESS)))
     assert set(tags(picture(hostile(build_benchmark(), payload)))) <= set(harmless)

@@ -36,7 +36,7 @@ def hostile(study: StudyRecord) -> StudyRecord:
     return StudyRecord(header=header, trials=trials)
 
 
-def test_nothing_in_the_page_reaches_for_the_network(make_study: Build) -> None:
+def test_the_page_requests_nothing_from_the_network(make_study: Build) -> None:
     text = page(make_study(10))
     parsed = Page(text)
     assert not {"img", "iframe", "object", "embed", "audio", "video", "source"} & {tag for tag, _ in parsed.elements}
@@ -48,7 +48,7 @@ def test_nothing_in_the_page_reaches_for_the_network(make_study: Build) -> None:
     assert {u for u in URL.findall(text) if u != "http://www.w3.org/2000/svg"} == set()
 
 
-def test_the_policy_admits_this_script_and_no_other(make_study: Build) -> None:
+def test_the_security_policy_allows_only_this_script(make_study: Build) -> None:
     parsed = Page(page(make_study(2)))
     (policy,) = [m["content"] for m in parsed.of("meta") if m.get("http-equiv") == "Content-Security-Policy"]
     digest = base64.b64encode(hashlib.sha256(parsed.raw["script"][1].encode()).digest()).decode()
@@ -66,7 +66,7 @@ def test_markup_in_a_name_stays_text(make_study: Build) -> None:
     assert all(not name.startswith("on") for _, attributes in parsed.elements for name in attributes)
 
 
-def test_the_data_has_every_finished_candidate_and_its_figures(make_study: Build) -> None:
+def test_the_data_contains_every_finished_candidate_and_its_figures(make_study: Build) -> None:
     study = make_study(15)
     data = Page(page(study)).data
     complete = {t.number: t for t in study.trials if t.status == "complete"}
@@ -99,7 +99,7 @@ def test_the_selected_candidate_is_on_the_front(make_study: Build) -> None:
     assert {t["number"]: t["rank"] for t in data["trials"]}[data["selected"]] == 0
 
 
-def test_reasons_and_tracebacks_of_trials_without_a_result_are_told(make_study: Build) -> None:
+def test_reasons_and_tracebacks_of_trials_without_a_result_are_shown(make_study: Build) -> None:
     study = make_study(2)
     text = Page(page(study)).text
     for trial in study.trials:

@@ -56,7 +56,7 @@ def test_a_study_from_scratch_does_not_mention_initialization(make_study: Build)
     assert "start" not in json.loads(front_json(plain))["front"][0]
 
 
-def test_the_tables_say_what_each_candidate_started_from(study: StudyRecord) -> None:
+def test_the_tables_name_the_initialization_of_each_candidate(study: StudyRecord) -> None:
     table = candidates_table(study, front_trials(study))
     said = [row[table.columns.index("started from")] for row in table.rows]
     assert said[:4] == ["trial 0", "CNN twin", "scratch", "scratch"]
@@ -65,7 +65,7 @@ def test_the_tables_say_what_each_candidate_started_from(study: StudyRecord) -> 
     assert "| trial 0 |" in markdown(study)
 
 
-def test_the_findings_count_the_starts_of_the_front_and_warn(study: StudyRecord) -> None:
+def test_the_findings_count_the_initializations_on_the_front_and_warn(study: StudyRecord) -> None:
     text = " ".join(findings(study))
     rest = len(front_trials(study)) - 2
     assert (
@@ -77,14 +77,14 @@ def test_the_findings_count_the_starts_of_the_front_and_warn(study: StudyRecord)
     assert text.split("on the front: ")[-1].split(".")[0] in " ".join(markdown(study).split())
 
 
-def test_a_front_of_one_kind_of_start_is_no_mixture(make_study: Build) -> None:
+def test_no_warning_if_the_front_has_one_kind_of_initialization(make_study: Build) -> None:
     plain = make_study(12)
     text = " ".join(findings(mixed(plain, (CONVERTED,) * 12)))
     assert "CNN twin" in text
     assert "trained equally" not in text
 
 
-def test_the_page_has_the_start_of_each_candidate(study: StudyRecord) -> None:
+def test_the_page_has_the_initialization_of_each_candidate(study: StudyRecord) -> None:
     trials = {t["number"]: t for t in Page(page(study)).data["trials"]}
     child, plain = of_kind(study, INHERITED), next(t for t in study.trials if t.start is None and t.metrics)
     assert trials[child.number]["origin"] == initialization_label(child) == "trial 0"
@@ -92,7 +92,7 @@ def test_the_page_has_the_start_of_each_candidate(study: StudyRecord) -> None:
     assert (trials[plain.number]["start"], trials[plain.number]["origin"]) == ("", "scratch")
 
 
-def test_the_json_has_where_weights_came_from(study: StudyRecord) -> None:
+def test_the_json_has_the_initialization(study: StudyRecord) -> None:
     found = {c["number"]: c for c in json.loads(front_json(study))["front"]}
     start = found[of_kind(study, INHERITED).number]["start"]
     assert (start["kind"], start["parent"], start["inherited_images"]) == ("inherit", 0, 5000)
@@ -108,7 +108,7 @@ def test_an_initialization_is_described_in_words(study: StudyRecord) -> None:
     ]
 
 
-def test_work_on_twins_is_in_the_study_s_total(study: StudyRecord, make_study: Build) -> None:
+def test_training_of_twins_counts_in_the_total_of_the_study(study: StudyRecord, make_study: Build) -> None:
     more, plain = status_summary(study), status_summary(make_study(12))
     assert more.training_images - plain.training_images == 2 * EPOCH.images
     assert more.training_macs - plain.training_macs == 2 * EPOCH.macs

@@ -42,12 +42,12 @@ def test_a_dial_that_was_not_active_is_an_empty_cell(make_study: Build) -> None:
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2", "@SUM(A1)", "\t=x", "\r\n@x"])
-def test_text_that_a_spreadsheet_would_run_is_made_text(make_study: Build, name: str) -> None:
+def test_text_that_a_spreadsheet_would_run_is_quoted(make_study: Build, name: str) -> None:
     rows = list(csv.DictReader(io.StringIO(front_csv(renamed(make_study(3), name)))))
     assert {row["name"] for row in rows} == {f"'{name.strip()}"}
 
 
-def test_the_json_has_what_dominates_each_published_point(make_study: Build) -> None:
+def test_the_json_lists_the_candidates_that_dominate_each_published_point(make_study: Build) -> None:
     study = make_study(20)
     found = json.loads(front_json(study))
     assert [c["number"] for c in found["front"]] == [t.number for t in front_trials(study)]

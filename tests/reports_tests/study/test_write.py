@@ -26,7 +26,7 @@ def test_the_same_study_gives_the_same_files(make_study: Build, tmp_path: Path) 
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_a_remedy(make_study: Build, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named_with_a_remedy(make_study: Build, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ReportError, match=r"cannot write .*report.html.*snnsearch report squeezenet-prune"):
         write_report(make_study(1), tmp_path / "file" / "folder")
