@@ -1,4 +1,4 @@
-"""Families of networks: each says what of it may be chosen, and turns a choice into a plan. No torch."""
+"""Families of networks. Each has a design, which a space may vary, and turns it into a plan. No torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ Design = TypeVar("Design", bound=Config)
 
 @dataclass(frozen=True)
 class Family(Generic[Design]):
-    """``design``: the type of a space's ``network`` section; ``plan``: (design, classes, in_shape) to operations;
-    ``modules``: the design as a strip of modules."""
+    """A family: the type of its design (the ``network`` section of a space), the function that turns (design, classes,
+    in_shape) into a plan, and the function that shows a design as a strip of modules."""
 
     design: type[Design]
     plan: Callable[[Design, int, Shape], Plan]
@@ -38,7 +38,7 @@ class _AnyFamily(Config):
 
     @property
     def chosen(self) -> Config:
-        """The design of the family that ``family`` names."""
+        """The design of the selected family."""
         design: Config = getattr(self, self.family)
         return design
 
@@ -51,6 +51,6 @@ _DESIGNS: dict[str, Any] = {
 AnyFamily = create_model(
     "AnyFamily",
     __base__=_AnyFamily,
-    __doc__="The ``network`` section of a space over several families: which one, and a design of each.",
-    **{"family": (Literal[tuple(FAMILIES)], ...)} | _DESIGNS,
+    __doc__="The ``network`` section of a space over several families: the family, and a design for each.",
+    **{"family": (Literal[tuple(FAMILIES)], Field(description="Family of networks."))} | _DESIGNS,
 )

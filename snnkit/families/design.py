@@ -1,4 +1,4 @@
-"""What the designs of all families share: a geometry fills in what is not given, modules that may be removed."""
+"""What the designs of all families share: geometries that fill in defaults, and the cells of the module strip."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -10,8 +10,8 @@ from snnkit.base.config import Config
 
 
 class Design(Config):
-    """The ``network`` section of a space. What is not given is taken from the geometry's row of ``GEOMETRIES``, whose
-    first one is the default."""
+    """The ``network`` section of a space. Keys that it omits are taken from ``GEOMETRIES[geometry]``; the first
+    geometry is the default."""
 
     GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]]
 
@@ -20,12 +20,12 @@ class Design(Config):
     def _complete(cls, given: Any) -> Any:
         geometry = given.get("geometry", next(iter(cls.GEOMETRIES))) if isinstance(given, Mapping) else None
         if not isinstance(geometry, str) or geometry not in cls.GEOMETRIES:
-            return given  # the fields say what is wrong
+            return given  # the validation of the fields reports the error
         return merged(cls.GEOMETRIES[geometry], given)
 
 
 def merged(row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """``given`` over ``row``, mapping by mapping; lists and values replace."""
+    """Return ``row`` updated by ``given``. Nested mappings are merged; lists and values are replaced."""
     both = dict(row)
     for key, value in given.items():
         below = row.get(key)
@@ -33,10 +33,11 @@ def merged(row: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def view(name: str, detail: str, *, alike: bool) -> ModuleView:
-    """A module that is kept, as a cell of the strip; ``alike``: of the sizes that the geometry has."""
-    return ModuleView(name, "kept" if alike else "resized", detail)
+def kept_view(name: str, detail: str, *, default: bool) -> ModuleView:
+    """Cell of a module that is kept; ``default`` if it has the geometry's sizes, otherwise it is shown as resized."""
+    return ModuleView(name, "kept" if default else "resized", detail)
 
 
-def removed(name: str) -> ModuleView:
+def removed_view(name: str) -> ModuleView:
+    """Cell of a module that is removed."""
     return ModuleView(name, "removed", "")

@@ -1,17 +1,18 @@
-"""Inverted residuals (Sandler et al. 2018, arXiv:1801.04381), the blocks of MnasNet, MixNet and MobileNetV2, with mixed
-kernels (Tan and Le 2019, arXiv:1907.09595) and squeeze-excite (Hu et al. 2018, arXiv:1709.01507).
+"""Inverted residuals: the blocks of MobileNetV2, MnasNet and MixNet, as spiking layers.
 
-What is spiking about them:
+Sources: Sandler et al. 2018, arXiv:1801.04381; mixed kernels by Tan and Le 2019, arXiv:1907.09595; squeeze-excite by Hu
+et al. 2018, arXiv:1709.01507. The spiking block differs from the CNN's in three ways:
 
-- Every convolution reads spikes. LIF neurons stand in place of ReLU, ReLU6 and swish, and also where the CNN has
-  nothing, behind the projection: without them the next expansion would read real numbers, and multiply.
-- ``residual: currents`` adds the currents of projections, and neurons fire on the sum (MS-ResNet; Hu et al. 2021,
-  arXiv:2112.08954): what the next block reads is binary, and the sum costs an addition per element and time step.
-  ``residual: spikes`` has neurons behind every projection and adds their spikes (SEW-ResNet; Fang et al. 2021,
-  arXiv:2102.04159): the sum is free, but a value of 2 is two accumulates wherever it is read.
-- Squeeze-excite takes the mean over space at every step as real numbers: its first layer multiplies. ``gate: spikes``
-  ends in neurons, so a channel passes its spikes or it does not, and the projection still accumulates. ``gate: real``
-  ends in the CNN's sigmoid, and the projection multiplies, one MAC for each spike and weight.
+- Every convolution reads spikes. LIF neurons replace ReLU, ReLU6 and swish. They also follow the projection, which has
+  no activation in the CNN; without them the next expansion would read real numbers, and multiply.
+- A residual sum adds either currents or spikes (``residual``). ``currents`` adds the currents of projections, and
+  neurons fire on the sum (MS-ResNet; Hu et al. 2021, arXiv:2112.08954). The next block reads binary spikes, and the sum
+  costs one addition per element and time step. ``spikes`` puts neurons after every projection and adds their spikes
+  (SEW-ResNet; Fang et al. 2021, arXiv:2102.04159). The sum is free, but a value of 2 costs two accumulates per reader.
+- Squeeze-excite takes the mean over space at every step as a real number, so its first layer multiplies. It ends in
+  neurons or in a sigmoid (``gate``). With ``spikes``, a channel passes its spikes or blocks them, and the projection
+  still accumulates. With ``real``, the CNN's sigmoid scales the channel, and the projection multiplies: one MAC per
+  spike and weight.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,49 +22,58 @@ from typing import Literal
 
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Activation, ModuleView, PlanError
-from snnkit.families.design import removed, view
+from snnkit.families.design import kept_view, removed_view
 
 Residual = Literal["spikes", "currents"]
 Gate = Literal["spikes", "real"]
+RESIDUAL = (
+    "What a residual sum adds. currents: the currents of two projections; neurons fire on the sum, at the cost of one "
+    "addition per element and time step (MS-ResNet, arXiv:2112.08954). spikes: the spikes of two layers; the sum is "
+    "free, but a value of 2 costs two accumulates per reader (SEW-ResNet, arXiv:2102.04159)."
+)
+GATE = (
+    "Output of squeeze-excite. spikes: neurons that pass or block a channel, so that the projection accumulates. real: "
+    "the CNN's sigmoid, so that the projection multiplies, one MAC per spike and weight."
+)
 
 
 @dataclass(frozen=True)
 class MBConv:
-    """One inverted residual: expand, depthwise, squeeze-excite, project; with an expansion of 1 there is no expand."""
+    """One inverted residual: expand, depthwise, squeeze-excite, project. An expansion of 1 leaves out the first."""
 
     name: str
     width: int
     stride: int
-    kernels: Mapping[int, int]  # side of a depthwise kernel: its share of the channels
+    kernels: Mapping[int, int]  # side of a depthwise kernel -> its share of the channels
     expansion: int
-    squeeze_excite: float = 0.0  # channels of its bottleneck per channel that enters the block; 0: there is none
+    squeeze_excite: float = 0.0  # channels of its bottleneck per channel that enters the block; 0: none
     expand_groups: int = 1
     project_groups: int = 1
-    activation: Activation = field(default="relu", compare=False)  # the twin's: it resizes nothing
+    activation: Activation = field(default="relu", compare=False)  # of the CNN twin; it does not change a size
 
     def adds(self, channels: int) -> bool:
-        """Whether what enters the block, of so many channels, can be added to what leaves it."""
+        """Whether the block has a residual sum if ``channels`` enter it."""
         return self.stride == 1 and self.width == channels
 
 
 def inverted_residuals(
     build: PlanBuilder, source: str, blocks: Sequence[MBConv], *, residual: Residual, gate: Gate
 ) -> str:
-    """Append ``blocks`` after ``source``; what is returned are spikes."""
+    """Append ``blocks`` after ``source`` and return the name of their output, which is spikes."""
     followers = [*(after for _, after in pairwise(blocks)), None]
     at = source
     for block, after in zip(blocks, followers, strict=False):
         channels = build.shape(at)[0]
         shared = block.adds(channels) or (after is not None and after.adds(block.width))
         spikes = _spikes(build, block.name, at)
-        current = residual == "currents" and shared  # else neurons stand right behind the projection
+        current = residual == "currents" and shared  # otherwise neurons follow the projection directly
         out = _block(build, spikes, block, channels, gate=gate, activation=None if current else "identity")
         at = build.sum(block.name, (at, out)) if block.adds(channels) else out
     return _spikes(build, "last", at)
 
 
 def _spikes(build: PlanBuilder, name: str, source: str) -> str:
-    """What a convolution may read of ``source``."""
+    """Append neurons if ``source`` is a current, because convolutions read spikes."""
     return build.neurons(f"{name}.neurons", source) if build.signals[source].kind == "currents" else source
 
 
@@ -101,7 +111,7 @@ def _depthwise(build: PlanBuilder, source: str, block: MBConv) -> str:
 def depthwise(
     build: PlanBuilder, name: str, source: str, kernel: int, *, stride: int, activation: Activation | None
 ) -> str:
-    """One filter a channel, padded such that a stride of 1 keeps the size."""
+    """Append a depthwise convolution, padded so that a stride of 1 keeps the size."""
     channels = build.shape(source)[0]
     return build.conv(
         name, source, channels, kernel=kernel, stride=stride, padding=kernel // 2, groups=channels, bias=False,
@@ -110,7 +120,7 @@ def depthwise(
 
 
 def _shares(name: str, kernels: Mapping[int, int], channels: int) -> Iterator[tuple[int, int]]:
-    """(kernel, channels) for each kernel that has a share; what is left over goes to the first of them."""
+    """Yield (kernel, channels) for each kernel with a share. The first one gets the channels left by rounding."""
     used = {kernel: share for kernel, share in kernels.items() if share}
     total = sum(used.values())
     if not used:
@@ -137,11 +147,14 @@ def _squeeze_excite(build: PlanBuilder, source: str, block: MBConv, squeezed: in
 
 
 def block_views(blocks: Iterable[MBConv], usual: Iterable[MBConv]) -> Iterator[ModuleView]:
-    """A cell of the strip for each block that the geometry has, whether or not it is among ``blocks``."""
+    """Yield one cell per block of the geometry; blocks missing from ``blocks`` are shown as removed."""
     kept = {block.name: block for block in blocks}
-    for theirs in usual:
-        block = kept.get(theirs.name)
-        yield removed(theirs.name) if block is None else view(block.name, _detail(block), alike=block == theirs)
+    for default_block in usual:
+        block = kept.get(default_block.name)
+        if block is None:
+            yield removed_view(default_block.name)
+        else:
+            yield kept_view(block.name, _detail(block), default=block == default_block)
 
 
 def _detail(block: MBConv) -> str:

@@ -1,8 +1,8 @@
 """Spiking MixNet-S (Tan and Le 2019, arXiv:1907.09595) and its CNN twin.
 
-Geometries: ``cifar`` (stem and stage 2 without stride, so 32x32 images leave at 4x4), and timm's mixnet_s for ImageNet.
-A block's ``mix`` gives each depthwise kernel its share of the channels; 0 leaves it out. The twin has swish from
-stage 3 on, as published; in the spiking network LIF neurons stand in its place. `snnkit.families.mbconv` has the rest.
+Geometries: ``cifar`` (stem and stage 2 have stride 1, so that a 32x32 image is reduced to 4x4), and timm's mixnet_s
+for ImageNet. A block's ``mix`` gives each depthwise kernel its share of the channels. The CNN twin has swish from
+stage 3 on, as published; LIF neurons replace it in the spiking network. `snnkit.families.mbconv` describes the blocks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,48 +15,58 @@ from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.base.config import Config
 from snnkit.families.design import Design
-from snnkit.families.mbconv import Gate, MBConv, Residual, block_views, inverted_residuals
+from snnkit.families.mbconv import GATE, RESIDUAL, Gate, MBConv, Residual, block_views, inverted_residuals
 from snnkit.families.stages import Head, Stem, head_view, plan_head, plan_stem, stem_view
 
 
 class Mix(Config):
-    """Shares of the channels by side of the depthwise kernel."""
+    """Shares of the channels by depthwise kernel, as whole numbers: ``{k3: 1, k5: 1}`` is half each."""
 
-    k3: int = Field(0, ge=0, le=16)
-    k5: int = Field(0, ge=0, le=16)
-    k7: int = Field(0, ge=0, le=16)
-    k9: int = Field(0, ge=0, le=16)
-    k11: int = Field(0, ge=0, le=16)
+    k3: int = Field(0, ge=0, le=16, description="Share of the 3x3 kernel; 0 leaves it out.")
+    k5: int = Field(0, ge=0, le=16, description="Share of the 5x5 kernel; 0 leaves it out.")
+    k7: int = Field(0, ge=0, le=16, description="Share of the 7x7 kernel; 0 leaves it out.")
+    k9: int = Field(0, ge=0, le=16, description="Share of the 9x9 kernel; 0 leaves it out.")
+    k11: int = Field(0, ge=0, le=16, description="Share of the 11x11 kernel; 0 leaves it out.")
 
     @property
     def kernels(self) -> dict[int, int]:
-        """Side of each kernel that is used: its share, in lowest terms."""
+        """Share of each kernel that is used, by its side, in lowest terms."""
         shares = {int(name[1:]): share for name, share in self if share}
         return {kernel: share // gcd(*shares.values()) for kernel, share in shares.items()}
 
 
 class Block(Config):
-    mix: Mix
-    expansion: int = Field(ge=1, le=16)
-    squeeze_excite: float = Field(ge=0, le=1)  # bottleneck per channel that enters the block; 0: none
-    expand_groups: Literal[1, 2]  # 2: each half of the channels by itself
-    project_groups: Literal[1, 2]
+    """The first block of a stage."""
+
+    mix: Mix = Field(description="Shares of the channels by depthwise kernel.")
+    expansion: int = Field(ge=1, le=16, description="Channels inside the block per channel that enters it.")
+    squeeze_excite: float = Field(
+        ge=0, le=1,
+        description="Channels of the squeeze-excite bottleneck per channel that enters the block; 0: no squeeze-excite "
+        "(Hu et al. 2018, arXiv:1709.01507).",
+    )  # fmt: skip
+    expand_groups: Literal[1, 2] = Field(
+        description="Groups of the expansion; 2: each half of its output reads half of the channels."
+    )
+    project_groups: Literal[1, 2] = Field(
+        description="Groups of the projection; 2: each half of its output reads half of the channels."
+    )
 
 
 class Repeat(Block):
-    """A residual block; not there at all unless ``keep``."""
+    """A residual block of a stage."""
 
-    keep: bool = True
+    keep: bool = Field(True, description="false removes the block.")
 
 
 class Stage(Config):
-    """``block1`` takes the stride, the others have a residual sum. Not there at all unless ``keep``."""
+    """``block1`` applies the stride; the other blocks have a residual sum."""
 
-    keep: bool = True
-    width: int = Field(ge=1, le=4096)
-    stride: Literal[1, 2]
-    activation: Literal["relu", "silu"]  # the twin's
-    block1: Block
+    keep: bool = Field(True, description="false removes the stage.")
+    width: int = Field(ge=1, le=4096, description="Channels that each block of the stage puts out.")
+    stride: Literal[1, 2] = Field(description="Stride of block1, in pixels.")
+    activation: Literal["relu", "silu"] = Field(description="Activation of the CNN twin. The SNN has LIF neurons.")
+    block1: Block = Field(description="First block of the stage.")
 
     @property
     def blocks(self) -> dict[str, Block]:
@@ -64,19 +74,25 @@ class Stage(Config):
 
 
 class Stage2(Stage):
-    block2: Repeat
+    """A stage of two blocks."""
+
+    block2: Repeat = Field(description="Second block of the stage.")
 
 
 class Stage3(Stage2):
-    block3: Repeat
+    """A stage of three blocks."""
+
+    block3: Repeat = Field(description="Third block of the stage.")
 
 
 class Stage4(Stage3):
-    block4: Repeat
+    """A stage of four blocks."""
+
+    block4: Repeat = Field(description="Fourth block of the stage.")
 
 
-# a row for each stage: width, stride for ImageNet, activation, and (kernels, expansion, squeeze-excite, groups of the
-# expansion, groups of the projection) for each block
+# One row per stage: width, stride for ImageNet, activation, and per block (kernels, expansion, squeeze-excite, groups
+# of the expansion, groups of the projection).
 _Row = tuple[tuple[int, ...], int, float, int, int]
 _STAGES: tuple[tuple[int, int, str, tuple[_Row, ...]], ...] = (
     (16, 1, "relu", (((3,), 1, 0.0, 1, 1),)),
@@ -118,20 +134,26 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 
 
 class MixNet(Design):
+    """Design of a MixNet."""
+
     GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]] = GEOMETRIES
 
-    family: Literal["mixnet"] = "mixnet"
-    geometry: Literal["cifar", "imagenet-s"] = "cifar"
-    stem: Stem
-    stage1: Stage
-    stage2: Stage2
-    stage3: Stage4
-    stage4: Stage3
-    stage5: Stage3
-    stage6: Stage3
-    head: Head
-    residual: Residual = "currents"
-    gate: Gate = "spikes"
+    family: Literal["mixnet"] = Field("mixnet", description="Family of networks: arXiv:1907.09595.")
+    geometry: Literal["cifar", "imagenet-s"] = Field(
+        "cifar",
+        description="Sizes of all keys that are not given. cifar: for 32x32 images. imagenet-s: timm's mixnet_s, for "
+        "224x224 images.",
+    )
+    stem: Stem = Field(description="The first convolution.")
+    stage1: Stage = Field(description="Stage 1: 1 block.")
+    stage2: Stage2 = Field(description="Stage 2: up to 2 blocks.")
+    stage3: Stage4 = Field(description="Stage 3: up to 4 blocks.")
+    stage4: Stage3 = Field(description="Stage 4: up to 3 blocks.")
+    stage5: Stage3 = Field(description="Stage 5: up to 3 blocks.")
+    stage6: Stage3 = Field(description="Stage 6: up to 3 blocks.")
+    head: Head = Field(description="Last convolution and classifier.")
+    residual: Residual = Field("currents", description=RESIDUAL)
+    gate: Gate = Field("spikes", description=GATE)
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -139,8 +161,11 @@ class MixNet(Design):
 
 
 def plan(design: MixNet, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where a mix is empty, channels do not divide into
-    groups or among kernels, or the image is not square."""
+    """Turn ``design`` into a plan.
+
+    Raises ``PlanError`` if a mix is empty, if channels do not divide into groups or among kernels, or if the image is
+    not square.
+    """
     build = PlanBuilder(in_shape)
     at = plan_stem(build, design.stem, "relu")
     at = inverted_residuals(build, at, list(_blocks(design)), residual=design.residual, gate=design.gate)
@@ -148,7 +173,7 @@ def plan(design: MixNet, classes: int, in_shape: Shape) -> Plan:
 
 
 def modules(design: MixNet) -> tuple[ModuleView, ...]:
-    """Stem, blocks and head as cells of a strip."""
+    """The cells of the module strip: stem, blocks and head."""
     usual = MixNet.model_validate({"geometry": design.geometry})
     blocks = block_views(_blocks(design), _blocks(usual))
     return (stem_view(design.stem, usual.stem), *blocks, head_view(design.head, usual.head))

@@ -1,11 +1,14 @@
 """Spiking MnasNet-B1 (Tan et al. 2019, arXiv:1807.11626) and its CNN twin.
 
-Geometries: ``cifar`` (stem and stage 2 without stride, so 32x32 images leave at 4x4), and torchvision's mnasnet0_5 and
-mnasnet1_0 for ImageNet. Stage 1 is the separable convolution. `snnkit.families.mbconv` says what is spiking about it.
+Geometries: ``cifar`` (stem and stage 2 have stride 1, so that a 32x32 image is reduced to 4x4), and torchvision's
+mnasnet0_5 and mnasnet1_0 for ImageNet. Stage 1 is the separable convolution. `snnkit.families.mbconv` describes how the
+blocks become spiking.
 """
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.families.stages import Stage, Stage2, Stage3, Stage4, Staged, plan_stages, stage_modules, stage_rows
@@ -30,24 +33,30 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 
 
 class MnasNet(Staged):
+    """Design of a MnasNet."""
+
     GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]] = GEOMETRIES
 
-    family: Literal["mnasnet"] = "mnasnet"
-    geometry: Literal["cifar", "imagenet-0.5", "imagenet-1.0"] = "cifar"
-    stage1: Stage
-    stage2: Stage3
-    stage3: Stage3
-    stage4: Stage3
-    stage5: Stage2
-    stage6: Stage4
-    stage7: Stage
+    family: Literal["mnasnet"] = Field("mnasnet", description="Family of networks: arXiv:1807.11626.")
+    geometry: Literal["cifar", "imagenet-0.5", "imagenet-1.0"] = Field(
+        "cifar",
+        description="Sizes of all keys that are not given. cifar: for 32x32 images. imagenet-0.5 and imagenet-1.0: "
+        "torchvision's mnasnet0_5 and mnasnet1_0, for 224x224 images.",
+    )
+    stage1: Stage = Field(description="Stage 1, the separable convolution: 1 block.")
+    stage2: Stage3 = Field(description="Stage 2: up to 3 blocks.")
+    stage3: Stage3 = Field(description="Stage 3: up to 3 blocks.")
+    stage4: Stage3 = Field(description="Stage 4: up to 3 blocks.")
+    stage5: Stage2 = Field(description="Stage 5: up to 2 blocks.")
+    stage6: Stage4 = Field(description="Stage 6: up to 4 blocks.")
+    stage7: Stage = Field(description="Stage 7: 1 block.")
 
 
 def plan(design: MnasNet, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where the image is not square."""
+    """Turn ``design`` into a plan. Raises ``PlanError`` if the image is not square."""
     return plan_stages(design, classes, in_shape, "relu")
 
 
 def modules(design: MnasNet) -> tuple[ModuleView, ...]:
-    """Stem, blocks and head as cells of a strip."""
+    """The cells of the module strip: stem, blocks and head."""
     return stage_modules(design)

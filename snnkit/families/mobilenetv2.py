@@ -1,11 +1,14 @@
 """Spiking MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) and its CNN twin.
 
-Geometries: ``cifar`` (stem and stage 2 without stride, so 32x32 images leave at 4x4), and torchvision's mobilenet_v2
-for ImageNet. `snnkit.families.mbconv` says what is spiking about it. It is the example in docs/developing/family.md.
+Geometries: ``cifar`` (stem and stage 2 have stride 1, so that a 32x32 image is reduced to 4x4), and torchvision's
+mobilenet_v2 for ImageNet. `snnkit.families.mbconv` describes how the blocks become spiking.
+docs/developing/family.md explains this file.
 """
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.families.stages import Stage, Stage2, Stage3, Stage4, Staged, plan_stages, stage_modules, stage_rows
@@ -36,24 +39,30 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 
 
 class MobileNetV2(Staged):
+    """Design of a MobileNetV2."""
+
     GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]] = GEOMETRIES
 
-    family: Literal["mobilenetv2"] = "mobilenetv2"
-    geometry: Literal["cifar", "imagenet-1.0"] = "cifar"
-    stage1: Stage
-    stage2: Stage2
-    stage3: Stage3
-    stage4: Stage4
-    stage5: Stage3
-    stage6: Stage3
-    stage7: Stage
+    family: Literal["mobilenetv2"] = Field("mobilenetv2", description="Family of networks: arXiv:1801.04381.")
+    geometry: Literal["cifar", "imagenet-1.0"] = Field(
+        "cifar",
+        description="Sizes of all keys that are not given. cifar: for 32x32 images. imagenet-1.0: torchvision's "
+        "mobilenet_v2, for 224x224 images.",
+    )
+    stage1: Stage = Field(description="Stage 1: 1 block.")
+    stage2: Stage2 = Field(description="Stage 2: up to 2 blocks.")
+    stage3: Stage3 = Field(description="Stage 3: up to 3 blocks.")
+    stage4: Stage4 = Field(description="Stage 4: up to 4 blocks.")
+    stage5: Stage3 = Field(description="Stage 5: up to 3 blocks.")
+    stage6: Stage3 = Field(description="Stage 6: up to 3 blocks.")
+    stage7: Stage = Field(description="Stage 7: 1 block.")
 
 
 def plan(design: MobileNetV2, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where the image is not square."""
+    """Turn ``design`` into a plan. Raises ``PlanError`` if the image is not square."""
     return plan_stages(design, classes, in_shape, "relu6")
 
 
 def modules(design: MobileNetV2) -> tuple[ModuleView, ...]:
-    """Stem, blocks and head as cells of a strip."""
+    """The cells of the module strip: stem, blocks and head."""
     return stage_modules(design)

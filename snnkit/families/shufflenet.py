@@ -1,12 +1,12 @@
 """Spiking ShuffleNetV2 (Ma et al. 2018, arXiv:1807.11164) and its CNN twin.
 
-Geometries: ``cifar`` (stem without stride, no max pooling, so 32x32 images leave at 4x4), and torchvision's
-shufflenet_v2_x0_5 and x1_0 for ImageNet. Any unit but the first of a stage may be removed; widths are even, since a
-unit splits its channels in two halves.
+Geometries: ``cifar`` (stem with stride 1 and no max pooling, so that a 32x32 image is reduced to 4x4), and
+torchvision's shufflenet_v2_x0_5 and x1_0 for ImageNet. A space may remove any unit except the first of a stage. Widths
+are even, because a unit splits its channels in halves.
 
-What is spiking about it: LIF neurons stand in place of ReLU, and also behind the depthwise convolutions, where the CNN
-has nothing: without them the pointwise convolution after it would read real numbers, and multiply. Split, concatenation
-and shuffle leave spikes what they are and cost nothing; there is no residual sum.
+LIF neurons replace ReLU. They also follow the depthwise convolutions, which have no activation in the CNN; without them
+the next pointwise convolution would read real numbers, and multiply. Split, concatenation and shuffle only move spikes,
+so they cost nothing. There is no residual sum.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,20 +17,20 @@ from pydantic import Field
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.base.config import Config
-from snnkit.families.design import Design, removed, view
+from snnkit.families.design import Design, kept_view, removed_view
 from snnkit.families.mbconv import depthwise
 from snnkit.families.stages import Head, Repeat, Stem, head_view, plan_head, plan_stem, stem_view
 
 
 class Stage(Config):
-    """``unit1`` takes the stride and works on all channels; the others pass one half on as it is."""
+    """``unit1`` applies the stride to all channels; the other units process one half and pass the other on."""
 
-    width: int = Field(ge=2, le=4096, multiple_of=2)
-    stride: Literal[1, 2]
-    kernel: Literal[3, 5, 7]  # of the depthwise convolutions
-    unit2: Repeat = Repeat()
-    unit3: Repeat = Repeat()
-    unit4: Repeat = Repeat()
+    width: int = Field(ge=2, le=4096, multiple_of=2, description="Channels that each unit puts out; an even number.")
+    stride: Literal[1, 2] = Field(description="Stride of unit1, in pixels.")
+    kernel: Literal[3, 5, 7] = Field(description="Side of the depthwise kernels, in pixels.")
+    unit2: Repeat = Field(Repeat(), description="Second unit of the stage.")
+    unit3: Repeat = Field(Repeat(), description="Third unit of the stage.")
+    unit4: Repeat = Field(Repeat(), description="Fourth unit of the stage.")
 
     @property
     def units(self) -> dict[str, Repeat]:
@@ -38,10 +38,12 @@ class Stage(Config):
 
 
 class LongStage(Stage):
-    unit5: Repeat = Repeat()
-    unit6: Repeat = Repeat()
-    unit7: Repeat = Repeat()
-    unit8: Repeat = Repeat()
+    """A stage of eight units."""
+
+    unit5: Repeat = Field(Repeat(), description="Fifth unit of the stage.")
+    unit6: Repeat = Field(Repeat(), description="Sixth unit of the stage.")
+    unit7: Repeat = Field(Repeat(), description="Seventh unit of the stage.")
+    unit8: Repeat = Field(Repeat(), description="Eighth unit of the stage.")
 
 
 def _row(widths: tuple[int, int, int], *, stem_stride: int, stem_pool: bool) -> dict[str, Any]:
@@ -64,16 +66,22 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 
 
 class ShuffleNet(Design):
+    """Design of a ShuffleNetV2."""
+
     GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]] = GEOMETRIES
 
-    family: Literal["shufflenet"] = "shufflenet"
-    geometry: Literal["cifar", "imagenet-0.5", "imagenet-1.0"] = "cifar"
-    stem: Stem
-    stem_pool: bool  # 3x3 max pooling with stride 2 behind the stem
-    stage2: Stage
-    stage3: LongStage
-    stage4: Stage
-    head: Head
+    family: Literal["shufflenet"] = Field("shufflenet", description="Family of networks: arXiv:1807.11164.")
+    geometry: Literal["cifar", "imagenet-0.5", "imagenet-1.0"] = Field(
+        "cifar",
+        description="Sizes of all keys that are not given. cifar: for 32x32 images. imagenet-0.5 and imagenet-1.0: "
+        "torchvision's shufflenet_v2_x0_5 and x1_0, for 224x224 images.",
+    )
+    stem: Stem = Field(description="The first convolution.")
+    stem_pool: bool = Field(description="Whether 3x3 max pooling with stride 2 follows the stem.")
+    stage2: Stage = Field(description="Stage 2: up to 4 units.")
+    stage3: LongStage = Field(description="Stage 3: up to 8 units.")
+    stage4: Stage = Field(description="Stage 4: up to 4 units.")
+    head: Head = Field(description="Last convolution and classifier.")
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -81,7 +89,7 @@ class ShuffleNet(Design):
 
 
 def plan(design: ShuffleNet, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where the image is not square."""
+    """Turn ``design`` into a plan. Raises ``PlanError`` if the image is not square."""
     build = PlanBuilder(in_shape)
     at = plan_stem(build, design.stem, "relu")
     if design.stem_pool:
@@ -95,14 +103,14 @@ def plan(design: ShuffleNet, classes: int, in_shape: Shape) -> Plan:
 
 
 def modules(design: ShuffleNet) -> tuple[ModuleView, ...]:
-    """Stem, units and head as cells of a strip."""
+    """The cells of the module strip: stem, units and head."""
     usual = ShuffleNet.model_validate({"geometry": design.geometry})
     units = (cell for name, stage in design.stages.items() for cell in _views(name, stage, usual.stages[name]))
     return (stem_view(design.stem, usual.stem), *units, head_view(design.head, usual.head))
 
 
 def _first_unit(build: PlanBuilder, name: str, source: str, stage: Stage) -> str:
-    """Both branches read all channels."""
+    """Append the first unit of a stage; both of its branches read all channels."""
     left = depthwise(
         build, f"{name}.left.depthwise", source, stage.kernel, stride=stage.stride, activation="identity"
     )  # fmt: skip
@@ -111,7 +119,7 @@ def _first_unit(build: PlanBuilder, name: str, source: str, stage: Stage) -> str
 
 
 def _unit(build: PlanBuilder, name: str, source: str, stage: Stage) -> str:
-    """The first half of the channels passes, the second goes through the branch."""
+    """Append a unit that passes the first half of the channels on and processes the second half."""
     half = stage.width // 2
     passed = build.slice(f"{name}.passed", source, 0, half)
     taken = build.slice(f"{name}.taken", source, half, half)
@@ -130,7 +138,7 @@ def _joined(build: PlanBuilder, name: str, left: str, right: str) -> str:
 
 def _views(name: str, stage: Stage, usual: Stage) -> Iterator[ModuleView]:
     detail = f"{stage.width}, {stage.kernel}x{stage.kernel}"
-    alike = (stage.width, stage.kernel) == (usual.width, usual.kernel)
-    yield view(f"{name}.unit1", detail, alike=alike and stage.stride == usual.stride)
+    default = (stage.width, stage.kernel) == (usual.width, usual.kernel)
+    yield kept_view(f"{name}.unit1", detail, default=default and stage.stride == usual.stride)
     for unit, repeat in stage.units.items():
-        yield view(f"{name}.{unit}", detail, alike=alike) if repeat.keep else removed(f"{name}.{unit}")
+        yield kept_view(f"{name}.{unit}", detail, default=default) if repeat.keep else removed_view(f"{name}.{unit}")

@@ -1,7 +1,7 @@
 """Spiking SqueezeNet (Iandola et al. 2016, arXiv:1602.07360) and its CNN twin.
 
-Three geometries: that of the pruned spiking SqueezeNet for CIFAR (arXiv:2602.09717), and versions 1.0 and 1.1 for
-ImageNet as torchvision has them. Any Fire module may be removed, any width changed; poolings keep their position.
+Geometries: ``cifar``, the spiking SqueezeNet that arXiv:2602.09717 prunes, and torchvision's versions 1.0 and 1.1 for
+ImageNet. A space may remove any Fire module and change any width; poolings keep their position.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Activation, ModuleView, Plan, Shape
 from snnkit.base.config import Config
-from snnkit.families.design import Design, removed, view
+from snnkit.families.design import Design, kept_view, removed_view
 
 Position = Literal["stem", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
 FireName = Literal["fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9"]
@@ -48,28 +48,38 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 
 
 class Stem(Config):
-    width: int = Field(ge=1, le=4096)
-    kernel: int = Field(ge=1, le=15)
-    stride: int = Field(ge=1, le=8)
-    padding: int = Field(ge=0, le=7)
+    """The first convolution."""
+
+    width: int = Field(ge=1, le=4096, description="Channels of the first convolution.")
+    kernel: int = Field(ge=1, le=15, description="Side of its kernel, in pixels.")
+    stride: int = Field(ge=1, le=8, description="Stride, in pixels.")
+    padding: int = Field(ge=0, le=7, description="Padding on each side, in pixels.")
 
 
 class Fire(Config):
-    """A squeeze of 1x1 filters, then 1x1 and 3x3 filters side by side; not there at all unless ``keep``."""
+    """A Fire module: a squeeze of 1x1 filters, then 1x1 and 3x3 filters whose outputs are concatenated."""
 
-    keep: bool = True
-    squeeze: int = Field(ge=1, le=4096)
-    expand1x1: int = Field(ge=1, le=4096)
-    expand3x3: int = Field(ge=1, le=4096)
+    keep: bool = Field(True, description="false removes the module.")
+    squeeze: int = Field(ge=1, le=4096, description="Channels of the 1x1 squeeze.")
+    expand1x1: int = Field(ge=1, le=4096, description="Channels of the 1x1 expansion.")
+    expand3x3: int = Field(ge=1, le=4096, description="Channels of the 3x3 expansion.")
 
 
 class Pool(Config):
-    kind: Literal["max", "avg"]
-    kernel: int = Field(ge=1, le=8)
-    stride: int = Field(ge=1, le=8)
-    ceil: bool  # keep a ragged last window
-    of: Literal["spikes", "currents"] = "spikes"  # behind the neurons, or before them, of which there are fewer then
-    after: tuple[Position, ...]  # stays where it is when the Fire before it is removed
+    """The poolings between modules; all of them are alike."""
+
+    kind: Literal["max", "avg"] = Field(description="Maximum or average.")
+    kernel: int = Field(ge=1, le=8, description="Side of a window, in pixels.")
+    stride: int = Field(ge=1, le=8, description="Stride, in pixels.")
+    ceil: bool = Field(description="Whether to keep a last window that is only partly inside the image.")
+    of: Literal["spikes", "currents"] = Field(
+        "spikes",
+        description="spikes: pool after the neurons. currents: pool before them, which leaves fewer neurons; needs "
+        "BatchNorm.",
+    )
+    after: tuple[Position, ...] = Field(
+        description="Modules that a pooling follows. It keeps its position if the Fire before it is removed."
+    )
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -79,27 +89,35 @@ class Pool(Config):
 
 
 class Head(Config):
-    relu: bool  # an activation (LIF in the spiking network) between the classifier and the mean
-    dropout: float = Field(ge=0, lt=1)
+    """The classifier: a 1x1 convolution, then the mean over space and time."""
+
+    relu: bool = Field(description="Whether an activation (LIF in the SNN) follows the classifier.")
+    dropout: float = Field(ge=0, lt=1, description="Dropout rate before the classifier, 0..1.")
 
 
 class SqueezeNet(Design):
+    """Design of a SqueezeNet."""
+
     GEOMETRIES: ClassVar[Mapping[str, Mapping[str, Any]]] = GEOMETRIES
 
-    family: Literal["squeezenet"] = "squeezenet"
-    geometry: Literal["cifar", "imagenet-1.0", "imagenet-1.1"] = "cifar"
-    stem: Stem
-    fire2: Fire
-    fire3: Fire
-    fire4: Fire
-    fire5: Fire
-    fire6: Fire
-    fire7: Fire
-    fire8: Fire
-    fire9: Fire
-    pool: Pool
-    batchnorm: bool
-    head: Head
+    family: Literal["squeezenet"] = Field("squeezenet", description="Family of networks: arXiv:1602.07360.")
+    geometry: Literal["cifar", "imagenet-1.0", "imagenet-1.1"] = Field(
+        "cifar",
+        description="Sizes of all keys that are not given. cifar: the network of arXiv:2602.09717, for 32x32 images. "
+        "imagenet-1.0 and imagenet-1.1: torchvision's versions, for 224x224 images.",
+    )
+    stem: Stem = Field(description="The first convolution.")
+    fire2: Fire = Field(description="First Fire module; the paper counts the stem as module 1.")
+    fire3: Fire = Field(description="Second Fire module.")
+    fire4: Fire = Field(description="Third Fire module.")
+    fire5: Fire = Field(description="Fourth Fire module.")
+    fire6: Fire = Field(description="Fifth Fire module.")
+    fire7: Fire = Field(description="Sixth Fire module.")
+    fire8: Fire = Field(description="Seventh Fire module.")
+    fire9: Fire = Field(description="Eighth Fire module.")
+    pool: Pool = Field(description="The poolings between modules.")
+    batchnorm: bool = Field(description="Whether a BatchNorm follows every convolution except the classifier.")
+    head: Head = Field(description="The classifier.")
 
     @model_validator(mode="after")
     def _currents_are_normalised(self) -> Self:
@@ -113,7 +131,7 @@ class SqueezeNet(Design):
 
 
 def plan(design: SqueezeNet, classes: int, in_shape: Shape) -> Plan:
-    """The operations that ``design`` stands for; raises ``PlanError`` where the image is too small for it."""
+    """Turn ``design`` into a plan. Raises ``PlanError`` if the image is too small for it."""
     build, pool, at = PlanBuilder(in_shape), design.pool, "input"
     for name, pools in _pooled(design).items():
         currents = bool(pools) and pool.of == "currents"
@@ -130,7 +148,7 @@ def plan(design: SqueezeNet, classes: int, in_shape: Shape) -> Plan:
 
 
 def _pooled(design: SqueezeNet) -> dict[Position, list[Position]]:
-    """The modules that are there, and the poolings behind each: its own, and those of the modules removed after it."""
+    """Each kept module with the poolings after it: its own, and the ones of removed modules that followed it."""
     found: dict[Position, list[Position]] = {}
     for position in POSITIONS:
         if position == "stem" or design.fires[position].keep:
@@ -141,24 +159,24 @@ def _pooled(design: SqueezeNet) -> dict[Position, list[Position]]:
 
 
 def modules(design: SqueezeNet) -> tuple[ModuleView, ...]:
-    """Stem, Fires and head as cells of a strip."""
+    """The cells of the module strip: stem, Fires and head."""
     usual = SqueezeNet.model_validate({"geometry": design.geometry})
     stem = design.stem
     fires = (
-        view(name, f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}", alike=fire == usual.fires[name])
+        kept_view(name, f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}", default=fire == usual.fires[name])
         if fire.keep
-        else removed(name)
+        else removed_view(name)
         for name, fire in design.fires.items()
     )
     return (
-        view("stem", f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}", alike=stem == usual.stem),
+        kept_view("stem", f"{stem.width}, {stem.kernel}x{stem.kernel}/{stem.stride}", default=stem == usual.stem),
         *fires,
         ModuleView("head", "kept", "1x1"),
     )
 
 
 def _module(build: PlanBuilder, design: SqueezeNet, name: Position, source: str, activation: Activation | None) -> str:
-    """The stem or a Fire; without ``activation`` it ends in currents."""
+    """Append the stem or a Fire module. Without ``activation``, its output is currents."""
     norm = design.batchnorm
     if name == "stem":
         stem = design.stem

@@ -19,13 +19,13 @@ CLASSES = 5
 
 
 def networks(family: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Anything that a space's ``network`` section may say, each leaf within its own bounds."""
+    """Any ``network`` section of a space, with each leaf within its bounds."""
     return _mappings(FAMILIES[family].design)
 
 
 @st.composite
 def variants(draw: st.DrawFn, family: str) -> dict[str, Any]:
-    """The narrow default network without some modules, and with other values in some places: most of these build."""
+    """The narrow default network with some modules removed and some values changed. Most of these designs build."""
     design = narrow(family)
     tree = design.model_dump()
     fields = {path: field for path, field, _ in leaves(design)}
@@ -39,7 +39,7 @@ def variants(draw: st.DrawFn, family: str) -> dict[str, Any]:
 
 
 def examples(number: int) -> settings:
-    """The same ones in every run. Found failures are not shrunk: they are near the default network as they are."""
+    """Settings with the same examples in every run. Failures are not shrunk; they are close to the default network."""
     return settings(
         max_examples=number, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
@@ -75,7 +75,7 @@ def default(family: str, geometry: str | None = None) -> Config:
 
 
 def narrow(family: str, **given: Any) -> Config:
-    """The default design with no width above 8."""
+    """The default design with all widths at most 8."""
     design = default(family)
     tree = design.model_dump()
     for path, field, value in leaves(design):
@@ -85,7 +85,7 @@ def narrow(family: str, **given: Any) -> Config:
 
 
 def leaves(value: Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo, Any]]:
-    """Path, field and value of all that a space may say of a network."""
+    """Path, field and value of every key of a network section."""
     for name, field in type(value).model_fields.items():
         below = getattr(value, name)
         if isinstance(below, Config):
@@ -95,7 +95,7 @@ def leaves(value: Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 
 def modules(family: str) -> list[str]:
-    """Paths of what may be removed: "stage2", "stage2.block3"."""
+    """Paths of the removable modules: "stage2", "stage2.block3"."""
     return [".".join(path[:-1]) for path, _, _ in leaves(default(family)) if path[-1] == "keep"]
 
 
@@ -115,12 +115,12 @@ def costs(op: Op) -> bool:
 
 
 def belongs(name: str, module: str) -> bool:
-    """Whether an operation, or a cell of a strip, called ``name`` is part of ``module``."""
+    """Whether the operation or the strip cell ``name`` belongs to ``module``."""
     return name == module or name.startswith(f"{module}.")
 
 
 def values(field: FieldInfo) -> st.SearchStrategy[Any]:
-    """Those that a field may have, as plain ones; of numbers a few small ones."""
+    """Plain values that a field allows; a few small ones for numbers."""
     annotation = field.annotation
     bounds = {name: bound for metadata in field.metadata for name, bound in asdict(metadata).items()}
     if isinstance(annotation, type) and issubclass(annotation, Config):

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from snnkit.architecture.plan import Conv, Neurons, Pool, Sum
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.energy.operations import LayerCounts, OperationCounts, count_operations, taps
+from snnkit.energy.operations import LayerCounts, OperationCounts, count_operations, unpadded_macs
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
@@ -30,7 +30,7 @@ every_case = pytest.mark.parametrize(("family", "style"), CASES)
 
 @cache
 def fired(family: str, style: str, size: int, kind: str = "direct", *, spiking: bool = True) -> Network:
-    """A narrow network with squeeze-excites wherever it may have some. 8x8 images leave it at 1x1."""
+    """A narrow network with as many squeeze-excites as possible. It reduces 8x8 images to 1x1."""
     said, fields = BINARY | STYLES[style], FAMILIES[family].design.model_fields
     design = narrow(family, **{name: word for name, word in said.items() if name in fields})
     for path, _, _ in leaves(design):
@@ -47,7 +47,7 @@ def convs(activity: OperationCounts) -> dict[str, LayerCounts]:
 
 
 def read(network: Network, data: Tensor) -> dict[str, Tensor]:
-    """What each convolution reads, as whole spikes where it is sums of them: (T or 1, B, C, H, W)."""
+    """The input of each convolution, (T or 1, B, C, H, W); sums of spikes as whole numbers."""
     seen: dict[str, Tensor] = {}
 
     def observe(op: Conv | Neurons, incoming: Tensor, _: Tensor | None) -> None:
@@ -60,7 +60,7 @@ def read(network: Network, data: Tensor) -> dict[str, Tensor]:
 
 
 def met(conv: Conv, values: Tensor) -> float:
-    """Per image: ``values`` times the number of weights each of them meets."""
+    """Sum of ``values`` times their fan-out, per image."""
     ones = values.new_ones(conv.out_shape[0], conv.in_shape[0] // conv.groups, conv.kernel, conv.kernel)
     return float(
         functional.conv2d(values.flatten(0, 1), ones, None, conv.stride, conv.padding, groups=conv.groups).sum()
@@ -68,17 +68,17 @@ def met(conv: Conv, values: Tensor) -> float:
 
 
 def by_neurobench(layer: LayerCounts) -> float:
-    """What NeuroBench sees of it: products that are not zero."""
+    """The same for NeuroBench, which counts nonzero products."""
     return layer.synapses + (layer.nonzero_macs or 0)
 
 
 def dense(activity: OperationCounts) -> int:
-    """The network runs its stem once on a still image, however often it is charged."""
-    return sum(taps(layer.op) * layer.evaluations for layer in activity.layers if isinstance(layer.op, Conv))
+    """Dense operations. The stem runs once on a still image but is charged per evaluation."""
+    return sum(unpadded_macs(layer.op) * layer.evaluations for layer in activity.layers if isinstance(layer.op, Conv))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_all_figures_equal_neurobench_where_what_is_read_is_binary(family: str) -> None:
+def test_all_figures_equal_neurobench_if_inputs_are_binary(family: str) -> None:
     network = fired(family, "binary", 8)
     data = inputs(network, B)
     ours, theirs = count_operations(network, [data]), neurobench(network, data)
@@ -94,7 +94,7 @@ def test_all_figures_equal_neurobench_where_what_is_read_is_binary(family: str) 
 
 
 def is_binary_mean(layer: LayerCounts) -> bool:
-    """A mean over one position: real to us in all networks alike, 0 or 1 to NeuroBench."""
+    """A mean over one position is a real number for us, but 0 or 1 for NeuroBench."""
     return layer.op.reads == "means" and layer.op.input_scale == 1
 
 
@@ -109,19 +109,19 @@ def test_each_layer_equals_a_convolution_of_ones_and_neurobench(family: str, sty
         if conv.reads == "spikes":
             assert (layer.macs, layer.nonzero_macs, layer.synapses) == (0, 0, met(conv, values))
             assert values.max() <= conv.input_most
-            twice = (values - (values != 0).double()).clamp(min=0)  # all but the first spike of each sum
+            twice = (values - (values != 0).double()).clamp(min=0)  # all spikes of each sum except the first
             assert layer.synapses - theirs[name] == met(conv, twice)
             assert layer.spikes_in == float(values.sum()) / B
             assert conv.input_most > 1 or layer.synapses == theirs[name]
         else:
             assert layer.synapses == 0
             assert layer.nonzero_macs == theirs[name]
-            assert layer.macs == (theirs[name] if conv.reads == "gated" else layer.evaluations * taps(conv))
+            assert layer.macs == (theirs[name] if conv.reads == "gated" else layer.evaluations * unpadded_macs(conv))
     assert {conv.reads for conv in network.plan.convs} >= ({"gated", "means"} if style == "gated" else {"input"})
 
 
 @every_case
-def test_totals_equal_neurobench_but_for_sums(family: str, style: str) -> None:
+def test_totals_equal_neurobench_except_for_sums(family: str, style: str) -> None:
     network = fired(family, style, 16)
     data = inputs(network, B)
     ours, theirs, seen = count_operations(network, [data]), neurobench(network, data), read(network, data)
@@ -134,7 +134,7 @@ def test_totals_equal_neurobench_but_for_sums(family: str, style: str) -> None:
 
 
 @every_case
-def test_additions_are_those_into_sums_and_means(family: str, style: str) -> None:
+def test_additions_occur_in_sums_and_means(family: str, style: str) -> None:
     network = fired(family, style, 16)
     data = inputs(network, B)
     ours, seen = count_operations(network, [data]), read(network, data)
@@ -165,7 +165,7 @@ def test_frames_of_events_are_accumulated_step_by_step(family: str) -> None:
     data = inputs(network, B)
     ours, theirs, seen = count_operations(network, [data]), neurobench(network, data), read(network, data)
     stem = ours.layers[0]
-    assert seen[stem.name].shape[0] == stem.evaluations == T  # nothing is shared between steps
+    assert seen[stem.name].shape[0] == stem.evaluations == T  # no evaluation is shared between steps
     assert (stem.dense, stem.macs) == (False, 0)
     assert stem.synapses == met(stem.op, data.transpose(0, 1)) > 0
     assert stem.spikes_in == float(data.sum()) / B
@@ -183,5 +183,5 @@ def test_twin_reads_the_mean_of_the_frames(family: str) -> None:
     seen = read(network, data)
     assert torch.equal(seen["stem"], data.mean(dim=1)[None])
     ours, theirs = count_operations(network, [data]), neurobench_layers(network, data)
-    assert ours.layers[0].macs == ours.layers[0].nonzero_macs == taps(network.plan.convs[0])
+    assert ours.layers[0].macs == ours.layers[0].nonzero_macs == unpadded_macs(network.plan.convs[0])
     assert [layer.nonzero_macs for layer in ours.layers[1:] if isinstance(layer.op, Conv)] == list(theirs.values())[1:]

@@ -1,5 +1,4 @@
-"""What the plans and strips of every family promise, on designs drawn from its schema: a new family is tested by being
-in ``FAMILIES``."""
+"""Plans and module strips of every family, on designs drawn from its schema; new families are included."""
 
 import re
 from typing import Any, Literal, get_args, get_origin
@@ -43,7 +42,7 @@ from snnkit.architecture.plan import (
     sources,
 )
 from snnkit.base.config import Config
-from snnkit.energy.operations import dense_twin
+from snnkit.energy.operations import twin_counts
 from snnkit.families import FAMILIES
 
 MODULES = [(family, module) for family in FAMILIES for module in modules(family)]
@@ -51,7 +50,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def written(plan: Plan) -> dict[str, Shape]:
-    """Shapes by name; the closing mean is a value for each class."""
+    """Output shapes by name; the final mean has one value per class."""
     shapes = {"input": plan.in_shape}
     for op in plan.ops:
         match op:
@@ -66,13 +65,13 @@ def strip(family: str, design: Config) -> dict[str, str]:
     return {cell.name: cell.state for cell in FAMILIES[family].modules(design)}
 
 
-# Plans: what can be said builds, or says what is wrong with it.
+# Plans: a valid design builds, or the error says why not.
 
 
 @every_family
 @examples(30)
 @given(data=st.data())
-def test_what_can_be_said_builds_or_is_refused_by_name(family: str, data: st.DataObject) -> None:
+def test_valid_design_builds_or_is_refused_by_name(family: str, data: st.DataObject) -> None:
     said = data.draw(networks(family) | variants(family))
     try:
         design = FAMILIES[family].design.model_validate(said)
@@ -92,7 +91,7 @@ def test_image_of_any_shape_builds_or_is_refused(family: str, shape: Shape) -> N
 
 
 def refusal(family: str, design: Config, shape: Shape) -> str:
-    """Place, reason and remedy; empty if there is nothing wrong."""
+    """Place, reason and remedy of the error; empty if there is none."""
     try:
         FAMILIES[family].plan(design, CLASSES, shape)
     except PlanError as error:
@@ -125,7 +124,7 @@ def test_every_operation_reads_what_an_earlier_one_wrote(family: str, data: st.D
         before.add(op.name)
     assert isinstance(plan.ops[-1], GlobalAverage)
     read = {source for op in plan.ops for source in sources(op)}
-    assert before - read == {plan.ops[-1].name}  # nothing is computed in vain
+    assert before - read == {plan.ops[-1].name}  # every result is read
 
 
 def fits(op: Op, reads: list[Shape], out: Shape) -> bool:
@@ -154,7 +153,7 @@ def fits(op: Op, reads: list[Shape], out: Shape) -> bool:
 @every_family
 @examples(25)
 @given(data=st.data())
-def test_a_design_survives_being_written_down(family: str, data: st.DataObject) -> None:
+def test_design_survives_serialisation(family: str, data: st.DataObject) -> None:
     design, plan = data.draw(built(family))
     again = FAMILIES[family].design.model_validate(design.model_dump(mode="json"))
     assert again == design
@@ -163,7 +162,7 @@ def test_a_design_survives_being_written_down(family: str, data: st.DataObject) 
 
 
 @every_family
-def test_geometry_is_the_default_design_where_nothing_else_is_said(family: str) -> None:
+def test_geometry_alone_gives_the_default_design(family: str) -> None:
     for geometry in FAMILIES[family].design.GEOMETRIES:
         design = default(family, geometry)
         plan = FAMILIES[family].plan(design, 1000, (3, 224, 224))
@@ -171,7 +170,7 @@ def test_geometry_is_the_default_design_where_nothing_else_is_said(family: str) 
     assert default(family) == default(family, next(iter(FAMILIES[family].design.GEOMETRIES)))
 
 
-# Removal: no operation, no parameter, no cost.
+# Removal: a removed module has no operation, no parameter and no cost.
 
 
 @pytest.mark.parametrize(("family", "module"), MODULES)
@@ -182,8 +181,8 @@ def test_removed_module_costs_nothing(family: str, module: str) -> None:
     assert sum(conv.params for conv in own) > 0
     assert not [op.name for op in less.ops if costs(op) and belongs(op.name, module)]
     assert [conv.name for conv in less.convs] == [conv.name for conv in full.convs if conv not in own]
-    assert not [layer.name for layer in dense_twin(less).layers if belongs(layer.name, module)]
-    if keeps_the_shape(full, module):  # else its neighbours change with it
+    assert not [layer.name for layer in twin_counts(less).layers if belongs(layer.name, module)]
+    if keeps_the_shape(full, module):  # otherwise its neighbours change too
         assert less.params == full.params - sum(conv.params for conv in own)
         assert less.dense_macs == full.dense_macs - sum(conv.dense_macs for conv in own)
 
@@ -195,29 +194,29 @@ def keeps_the_shape(plan: Plan, module: str) -> bool:
 
 @every_family
 def test_some_module_can_go_alone(family: str) -> None:
-    """Else the strongest claim of the test above is about nothing."""
+    """Otherwise the test above would be vacuous."""
     plan = planned(family, narrow(family))
     assert any(keeps_the_shape(plan, module) for module in modules(family))
 
 
-# The strip: true cell by cell.
+# The module strip: every cell is correct.
 
 
 @pytest.mark.parametrize(("family", "module"), MODULES)
-def test_removing_a_module_flips_its_cells_alone(family: str, module: str) -> None:
+def test_removing_a_module_changes_only_its_cells(family: str, module: str) -> None:
     whole, flipped = strip(family, default(family)), strip(family, without(default(family), module))
     assert set(whole.values()) == {"kept"}
     assert flipped == {cell: "removed" if belongs(cell, module) else "kept" for cell in whole}
     assert "removed" in flipped.values()
 
 
-NOWHERE = {"family", "geometry", "keep"}  # what the two tests around are about
+NOWHERE = {"family", "geometry", "keep"}  # other tests cover these keys
 NO_SIZE = {"dropout", "activation", "relu"}
-OF_THE_FIRST = {"stride"}  # the other blocks of a stage have none
+OF_THE_FIRST = {"stride"}  # only the first block of a stage has one
 
 
 @every_family
-def test_another_size_shows_in_the_cells_that_have_it(family: str) -> None:
+def test_resizing_changes_only_the_cells_of_that_size(family: str) -> None:
     usual = default(family)
     plan, cells = planned(family, usual, 64), list(strip(family, usual))
     for path, field, value in leaves(usual):
@@ -227,13 +226,13 @@ def test_another_size_shows_in_the_cells_that_have_it(family: str) -> None:
         where, module = ".".join(path), ".".join(path[:-1])
         own = [cell for cell in cells if belongs(cell, module) or belongs(where, cell)]
         own = own[:1] if path[-1] in OF_THE_FIRST else own
-        if path[-1] in NO_SIZE or planned(family, design, 64) == plan:  # as the groups of an expansion that is none
+        if path[-1] in NO_SIZE or planned(family, design, 64) == plan:  # for example the groups of an expansion by 1
             own = []
         assert strip(family, design) == {cell: "resized" if cell in own else "kept" for cell in cells}, path
 
 
 def other(field: FieldInfo, value: Any) -> Any:
-    """A value that a field does not have, and may."""
+    """Another allowed value of the field."""
     if get_origin(field.annotation) is Literal:
         return next(word for word in get_args(field.annotation) if word != value)
     if isinstance(value, bool):

@@ -58,7 +58,7 @@ def copy(ours: Network, theirs: nn.Module) -> None:
     of theirs several of ours."""
     pending = layers_of(theirs)
     norm: nn.BatchNorm2d | None = None
-    start = 0  # channels of ``norm`` that are taken
+    start = 0  # first unused channel of ``norm``
     for conv in ours.plan.convs:
         layer = ours.layer(conv)
         weights: list[Tensor] = []
@@ -93,7 +93,7 @@ def check(ours: Network, theirs: nn.Module) -> None:
 
 @pytest.fixture(autouse=True)
 def _their_weights() -> Iterator[None]:
-    """They draw them from the global generator."""
+    """The other libraries draw from the global generator."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield

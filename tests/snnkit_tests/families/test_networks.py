@@ -1,4 +1,4 @@
-"""What the networks of every family promise, spiking and as twins: they run, learn, can be stored and counted."""
+"""Networks of every family, spiking and as CNN twins: they run, learn, and can be stored and counted."""
 
 import io
 from math import prod
@@ -31,7 +31,7 @@ def images(count: int = B) -> Tensor:
 
 @every_family
 @either_way
-def test_network_runs_without_all_that_may_go(family: str, spiking: bool) -> None:
+def test_network_runs_without_any_removable_module(family: str, spiking: bool) -> None:
     design = narrow(family)
     for module in modules(family):
         design = without(design, module)
@@ -44,7 +44,7 @@ def test_network_runs_without_all_that_may_go(family: str, spiking: bool) -> Non
 @given(data=st.data())
 def test_network_learns(family: str, spiking: bool, data: st.DataObject) -> None:
     _, plan = data.draw(built(family))
-    net = network(plan, spiking=spiking).double().train()  # with one channel, silent layers behind each other
+    net = network(plan, spiking=spiking).double().train()  # one channel would silence layers in a row
     assert plan.params == sum(parameter.numel() for parameter in net.parameters())
     assert {name.split(".")[1] for name in net.state_dict()} == {key(conv) for conv in plan.convs}
     logits = net(images().double())
@@ -75,7 +75,7 @@ def test_stored_weights_give_the_same_outputs(family: str, spiking: bool, data: 
 @every_family
 @examples(8)
 @given(data=st.data())
-def test_what_a_convolution_reads_is_what_the_plan_says(family: str, data: st.DataObject) -> None:
+def test_convolutions_read_what_the_plan_says(family: str, data: st.DataObject) -> None:
     _, plan = data.draw(built(family))
     net, seen = network(plan), []
 
@@ -85,7 +85,7 @@ def test_what_a_convolution_reads_is_what_the_plan_says(family: str, data: st.Da
             assert incoming.shape[1:] == (B, *op.in_shape)
             assert len(incoming) == (1 if op.reads == "input" else T)
             assert consists_of(op, incoming), op
-        assert (fired is None) == (isinstance(op, Conv) and not op.fires)
+        assert (fired is None) == (isinstance(op, Conv) and not op.emits_spikes)
         if fired is not None:
             outgoing = fired.spikes()
             assert outgoing.sum() == fired.count
@@ -99,7 +99,7 @@ def test_what_a_convolution_reads_is_what_the_plan_says(family: str, data: st.Da
 
 
 def consists_of(conv: Conv, incoming: Tensor) -> bool:
-    """Whole sums of spikes, over their scale; a gate takes some of a spike away."""
+    """Whether values are whole sums of spikes over their scale. A gate reduces a spike."""
     sums = incoming * conv.input_scale
     if conv.reads == "input":
         return torch.equal(incoming, images()[None])
@@ -110,10 +110,10 @@ def consists_of(conv: Conv, incoming: Tensor) -> bool:
 
 
 @every_family
-def test_only_what_must_reads_real_numbers(family: str) -> None:
+def test_only_stem_and_squeeze_read_real_numbers(family: str) -> None:
     plan = planned(family, default(family))
     assert [conv.name for conv in plan.convs if conv.reads == "input"] == [plan.convs[0].name]
-    assert not [conv for conv in plan.convs if conv.reads == "gated"]  # gates are spikes unless asked for
+    assert not [conv for conv in plan.convs if conv.reads == "gated"]  # gates are spikes by default
     assert all(conv.name.endswith(".reduce") for conv in plan.convs if conv.reads == "means")
 
 

@@ -70,7 +70,9 @@ def test_pooled_currents_cost_as_much_and_drive_fewer_neurons(kept: tuple[int, .
         while isinstance(back, Pool):
             back, count = ops[back.source], count + 1
         assert count == poolings[op.name.removesuffix(".neurons")]
-        assert not any(conv.fires for conv in currents.convs if conv.name in getattr(back, "sources", (back.name,)))
+        assert not any(
+            conv.emits_spikes for conv in currents.convs if conv.name in getattr(back, "sources", (back.name,))
+        )
     shapes = {conv.name: conv.in_shape for conv in spikes.convs}
     assert {conv.name: conv.in_shape for conv in currents.convs} == shapes
     assert {conv.input_scale for conv in currents.convs} == {1}
@@ -173,7 +175,7 @@ def test_windows_of_a_pooling(size: int, kernel: int, stride: int, ceil: bool, w
     assert pooled(size, kernel, stride, ceil=ceil) == windows
 
 
-def test_collapsed_shape_names_module_size_and_remedy() -> None:
+def test_error_of_a_collapsed_shape_names_module_size_and_remedy() -> None:
     with pytest.raises(PlanError, match=r"fire8\.pool: 2x2 max pooling does not fit the incoming 512x1x1; leave this"):
         plan(design(), 10, (3, 4, 4))
     with pytest.raises(
@@ -207,7 +209,7 @@ def test_bad_values_are_refused_at_their_place(given: dict[str, Any], place: str
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_geometry_fills_in_what_is_not_given(geometry: str) -> None:
+def test_geometry_fills_in_omitted_keys(geometry: str) -> None:
     usual = SqueezeNet.model_validate({"geometry": geometry})
     given = SqueezeNet.model_validate({"geometry": geometry, "fire4": {"keep": False}, "stem": {"width": 7}})
     assert given.fire4 == usual.fire4.model_copy(update={"keep": False})
@@ -216,7 +218,7 @@ def test_geometry_fills_in_what_is_not_given(geometry: str) -> None:
     assert given.pool == usual.pool
 
 
-def test_a_design_survives_being_written_down() -> None:
+def test_design_survives_serialisation() -> None:
     given = design((3, 5), geometry="imagenet-1.1", stem={"width": 7})
     assert SqueezeNet.model_validate(given.model_dump(mode="json")) == given
     assert SqueezeNet.model_validate_json(given.model_dump_json()) == given
