@@ -18,7 +18,7 @@ from benchmarks.reliability.memory import resident_mb
 from benchmarks.speed.contestants import CONTESTANTS, NEURON
 from snnkit.base.allocator import keep_freed_memory
 from snnkit.base.config import EncodingConfig
-from snnkit.energy.operations import Counter
+from snnkit.energy.operations import OperationCounter
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network
 
@@ -89,9 +89,9 @@ class Work:
 
     def _count(self) -> None:
         assert isinstance(self.network, Network)
-        counter = Counter(self.network)
+        counter = OperationCounter(self.network)
         self.network(self.images[:50], observe=counter)
-        counter.activity()
+        counter.counts()
 
     def peak_mb(self) -> float:
         """Return the peak memory of training in MB, without libraries, weights and data."""

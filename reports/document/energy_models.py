@@ -1,4 +1,9 @@
-"""What each energy model with its counting preset means: constants and rule, so that a reader can check a figure."""
+"""What each energy model with its counting preset means: constants and rule, so that a reader can check a figure.
+
+A header stores the rules of its energy models since version 7; `RULES` describes the older ones.
+"""
+
+from collections.abc import Mapping
 
 RULES = {
     "horowitz45/exact": (
@@ -29,6 +34,7 @@ def caveat(energy_model: str) -> str:
     return f" ({CAVEATS[energy_model]})" if energy_model in CAVEATS else ""
 
 
-def describe(energy_model: str) -> str:
-    """Return the rule of an energy model. A newer snnsearch may have stored one that is unknown here."""
-    return RULES.get(energy_model, "Unknown to this snnsearch; the version that ran the study describes it.")
+def describe(energy_model: str, stored: Mapping[str, str]) -> str:
+    """Return the rule of an energy model: as ``stored`` in the header, or from `RULES` for a record before version 7."""
+    unknown = "Unknown to this snnsearch; the version that ran the study describes it."
+    return stored.get(energy_model) or RULES.get(energy_model, unknown)

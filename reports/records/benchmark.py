@@ -78,6 +78,7 @@ class BenchmarkHeader(Versioned):
     networks: tuple[str, ...]
     setups: tuple[Setup, ...]
     price: str  # from the ``energy`` section; reports also show the other energy models
+    energy_rules: dict[str, str] = Field(default_factory=dict)  # energy model -> its rule in words
     published: tuple[Published, ...] = ()
     references: tuple[ReferencePoint, ...] = ()  # other networks, which all of ours are compared with
     benchmark_yaml: str  # resolved; `snnsearch bench` runs it as it is

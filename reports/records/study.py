@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs with nonzero inputs. 3: images, MACs, measurements at rungs. 4: status infeasible,
 # epochs of CNN twins, initialization, values by shared weights. 5: batches in parts. 6: means of weights. 7: hardware
-# of a benchmark
+# of a benchmark, energy rules in words
 RECORD_VERSION = 7
 
 Leaf = bool | int | float | str
@@ -215,6 +215,7 @@ class StudyHeader(Versioned):
     objectives: tuple[ObjectiveRecord, ...]
     constraints: dict[str, dict[str, float]] = Field(default_factory=dict)  # {"params": {"max": 800000}}
     price: str = "horowitz45/exact"  # the energy model of the energy_mj objective
+    energy_rules: dict[str, str] = Field(default_factory=dict)  # energy model -> its rule in words
     space_yaml: str  # resolved; `snnsearch launch` runs it as it is
     space_hash: str
     space_size: float | None  # None: continuous

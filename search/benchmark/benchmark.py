@@ -16,7 +16,7 @@ from search.space import document
 from search.space.candidate import Candidate
 from search.trial.job import WEIGHTS, Job, Parent
 from snnkit.base.config import Config
-from snnkit.energy.pricing import EnergyConfig
+from snnkit.energy import EnergyConfig
 
 UNTRAINED = ("published", "reference")  # sections that change no training: they may be edited between two runs
 

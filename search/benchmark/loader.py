@@ -30,7 +30,7 @@ from search.space.sections import DEVICES, Device
 from search.space.validation import unfit, unfit_recipe
 from snnkit.architecture.plan import PlanError
 from snnkit.data.datasets import DATASETS
-from snnkit.energy import PRICES
+from snnkit.energy import ENERGY_RULES
 from snnkit.families import FAMILIES
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ()+_-]{0,39}")
@@ -283,8 +283,8 @@ def _published(file: BenchmarkFile, document: Document) -> Iterator[Problem]:
         yield _problem(document, ("reference",), text)
     for name, points in (("published", file.published), ("reference", file.reference)):
         for at, price in enumerate(point.price for point in points):
-            if price not in PRICES:
-                text = f"given {price!r}; allowed are {listed(PRICES)}{nearest(price, PRICES)}"
+            if price not in ENERGY_RULES:
+                text = f"given {price!r}; allowed are {listed(ENERGY_RULES)}{nearest(price, ENERGY_RULES)}"
                 yield _problem(document, (name, at, "price"), text)
 
 

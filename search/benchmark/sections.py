@@ -13,7 +13,7 @@ from search.space.schema import Model
 from search.space.sections import folder_name
 from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
-from snnkit.energy.pricing import EnergyConfig
+from snnkit.energy import EnergyConfig
 from snnkit.training.recipe import Recipe
 
 LAID: dict[str, Model] = {

@@ -9,6 +9,7 @@ from search.samplers import describe_sampler
 from search.space.space import Space
 from search.trial import environment
 from snnkit.data import load_dataset, split_dataset
+from snnkit.energy import ENERGY_RULES
 
 
 def study_header(space: Space, options: RunOptions) -> StudyHeader:
@@ -34,6 +35,7 @@ def _header(space: Space, options: RunOptions, data: str) -> StudyHeader:
         objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
         constraints=space.study.constraints,
         price=space.base.energy.key,
+        energy_rules=dict(ENERGY_RULES),
         space_yaml=space.dump(),
         space_hash=space.hash,
         space_size=space.size,

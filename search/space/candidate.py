@@ -11,7 +11,7 @@ from snnkit.architecture.plan import ModuleView, Plan, PlanError, Shape
 from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
 from snnkit.energy import EnergyConfig, estimate_energy
-from snnkit.energy.operations import silent
+from snnkit.energy.operations import silent_counts
 from snnkit.families import FAMILIES, Family
 from snnkit.training.recipe import Recipe
 
@@ -50,7 +50,7 @@ class Candidate(Config):
 
     def least_energy_mj(self) -> float:
         """What it costs if no neuron fires, by its own price: whatever it learns, no less. Raises PlanError."""
-        return estimate_energy(silent(self.plan(), self.neuron, self.encoding), self.energy).total_mj
+        return estimate_energy(silent_counts(self.plan(), self.neuron, self.encoding), self.energy).total_mj
 
     def modules(self) -> tuple[ModuleView, ...]:
         return self.family.modules(self.network)

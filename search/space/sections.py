@@ -15,7 +15,7 @@ from search.space.constraints import bound, examples
 from search.space.dials import shown
 from search.space.limits import Limits, Resources
 from snnkit.base.config import Config
-from snnkit.energy import PRICES
+from snnkit.energy import ENERGY_RULES
 
 Sampler = Literal["auto", "ehvi", "ga", "tpe", "gp", "random"]
 Device = Literal["cpu", "cuda"]
@@ -153,7 +153,7 @@ class SearchSections(Config):
     @classmethod
     def _priced(cls, points: tuple[ReferencePoint, ...]) -> tuple[ReferencePoint, ...]:
         for at, point in enumerate(points):
-            if point.price not in PRICES:
-                allowed = f"{', '.join(PRICES)}{nearest(point.price, PRICES)}"
+            if point.price not in ENERGY_RULES:
+                allowed = f"{', '.join(ENERGY_RULES)}{nearest(point.price, ENERGY_RULES)}"
                 raise _at(f"given {point.price!r}; allowed are {allowed}", at, "price")
         return points

@@ -17,7 +17,7 @@ from snnkit.architecture.plan import PlanError
 from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
-from snnkit.energy.pricing import EnergyConfig
+from snnkit.energy import EnergyConfig
 from snnkit.families import FAMILIES, AnyFamily
 from snnkit.training.recipe import Recipe
 

@@ -43,7 +43,7 @@ from search.trial.watchdog import Watchdog
 from snnkit.data import DataChoice, DataSet, Splits, load_dataset, split_dataset
 from snnkit.energy import PRESETS, Energy, EnergyConfig, estimate_all
 from snnkit.energy.consistency import crosscheck
-from snnkit.energy.operations import OperationCounts, count_operations, dense_twin
+from snnkit.energy.operations import OperationCounts, count_operations, twin_counts
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.kernels import prepare
 from snnkit.nn.network import Network
@@ -152,7 +152,7 @@ def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> E
         log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
         yield history[-1]
     if network.neuron is not None and network.neuron.learn_leak:
-        leaks = " ".join(f"{op.name}={network.lif(op).current_neuron.leak:.3f}" for op in network.firing)
+        leaks = " ".join(f"{op.name}={network.lif(op).current_neuron.leak:.3f}" for op in network.spiking_ops)
         log(job.folder, f"event=leaks {leaks}")
     metrics, layers = assessed(network, candidate, parts, device)
     save_weights(job, network, parts, metrics)
@@ -168,7 +168,7 @@ def assessed(
     the test images. Raises Contradiction where they cannot all be right."""
     validation, activity = evaluate_and_count(network, parts, device=device)
     test = evaluate(network, parts.test, parts, device=device)
-    prices = estimate_all(activity, candidate.energy.sram)
+    prices = estimate_all(activity, candidate.energy)
     shares = {"validation accuracy": validation.accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}
     crosscheck(network, next(batches(parts.test, parts, device, batch=1)), activity, prices, shares)
     measured = figures(activity, validation.accuracy, candidate.energy)
@@ -189,7 +189,7 @@ def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], OperationCounts]) ->
 
 def figures(activity: OperationCounts, accuracy: float, pricing: EnergyConfig) -> Measured:
     """What the search may see of a network."""
-    prices, twin = (estimate_all(each, pricing.sram) for each in (activity, dense_twin(activity.plan)))
+    prices, twin = (estimate_all(each, pricing) for each in (activity, twin_counts(activity.plan)))
     return Measured(
         accuracy=accuracy,
         params=activity.plan.params,

@@ -1,38 +1,41 @@
-"""Energy of an inference from its counted operations. Prices plain numbers: no torch."""
+"""Estimate the energy of an inference from its counted operations. Works on plain numbers: no torch."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from snnkit.energy.horowitz45 import horowitz45
-from snnkit.energy.lemaire2022 import lemaire2022
+from snnkit.energy.config import EnergyConfig
+from snnkit.energy.model import Constant, Energy, EnergyModel
 from snnkit.energy.presets import PRESETS
-from snnkit.energy.pricing import Energy, EnergyConfig
+from snnkit.energy.registry import ENERGY_MODELS, ENERGY_RULES
 
 if TYPE_CHECKING:
     from snnkit.energy.operations import OperationCounts
 
-__all__ = ["ENERGY_MODELS", "PRESETS", "PRICES", "Energy", "EnergyConfig", "all_prices", "price"]
+__all__ = [
+    "ENERGY_MODELS",
+    "ENERGY_RULES",
+    "PRESETS",
+    "Constant",
+    "Energy",
+    "EnergyConfig",
+    "EnergyModel",
+    "estimate_all",
+    "estimate_energy",
+]
 
-ENERGY_MODELS: Mapping[str, Callable[["OperationCounts", EnergyConfig], Energy]] = {
-    "horowitz45": horowitz45,
-    "lemaire2022": lemaire2022,
-}
 
-PRICES = ("horowitz45/exact", "horowitz45/paper2602", "lemaire2022/exact")  # model/preset, as records name them
-
-
-def estimate_energy(activity: "OperationCounts", pricing: EnergyConfig) -> Energy:
-    return ENERGY_MODELS[pricing.model](activity, pricing)
+def estimate_energy(counts: "OperationCounts", config: EnergyConfig = EnergyConfig()) -> Energy:  # noqa: B008  # frozen
+    """Energy of one inference, in mJ, under the model and the counting preset of ``config``."""
+    return ENERGY_MODELS[config.model].estimate(counts, config)
 
 
 def estimate_all(
-    activity: "OperationCounts", sram: Literal["horowitz64", "lemaire"] = "horowitz64"
+    counts: "OperationCounts",
+    config: EnergyConfig = EnergyConfig(),  # noqa: B008  # frozen
 ) -> dict[str, Energy]:
-    """By price name; ``sram`` as in `EnergyConfig`."""
-    prices = {}
-    for key in PRICES:
-        model, preset = key.split("/")
-        prices[key] = estimate_energy(
-            activity, EnergyConfig.model_validate({"model": model, "preset": preset, "sram": sram})
-        )
-    return prices
+    """Energy under every rule, keyed ``model/preset``; ``config`` gives the models' other options."""
+    options = config.model_dump()
+    keys = ((key, *key.split("/")) for key in ENERGY_RULES)
+    return {
+        key: estimate_energy(counts, EnergyConfig.model_validate(options | {"model": model, "preset": preset}))
+        for key, model, preset in keys
+    }

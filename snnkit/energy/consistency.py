@@ -1,6 +1,7 @@
-"""Figures of a trained network come about in two ways, or have bounds: where they disagree, none is to be trusted.
+"""Check the figures of a trained network before they are recorded. A wrong number is worse than a crash.
 
-A wrong number is worse than a crash. This runs on every network before its figures are recorded, and costs one image.
+Sizes and operations are computed in two independent ways, and counts have bounds. The check runs on every trained
+network and costs one image.
 """
 
 import math
@@ -15,38 +16,41 @@ from snnkit.energy.operations import LayerCounts, OperationCounts
 from snnkit.nn.modes import as_counted
 from snnkit.nn.network import Network
 
-CLOSE = 1e-6  # relative, of sums in another order
+RELATIVE_TOLERANCE = 1e-6  # the same terms are summed in another order
 
 
-class Contradiction(Exception):  # noqa: N818  # what is wrong with the figures, not with the program's flow
-    """Figures that cannot all be right."""
+class Contradiction(Exception):  # noqa: N818  # the figures are wrong, not the program's flow
+    """Figures that cannot all be right. The message lists every disagreement."""
 
 
 def crosscheck(
     network: Network,
     images: Tensor,
-    activity: OperationCounts,
-    prices: Mapping[str, Energy],
+    counts: OperationCounts,
+    energies: Mapping[str, Energy],
     accuracies: Mapping[str, float],
 ) -> None:
-    """Hold the figures of ``network`` against each other. ``images``: (1, C, H, W) or (1, T, C, H, W), normalised.
+    """Compare the figures of ``network`` with each other and with their bounds.
 
-    Raises Contradiction with all that does not agree.
+    ``images``: one normalised image (1, C, H, W) or recording (1, T, C, H, W). ``energies`` is keyed by energy rule,
+    and ``accuracies`` are shares. Raises Contradiction listing every disagreement.
     """
     found = [
         *_sizes(network, images),
-        *(line for layer in activity.layers for line in _counts(layer, activity.timesteps)),
-        *(line for name, energy in prices.items() for line in _sums(name, energy)),
-        *(f"{name} is {share}, which is no share" for name, share in accuracies.items() if not 0 <= share <= 1),
+        *(line for layer in counts.layers for line in _counts(layer, counts.timesteps)),
+        *(line for name, energy in energies.items() for line in _sums(name, energy)),
+        *(f"{name} is {share}, not between 0 and 1" for name, share in accuracies.items() if not 0 <= share <= 1),
     ]
     if found:
         raise Contradiction("; ".join(found))
 
 
 def _sizes(network: Network, images: Tensor) -> Iterator[str]:
-    """Parameters and multiply-accumulates: of the plan in closed form, and as torch counts them in the network. A
-    layer's leak is its neurons', learned or not, and no parameter."""
-    leaks = sum(network.lif(op).leak_logit is not None for op in network.firing)
+    """Compare parameters and MACs: the plan's closed form against torch's own count in the network.
+
+    A learned leak belongs to the neurons and does not count as a parameter.
+    """
+    leaks = sum(network.lif(op).leak_logit is not None for op in network.spiking_ops)
     held = sum(parameter.numel() for parameter in network.parameters()) - leaks
     if held != network.plan.params:
         yield f"parameters: {network.plan.params:,} by the plan, {held:,} in the network"
@@ -59,21 +63,21 @@ def _sizes(network: Network, images: Tensor) -> Iterator[str]:
 
 
 def _counts(layer: LayerCounts, timesteps: int) -> Iterator[str]:
-    """No more than there can be, and no less than nothing."""
+    """Check that each count lies between 0 and its upper bound."""
     dense = layer.dense_macs * timesteps
-    most = {
+    bounds = {
         "accumulates": (layer.synapses, dense * (layer.op.input_scale if isinstance(layer.op, Conv) else 1)),
         "multiply-accumulates": (layer.macs, dense),
         "spikes": (layer.spikes_out, layer.neurons * timesteps),
     }
-    for name, (count, bound) in most.items():
-        if not 0 <= count <= bound * (1 + CLOSE):
-            yield f"{name} of {layer.name}: {count:g}, where there can be 0 to {bound:g}"
+    for name, (count, bound) in bounds.items():
+        if not 0 <= count <= bound * (1 + RELATIVE_TOLERANCE):
+            yield f"{name} of {layer.name}: {count:g}, not between 0 and {bound:g}"
 
 
 def _sums(name: str, energy: Energy) -> Iterator[str]:
     for what, terms in (("layers", energy.layers), ("parts", energy.parts)):
-        if not math.isclose(sum(terms.values()), energy.total_mj, rel_tol=CLOSE, abs_tol=1e-15):
+        if not math.isclose(sum(terms.values()), energy.total_mj, rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-15):
             yield f"energy by {name}: {energy.total_mj:g} mJ in all, {sum(terms.values()):g} mJ by {what}"
     if not (math.isfinite(energy.total_mj) and energy.total_mj >= 0):
         yield f"energy by {name}: {energy.total_mj:g} mJ"

@@ -1,7 +1,7 @@
-"""Arithmetic, memory and addressing, int32 in 45 nm (Lemaire et al., ICONIP 2022, arXiv:2210.13107).
+"""Arithmetic, memory and addressing: 32-bit integer, 45 nm (Lemaire et al., ICONIP 2022, arXiv:2210.13107).
 
-Each layer has a memory for its potentials, one for its weights and a FIFO for its spikes; an access costs what SRAM of
-that size does (Horowitz, ISSCC 2014). Words have 32 bits.
+Each layer has a memory for its membrane potentials, one for its weights and a FIFO for its spikes. An access costs as
+much as one to an SRAM of that size (Horowitz, ISSCC 2014). Words have 32 bits.
 """
 
 from itertools import pairwise
@@ -9,9 +9,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snnkit.architecture.plan import Conv, Neurons, Sum
-from snnkit.energy.pricing import Energy, EnergyConfig
+from snnkit.energy.model import Constant, Energy, EnergyModel
 
 if TYPE_CHECKING:
+    from snnkit.energy.config import EnergyConfig
     from snnkit.energy.operations import LayerCounts, OperationCounts
 
 E_ADD_PJ = 0.1
@@ -20,24 +21,30 @@ E_MAC_PJ = E_ADD_PJ + E_MULTIPLY_PJ
 
 WORD_BYTES = 4
 FIFO_WORDS = 1000
-REUSE = 10  # MACs per read of an input or weight, in the alternative to none
+MACS_PER_READ = 10  # in the alternative with data reuse; the estimate itself reads operands for every MAC
 
 SRAM_PJ = ((0, 0.0), (8 * 1024, 10.0), (32 * 1024, 20.0), (1024 * 1024, 100.0))  # bytes, pJ per 64-bit access
-SRAM_SCALE = {"horowitz64": 0.5, "lemaire": 1.0}  # a 32-bit word costs half the figure, or all of it as they read it
+SRAM_SCALE = {"horowitz64": 0.5, "lemaire": 1.0}  # of the 64-bit figure for a 32-bit word; the paper takes all of it
 
 
-def lemaire2022(activity: "OperationCounts", pricing: EnergyConfig) -> Energy:
-    """Prices the exact counts.
+def lemaire2022(counts: "OperationCounts", config: "EnergyConfig") -> Energy:
+    """Energy of the exact counts.
 
-    ``alternatives``: ``reuse_10``, where dense layers read each input and weight once for 10 MACs, not once for each.
+    ``alternatives``: ``reuse_10``, the energy if dense layers read each input and weight once for 10 MACs instead of
+    once for every MAC.
     """
-    layers = {layer.name: _layer(layer, SRAM_SCALE[pricing.sram], 1) for layer in activity.layers}
-    reused = {layer.name: _layer(layer, SRAM_SCALE[pricing.sram], REUSE) for layer in activity.layers}
-    return Energy.from_pj(layers, {f"reuse_{REUSE}": sum(sum(parts.values()) for parts in reused.values())})
+    scale = SRAM_SCALE[config.sram]
+    layers = {layer.name: _layer(layer, scale, 1) for layer in counts.layers}
+    reused = {layer.name: _layer(layer, scale, MACS_PER_READ) for layer in counts.layers}
+    alternatives = {f"reuse_{MACS_PER_READ}": sum(sum(parts.values()) for parts in reused.values())}
+    return Energy.from_pj(layers, alternatives)
 
 
 def sram_pj(words: int, scale: float) -> float:
-    """Energy of one access to a memory of ``words``: linear between the published sizes, the largest for all above."""
+    """Energy of one access to a memory of ``words`` 32-bit words, in pJ.
+
+    Interpolates linearly between the published sizes; larger memories cost as much as the largest of them.
+    """
     size = words * WORD_BYTES
     for (below, low), (above, high) in pairwise(SRAM_PJ):
         if size <= above:
@@ -46,31 +53,31 @@ def sram_pj(words: int, scale: float) -> float:
 
 
 def _layer(layer: "LayerCounts", scale: float, reuse: int) -> dict[str, float]:
-    """Picojoules by component."""
+    """Energy by component, in pJ."""
     op = layer.op
     if isinstance(op, Sum):
         return _residual(layer, op, scale)
     if isinstance(op, Neurons):
-        return _neurons_on_a_current(layer, op, scale)
+        return _neurons_after_currents(layer, op, scale)
     if not layer.dense:
         return _spiking(layer, op, scale)
     dense = _dense(layer, op, scale, reuse)
-    return _sum(dense, _neurons_on_a_current(layer, op, scale)) if layer.neurons else dense
+    return _added(dense, _neurons_after_currents(layer, op, scale)) if layer.neurons else dense
 
 
 def _residual(layer: "LayerCounts", op: Sum, scale: float) -> dict[str, float]:
-    """A sum of currents, or of the twin's values: what was kept is read, and the sum written back."""
+    """A sum of currents, or of the CNN twin's values. Each addition reads the stored value and writes the sum back."""
     memory = layer.additions * sram_pj(prod(op.out_shape), scale)
     return {"operations": layer.additions * E_ADD_PJ, "inputs": memory, "outputs": memory}
 
 
 def _spiking(layer: "LayerCounts", conv: Conv, scale: float) -> dict[str, float]:
-    """A layer that reads spikes: each spike is taken from the FIFO and adds its weights to the potentials it meets,
-    behind a real gate times the gate."""
+    """A layer that reads spikes. Each spike is read from the FIFO, and its weights are added to the potentials that it
+    reaches. Behind a real gate, each weight is multiplied by the gate first."""
     updates = layer.timesteps * conv.outputs
     fifo = sram_pj(FIFO_WORDS, scale)
     synapses = layer.synapses + layer.macs
-    additions = synapses + layer.bias_adds + layer.spikes_out  # the last: resets
+    additions = synapses + layer.bias_adds + layer.spikes_out  # one reset per spike
     address_additions = layer.spikes_in * conv.out_shape[0] / conv.groups * conv.kernel**2
     return {
         "operations": additions * E_ADD_PJ + (layer.macs + layer.neuron_ops) * E_MULTIPLY_PJ,
@@ -83,8 +90,8 @@ def _spiking(layer: "LayerCounts", conv: Conv, scale: float) -> dict[str, float]
 
 
 def _dense(layer: "LayerCounts", conv: Conv, scale: float, reuse: int) -> dict[str, float]:
-    """A layer that reads real numbers, one input and one weight from memory for every ``reuse`` MACs. Where these are
-    means of spikes, each spike is taken from the FIFO and added to its mean."""
+    """A layer that reads real numbers: one input and one weight from memory per ``reuse`` MACs. If the inputs are means
+    of spikes, each spike is read from the FIFO and added to its mean."""
     inputs = prod(conv.in_shape)
     means = layer.spikes_in * (sram_pj(FIFO_WORDS, scale) + 2 * sram_pj(inputs, scale))
     addresses = inputs + conv.outputs + conv.out_shape[0] * conv.kernel**2
@@ -97,8 +104,9 @@ def _dense(layer: "LayerCounts", conv: Conv, scale: float, reuse: int) -> dict[s
     }
 
 
-def _neurons_on_a_current(layer: "LayerCounts", op: Conv | Neurons, scale: float) -> dict[str, float]:
-    """Neurons behind a dense layer or a sum: its output is kept, and read and added to the potentials at every step."""
+def _neurons_after_currents(layer: "LayerCounts", op: Conv | Neurons, scale: float) -> dict[str, float]:
+    """Neurons after a dense layer or a sum. Its output is stored; at every step it is read and added to the
+    potentials."""
     updates = layer.timesteps * op.outputs
     memory = sram_pj(op.outputs, scale)
     return {
@@ -109,5 +117,25 @@ def _neurons_on_a_current(layer: "LayerCounts", op: Conv | Neurons, scale: float
     }
 
 
-def _sum(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
+def _added(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
     return {part: first.get(part, 0.0) + second.get(part, 0.0) for part in first | second}
+
+
+HOROWITZ, LEMAIRE = "Horowitz, ISSCC 2014: 45 nm, 0.9 V", "Lemaire et al., ICONIP 2022, arXiv:2210.13107"
+EXACT = (
+    "The exact counts with memory and addressing (Lemaire et al., ICONIP 2022, arXiv 2210.13107; 32-bit integer, 45 "
+    f"nm: add {E_ADD_PJ} pJ, multiply {E_MULTIPLY_PJ} pJ). Every access to weights, potentials and spikes costs as "
+    "much as one to an SRAM of that size (8 KB 10 pJ, 32 KB 20 pJ, 1 MB 100 pJ for 64 bits, linear in between). A "
+    "32-bit word costs half of that, or all of it if the space says sram: lemaire."
+)
+
+LEMAIRE2022 = EnergyModel(
+    estimate=lemaire2022,
+    presets={"exact": EXACT},
+    constants=(
+        Constant("addition", E_ADD_PJ, "pJ", HOROWITZ),
+        Constant("multiplication", E_MULTIPLY_PJ, "pJ", HOROWITZ),
+        *(Constant(f"access to {size // 1024} KB of SRAM, 64 bits", pj, "pJ", HOROWITZ) for size, pj in SRAM_PJ[1:]),
+        Constant("length of a spike FIFO", FIFO_WORDS, "words of 32 bits", LEMAIRE),
+    ),
+)

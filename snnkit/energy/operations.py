@@ -1,13 +1,18 @@
-"""What a network does per inference, counted exactly from its real spikes; ``snnkit.energy`` puts prices on it.
+"""Count the operations of one inference exactly, from the network's real spikes.
 
-Rules: an operation is a tap that meets an input, so taps that fall into the padding are none, in spiking and in dense
-layers alike. A layer that reads spikes accumulates: one AC per spike and weight it meets, and a value that sums two
-spikes is two. A layer that reads the image or means of spikes, and every layer of the CNN twin, multiplies: one MAC per
-tap. Behind a real gate it is one MAC per spike and weight, the gate folded into the weight. Which of these a layer is
-follows from the plan, never from the batch. BatchNorm is folded into its convolution; pooling, concatenation, splits,
-shuffles, gates and sums of spikes are free; a sum of currents is one addition per element and step, means that are
-taken as real numbers one per spike.
-NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts, and leaves those additions out (tests).
+The rules:
+
+- Count kernel taps that hit an input. Taps in the padding are not counted, in spiking and dense layers alike.
+- A layer that reads spikes accumulates: one AC per spike and weight that it reaches. A value that sums two spikes
+  counts as two.
+- A layer that reads the image or means of spikes, and every layer of the CNN twin, multiplies: one MAC per tap.
+- Behind a real gate, each spike and weight is one MAC, because the gate is folded into the weight.
+- The plan alone decides which of these applies to a layer; the batch has no influence.
+- BatchNorm is folded into its convolution. Pooling, concatenation, splits, shuffles, gates and sums of spikes are free.
+- A sum of currents costs one addition per element and time step, and a mean of spikes one addition per spike.
+
+NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts (tests compare them); it omits the additions.
+`snnkit.energy` converts these counts to joules.
 """
 
 from collections.abc import Iterable
@@ -18,7 +23,7 @@ from typing import TYPE_CHECKING
 from snnkit.architecture.plan import Conv, Neurons, Plan, Sum
 from snnkit.base.config import EncodingConfig, NeuronConfig
 
-if TYPE_CHECKING:  # the values and the twin's counts are had without torch
+if TYPE_CHECKING:  # the records and the counts in closed form need no torch
     from torch import Tensor
 
     from snnkit.nn.network import Fired, Network
@@ -26,19 +31,19 @@ if TYPE_CHECKING:  # the values and the twin's counts are had without torch
 
 @dataclass(frozen=True)
 class LayerCounts:
-    """One operation that costs something, per inference: summed over the time steps, mean over the images."""
+    """The counts of one operation per inference: summed over the time steps, averaged over the images."""
 
     op: Conv | Sum | Neurons
     timesteps: int  # T; 1 in the twin
-    evaluations: int  # T on spikes, 1 in the twin and on a still image (`EncodingConfig.stem`)
-    dense: bool = False  # a convolution that reads real numbers everywhere: all its taps are MACs
+    evaluations: int  # T on spikes; 1 in the twin, and on a still image if `EncodingConfig.stem` is once
+    dense: bool = False  # a convolution that reads real numbers: all its taps are MACs
     macs: float = 0
-    nonzero_macs: float | None = 0.0  # whose input is not zero, the first layer dense; None where nothing was run
-    synapses: float = 0.0  # ACs: one per spike and weight it meets
-    additions: float = 0.0  # ACs beside those: into residual sums, into means
+    nonzero_macs: float | None = 0.0  # MACs whose input is not zero (all, in the first layer); None if nothing was run
+    synapses: float = 0.0  # ACs: one per spike and weight that it reaches
+    additions: float = 0.0  # further ACs: in residual sums of currents and in means
     spikes_in: float = 0.0  # a value that sums two spikes counts as two
     spikes_out: float = 0.0
-    neurons: int = 0  # LIF; 0 where there are none
+    neurons: int = 0  # LIF neurons
     neuron_ops: int = 0  # multiplications by the leak
 
     @property
@@ -55,36 +60,36 @@ class LayerCounts:
 
     @property
     def dense_macs(self) -> int:
-        """Of one dense evaluation by the usual convention, taps in the padding counted."""
+        """MACs of one dense evaluation by the usual convention, which counts taps in the padding."""
         return self.op.dense_macs if isinstance(self.op, Conv) else 0
 
     @property
     def bias_adds(self) -> int:
-        """An addition at each evaluation for each output that has a bias, a BatchNorm folded into one included."""
+        """One addition per evaluation and output that has a bias; a folded BatchNorm counts as a bias."""
         op = self.op
         return self.evaluations * op.outputs if isinstance(op, Conv) and (op.bias or op.batchnorm) else 0
 
     @property
     def input_mean(self) -> float | None:
-        """Mean of the incoming elements over space, time and images; None where they are no spikes."""
+        """Mean of the incoming elements over space, time and images; None if they are not spikes."""
         if self.dense or not isinstance(self.op, Conv):
             return None
         return self.spikes_in / (prod(self.op.in_shape) * self.timesteps * self.op.input_scale)
 
     @property
     def firing_rate(self) -> float | None:
-        """Spikes out per neuron and time step; None without neurons."""
+        """Spikes per neuron and time step; None without neurons."""
         return self.spikes_out / (self.neurons * self.timesteps) if self.neurons else None
 
 
 @dataclass(frozen=True)
 class OperationCounts:
-    """All that a network does that costs something, in order of execution; totals per inference."""
+    """The counts of a network, in order of execution. Totals are per inference."""
 
     plan: Plan
     spiking: bool  # False: the CNN twin
     timesteps: int
-    images: int  # that the means are over; 0 where nothing was run
+    images: int  # the number of images averaged over; 0 if nothing was run
     layers: tuple[LayerCounts, ...]
 
     @property
@@ -110,36 +115,36 @@ class OperationCounts:
 
     @property
     def firing_rate(self) -> float:
-        """Spikes per neuron and time step over all spiking layers; 0 in the twin."""
+        """Spikes per neuron and time step over all spiking layers; 0 in the CNN twin."""
         neurons = sum(layer.neurons for layer in self.layers)
         return self.spikes / (neurons * self.timesteps) if neurons else 0.0
 
 
-def reach(size: int, outputs: int, conv: Conv) -> list[int]:
-    """For each of ``size`` input positions along one side, how many of the ``outputs`` positions read it."""
+def axis_fan_out(size: int, outputs: int, conv: Conv) -> list[int]:
+    """Fan-out along one axis: for each of ``size`` input positions, how many of the ``outputs`` positions read it."""
     first_taps = [out * conv.stride - conv.padding for out in range(outputs)]
     return [sum(tap <= position < tap + conv.kernel for tap in first_taps) for position in range(size)]
 
 
-def taps(conv: Conv) -> int:
-    """Multiply-accumulates of one dense evaluation without those in the padding."""
+def unpadded_macs(conv: Conv) -> int:
+    """Multiply-accumulates of one dense evaluation. Taps in the padding are not counted."""
     (channels, *size), (filters, *outputs) = conv.in_shape, conv.out_shape
-    rows, columns = (sum(reach(*side, conv)) for side in zip(size, outputs, strict=True))
+    rows, columns = (sum(axis_fan_out(*side, conv)) for side in zip(size, outputs, strict=True))
     return channels * filters // conv.groups * rows * columns
 
 
-def dense_twin(plan: Plan) -> OperationCounts:
-    """What the CNN twin of a network with this plan does, without running it."""
+def twin_counts(plan: Plan) -> OperationCounts:
+    """Operations of the plan's CNN twin in closed form, without running it."""
     return OperationCounts(
         plan, False, 1, 0, tuple(_twin_layer(op, None) for op in plan.ops if isinstance(op, Conv | Sum))
     )
 
 
-def silent(plan: Plan, neuron: NeuronConfig, encoding: EncodingConfig) -> OperationCounts:
-    """The least that the spiking network of this plan can do, without running it: no neuron fires, no event comes in.
+def silent_counts(plan: Plan, neuron: NeuronConfig, encoding: EncodingConfig) -> OperationCounts:
+    """Lower bound on the operations of the plan's spiking network, without running it: no neuron fires.
 
-    Every count of `count_operations` is at least this one, because spikes only add to it. So every energy model with
-    non-negative prices gives at least the energy of these counts.
+    Spikes only add operations, so every count of `count_operations` is at least this one. Every energy model with
+    non-negative constants therefore gives at least the energy of these counts.
     """
     costly = (op for op in plan.ops if isinstance(op, Conv | Sum | Neurons))
     layers = tuple(_silent_layer(op, neuron, encoding) for op in costly if not isinstance(op, Sum) or op.currents)
@@ -147,120 +152,123 @@ def silent(plan: Plan, neuron: NeuronConfig, encoding: EncodingConfig) -> Operat
 
 
 def count_operations(network: "Network", batches: "Iterable[Tensor]") -> OperationCounts:
-    """Runs ``network`` on batches of normalised images (B, C, H, W) in eval mode and in fp32, and counts; the mode is
-    restored.
+    """Count the operations per inference while ``network`` classifies ``batches`` of normalised images.
 
-    The counts are whole numbers until they are divided by the number of images, so they do not depend on the batch
-    size. Raises ``ValueError`` if there is no image.
+    A batch is (B, C, H, W), or (B, T, C, H, W) for recordings. The network runs in eval mode and in float32; its mode
+    is restored afterwards. Counts are whole numbers until they are divided by the number of images, so they do not
+    depend on the batch size. Raises ``ValueError`` if there is no image.
     """
     from snnkit.nn.modes import as_counted
 
-    counter = Counter(network)
+    counter = OperationCounter(network)
     device = next(network.parameters()).device
     with as_counted(network):
         for images in batches:
             network(images.to(device), observe=counter)
-    return counter.activity()
+    return counter.counts()
 
 
-class Counter:
-    """Counts while a network runs: ``network(images, observe=counter)`` batch by batch, then ``counter.activity()``.
+class OperationCounter:
+    """Count while a network runs: call ``network(images, observe=counter)`` per batch, then ``counter.counts()``.
 
-    Everything is kept on the network's device until ``activity`` is called; no batch waits for it.
+    The sums stay on the network's device until ``counts`` is called, so no batch waits for a transfer.
     """
 
     def __init__(self, network: "Network") -> None:
-        from snnkit.kernels import arrivals
+        from snnkit.kernels import spikes_per_position
 
-        self._network, self._arrivals = network, arrivals
+        self._network, self._spikes_per_position = network, spikes_per_position
         self._images = 0
-        self._spikes: dict[str, Tensor] = {}  # source -> (H, W), spikes that arrived at each position
-        self._nonzero: dict[str, Tensor] = {}  # source -> (H, W), values that are not zero, where a reader multiplies
-        self._fired: dict[str, Tensor] = {}  # name -> spikes
-        # Convolutions that share a source read one tensor: it is counted once, by the first of them.
+        self._spikes: dict[str, Tensor] = {}  # source -> (H, W), spikes at each position
+        self._nonzero: dict[str, Tensor] = {}  # source -> (H, W), nonzero values, if a reader multiplies them
+        self._fired: dict[str, Tensor] = {}  # name -> spikes of its neurons
+        # Convolutions with the same source read the same tensor; it is counted once, at the first of them.
         self._reader = {conv.source: conv.name for conv in reversed(network.plan.convs)}
 
     def __call__(self, op: Conv | Neurons, incoming: "Tensor", fired: "Fired | None") -> None:
-        """``incoming`` (T or 1, B, C, H, W) enters ``op``, and its neurons fired."""
+        """Add what ``op`` reads, ``incoming`` (T or 1, B, C, H, W), and the spikes of its neurons."""
         spiking = self._network.neuron is not None
         if op.name == self._network.plan.convs[0].name:
             self._images += incoming.shape[1]
         if isinstance(op, Conv) and self._reader[op.source] == op.name and not self._is_dense(op):
             if spiking and op.reads != "gated":
-                _add(self._spikes, op.source, self._arrivals(incoming, op.input_scale, op.input_most))
+                _add(self._spikes, op.source, self._spikes_per_position(incoming, op.input_scale, op.input_most))
             if not spiking or op.reads in ("gated", "means"):
-                _add(self._nonzero, op.source, self._arrivals(incoming, 0))
+                _add(self._nonzero, op.source, self._spikes_per_position(incoming, 0))
         if fired is not None:
             _add(self._fired, op.name, fired.count)
 
-    def activity(self) -> OperationCounts:
-        """The means over the images seen so far; raises ``ValueError`` if there was none."""
+    def counts(self) -> OperationCounts:
+        """Return the means over the images so far. Raises ``ValueError`` if there was none."""
         if not self._images:
-            raise ValueError("no image to count on: give measure() at least one batch of at least one image")
+            raise ValueError("no image to count on: run the network on at least one image first")
         network, neuron = self._network, self._network.neuron
         if neuron is not None:
-            quiet = silent(network.plan, neuron, network.encoding)
-            return replace(quiet, images=self._images, layers=tuple(map(self._spiking, quiet.layers)))
+            silent = silent_counts(network.plan, neuron, network.encoding)
+            return replace(silent, images=self._images, layers=tuple(map(self._spiking, silent.layers)))
         layers = tuple(self._twin(op) for op in network.plan.ops if isinstance(op, Conv | Sum))
         return OperationCounts(network.plan, False, 1, self._images, layers)
 
     def _is_dense(self, conv: Conv) -> bool:
-        """Whether it multiplies at every tap: what it reads is the picture, as against spikes or frames of events."""
+        """Whether every tap is a MAC: the input is a still image, not spikes or event frames."""
         still = self._network.encoding.kind == "direct" or self._network.neuron is None
         return conv.reads == "input" and still
 
     def _twin(self, op: Conv | Sum) -> LayerCounts:
         if isinstance(op, Sum):
             return _twin_layer(op, 0.0)
-        return _twin_layer(op, float(taps(op)) if op.reads == "input" else self._met(op, self._nonzero))
+        return _twin_layer(
+            op, float(unpadded_macs(op)) if op.reads == "input" else self._synaptic_operations(op, self._nonzero)
+        )
 
     def _spiking(self, layer: LayerCounts) -> LayerCounts:
-        """``layer``, silent, with the spikes that it gave and those that it read."""
+        """Complete the silent ``layer`` with the spikes that it emitted and read."""
         if layer.neurons:
             layer = replace(layer, spikes_out=float(self._fired[layer.name]) / self._images)
         conv = layer.op
         if not isinstance(conv, Conv) or self._is_dense(conv):
             return layer
         if conv.reads == "gated":
-            met = self._met(conv, self._nonzero)
-            return replace(layer, macs=met, nonzero_macs=met, spikes_in=self._arrived(conv, self._nonzero))
-        spikes_in = self._arrived(conv, self._spikes)
+            macs = self._synaptic_operations(conv, self._nonzero)
+            return replace(layer, macs=macs, nonzero_macs=macs, spikes_in=self._values_in(conv, self._nonzero))
+        spikes_in = self._values_in(conv, self._spikes)
         if conv.reads == "means":
-            nonzero = self._met(conv, self._nonzero)
+            nonzero = self._synaptic_operations(conv, self._nonzero)
             return replace(layer, nonzero_macs=nonzero, additions=spikes_in, spikes_in=spikes_in)
-        return replace(layer, synapses=self._met(conv, self._spikes), spikes_in=spikes_in)
+        return replace(layer, synapses=self._synaptic_operations(conv, self._spikes), spikes_in=spikes_in)
 
-    def _arrived(self, conv: Conv, arrivals: "dict[str, Tensor]") -> float:
-        return float(arrivals[conv.source].sum()) / self._images
+    def _values_in(self, conv: Conv, values: "dict[str, Tensor]") -> float:
+        """Values that ``conv`` reads, per image."""
+        return float(values[conv.source].sum()) / self._images
 
-    def _met(self, conv: Conv, arrivals: "dict[str, Tensor]") -> float:
-        """Weights met by what arrived, per image: its number at each position x the outputs that read the position."""
-        arrived = arrivals[conv.source]
-        rows = arrived.new_tensor(reach(conv.in_shape[1], conv.out_shape[1], conv))
-        columns = arrived.new_tensor(reach(conv.in_shape[2], conv.out_shape[2], conv))
-        return float(rows @ arrived @ columns) * (conv.out_shape[0] // conv.groups) / self._images
+    def _synaptic_operations(self, conv: Conv, values: "dict[str, Tensor]") -> float:
+        """Synaptic operations per image: the values at each input position times the fan-out of the position."""
+        per_position = values[conv.source]
+        rows = per_position.new_tensor(axis_fan_out(conv.in_shape[1], conv.out_shape[1], conv))
+        columns = per_position.new_tensor(axis_fan_out(conv.in_shape[2], conv.out_shape[2], conv))
+        return float(rows @ per_position @ columns) * (conv.out_shape[0] // conv.groups) / self._images
 
 
 def _silent_layer(op: Conv | Sum | Neurons, neuron: NeuronConfig, encoding: EncodingConfig) -> LayerCounts:
     timesteps = encoding.timesteps
     if isinstance(op, Sum):
         return LayerCounts(op, timesteps, timesteps, additions=float(timesteps * op.additions))
-    neurons = op.outputs if op.fires else 0
+    neurons = op.outputs if op.emits_spikes else 0
     neuron_ops = timesteps * neurons if 0 < neuron.leak < 1 else 0
     layer = LayerCounts(op, timesteps, timesteps, neurons=neurons, neuron_ops=neuron_ops)
     if isinstance(op, Neurons):
         return layer
     if op.reads == "input" and encoding.kind == "direct":
         evaluations = 1 if encoding.stem == "once" else timesteps
-        macs = evaluations * taps(op)
+        macs = evaluations * unpadded_macs(op)
         return replace(layer, dense=True, evaluations=evaluations, macs=macs, nonzero_macs=float(macs))
-    return replace(layer, dense=True, macs=timesteps * taps(op)) if op.reads == "means" else layer
+    return replace(layer, dense=True, macs=timesteps * unpadded_macs(op)) if op.reads == "means" else layer
 
 
 def _twin_layer(op: Conv | Sum, nonzero_macs: float | None) -> LayerCounts:
     if isinstance(op, Sum):
         return LayerCounts(op, 1, 1, additions=float(op.additions), nonzero_macs=nonzero_macs)
-    return LayerCounts(op, 1, 1, dense=True, macs=taps(op), nonzero_macs=nonzero_macs)
+    return LayerCounts(op, 1, 1, dense=True, macs=unpadded_macs(op), nonzero_macs=nonzero_macs)
 
 
 def _add(sums: "dict[str, Tensor]", name: str, term: "Tensor") -> None:

@@ -21,7 +21,7 @@ def awake(network: Network) -> Network:
     network.double().train()
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = None  # the mean over all batches, whatever it was before
+            layer.momentum = None  # average all batches
     with torch.no_grad():
         for seed in range(4):
             network(inputs(network, 8, seed=seed))
@@ -38,7 +38,7 @@ def frames(count: int, shape: tuple[int, int, int], timesteps: int, seed: int = 
 
 
 def inputs(network: Network, count: int, seed: int = 1) -> Tensor:
-    """What the network's encoding takes."""
+    """Input that fits the network's encoding."""
     shape, encoding = network.plan.in_shape, network.encoding
     return frames(count, shape, encoding.timesteps, seed) if encoding.kind == "frames" else images(count, shape, seed)
 
@@ -60,7 +60,7 @@ def neurobench(network: Network, data: Tensor) -> dict[str, float]:
 
 
 def neurobench_layers(network: Network, data: Tensor) -> dict[str, float]:
-    """Operations per image that are not zero, by layer."""
+    """Nonzero operations per image, by layer."""
     counts = {}
 
     def observe(op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:

@@ -11,5 +11,6 @@ def energy_section(record: BenchmarkRecord) -> Section | None:
     models = energy_models_of(record)
     if not models:
         return None
-    rules = Definitions(tuple((model, describe(model)) for model in models), terms_are_code=True)
+    stored = record.header.energy_rules
+    rules = Definitions(tuple((model, describe(model, stored)) for model in models), terms_are_code=True)
     return Section("How energies are computed", (rules,))

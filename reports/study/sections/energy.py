@@ -17,5 +17,6 @@ def energy_section(study: StudyRecord) -> Section | None:
     models = energy_models_of(study)
     if not models:
         return None
-    rules = Definitions(tuple((model, describe(model)) for model in models), terms_are_code=True)
+    stored = study.header.energy_rules
+    rules = Definitions(tuple((model, describe(model, stored)) for model in models), terms_are_code=True)
     return Section("How energies are computed", (Text(NOTE, style="note"), rules))

@@ -5,7 +5,7 @@ import pytest
 
 from reports.analysis.comparisons import compare_references, dominated_names, rank_reversals
 from reports.analysis.front import front_trials
-from reports.document.energy_models import RULES
+from reports.document.energy_models import RULES, describe
 from reports.document.wording import number
 from reports.records.study import ReferencePoint, StudyRecord, TrialRecord
 from reports.study.sections.findings import findings
@@ -135,11 +135,15 @@ def test_the_summary_names_data_machine_and_number_of_trials(make_study: Build, 
     assert (findings(study) == ()) == (complete == 0)
 
 
-def test_every_energy_model_is_described_with_its_constants() -> None:
-    energy = pytest.importorskip("snnkit.energy")
-    horowitz = pytest.importorskip("snnkit.energy.horowitz45")
-    assert set(energy.PRICES) <= set(RULES)
-    assert f"{horowitz.E_MAC_PJ} pJ x MACs + {horowitz.E_AC_PJ} pJ x ACs" in RULES[EXACT]
+def test_rules_of_records_before_version_7_are_described_with_their_constants() -> None:
+    assert set(RULES) == {EXACT, PAPER, "lemaire2022/exact"}
+    assert "4.6 pJ x MACs + 0.9 pJ x ACs" in RULES[EXACT]
+
+
+def test_rule_that_a_record_stores_is_the_one_described() -> None:
+    assert describe(EXACT, {EXACT: "as launched"}) == "as launched"
+    assert describe(EXACT, {}) == RULES[EXACT]
+    assert "Unknown to this snnsearch" in describe("new/exact", {})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Figures that contradict each other are not recorded."""
+"""Contradictory figures are not recorded."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from torch import nn
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.energy import Energy, estimate_all
 from snnkit.energy.consistency import Contradiction, crosscheck
-from snnkit.energy.operations import Counter, OperationCounts, count_operations
+from snnkit.energy.operations import OperationCounter, OperationCounts, count_operations
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
@@ -33,7 +33,7 @@ def check(
     network: Network, activity: OperationCounts, prices: dict[str, Energy] | None = None, **shares: float
 ) -> None:
     images = inputs(network, 1)
-    crosscheck(network, images, activity, prices or estimate_all(activity, "horowitz64"), shares or {"accuracy": 0.5})
+    crosscheck(network, images, activity, prices or estimate_all(activity), shares or {"accuracy": 0.5})
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_figures_of_every_twin_agree(family):
 
 
 def changed(activity: OperationCounts, name: str, factor: float) -> OperationCounts:
-    """The count ``name`` of the last convolution made larger."""
+    """The counts with ``name`` of the last convolution increased."""
     at = max(n for n, layer in enumerate(activity.layers) if getattr(layer, name) > 0)
     layer = activity.layers[at]
     wrong = replace(layer, **{name: getattr(layer, name) * factor})
@@ -71,26 +71,26 @@ def changed(activity: OperationCounts, name: str, factor: float) -> OperationCou
 
 @pytest.mark.parametrize(("name", "said"), [("synapses", "accumulates of"), ("spikes_out", "spikes of")])
 @pytest.mark.parametrize("factor", [-1, 1e6])
-def test_counts_that_cannot_be_are_refused(network, activity, name, said, factor):
-    with pytest.raises(Contradiction, match=f"{said} .* where there can be 0 to"):
+def test_impossible_counts_are_refused(network, activity, name, said, factor):
+    with pytest.raises(Contradiction, match=f"{said} .* not between 0 and"):
         check(network, changed(activity, name, factor))
 
 
-def test_parameters_that_no_plan_knows_are_refused(network, activity):
+def test_parameters_missing_from_the_plan_are_refused(network, activity):
     network.register_parameter("stray", nn.Parameter(torch.zeros(7)))
     with pytest.raises(Contradiction, match=r"parameters: [\d,]+ by the plan, [\d,]+ in the network"):
         check(network, activity)
 
 
-def test_operations_that_no_plan_knows_are_refused(network, activity, monkeypatch):
+def test_operations_missing_from_the_plan_are_refused(network, activity, monkeypatch):
     monkeypatch.setattr(Network, "training_macs", property(lambda self: 3000))
     with pytest.raises(Contradiction, match=r"dense MACs of a pass: 1,000 by the plan"):
         check(network, activity)
 
 
 @pytest.mark.parametrize("what", ["layers", "parts"])
-def test_energy_that_is_not_its_sum_is_refused(network, activity, what):
-    prices = estimate_all(activity, "horowitz64")
+def test_energy_that_differs_from_its_sum_is_refused(network, activity, what):
+    prices = estimate_all(activity)
     energy = prices["horowitz45/exact"]
     terms = getattr(energy, what)
     largest = max(terms, key=terms.get)
@@ -99,19 +99,19 @@ def test_energy_that_is_not_its_sum_is_refused(network, activity, what):
         check(network, activity, prices)
 
 
-def test_accuracy_that_is_no_share_is_refused(network, activity):
+def test_accuracy_outside_0_to_1_is_refused(network, activity):
     with pytest.raises(Contradiction, match="accuracy is 81"):
         check(network, activity, accuracy=81)
 
 
-def test_all_that_is_wrong_is_said(network, activity):
+def test_error_lists_every_disagreement(network, activity):
     with pytest.raises(Contradiction, match=r"spikes of .*; accuracy is 2"):
         check(network, changed(activity, "spikes_out", 1e6), accuracy=2)
 
 
 def test_trial_whose_figures_contradict_each_other_fails_with_the_reason(tmp_path, monkeypatch):
-    activity = Counter.activity
-    monkeypatch.setattr(Counter, "activity", lambda counter: changed(activity(counter), "spikes_out", 100))
+    counts = OperationCounter.counts
+    monkeypatch.setattr(OperationCounter, "counts", lambda counter: changed(counts(counter), "spikes_out", 100))
     record = record_of(job_for(tmp_path))
     assert record.status == "failed"
     assert record.reason.startswith("Contradiction: spikes of")

@@ -1,4 +1,4 @@
-"""Prices against the published table, hand-computed layers and the ratios between the two models."""
+"""Energies against the published table, layers computed by hand, and the ratios between the two models."""
 
 import dataclasses
 import itertools
@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from snnkit.architecture.plan import Conv, GlobalAverage, Neurons, Plan, Sum
-from snnkit.energy import ENERGY_MODELS, PRESETS, PRICES, EnergyConfig, estimate_all, estimate_energy
+from snnkit.energy import ENERGY_MODELS, ENERGY_RULES, PRESETS, EnergyConfig, estimate_all, estimate_energy
 from snnkit.energy.lemaire2022 import sram_pj
-from snnkit.energy.operations import LayerCounts, OperationCounts, dense_twin, taps
+from snnkit.energy.operations import LayerCounts, OperationCounts, twin_counts, unpadded_macs
 from snnkit.energy.presets import Operations
 from snnkit.families.mobilenetv2 import MobileNetV2
 from snnkit.families.mobilenetv2 import plan as plan_mobilenetv2
@@ -38,9 +38,9 @@ def firing_layer(conv: Conv, rate: float, timesteps: int) -> LayerCounts:
         timesteps=timesteps,
         evaluations=1 if conv.reads == "input" else timesteps,
         dense=conv.reads == "input",
-        macs=taps(conv) if conv.reads == "input" else 0,
-        nonzero_macs=taps(conv) if conv.reads == "input" else 0,
-        synapses=0 if conv.reads == "input" else spikes * taps(conv),
+        macs=unpadded_macs(conv) if conv.reads == "input" else 0,
+        nonzero_macs=unpadded_macs(conv) if conv.reads == "input" else 0,
+        synapses=0 if conv.reads == "input" else spikes * unpadded_macs(conv),
         spikes_in=0 if conv.reads == "input" else spikes * channels * height * width,
         spikes_out=spikes * neurons,
         neurons=neurons,
@@ -84,12 +84,12 @@ def test_published_energy_follows_from_the_published_accumulates(classes, side, 
     assert sum(layer.macs for layer in counts) / 1e3 == pytest.approx(macs_k, abs=5)
     assert sum(layer.acs for layer in counts) / 1e3 == pytest.approx(acs_k)
     published = estimate_energy(activity, EnergyConfig(preset="paper2602")).total_mj
-    assert published == pytest.approx(energy_mj, abs=1e-4)  # the table cuts its digits off
+    assert published == pytest.approx(energy_mj, abs=1e-4)  # the table truncates digits
 
 
 def test_paper_counts_its_twin_with_biases_batchnorm_and_the_final_average():
     network = squeezenet()
-    twin = dense_twin(network)
+    twin = twin_counts(network)
     macs = sum(layer.macs for layer in PRESETS["paper2602"](twin).values())
     normalised = sum(conv.outputs for conv in network.convs if conv.batchnorm)
     assert macs == network.dense_macs + sum(conv.outputs for conv in network.convs) + 2 * normalised + 10 * 4 * 4
@@ -118,10 +118,10 @@ def test_horowitz_adds_up_by_hand():
 
 def test_zero_activations_of_a_twin_are_an_alternative_price():
     network = squeezenet()
-    layers = tuple(dataclasses.replace(layer, nonzero_macs=100) for layer in dense_twin(network).layers)
+    layers = tuple(dataclasses.replace(layer, nonzero_macs=100) for layer in twin_counts(network).layers)
     energy = estimate_energy(OperationCounts(network, False, 1, 1, layers), EnergyConfig())
     assert energy.alternatives == pytest.approx({"nonzero_macs": 100 * len(layers) * 4.6e-9})
-    assert energy.total_mj == estimate_energy(dense_twin(network), EnergyConfig()).total_mj
+    assert energy.total_mj == estimate_energy(twin_counts(network), EnergyConfig()).total_mj
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_lemaire_stem_is_dense_once_and_its_current_is_kept(timesteps):
     network = Plan((conv, GlobalAverage("scores", "stem", (4, 8, 8))), (3, 8, 8), 4)
     spiking, twin = (
         estimate_energy(activity, EnergyConfig(model="lemaire2022"))
-        for activity in (firing(network, 0.5, timesteps), dense_twin(network))
+        for activity in (firing(network, 0.5, timesteps), twin_counts(network))
     )
     macs, neurons = 3 * 4 * 64, 4 * 64
     current, image, weight, fifo = (5 * words * 4 / 8192 for words in (neurons, 3 * 64, 12, 1000))
@@ -186,7 +186,7 @@ def test_lemaire_stem_is_dense_once_and_its_current_is_kept(timesteps):
 
 
 def priced(layer: LayerCounts, *, model: str = "lemaire2022") -> dict[str, float]:
-    """Picojoules by component, of a network that is this one layer."""
+    """Energy by component, in pJ, of a network with only this layer."""
     network = Plan((layer.op, GlobalAverage("scores", layer.name, layer.op.out_shape)), (1, 1, 1), 1)
     parts = estimate_energy(
         OperationCounts(network, True, layer.timesteps, 1, (layer,)), EnergyConfig(model=model)
@@ -250,18 +250,18 @@ def classifier(*, dropout: float, residual: str = "currents") -> Plan:
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_paper_s_rule_finds_the_final_average_in_front_of_the_classifier(dropout):
-    """16 channels of 4x4 enter it; the classifier reads means, so all of it is MACs."""
+    """16 channels of 4x4 enter the average. The classifier reads means, so all its operations are MACs."""
     network = classifier(dropout=dropout)
     dense = 16 * 10 + 10
-    twin = PRESETS["paper2602"](dense_twin(network))["classifier"]
+    twin = PRESETS["paper2602"](twin_counts(network))["classifier"]
     assert twin == Operations(dense + 16 * 16, 0)
     spiking = PRESETS["paper2602"](firing(network, 0.25, 2))["classifier"]
-    assert spiking == Operations(dense, 0.25 * 16)  # as if a mean were one spike
+    assert spiking == Operations(dense, 0.25 * 16)  # a mean counts as one spike
     silent = PRESETS["paper2602"](firing(network, 0.0, 2))["classifier"]
     assert silent == Operations(dense, 0)
 
 
-def test_paper_s_rule_looks_at_convolutions_alone():
+def test_paper_s_rule_counts_only_convolutions():
     network = classifier(dropout=0.0)
     others = [
         LayerCounts(op, 2, 2, additions=5.0, spikes_out=7.0)
@@ -283,13 +283,15 @@ def test_paper_s_rule_multiplies_behind_residual_sums_of_spikes():
     assert all(counts[conv.name].acs > 0 for conv in network.convs if conv.input_most == 1 and conv.reads == "spikes")
 
 
-def test_memory_changes_the_verdict():
+def test_memory_reverses_the_ratio_of_cnn_to_snn():
     """The published ratios at a rate of .33: 7.9 by arithmetic; 2.0 at T = 1 and 0.5 at T = 4 with memory."""
     network = squeezenet()
     once, four, twin = (
-        estimate_all(a) for a in (firing(network, 0.33, 1), firing(network, 0.33, 4), dense_twin(network))
+        estimate_all(a) for a in (firing(network, 0.33, 1), firing(network, 0.33, 4), twin_counts(network))
     )
-    ratio = {key: (twin[key].total_mj / once[key].total_mj, twin[key].total_mj / four[key].total_mj) for key in PRICES}
+    ratio = {
+        key: (twin[key].total_mj / once[key].total_mj, twin[key].total_mj / four[key].total_mj) for key in ENERGY_RULES
+    }
     assert ratio["lemaire2022/exact"] == pytest.approx((2.0, 0.5), abs=0.05)
     assert ratio["horowitz45/exact"][0] == pytest.approx(7.65, abs=0.005)
     stem = network.convs[0].dense_macs
@@ -304,14 +306,14 @@ def test_break_even_with_memory_lies_between_066_and_086_spikes_per_neuron(times
     few, many = (
         estimate_energy(firing(network, spikes / timesteps, timesteps), pricing).total_mj for spikes in (0.66, 0.86)
     )
-    assert few < estimate_energy(dense_twin(network), pricing).total_mj < many
+    assert few < estimate_energy(twin_counts(network), pricing).total_mj < many
 
 
 @pytest.mark.parametrize("timesteps", [1, 4])
-@pytest.mark.parametrize("key", PRICES)
+@pytest.mark.parametrize("key", ENERGY_RULES)
 def test_layers_and_parts_add_up_to_the_total(key, timesteps):
     network = squeezenet()
-    for activity in (firing(network, 0.2, timesteps), dense_twin(network)):
+    for activity in (firing(network, 0.2, timesteps), twin_counts(network)):
         energy = estimate_all(activity)[key]
         assert set(energy.layers) == {conv.name for conv in network.convs}
         assert sum(energy.layers.values()) == pytest.approx(energy.total_mj)
@@ -319,14 +321,14 @@ def test_layers_and_parts_add_up_to_the_total(key, timesteps):
         assert energy.total_mj > 0
 
 
-def test_prices_are_all_that_may_be_asked_for():
+def test_every_allowed_combination_of_model_and_preset_is_a_rule():
     allowed = set()
     for model, preset in itertools.product(ENERGY_MODELS, PRESETS):
         try:
             allowed.add(EnergyConfig.model_validate({"model": model, "preset": preset}).key)
         except ValidationError:
             assert (model, preset) == ("lemaire2022", "paper2602")
-    assert allowed == set(PRICES) == set(estimate_all(dense_twin(squeezenet())))
+    assert allowed == set(ENERGY_RULES) == set(estimate_all(twin_counts(squeezenet())))
 
 
 def test_paper_s_preset_with_memory_is_refused_with_the_remedy():
@@ -338,12 +340,20 @@ def test_paper_s_preset_with_memory_is_refused_with_the_remedy():
         EnergyConfig.model_validate({"modle": "horowitz45"})
 
 
-def test_sram_reading_applies_to_the_price_with_memory_alone():
-    twin = dense_twin(squeezenet())
-    half, whole = estimate_all(twin), estimate_all(twin, sram="lemaire")
+def test_sram_option_changes_only_the_model_with_memory():
+    twin = twin_counts(squeezenet())
+    half, whole = estimate_all(twin), estimate_all(twin, EnergyConfig(sram="lemaire"))
     assert half["horowitz45/exact"] == whole["horowitz45/exact"]
     memory = [
         sum(e.parts[part] for part in ("inputs", "weights", "outputs"))
         for e in (half["lemaire2022/exact"], whole["lemaire2022/exact"])
     ]
     assert memory[1] == pytest.approx(2 * memory[0])
+
+
+def test_every_rule_is_described_with_its_constants():
+    assert tuple(ENERGY_RULES) == ("horowitz45/exact", "horowitz45/paper2602", "lemaire2022/exact")
+    assert "4.6 pJ x MACs + 0.9 pJ x ACs" in ENERGY_RULES["horowitz45/exact"]
+    assert "add 0.1 pJ, multiply 3.1 pJ" in ENERGY_RULES["lemaire2022/exact"]
+    for model in ENERGY_MODELS.values():
+        assert all(constant.unit and constant.source for constant in model.constants)

@@ -12,7 +12,13 @@ from torch.nn import functional
 
 from snnkit.architecture.plan import Conv, GlobalAverage, Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.energy.operations import Counter, OperationCounts, count_operations, dense_twin, taps
+from snnkit.energy.operations import (
+    OperationCounter,
+    OperationCounts,
+    count_operations,
+    twin_counts,
+    unpadded_macs,
+)
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network, key
 
@@ -34,13 +40,13 @@ def closed(*convs: Conv) -> Plan:
 
 
 def count(probe: Conv, spikes: Tensor) -> OperationCounts:
-    """What is counted where ``spikes`` (T, B, C, H, W) enter ``probe``."""
+    """Counts if ``spikes`` (T, B, C, H, W) enter ``probe``."""
     stem = conv("stem", "input", probe.in_shape, probe.in_shape[0], 1)
     network = Network(closed(stem, probe), NeuronConfig(), EncodingConfig(timesteps=spikes.shape[0]))
-    counter = Counter(network)
+    counter = OperationCounter(network)
     counter(stem, torch.ones(1, *spikes.shape[1:]), fired(spikes))
     counter(probe, spikes, None)
-    return counter.activity()
+    return counter.counts()
 
 
 def spike_at(row: int, column: int, size: int = 3) -> Tensor:
@@ -76,7 +82,7 @@ def test_spike_costs_one_accumulate_per_output_that_reads_it(stride, padding, co
         assert count(probe, spike_at(row, column)).acs == outputs * filters
 
 
-def test_stride_over_a_position_costs_nothing():
+def test_position_that_the_stride_skips_costs_nothing():
     probe = conv("probe", "stem", (1, 3, 3), 5, 1, stride=2, activation=None)
     assert count(probe, spike_at(1, 1)).acs == 0
     assert count(probe, spike_at(2, 2)).acs == 5
@@ -91,15 +97,17 @@ def test_count_equals_a_convolution_of_ones(groups, kernel, stride, padding):
     ones = torch.ones(8, 4 // groups, kernel, kernel)
     met = functional.conv2d(spikes.flatten(0, 1), ones, stride=stride, padding=padding, groups=groups).sum()
     assert count(probe, spikes).acs == float(met) / 5
-    assert count(probe, torch.ones_like(spikes)).acs == T * taps(probe)
+    assert count(probe, torch.ones_like(spikes)).acs == T * unpadded_macs(probe)
     assert count(probe, torch.zeros_like(spikes)).acs == 0
 
 
-def test_taps_are_the_dense_operations_without_those_in_the_padding():
+def test_unpadded_macs_are_the_dense_macs_without_taps_in_the_padding():
     padded = conv("probe", "stem", (4, 8, 8), 6, 3, padding=1)
-    assert taps(padded) == 4 * 6 * (8 * 3 - 2) ** 2  # along a side 3 taps at each of 8 places, 2 of them outside
+    assert (
+        unpadded_macs(padded) == 4 * 6 * (8 * 3 - 2) ** 2
+    )  # along a side: 3 taps at 8 positions, 2 of them in the padding
     whole = conv("probe", "stem", (4, 8, 8), 6, 3)
-    assert taps(whole) == whole.dense_macs
+    assert unpadded_macs(whole) == whole.dense_macs
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -153,14 +161,14 @@ def test_counts_do_not_depend_on_the_batch_size():
     assert count_operations(network, data.split(5)) == at_once
 
 
-def test_still_image_enters_the_stem_once_unless_told_otherwise():
+def test_still_image_is_counted_once_or_every_step_in_the_stem():
     small = small_squeezenet(FIRES[:2])
     data = [images(2, (3, 16, 16))]
     once = count_operations(awake(Network(small, NeuronConfig(), EncodingConfig(timesteps=T))), data)
     every = count_operations(
         awake(Network(small, NeuronConfig(), EncodingConfig(timesteps=T, stem="every_step"))), data
     )
-    assert once.macs == taps(small.convs[0])
+    assert once.macs == unpadded_macs(small.convs[0])
     assert every.macs == T * once.macs
     assert every.acs == once.acs
 
@@ -178,13 +186,13 @@ def test_twin_counts_dense_and_nonzero_multiplications():
     small = small_squeezenet(FIRES[:3])
     twin = awake(Network(small, None, EncodingConfig(timesteps=T)))
     data = images(4, (3, 16, 16))
-    data[:, :, 4:12] = 0  # the first layer is dense all the same
+    data[:, :, 4:12] = 0  # the first layer is dense anyway
     ran = count_operations(twin, [data])
-    assert ran.macs == dense_twin(small).macs == sum(taps(op) for op in small.convs)
+    assert ran.macs == twin_counts(small).macs == sum(unpadded_macs(op) for op in small.convs)
     assert ran.layers[0].nonzero_macs == ran.layers[0].macs
     assert all(layer.nonzero_macs < layer.macs for layer in ran.layers[1:])
     assert (ran.timesteps, ran.acs, ran.spikes, ran.firing_rate) == (1, 0, 0, 0)
-    assert dense_twin(small).nonzero_macs is None
+    assert twin_counts(small).nonzero_macs is None
 
 
 def test_all_neurons_firing_cost_the_twin_s_operations_each_step():
@@ -198,10 +206,10 @@ def test_all_neurons_firing_cost_the_twin_s_operations_each_step():
     activity = count_operations(network, [torch.randn(3, 3, 16, 16)])
     assert activity.firing_rate == 1
     stem = activity.layers[0].macs
-    assert activity.acs == T * (dense_twin(small).macs - stem)
+    assert activity.acs == T * (twin_counts(small).macs - stem)
 
 
-def test_measure_restores_the_mode_of_every_module():
+def test_counting_restores_the_mode_of_every_module():
     network = Network(small_squeezenet(FIRES[:2]), NeuronConfig(), EncodingConfig(timesteps=T)).train()
     network.layers["stem"].norm.eval()
     modes = {name: module.training for name, module in network.named_modules()}
@@ -245,11 +253,11 @@ def test_counts_equal_neurobench(name, stem):
     network = awake(Network(PLANS[name], NeuronConfig(), EncodingConfig(timesteps=T, stem=stem)))
     data = images(4, network.plan.in_shape)
     ours, theirs = count_operations(network, [data]), neurobench(network, data)
-    stem_macs = ours.layers[0].macs // ours.layers[0].evaluations  # evaluated once, however often it is charged
+    stem_macs = ours.layers[0].macs // ours.layers[0].evaluations  # evaluated once, but charged per evaluation
     assert ours.layers[0].evaluations == (1 if stem == "once" else T)
     assert (stem_macs, ours.acs) == (theirs["Effective_MACs"], theirs["Effective_ACs"])
     assert min(layer.spikes_in for layer in ours.layers[1:]) > 0
-    assert stem_macs + T * sum(taps(layer.op) for layer in ours.layers[1:]) == theirs["Dense"]
+    assert stem_macs + T * sum(unpadded_macs(layer.op) for layer in ours.layers[1:]) == theirs["Dense"]
 
 
 def test_each_layer_equals_neurobench():
@@ -280,7 +288,7 @@ def test_twin_equals_neurobench():
     assert theirs["Effective_ACs"] == 0
 
 
-def test_activity_is_a_value():
-    twin = dense_twin(PLANS["none"])
+def test_counts_are_frozen_values():
+    twin = twin_counts(PLANS["none"])
     with pytest.raises(dataclasses.FrozenInstanceError):
         twin.images = 1

@@ -7,21 +7,21 @@ from torch import Tensor
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.energy.operations import Counter, LayerCounts, dense_twin
+from snnkit.energy.operations import LayerCounts, OperationCounter, twin_counts
 from snnkit.nn.network import Network
 
 
 def seen(plan: Plan, *observations: tuple[str, Tensor, Tensor | None]) -> dict[str, LayerCounts]:
-    """What is counted where these tensors, (T, B, C, H, W), enter and leave the operations of ``plan``."""
+    """Counts if these tensors, (T, B, C, H, W), enter and leave the operations of ``plan``."""
     ops = {op.name: op for op in plan.ops}
-    counter = Counter(Network(plan, NeuronConfig(leak=0.5), EncodingConfig(timesteps=2)))
+    counter = OperationCounter(Network(plan, NeuronConfig(leak=0.5), EncodingConfig(timesteps=2)))
     for name, incoming, outgoing in observations:
         counter(ops[name], incoming, None if outgoing is None else fired(outgoing))
-    return {layer.name: layer for layer in counter.activity().layers}
+    return {layer.name: layer for layer in counter.counts().layers}
 
 
 def spikes_of(*steps: list[int]) -> Tensor:
-    """One image of 1x1, a channel for each number: (T, 1, C, 1, 1)."""
+    """One image of 1x1 with one channel per number: (T, 1, C, 1, 1)."""
     return torch.tensor(steps, dtype=torch.float32)[:, None, :, None, None]
 
 
@@ -48,7 +48,7 @@ def test_sum_of_currents_and_its_neurons_by_hand():
     assert (neurons.neurons, neurons.spikes_out, neurons.neuron_ops) == (4, 4, 2 * 4)
     assert (neurons.acs, neurons.macs, neurons.firing_rate, neurons.input_mean) == (0, 0, 4 / 8, None)
     assert (layers["head"].synapses, layers["head"].spikes_in) == (4 * 5, 4)
-    assert [layer.additions for layer in dense_twin(plan).layers if layer.name == "sum"] == [4 * 2]
+    assert [layer.additions for layer in twin_counts(plan).layers if layer.name == "sum"] == [4 * 2]
 
 
 def test_sum_of_spikes_is_free_and_read_with_multiplicity():
@@ -67,7 +67,7 @@ def test_sum_of_spikes_is_free_and_read_with_multiplicity():
 
 
 def squeeze_excite(*, spiking: bool) -> Plan:
-    """Two channels of 2x2, squeezed to 3, excited again, gated and projected to 4."""
+    """Two channels of 2x2 are squeezed to 3, excited, gated and projected to 4."""
     build = PlanBuilder((1, 2, 2))
     stem = build.conv("stem", "input", 2, activation="identity")
     reduce = build.conv("reduce", build.mean("mean", stem), 3, means=True)
@@ -91,7 +91,7 @@ def test_squeeze_with_a_real_gate_by_hand():
     assert (reduce.additions, reduce.spikes_in, reduce.synapses) == (7, 7, 0)  # each spike is added to its mean
     assert (reduce.neurons, reduce.spikes_out, reduce.input_mean) == (3, 3, None)
     assert (excite.synapses, excite.macs, excite.neurons) == (3 * 2, 0, 0)
-    assert (project.macs, project.nonzero_macs, project.synapses) == (7 * 4, 7 * 4, 0)  # one a spike and weight
+    assert (project.macs, project.nonzero_macs, project.synapses) == (7 * 4, 7 * 4, 0)  # one per spike and weight
     assert project.input_mean == 7 / (2 * 2 * 4)
 
 
@@ -102,13 +102,13 @@ def test_squeeze_with_a_gate_of_spikes_by_hand():
         ("excite", REDUCED, gates), ("project", STEM_OUT * gates, None),
     )  # fmt: skip
     assert (layers["excite"].neurons, layers["excite"].spikes_out) == (2, 3)
-    assert (layers["project"].macs, layers["project"].synapses) == (0, 6 * 4)  # one of seven spikes was held back
+    assert (layers["project"].macs, layers["project"].synapses) == (0, 6 * 4)  # the gate blocks one of seven spikes
 
 
 def test_events_of_a_frame_are_accumulated_one_by_one():
     build = PlanBuilder((2, 1, 1))
     plan = build.scores("scores", build.conv("stem", "input", 3, activation=None))
-    counter = Counter(Network(plan, NeuronConfig(), EncodingConfig(kind="frames", timesteps=2)))
-    counter(plan.convs[0], spikes_of([1, 0], [3, 1]), None)  # three events in one pixel are three
-    (stem,) = counter.activity().layers
+    counter = OperationCounter(Network(plan, NeuronConfig(), EncodingConfig(kind="frames", timesteps=2)))
+    counter(plan.convs[0], spikes_of([1, 0], [3, 1]), None)  # three events in one pixel count as three
+    (stem,) = counter.counts().layers
     assert (stem.synapses, stem.macs, stem.dense, stem.evaluations) == (5 * 3, 0, False, 2)
