@@ -12,7 +12,7 @@ from reports.records.study import EpochRecord, Metrics, TrialRecord
 from search.trial.job import Job, Placement, keep, outline
 from search.trial.run import figures, layer_records
 from snnkit.energy import estimate_all
-from snnkit.energy.operations import LayerCounts, OperationCounts, silent
+from snnkit.energy.operations import LayerCounts, OperationCounts, silent_counts
 
 WORLD = 0  # seed of the stand-in's accuracy and energy
 FIRING_RATE = 0.12  # spikes per neuron and time step
@@ -24,7 +24,7 @@ def stand_in(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialReco
     job.folder.mkdir(parents=True, exist_ok=True)
     candidate, epochs, began = job.candidate, job.candidate.train.epochs, time.time()
     accuracy, energy_mj, _ = outcome(job.params, candidate, WORLD)
-    activity = _firing(silent(candidate.plan(), candidate.neuron, candidate.encoding))
+    activity = _firing(silent_counts(candidate.plan(), candidate.neuron, candidate.encoding))
     history = []
     for number in range(1, epochs + 1):
         history.append(_epoch(number, number / epochs, accuracy, 3.0 * IMAGES * activity.plan.dense_macs))

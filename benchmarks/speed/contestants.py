@@ -13,7 +13,7 @@ from torch.nn import functional
 from snnkit.architecture.plan import Concat, Conv, GlobalAverage, Op, Plan, Pool, sources
 from snnkit.base.config import NeuronConfig
 from snnkit.nn.lif import LIF
-from snnkit.nn.network import ConvLayer, Network, key
+from snnkit.nn.network import ConvLayer, Network, layer_key
 
 # All three define this neuron's step in the same way. SpikingJelly has no delayed reset.
 NEURON = NeuronConfig(leak=0.5, reset="zero", reset_delay=False, surrogate="atan", slope=2.0)
@@ -26,7 +26,7 @@ class Peer(nn.Module):
         super().__init__()
         self.plan: Plan = ours.plan
         self.timesteps = ours.timesteps
-        layers = {key(conv): ours.layer(conv) for conv in ours.plan.convs}
+        layers = {layer_key(conv): ours.layer(conv) for conv in ours.plan.convs}
         self.convs = nn.ModuleDict({name: plain(layer) for name, layer in layers.items()})
         self.norms = nn.ModuleDict({name: copy.deepcopy(layer.norm) for name, layer in layers.items() if layer.norm})
 
@@ -44,9 +44,9 @@ class Peer(nn.Module):
     def _run(self, op: Op, reads: list[Tensor], fire: Callable[[Conv, Tensor], Tensor]) -> Tensor:
         match op:
             case Conv():
-                y: Tensor = self.convs[key(op)](reads[0])
-                if key(op) in self.norms:
-                    y = self.norms[key(op)](y)
+                y: Tensor = self.convs[layer_key(op)](reads[0])
+                if layer_key(op) in self.norms:
+                    y = self.norms[layer_key(op)](y)
                 return fire(op, y) if op.activation else y
             case Pool():
                 return functional.max_pool2d(reads[0], op.kernel, op.stride, op.padding, ceil_mode=op.ceil)
@@ -62,13 +62,13 @@ class SnnTorch(Peer):
 
     def __init__(self, ours: Network) -> None:
         super().__init__(ours)
-        self.leaky = nn.ModuleDict({key(conv): LIF(NEURON).as_leaky() for conv in self.plan.convs})
+        self.leaky = nn.ModuleDict({layer_key(conv): LIF(NEURON).as_leaky() for conv in self.plan.convs})
 
     def forward(self, images: Tensor) -> Tensor:
         membranes = {name: torch.zeros((), device=images.device) for name in self.leaky}
 
         def fire(conv: Conv, current: Tensor) -> Tensor:
-            name = key(conv)
+            name = layer_key(conv)
             spikes: Tensor
             spikes, membranes[name] = self.leaky[name](current, membranes[name])
             return spikes.to(current.dtype)  # Leaky returns float32 for any input
@@ -85,7 +85,7 @@ class SpikingJelly(Peer):
         super().__init__(ours)
         self.nodes = nn.ModuleDict(
             {
-                key(conv): neuron.LIFNode(
+                layer_key(conv): neuron.LIFNode(
                     tau=1 / (1 - NEURON.leak), decay_input=False, v_threshold=NEURON.threshold, v_reset=0.0,
                     surrogate_function=surrogate.ATan(alpha=NEURON.slope), step_mode="m",
                 )
@@ -100,7 +100,7 @@ class SpikingJelly(Peer):
         def fire(conv: Conv, current: Tensor) -> Tensor:
             current = self.every_step(conv, current)
             over_time = current.view(self.timesteps, -1, *current.shape[1:])
-            spikes: Tensor = self.nodes[key(conv)](over_time)
+            spikes: Tensor = self.nodes[layer_key(conv)](over_time)
             return spikes.flatten(0, 1)
 
         return over_steps(self.run(images, fire), self.timesteps)

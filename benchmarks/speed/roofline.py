@@ -17,7 +17,7 @@ from torch.profiler import profile
 
 from benchmarks.speed.worker import Setting, Work
 from search.trial.environment import commit, describe
-from snnkit.architecture.fusion import FusedLIF, schedule
+from snnkit.architecture.fusion import FusedLIF, fuse
 from snnkit.architecture.plan import Conv, Plan
 from snnkit.nn.network import Network
 
@@ -45,9 +45,9 @@ def stages(plan: Plan, setting: Setting) -> list[Stage]:
     stem = plan.convs[0]
     read = sum(evaluations(conv) * area(conv.in_shape) for conv in plan.convs)
     current = sum(evaluations(conv) * area(conv.out_shape) for conv in plan.convs)
-    neural = sum(evaluations(conv) * area(conv.out_shape) for conv in plan.convs if conv.fires)
+    neural = sum(evaluations(conv) * area(conv.out_shape) for conv in plan.convs if conv.emits_spikes)
     spikes = 0
-    for step in schedule(plan, spiking=True):
+    for step in fuse(plan, spiking=True):
         if isinstance(step, FusedLIF):
             spikes += images * steps * sum(area(conv.out_shape) for conv in step.convs) // step.window**2
     moved = size / 1e9

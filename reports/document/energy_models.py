@@ -35,6 +35,6 @@ def caveat(energy_model: str) -> str:
 
 
 def describe(energy_model: str, stored: Mapping[str, str]) -> str:
-    """Return the rule of an energy model: as ``stored`` in the header, or from `RULES` for a record before version 7."""
+    """Return the rule of an energy model: as ``stored`` in the header, or from `RULES` before version 7."""
     unknown = "Unknown to this snnsearch; the version that ran the study describes it."
     return stored.get(energy_model) or RULES.get(energy_model, unknown)

@@ -1,8 +1,10 @@
-"""A network as a list of operations with their shapes: what is built, counted and drawn all read this one list.
+"""A network as a list of operations with their shapes. Networks, counts, exports and reports all read this list.
 
-A family turns its design (a frozen value) into a Plan without torch, by means of `snnkit.architecture.builder`;
-`snnkit.nn.network.Network` runs the plan as a spiking network or as its CNN twin, and the static figures below cost
-microseconds. So a module that is removed is in no plan: it has no parameters, no operations and no shape.
+A family turns its design into a Plan without torch, with `snnkit.architecture.builder`. `snnkit.nn.network.Network`
+runs the plan as a spiking network or as its CNN twin. The static figures below take microseconds. A removed module is
+not in the plan, so it has no parameters and no operations.
+
+The repr of these operations is part of the stored identity of a candidate: renaming a class or a field changes it.
 """
 
 from dataclasses import dataclass, replace
@@ -10,17 +12,17 @@ from math import prod
 from typing import Any, Literal
 
 Shape = tuple[int, int, int]  # (C, H, W)
-Activation = Literal["relu", "relu6", "silu", "sigmoid", "identity"]  # the twin's; LIF in the SNN
+Activation = Literal["relu", "relu6", "silu", "sigmoid", "identity"]  # of the CNN twin; LIF in the SNN
 Reads = Literal["input", "spikes", "means", "gated"]
 
 
 class PlanError(ValueError):
-    """A design whose shapes do not work out; the message says which module and why."""
+    """The shapes of a design do not fit. The message names the module and a remedy."""
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution, with the BatchNorm and the activation that follow it where the fields say so."""
+    """A convolution with the BatchNorm and the activation that follow it."""
 
     name: str  # as the paper names it: "stem", "fire4.squeeze", "head"
     source: str  # name of the operation whose output it reads; "input" is the image
@@ -32,11 +34,11 @@ class Conv:
     groups: int = 1
     bias: bool = True
     batchnorm: bool = True
-    activation: Activation | None = "relu"  # identity: none in the twin, LIF in the spiking network
-    spiking: bool = True  # LIF in place of the activation; else the spiking network has the twin's
-    reads: Reads = "spikes"  # the input; spikes or sums of them; real means of spikes; spikes times a real gate
-    input_scale: int = 1  # reads sums of this many spikes, divided by it (after average pooling)
-    input_most: int = 1  # the most spikes in one such sum: above the scale behind residual sums
+    activation: Activation | None = "relu"  # identity: none in the CNN twin, LIF in the spiking network
+    spiking: bool = True  # the spiking network has LIF neurons; False: the activation, as the CNN twin has
+    reads: Reads = "spikes"  # the image; spikes or sums of them; real means of spikes; spikes times a real gate
+    input_scale: int = 1  # after average pooling: it reads sums of this many spikes, divided by this number
+    input_most: int = 1  # largest number of spikes in one such sum; larger than the scale after residual sums
 
     @property
     def weights(self) -> int:
@@ -52,18 +54,18 @@ class Conv:
 
     @property
     def dense_macs(self) -> int:
-        """Multiply-accumulates of one dense evaluation, bias left out, taps in the padding counted."""
+        """Multiply-accumulates of one dense evaluation, with taps in the padding and without the bias."""
         return self.outputs * (self.in_shape[0] // self.groups) * self.kernel**2
 
     @property
-    def fires(self) -> bool:
+    def emits_spikes(self) -> bool:
         """Whether LIF neurons follow it in the spiking network."""
         return self.activation is not None and self.spiking
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Max or average pooling. The average divides by kernel**2 everywhere, at ragged edges too: one scale to fold."""
+    """Max or average pooling. The average divides by kernel**2 even at ragged edges, so that the scale is constant."""
 
     name: str
     source: str
@@ -78,7 +80,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Slice:
-    """Channels ``start`` to ``stop`` of one source: a channel split."""
+    """Channels ``start`` to ``stop`` of one source."""
 
     name: str
     source: str
@@ -92,7 +94,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Concat:
-    """Channels of several sources, side by side."""
+    """Concatenated channels of several sources."""
 
     name: str
     sources: tuple[str, ...]
@@ -101,7 +103,7 @@ class Concat:
 
 @dataclass(frozen=True)
 class Shuffle:
-    """Channels of ``groups`` groups, dealt in turn (Zhang et al. 2018, arXiv:1707.01083)."""
+    """Channel shuffle of ``groups`` groups (ShuffleNet; Zhang et al. 2018, arXiv:1707.01083)."""
 
     name: str
     source: str
@@ -111,7 +113,7 @@ class Shuffle:
 
 @dataclass(frozen=True)
 class Sum:
-    """A residual sum, element by element: of spikes (a value of 2 is two), or of currents before their neurons."""
+    """A residual sum: of spikes (two spikes add up to 2), or of currents before their neurons."""
 
     name: str
     sources: tuple[str, ...]
@@ -120,19 +122,19 @@ class Sum:
 
     @property
     def additions(self) -> int:
-        """Of one dense evaluation."""
+        """Additions of one dense evaluation."""
         return prod(self.out_shape) * (len(self.sources) - 1)
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """LIF neurons on a current; in the twin the activation, or nothing."""
+    """LIF neurons on a current; in the CNN twin the activation, or nothing."""
 
     name: str
     source: str
     out_shape: Shape
     activation: Activation | None = None
-    fires = True  # as a convolution with neurons does
+    emits_spikes = True
 
     @property
     def outputs(self) -> int:
@@ -141,7 +143,7 @@ class Neurons:
 
 @dataclass(frozen=True)
 class Gate:
-    """Channels times a gate each, (C, 1, 1): the excitation of a squeeze-excite."""
+    """Multiply each channel by its gate, (C, 1, 1): the excitation of a squeeze-excite."""
 
     name: str
     source: str
@@ -151,6 +153,8 @@ class Gate:
 
 @dataclass(frozen=True)
 class Dropout:
+    """Dropout of single elements."""
+
     name: str
     source: str
     shape: Shape
@@ -159,7 +163,7 @@ class Dropout:
 
 @dataclass(frozen=True)
 class GlobalAverage:
-    """Mean over space (and over time): the class scores. Last in every plan."""
+    """Mean over space and time: the class scores. The last operation of every plan."""
 
     name: str
     source: str
@@ -170,7 +174,7 @@ Op = Conv | Pool | Slice | Concat | Shuffle | Sum | Neurons | Gate | Dropout | G
 
 
 def sources(op: Op) -> tuple[str, ...]:
-    """The names of what an operation reads."""
+    """The names of the values that an operation reads."""
     match op:
         case Concat() | Sum():
             return op.sources
@@ -194,7 +198,7 @@ def _renamed(op: Op, names: dict[str, str]) -> Op:
 
 @dataclass(frozen=True)
 class Plan:
-    """Operations in order of execution; each reads earlier ones by name."""
+    """Operations in order of execution. Each refers to earlier ones by name."""
 
     ops: tuple[Op, ...]
     in_shape: Shape
@@ -205,14 +209,17 @@ class Plan:
         return tuple(op for op in self.ops if isinstance(op, Conv))
 
     @property
-    def firing(self) -> tuple[Conv | Neurons, ...]:
+    def spiking_ops(self) -> tuple[Conv | Neurons, ...]:
         """The operations that end in neurons in the spiking network."""
-        return tuple(op for op in self.ops if isinstance(op, Conv | Neurons) and op.fires)
+        return tuple(op for op in self.ops if isinstance(op, Conv | Neurons) and op.emits_spikes)
 
     @property
     def unnamed(self) -> "Plan":
-        """The same operations called by their place: equal where two networks differ in the names of modules alone, as
-        those that keep one or the other of two modules that are alike and stand side by side."""
+        """The same operations with their positions as names.
+
+        It is equal for two networks that differ only in module names, for example if each keeps another one of two
+        identical neighbouring modules.
+        """
         names = {"input": "input"} | {op.name: str(place) for place, op in enumerate(self.ops)}
         return replace(self, ops=tuple(_renamed(op, names) for op in self.ops))
 
@@ -222,18 +229,20 @@ class Plan:
 
     @property
     def dense_macs(self) -> int:
-        """Multiply-accumulates of one dense pass, taps in the padding counted (`activity.taps` leaves them out): a
-        bound on the CNN twin's, and per time step on the SNN's operations."""
+        """Multiply-accumulates of one dense pass, with taps in the padding (`operations.unpadded_macs` omits them).
+
+        An upper bound on the CNN twin's MACs, and per time step on the SNN's operations.
+        """
         return sum(conv.dense_macs for conv in self.convs)
 
 
-PASSES = 3  # of a training step: forward, and backward to what a layer read and to its weights
+PASSES = 3  # per training step: forward, backward to a layer's input, and backward to its weights
 
 
 def training_macs(plan: Plan, *, timesteps: int, input_steps: int) -> int:
-    """Dense multiply-accumulates of a training step per image, taps in the padding counted, whatever a kernel saves.
+    """Dense multiply-accumulates of a training step per image, with taps in the padding; kernels may save some.
 
-    ``input_steps``: how often what reads the input is evaluated, once for a still image.
+    ``input_steps`` is the number of evaluations of the layers that read the input: 1 for a still image.
     """
     steps = (input_steps if conv.reads == "input" else timesteps for conv in plan.convs)
     return PASSES * sum(conv.dense_macs * count for conv, count in zip(plan.convs, steps, strict=True))
@@ -241,7 +250,7 @@ def training_macs(plan: Plan, *, timesteps: int, input_steps: int) -> int:
 
 @dataclass(frozen=True)
 class ModuleView:
-    """One module of a candidate as a person sees it: a cell of the strip in a report."""
+    """One module of a candidate: a cell of the module strip in a report."""
 
     name: str  # "fire4"
     state: Literal["kept", "removed", "resized"]

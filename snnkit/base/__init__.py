@@ -1,1 +1,1 @@
-"""What every other package of snnkit may use: frozen configs, seeds, files."""
+"""Shared by all packages of snnkit: frozen configurations, seeds, files, the cache folder."""

@@ -1,4 +1,4 @@
-"""Memory that torch frees stays in the process, on a CPU under glibc."""
+"""Keep the memory that torch frees on a CPU in the process, under glibc."""
 
 import ctypes
 import functools
@@ -9,11 +9,11 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Whether from now on, for the life of this process, freed memory is kept to be used again.
+    """Make glibc reuse freed memory for the life of this process. Return whether that succeeded.
 
-    By default glibc hands large blocks back to the kernel at once, which clears them anew for the next tensor, page by
-    page: a training step of SqueezeNet or MnasNet took 0.83 of the time without that (T = 2, batch 32, 32x32 pixels,
-    bfloat16, one core; 5 instead of 14,000 and 58,000 page faults a step). The process keeps what it needed at most.
+    By default glibc returns large blocks to the kernel at once, and the kernel clears them page by page for the next
+    tensor. Without that, a training step of SqueezeNet or MnasNet takes 0.83 of the time, with 5 page faults instead of
+    14,000 and 58,000 (T = 2, batch 32, 32x32 pixels, bfloat16, one core). The process keeps its peak memory.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

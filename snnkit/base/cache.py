@@ -1,14 +1,17 @@
-"""Where what can be made again is kept."""
+"""The folder for what can be made again: compiled kernels, downloaded data, copies of remote runs."""
 
-import os
-import sys
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 
 def user_cache() -> Path:
-    """This user's folder, as the operating system has them. Raises RuntimeError where no home is known."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "snnsearch"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/snnsearch").expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "snnsearch"
+    r"""Return this user's cache folder for snnsearch; it need not exist yet.
+
+    ``$XDG_CACHE_HOME/snnsearch`` or ``~/.cache/snnsearch`` on Linux, ``~/Library/Caches/snnsearch`` on macOS,
+    ``%LOCALAPPDATA%\snnsearch`` on Windows. Raises RuntimeError if the user has no home folder.
+    """
+    folder = user_cache_path("snnsearch", appauthor=False, opinion=False)
+    if not folder.is_absolute():
+        raise RuntimeError(f"no cache folder: the home folder is unknown; set HOME or XDG_CACHE_HOME (got {folder})")
+    return folder

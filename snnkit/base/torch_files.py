@@ -1,4 +1,4 @@
-"""What ``torch.save`` has written, read without running anything that is in it."""
+"""Read files of ``torch.save`` without running any code in them."""
 
 from pathlib import Path
 from typing import IO, Any
@@ -7,24 +7,24 @@ import torch
 
 
 class StoredError(Exception):
-    """A file that holds no mapping of tensors, numbers and text; the message says why, and does not name the file."""
+    """The file holds no mapping of tensors, numbers and text. The message says why, without the file name."""
 
 
 def load_stored(file: Path | IO[bytes]) -> dict[str, Any]:
-    """The mapping in ``file``, its tensors on the CPU. Raises StoredError, and OSError where there is no such file."""
+    """Return the mapping in ``file``, tensors on the CPU. Raises StoredError, or OSError if it cannot be read."""
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # a damaged pickle makes torch's reader run into errors of any kind
+    except Exception as error:  # a damaged pickle can raise any error in torch's reader
         raise StoredError(_reason(error)) from error
     if not isinstance(found, dict):
-        raise StoredError(f"a {type(found).__name__} where a mapping is expected")
+        raise StoredError(f"it holds a {type(found).__name__}, not a mapping")
     return found
 
 
 def _reason(error: Exception) -> str:
-    """Without torch's advice to load the file unsafely."""
+    """The first line of torch's message, without its advice to load the file unsafely."""
     lines = (line.strip().removeprefix("WeightsUnpickler error: ") for line in str(error).splitlines())
-    told = [line for line in lines if line and "weights_only" not in line and not line.startswith(("(", "Please"))]
-    return told[0] if told else type(error).__name__
+    kept = [line for line in lines if line and "weights_only" not in line and not line.startswith(("(", "Please"))]
+    return kept[0] if kept else type(error).__name__

@@ -174,7 +174,7 @@ class _Graph:
     def _layer(self, name: str, convs: tuple[Conv, ...], read: tuple[str, ...]) -> tuple[str, ...]:
         """Add one convolution that merges ``convs``, and its neurons."""
         nir = _library()
-        if convs[0].activation is not None and not convs[0].fires:
+        if convs[0].activation is not None and not convs[0].emits_spikes:
             raise ExportError(f"{convs[0].name}: NIR has no {convs[0].activation}; leave the module out")
         kernel = max(conv.kernel for conv in convs)
         parts = [_pad_kernels(*fold_batchnorm(self.network.layer(conv)), kernel) for conv in convs]
@@ -184,8 +184,8 @@ class _Graph:
             input_shape=first.in_shape[1:], weight=weight, bias=bias, stride=first.stride, padding=first.padding,
             dilation=1, groups=first.groups,
         )  # fmt: skip
-        current = self._put(f"{name}.conv" if first.fires else name, node, read)
-        return self._lif(name, convs, current) if first.fires else current
+        current = self._put(f"{name}.conv" if first.emits_spikes else name, node, read)
+        return self._lif(name, convs, current) if first.emits_spikes else current
 
     def _lif(self, name: str, ops: tuple[Conv | Neurons, ...], read: tuple[str, ...]) -> tuple[str, ...]:
         """Add one node with the neurons of all ``ops``, each with its own leak."""
@@ -235,7 +235,7 @@ def _merged_convs(ops: tuple[Op, ...]) -> dict[str, str]:
     for op in ops:
         if isinstance(op, Concat) and all(name in convs and readers[name] == 1 for name in op.sources):
             members = [convs[name] for name in op.sources]
-            alike = {(c.source, c.stride, c.groups, c.fires, c.kernel // 2 - c.padding) for c in members}
+            alike = {(c.source, c.stride, c.groups, c.emits_spikes, c.kernel // 2 - c.padding) for c in members}
             if len(alike) == 1 and all(c.kernel % 2 and c.groups == 1 for c in members):
                 found |= dict.fromkeys(op.sources, op.name)
     return found

@@ -141,7 +141,7 @@ class _Graph:
         attributes: dict[str, Any] = {
             "kernel_shape": [op.kernel] * 2, "strides": [op.stride] * 2, "pads": [op.padding] * 4, "group": op.groups,
         }  # fmt: skip
-        fires = op.fires and self._network.neuron is not None
+        fires = op.emits_spikes and self._network.neuron is not None
         activated = not fires and _has_activation(op)
         name = f"{op.name}.current" if fires or activated else op.name
         currents = self._per_step(name, [read], lambda name, x: self._node("Conv", [*x, *given], name, **attributes))

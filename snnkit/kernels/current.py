@@ -1,4 +1,4 @@
-"""What drives a layer of neurons: a convolution's output, and the BatchNorm between it and the neurons."""
+"""The input current of a layer of neurons: a convolution's output and the BatchNorm between it and the neurons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,47 +12,51 @@ from snnkit.base.config import NeuronConfig
 
 @dataclass(frozen=True)
 class Statistics:
-    """What BatchNorm subtracts and divides by, (C,) each, in float32 at least."""
+    """Mean and inverse standard deviation of a BatchNorm, (C,) each, at least in float32."""
 
     mean: Tensor
     invstd: Tensor
-    of_batch: bool  # so that gradients flow through them; else the running ones
+    of_batch: bool  # of this batch, so that gradients flow through them; otherwise the running statistics
 
     def scale_and_shift(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """BatchNorm is y * scale + shift, with two roundings, whoever computes it."""
+        """Scale and shift: every kernel computes BatchNorm as y * scale + shift, with two roundings."""
         scale = weight * self.invstd
         return scale, bias - self.mean * scale
 
 
 class Norm(NamedTuple):
-    """A BatchNorm at one step of a training, (C,) each."""
+    """The parameters of a BatchNorm, (C,) each, and its statistics in one forward pass."""
 
     weight: Tensor
     bias: Tensor
-    found: Statistics
+    statistics: Statistics
 
 
 class Current(NamedTuple):
+    """The input current of one layer, before its BatchNorm."""
+
     values: Tensor  # (T', B, C, H, W)
     norm: Norm | None = None
-    leak: Tensor | None = None  # of the layer, a number in float32 that is learned; None: the neuron's own
+    leak: Tensor | None = None  # the layer's learned leak, a float32 scalar; None: the neuron's
 
 
 class Spikes(NamedTuple):
+    """The output of one or several layers of neurons."""
+
     values: Tensor  # (T, B, C, H, W)
-    fired: Tensor | None  # (layers,) in float64: how many before pooling, over all steps and images, where asked for
+    counts: Tensor | None  # (layers,) in float64: spikes before pooling, over all steps and images, if requested
 
 
-def learned(neuron: NeuronConfig, leak: Tensor | None) -> NeuronConfig:
-    """The neuron as a layer has it that learns its leak."""
+def with_leak(neuron: NeuronConfig, leak: Tensor | None) -> NeuronConfig:
+    """Return ``neuron`` with the learned ``leak``; unchanged if it is None."""
     return neuron if leak is None else neuron.model_copy(update={"leak": leak.item()})
 
 
-def driven(values: Tensor, norm: nn.BatchNorm2d | None, sums: Callable[[Tensor], Tensor]) -> Current:
-    """With the statistics of the batch while the BatchNorm trains, whose running ones then follow as in torch.
+def current_with_statistics(values: Tensor, norm: nn.BatchNorm2d | None, sums: Callable[[Tensor], Tensor]) -> Current:
+    """Attach the statistics of ``norm`` to a convolution's output (T', B, C, H, W).
 
-    ``sums`` gives the sums and the sums of squares (2, C) of values (T', B, C, H, W), in float64. Raises ``ValueError``
-    where a batch has one value per channel.
+    In training mode they are the batch's, and the running statistics are updated as in torch. ``sums`` returns the sums
+    and the sums of squares (2, C) in float64. Raises ``ValueError`` if a batch has only one value per channel.
     """
     return Current(values, None if norm is None else Norm(norm.weight, norm.bias, _statistics(values, norm, sums)))
 
@@ -69,11 +73,11 @@ def _statistics(values: Tensor, norm: nn.BatchNorm2d, sums: Callable[[Tensor], T
         mean, square = sums(values.detach()) / count
         var = (square - mean * mean).clamp_(min=0)
         mean, var = mean.to(norm.running_mean.dtype), var.to(norm.running_var.dtype)
-        _follow(norm, mean, var * (count / (count - 1)))
+        _update_running(norm, mean, var * (count / (count - 1)))
     return Statistics(mean, _invstd(var, norm.eps), of_batch=True)
 
 
-def _follow(norm: nn.BatchNorm2d, mean: Tensor, var: Tensor) -> None:
+def _update_running(norm: nn.BatchNorm2d, mean: Tensor, var: Tensor) -> None:
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None

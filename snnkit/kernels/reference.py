@@ -1,15 +1,15 @@
-"""BatchNorm and LIF over T steps in plain PyTorch: the definition that every other kernel must equal, on every device.
+"""BatchNorm and LIF over T steps in plain PyTorch. Every other kernel must equal this definition, on every device.
 
-Forward and backward are those of snnTorch 1.0's ``Leaky`` (H the step function, v the threshold, r the reset):
+Forward and backward follow ``Leaky`` of snnTorch 1.0 (H is the step function, v the threshold, r the reset):
 
-    r[t] = H(m[t-1] - v), detached               s[t] = H(p[t] - v), whose derivative is the surrogate's at p[t] - v
+    r[t] = H(m[t-1] - v), detached               s[t] = H(p[t] - v), with the surrogate's derivative at p[t] - v
     p[t] = leak * m[t-1] + x[t] - r[t] * v       reset "subtract"
     p[t] = leak * (1 - r[t]) * m[t-1] + x[t]     reset "zero"
     m[t] = p[t]                                  with reset_delay
     m[t] = p[t] - (s[t] - r[t]) * v              without, "subtract": the gradient flows through s, not through r
     m[t] = p[t] - s[t] * p[t]                    without, "zero": m never exceeds v, so r is 0
 
-The order of roundings is snnTorch's too, so spikes are equal bit by bit. Only p - v is kept for the backward pass.
+The order of roundings is snnTorch's too, so that spikes are equal bit by bit. The backward pass keeps only p - v.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,36 +22,36 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from snnkit.base.config import NeuronConfig
-from snnkit.kernels.current import Current, Norm, Spikes, Statistics, driven, learned
+from snnkit.kernels.current import Current, Norm, Spikes, Statistics, current_with_statistics, with_leak
 from snnkit.kernels.layout import dense_order, flat, full
 
-BLOCK = 131072  # neurons taken through all their steps at once on a CPU, so that temporaries stay in the cache
+BLOCK_NEURONS = 131072  # neurons integrated at once on a CPU, so that temporaries stay in the cache
 
 
-def fire(
-    currents: Sequence[Current], neuron: NeuronConfig, timesteps: int, *, pool: int, dtype: torch.dtype, counted: bool,
-    of_currents: bool = False,
+def fused_lif(
+    currents: Sequence[Current], neuron: NeuronConfig, timesteps: int, *, pool: int, dtype: torch.dtype,
+    count_spikes: bool, pool_currents: bool = False,
 ) -> Spikes:  # fmt: skip
-    """As ``snnkit.kernels.fire``."""
-    side, pool = (pool, 1) if of_currents else (1, pool)
+    """Implement ``snnkit.kernels.fused_lif``."""
+    side, pool = (pool, 1) if pool_currents else (1, pool)
     layers = [
-        lif(_largest(normalised(values, norm), side), neuron, timesteps, leak).flatten(0, 1).to(dtype)
+        lif(_max_pooled(normalised(values, norm), side), neuron, timesteps, leak).flatten(0, 1).to(dtype)
         for values, norm, leak in currents
     ]
     spikes = torch.cat(layers, dim=1) if len(layers) > 1 else layers[0]  # (T * B, C, H, W)
     pooled = functional.max_pool2d(spikes, pool) if pool > 1 else spikes
-    fired = torch.stack([layer.detach().sum(dtype=torch.float64) for layer in layers]) if counted else None
-    return Spikes(pooled.view(timesteps, -1, *pooled.shape[1:]), fired)
+    counts = torch.stack([layer.detach().sum(dtype=torch.float64) for layer in layers]) if count_spikes else None
+    return Spikes(pooled.view(timesteps, -1, *pooled.shape[1:]), counts)
 
 
-def drive(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
-    """As ``snnkit.kernels.drive``."""
-    return driven(values, norm, _channel_sums)
+def input_current(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
+    """Implement ``snnkit.kernels.input_current``."""
+    return current_with_statistics(values, norm, _channel_sums)
 
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """As ``snnkit.kernels.convolve``. Depthwise in float32 on a CPU, under autocast too: in bfloat16 torch 2.14's
-    backward pass takes five times as long there (AVX512-BF16, one core)."""
+    """Implement ``snnkit.kernels.convolve``. Depthwise convolutions on a CPU run in float32 even under autocast, because the
+    backward pass of torch 2.14 takes five times as long in bfloat16 (AVX512-BF16, one core)."""
     if conv.groups == 1 or x.device.type != "cpu":
         y = nn.Conv2d.forward(conv, x)
     else:
@@ -60,8 +60,8 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return y
 
 
-def arrivals(values: Tensor, scale: int, most: int) -> Tensor:
-    """As ``snnkit.kernels.arrivals``."""
+def spikes_per_position(values: Tensor, scale: int, most: int) -> Tensor:
+    """Implement ``snnkit.kernels.spikes_per_position``."""
     if scale == 0:
         values = values != 0
     elif scale > 1:
@@ -72,13 +72,13 @@ def arrivals(values: Tensor, scale: int, most: int) -> Tensor:
 
 
 def normalised(values: Tensor, norm: Norm | None) -> Tensor:
-    """The current (T', B, C, H, W) after its BatchNorm, in float32 at least."""
+    """The current (T', B, C, H, W) after its BatchNorm, at least in float32."""
     y: Tensor = values if norm is None else _Normalised.apply(values, *norm)
     return y
 
 
-def _largest(values: Tensor, side: int) -> Tensor:
-    """(T', B, C, H, W) to (T', B, C, H / side, W / side)."""
+def _max_pooled(values: Tensor, side: int) -> Tensor:
+    """Max-pool (T', B, C, H, W) to (T', B, C, H / side, W / side)."""
     if side == 1:
         return values
     pooled = functional.max_pool2d(values.flatten(0, 1), side)
@@ -86,17 +86,14 @@ def _largest(values: Tensor, side: int) -> Tensor:
 
 
 def lif(current: Tensor, neuron: NeuronConfig, timesteps: int, leak: Tensor | None = None) -> Tensor:
-    """Spikes (T, ...) for currents (T, ...), or for a current (1, ...) that is the same at every step; ``leak`` as
-    ``snnkit.kernels.lif`` has it.
-
-    In the dtype and memory layout of the current; integrated in float32, or float64 for float64 currents.
-    """
+    """Implement ``snnkit.kernels.lif``, in the dtype and memory layout of the current; float64 currents are integrated in
+    float64."""
     spikes: Tensor = _LIF.apply(current, leak, neuron, timesteps, False)[0]
     return spikes
 
 
 def lif_with_membrane(current: Tensor, neuron: NeuronConfig, timesteps: int) -> tuple[Tensor, Tensor]:
-    """Spikes as ``lif`` has them, and the membrane m that each step leaves behind (T, ...), as it is integrated."""
+    """Return the spikes of ``lif`` and the membrane m after each step, (T, ...), in the precision of integration."""
     spikes, membrane = _LIF.apply(current, None, neuron, timesteps, True)
     return spikes, membrane
 
@@ -115,14 +112,14 @@ class _Normalised(torch.autograd.Function):
         values, scale = ctx.saved_tensors
         mean, invstd = _per_channel(ctx.found.mean), _per_channel(ctx.found.invstd)
         unit = (values - mean) * invstd
-        on_weight, on_bias = (grad * unit).sum(_BATCH), grad.sum(_BATCH)
+        on_weight, on_bias = (grad * unit).sum(_BATCH_AXES), grad.sum(_BATCH_AXES)
         if ctx.found.of_batch:
             count = values.numel() // values.shape[2]
             grad = grad - _per_channel(on_bias) / count - unit * (_per_channel(on_weight) / count)
         return (grad * scale).to(values.dtype), on_weight, on_bias, None
 
 
-_BATCH = (0, 1, 3, 4)  # all axes of (T', B, C, H, W) but the channels
+_BATCH_AXES = (0, 1, 3, 4)  # all axes of (T', B, C, H, W) except the channels
 
 
 def _per_channel(values: Tensor) -> Tensor:
@@ -130,8 +127,8 @@ def _per_channel(values: Tensor) -> Tensor:
 
 
 def _channel_sums(values: Tensor) -> Tensor:
-    """Of each channel the sum and the sum of squares (2, C), in float64: in blocks, as torch's own reductions to
-    float64 over all axes but one take 15 times as long on a CPU."""
+    """Sum and sum of squares of each channel, (2, C) in float64. They are computed in blocks, because torch's own
+    reduction to float64 takes 15 times as long on a CPU."""
     channels = values.shape[2]
     pixels = values.movedim(2, -1).reshape(-1, channels)
     total = values.new_zeros(2, channels, dtype=torch.float64)
@@ -146,7 +143,7 @@ class _LIF(torch.autograd.Function):
     def forward(
         ctx: Any, current: Tensor, leak: Tensor | None, neuron: NeuronConfig, timesteps: int, with_membrane: bool
     ) -> tuple[Tensor, Tensor | None]:
-        neuron = learned(neuron, leak)
+        neuron = with_leak(neuron, leak)
         order, shape = dense_order(current[0]), torch.Size((timesteps, *current.shape[1:]))
         x = flat(current, order)
         spikes = x.new_empty(timesteps, x.shape[1])
@@ -192,8 +189,8 @@ class _LIF(torch.autograd.Function):
 
 
 def _steps(x: Tensor, neuron: NeuronConfig, timesteps: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """For currents (T or 1, N), step by step: p - v, s, m and what of m will leak (N,), which the next step
-    overwrites."""
+    """Yield p - v, s, m and the leaking part of m, (N,) each, per step, for currents (T or 1, N). The next step
+    overwrites them."""
     x = x.to(_precision(x)).expand(timesteps, -1)
     v, s = neuron.threshold, torch.empty_like(x[0])
     p = left = r = None
@@ -214,9 +211,9 @@ def _steps(x: Tensor, neuron: NeuronConfig, timesteps: int) -> Iterator[tuple[Te
 
 
 def _steps_back(above: Tensor, grad_s: Tensor, grad_m: Tensor | None, neuron: NeuronConfig) -> Iterator[Tensor]:
-    """The currents' gradients (N,), last step first, from p - v and the gradients of spikes and membranes (T, N)."""
+    """Yield the currents' gradients (N,), last step first, from p - v and the gradients of s and m (T, N)."""
     derivative, zero = SURROGATES[neuron.surrogate], neuron.reset == "zero"
-    carried = torch.zeros_like(above[0], dtype=_precision(above))  # what step t + 1 passes back to step t
+    carried = torch.zeros_like(above[0], dtype=_precision(above))  # the gradient that step t + 1 passes to step t
     for t in reversed(range(len(above))):
         p_minus_v, gs = above[t].to(carried.dtype), grad_s[t].to(carried.dtype)
         if zero and neuron.reset_delay:
@@ -245,13 +242,13 @@ def _fast_sigmoid(x: Tensor, slope: float) -> Tensor:
 
 
 def _sigmoid(x: Tensor, slope: float) -> Tensor:
-    """Even in x, and so 0 where snnTorch's own formula is NaN because exp(-slope * x) overflows."""
+    """Even in x, so that it is 0 where snnTorch's formula gives NaN because exp(-slope * x) overflows."""
     e = x.abs().mul_(-slope).exp_()
     return torch.div(e, (e + 1).square_()).mul_(slope)
 
 
 def _triangular(x: Tensor, _: float) -> Tensor:
-    """snnTorch's at threshold 1: 1 below the threshold, -1 from it on. No triangle, and negative on one side."""
+    """snnTorch's function at threshold 1, which is no triangle: 1 below the threshold and -1 above it."""
     return torch.where(x < 0, 1.0, -1.0).to(x.dtype)
 
 
@@ -266,7 +263,7 @@ SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "triangular": _triangular,
     "straight_through": _straight_through,
 }
-"""The derivative of a spike by (membrane - threshold, slope): a new tensor, equal to ``snntorch.surrogate``'s."""
+"""Derivatives of a spike by name, as functions of (membrane - threshold, slope). Equal to ``snntorch.surrogate``."""
 
 
 def _blocks(x: Tensor) -> Iterator[slice]:
@@ -275,4 +272,4 @@ def _blocks(x: Tensor) -> Iterator[slice]:
 
 
 def _block(x: Tensor) -> int:
-    return BLOCK if x.device.type == "cpu" else max(x.numel(), 1)
+    return BLOCK_NEURONS if x.device.type == "cpu" else max(x.numel(), 1)

@@ -1,6 +1,6 @@
-"""CUDA graphs: the kernels of a pass over a batch, recorded once and launched together from then on.
+"""CUDA graphs: record the kernels of one pass over a batch once, then launch them together.
 
-A small network's kernels are over sooner than Python launches them one by one.
+A small network's kernels finish sooner than Python can launch them one by one.
 """
 
 import logging
@@ -9,17 +9,17 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 from torch import Tensor, nn
 
-Pass = Callable[[Sequence[Tensor]], Tensor]  # leaves gradients at the parameters
+Pass = Callable[[Sequence[Tensor]], Tensor]  # accumulates the parameters' gradients
 
 log = logging.getLogger(__name__)
 
 
 class Graphs:
-    """Passes that leave gradients at ``parameters``, recorded: one graph for each ``kind``, which says all that a pass
-    depends on besides the values of its inputs and of the network's weights and buffers.
+    """Record and replay passes that compute the gradients of ``parameters``, one graph per ``kind``.
 
-    The first pass of a kind is run as it is, which compiles what is missing; the second is recorded. Where that fails,
-    all are run as they are, and the log says why.
+    A kind identifies everything a pass depends on except the values of its inputs, weights and buffers. The first pass
+    of a kind runs directly, which compiles missing kernels; the second is recorded. If recording fails, all passes run
+    directly, and the log says why.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -28,7 +28,7 @@ class Graphs:
         self._usable = True
 
     def __call__(self, run: Pass, kind: Hashable, inputs: Sequence[Tensor]) -> Tensor:
-        """What ``run`` gives, until the next call. The parameters have no gradients before it."""
+        """Return the result of ``run``, valid until the next call. The parameters must have no gradients before."""
         if not self._usable:
             return run(inputs)
         kind = kind, *(each.shape for each in inputs)
@@ -46,7 +46,7 @@ class Graphs:
             return _Recorded(run, inputs, self._parameters)
         except torch.cuda.OutOfMemoryError:
             raise
-        except RuntimeError as error:  # whatever a driver does not let a graph hold: training goes on without
+        except RuntimeError as error:  # the driver refuses an operation in a graph: train without graphs
             log.warning("graph=none reason=%r", str(error)[:500])
             self._usable = False
             for parameter in self._parameters:
@@ -58,7 +58,7 @@ class _Recorded:
     def __init__(self, run: Pass, inputs: Sequence[Tensor], parameters: Sequence[nn.Parameter]) -> None:
         self._inputs = [each.clone() for each in inputs]
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # records, and runs nothing
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # records without running
             self._found = run(self._inputs)
         self._gradients = [(parameter, parameter.grad) for parameter in parameters]
 

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from snnkit import kernels
 from snnkit.base.config import NeuronConfig
-from snnkit.kernels.current import learned
+from snnkit.kernels.current import with_leak
 
 
 class LIF(nn.Module):
-    """Leaky integrate-and-fire neurons, equal to snnTorch 1.0's ``Leaky`` run step by step from a membrane of 0.
+    """Leaky integrate-and-fire neurons, equal to ``Leaky`` of snnTorch 1.0 run step by step from a membrane of 0.
 
-    With ``neuron.learn_leak`` the leak is a weight's sigmoid, so that it stays between 0 and 1 (Fang et al. 2021,
+    With ``neuron.learn_leak``, the leak is the sigmoid of a weight, which keeps it between 0 and 1 (Fang et al. 2021,
     arXiv:2007.05785).
     """
 
@@ -25,29 +25,29 @@ class LIF(nn.Module):
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """Back to the leak that learning begins with."""
+        """Reset the learned leak to its initial value."""
         if self.leak_logit is not None:
             self.leak_logit.fill_(math.log(self.neuron.leak / (1 - self.neuron.leak)))
 
     @property
     def leak(self) -> Tensor | None:
-        """The leak that is learned, a number; None where it is ``neuron.leak``."""
+        """The learned leak, a scalar; None if the leak is ``neuron.leak``."""
         return None if self.leak_logit is None else self.leak_logit.float().sigmoid()
 
     @property
     def current_neuron(self) -> NeuronConfig:
-        """``neuron`` with the leak as it is now."""
-        return learned(self.neuron, self.leak)
+        """``neuron`` with the present value of a learned leak."""
+        return with_leak(self.neuron, self.leak)
 
     def forward(self, current: Tensor, timesteps: int | None = None) -> Tensor:
-        """Currents (T, B, ...) to spikes (T, B, ...): 0 or 1, in the dtype of the currents.
+        """Return spikes (T, B, ...), 0 or 1, for currents (T, B, ...), in their dtype.
 
-        With ``timesteps`` a current (1, B, ...) is taken as the same at each of them.
+        With ``timesteps``, a current (1, B, ...) drives the neurons at each of these steps.
         """
         return kernels.lif(current, self.neuron, timesteps or len(current), self.leak)
 
     def as_leaky(self) -> nn.Module:
-        """The same neuron as a ``snntorch.Leaky``: one step a call, ``spikes, membrane = leaky(current, membrane)``."""
+        """Return the same neuron as a ``snntorch.Leaky``: ``spikes, membrane = leaky(current, membrane)`` per step."""
         from snntorch import Leaky, surrogate  # type: ignore[import-untyped]  # it ships no types
 
         spike_grads = {

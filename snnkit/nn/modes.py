@@ -1,4 +1,4 @@
-"""Modes that a network runs in for a while: counted without rounding, or in eval mode."""
+"""Context managers that set a network's mode: eval mode, or exact counting."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from torch import nn
 
 @contextlib.contextmanager
 def as_counted(network: nn.Module) -> Iterator[None]:
-    """Within the block: eval mode, no gradients, and fp32 multiplied as such: cuDNN may not round factors to TF32."""
+    """Use eval mode, no gradients, and exact float32 in the block; cuDNN may not round factors to TF32."""
     with eval_mode(network), torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
 
 @contextlib.contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Eval mode within the block; then each module is in the mode that it had."""
+    """Use eval mode in the block; afterwards each module returns to its own mode."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.data import Images, Splits
-from snnkit.energy.operations import Counter, OperationCounts
+from snnkit.energy.operations import OperationCounter, OperationCounts
 from snnkit.nn.modes import as_counted
 from snnkit.nn.network import Network, Observer
 from snnkit.training.augment import normalise
@@ -73,9 +73,9 @@ def evaluate_and_count(
     network: Network, splits: Splits, *, device: torch.device | str
 ) -> tuple[Evaluation, OperationCounts]:
     """Classify the validation images and count the network's operations on them, in one pass."""
-    counter = Counter(network)
+    counter = OperationCounter(network)
     evaluation = evaluate(network, splits.validation, splits, device=device, observe=counter)
-    return evaluation, counter.activity()
+    return evaluation, counter.counts()
 
 
 def macro_f1(labels: Tensor, predicted: Tensor) -> float:

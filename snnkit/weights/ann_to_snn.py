@@ -103,7 +103,7 @@ def _squared_error(
 
 
 def _is_gate(conv: Conv) -> bool:
-    return conv.fires and conv.activation == "sigmoid"
+    return conv.emits_spikes and conv.activation == "sigmoid"
 
 
 def _summed_groups(plan: Plan) -> dict[str, str]:
@@ -136,7 +136,7 @@ def _sample_activations(twin: Network, batches: Iterable[Tensor]) -> dict[str, T
     hooks = [
         twin.layer(conv).register_forward_hook(_output_hook(conv.name, record))
         for conv in twin.plan.convs
-        if conv.fires and not _is_gate(conv)
+        if conv.emits_spikes and not _is_gate(conv)
     ]
     device = next(twin.parameters()).device
     try:

@@ -56,8 +56,8 @@ def inherit(child: Network, parent: Network) -> tuple[Inherited, ...]:
     for conv in child.plan.convs:
         if conv.name in matches:
             _copy_layer(child, conv, parent, parent_convs[conv.name], matches[conv.name])
-    leaks = {op.name: parent.lif(op).leak_logit for op in parent.firing}
-    for op in child.firing:
+    leaks = {op.name: parent.lif(op).leak_logit for op in parent.spiking_ops}
+    for op in child.spiking_ops:
         own, learned = child.lif(op).leak_logit, leaks.get(op.name)
         if own is not None and learned is not None:
             own.copy_(learned)
@@ -88,7 +88,7 @@ def feeds_neurons(conv: Conv) -> bool:
 
     Only the convolution of the class scores is not: it has neither an activation nor BatchNorm.
     """
-    return conv.fires or (conv.activation is None and conv.batchnorm)
+    return conv.emits_spikes or (conv.activation is None and conv.batchnorm)
 
 
 def _importance(layer: ConvLayer) -> Importance:

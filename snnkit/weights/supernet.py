@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from snnkit.architecture.channels import channels
 from snnkit.architecture.plan import Conv, Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.nn.network import Network, Observer
-from snnkit.nn.network import key as layer_key
+from snnkit.nn.network import Network, Observer, layer_key
 
 MAX_CACHED_NETWORKS = 128  # subnetworks kept with their buffers, so that not every step has to build them
 
@@ -55,7 +54,7 @@ def shared_slices(plan: Plan, *, leaks: bool) -> Iterator[SharedSlice]:
         for vector in vectors:
             shared_name = f"{name}_{vector.replace('.', '_')}"
             yield SharedSlice(f"layers.{name}.{vector}", shared_name, (slice(None),), (slice(filters),), (filters,))
-    for op in plan.firing if leaks else ():
+    for op in plan.spiking_ops if leaks else ():
         name = layer_key(op)
         lif = f"layers.{name}.activation" if isinstance(op, Conv) else f"neurons.{name}"
         yield SharedSlice(f"{lif}.leak_logit", f"{name}_leak_logit", (), (), ())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from snnkit.architecture.plan import Conv, Neurons
 from snnkit.kernels import Spikes
-from snnkit.nn.network import Fired, Network, key
+from snnkit.nn.network import Fired, Network, layer_key
 
 
 def awake(network: Network) -> Network:
@@ -65,7 +65,7 @@ def neurobench_layers(network: Network, data: Tensor) -> dict[str, float]:
 
     def observe(op: Conv | Neurons, incoming: Tensor, fired: Fired | None) -> None:
         if isinstance(op, Conv):
-            layer = network.layers[key(op)].conv
+            layer = network.layers[layer_key(op)].conv
             counts[op.name] = single_layer_MACs(incoming.flatten(0, 1), layer)[0] / len(data)
 
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Layers of neurons of every kind, and what kernels make of them."""
+"""Layers of neurons of every kind, and the results of the kernels on them."""
 
 from functools import partial
 from typing import NamedTuple
@@ -17,13 +17,13 @@ class Case(NamedTuple):
     timesteps: int
     still: bool  # one current for all steps
     images: int
-    channels: tuple[int, ...]  # of layers side by side
-    side: int  # of the spikes; the current's is pool times as large
+    channels: tuple[int, ...]  # of the concatenated layers
+    side: int  # of the spikes; the side of the current is pool times larger
     pool: int
-    of_currents: bool  # pooled before the neurons
+    pool_currents: bool  # pooled before the neurons
     norm: str  # none, batch or running
     last: bool  # channels_last
-    learns: bool  # a leak of each layer's own
+    learns: bool  # each layer learns its own leak
     seed: int
 
 
@@ -45,7 +45,7 @@ CASES = st.builds(
     channels=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
     side=st.integers(1, 5),
     pool=st.integers(1, 3),
-    of_currents=st.booleans(),
+    pool_currents=st.booleans(),
     norm=st.sampled_from(["none", "batch", "running"]),
     last=st.booleans(),
     learns=st.booleans(),
@@ -55,15 +55,15 @@ CASES = st.builds(
 
 class Outcome(NamedTuple):
     spikes: Tensor
-    fired: Tensor
+    counts: Tensor
     gradients: list[Tensor]  # of the currents, weights, biases and leaks
     running: list[Tensor]
 
 
 def outcome(kernels: Kernels | None, case: Case, dtype: torch.dtype, device: str = "cpu") -> Outcome:
-    """Run the case with ``kernels``, or with the reference for None."""
-    drive = reference.drive if kernels is None else partial(fused.drive, kernels)
-    fire = reference.fire if kernels is None else partial(fused.fire, kernels)
+    """Run a case on ``kernels``, or on the reference if it is None."""
+    drive = reference.input_current if kernels is None else partial(fused.input_current, kernels)
+    fire = reference.fused_lif if kernels is None else partial(fused.fused_lif, kernels)
     generator = torch.Generator().manual_seed(case.seed)
 
     def drawn(*shape: int) -> Tensor:
@@ -91,17 +91,23 @@ def outcome(kernels: Kernels | None, case: Case, dtype: torch.dtype, device: str
             leaves.append(leak)
             current = current._replace(leak=leak)
         currents.append(current)
-    spikes, fired = fire(
-        currents, case.neuron, case.timesteps, pool=case.pool, of_currents=case.of_currents, dtype=dtype, counted=True
+    spikes, counts = fire(
+        currents,
+        case.neuron,
+        case.timesteps,
+        pool=case.pool,
+        pool_currents=case.pool_currents,
+        dtype=dtype,
+        count_spikes=True,
     )
     weights = drawn(*spikes.shape).to(dtype)
     gradients = torch.autograd.grad(spikes, leaves, weights)
-    assert fired is not None
-    return Outcome(spikes, fired, list(gradients), [buffer for buffer in running if buffer is not None])
+    assert counts is not None
+    return Outcome(spikes, counts, list(gradients), [buffer for buffer in running if buffer is not None])
 
 
 def assert_close(ours: list[Tensor], expected: list[Tensor], within: float) -> None:
-    """Each to ``within`` of its largest value; where all of it cancels out (as before a BatchNorm), of the others'."""
+    """Compare gradients to ``within`` of their largest value, or of the others' if they cancel before a BatchNorm."""
     largest = max((other.abs().max().item() for other in expected), default=0.0)
     for one, other in zip(ours, expected, strict=True):
         assert one.dtype == other.dtype

@@ -1,4 +1,4 @@
-"""Whether the kernels give on this device what the reference gives: asked once a process, on small layers."""
+"""Compare the kernels with the reference on this device, once per process, on small layers."""
 
 from functools import partial
 
@@ -13,13 +13,13 @@ Outcome = tuple[Tensor, list[Tensor]]  # spikes and gradients
 
 
 class KernelError(Exception):
-    pass
+    """The kernels disagree with the reference."""
 
 
 def check(kernels: Kernels, device: torch.device) -> None:
-    """Raises KernelError, or what the kernels raise, where they cannot be trusted."""
-    for of_currents in (False, True):
-        _compare(_run(kernels, device, of_currents=of_currents), _run(None, device, of_currents=of_currents))
+    """Raise KernelError if spikes or gradients differ from the reference; errors of the kernels pass through."""
+    for pool_currents in (False, True):
+        _compare(_run(kernels, device, pool_currents=pool_currents), _run(None, device, pool_currents=pool_currents))
 
 
 def _compare(ours: Outcome, expected: Outcome) -> None:
@@ -32,19 +32,23 @@ def _compare(ours: Outcome, expected: Outcome) -> None:
             raise KernelError(f"a gradient differs by {worst:.1g} of its largest value")
 
 
-def _run(kernels: Kernels | None, device: torch.device, *, of_currents: bool) -> Outcome:
-    """Two layers side by side with pooling, one of which learns its leak; None: by the reference."""
+def _run(kernels: Kernels | None, device: torch.device, *, pool_currents: bool) -> Outcome:
+    """Run two concatenated, pooled layers, one with a learned leak; with the reference if ``kernels`` is None."""
     generator = torch.Generator().manual_seed(0)
     currents, leaves = [], []
     for channels in (24, 7):
         values = (torch.randn(3, 2, channels, 8, 8, generator=generator) + 0.5).to(device).requires_grad_()
         norm = nn.BatchNorm2d(channels, device=device)
-        currents.append(reference.drive(values, norm) if kernels is None else fused.drive(kernels, values, norm))
+        currents.append(
+            reference.input_current(values, norm) if kernels is None else fused.input_current(kernels, values, norm)
+        )
         leaves += [values, norm.weight, norm.bias]
     leak = torch.tensor(0.7, device=device, requires_grad=True)
     currents[0], leaves = currents[0]._replace(leak=leak), [*leaves, leak]
-    run = reference.fire if kernels is None else partial(fused.fire, kernels)
+    run = reference.fused_lif if kernels is None else partial(fused.fused_lif, kernels)
     dtype = torch.float32
-    spikes, _ = run(currents, NeuronConfig(leak=0.5), 3, pool=2, dtype=dtype, counted=False, of_currents=of_currents)
+    spikes, _ = run(
+        currents, NeuronConfig(leak=0.5), 3, pool=2, dtype=dtype, count_spikes=False, pool_currents=pool_currents
+    )
     weights = torch.randn(spikes.shape, generator=generator).to(device)
     return spikes.detach(), list(torch.autograd.grad(spikes, leaves, weights))

@@ -1,13 +1,13 @@
-"""BatchNorm, LIF over T steps and max pooling in Triton, channels side by side in memory: snnkit/kernels/native/fire.c
-for GPUs. A program has ROWS pixels of the spikes, COLUMNS channels and all places of their windows, through all steps,
-with a neuron for each place, or one for all where the maximum is of currents.
+"""BatchNorm, LIF over T steps and max pooling in Triton: snnkit/kernels/native/lif.c for GPUs, in channels_last.
 
-Without fused multiply-adds (``enable_fp_fusion=False`` at launch) spikes equal the reference's bit by bit.
+A program runs ROWS pixels of the spikes, COLUMNS channels and all places of their windows through all steps. It has one
+neuron per place, or one per window if currents are pooled. Without fused multiply-adds (``enable_fp_fusion=False`` at
+launch), spikes equal the reference's bit by bit.
 """
 
 # mypy: ignore-errors
 # ruff: noqa: N803, RUF005
-# Triton reads these functions itself: their arguments are no Python values, and what it compiles for is in capitals.
+# Triton compiles these functions: their arguments are not Python values, and compile-time constants are in capitals.
 
 import triton
 import triton.language as tl
@@ -15,7 +15,7 @@ import triton.language as tl
 
 @triton.jit
 def _integrate(left, reset, x, leak, threshold, RESET: tl.constexpr):
-    """One step: the membrane minus the threshold, and what is left for the next one."""
+    """Integrate one step. Return the membrane minus the threshold, and the state for the next step."""
     p = (left * leak + x) - reset
     above = p - threshold
     fall = tl.where(above > 0, threshold, 0.0)
@@ -48,9 +48,11 @@ def _derivative(x, slope, SURROGATE: tl.constexpr):
 
 
 @triton.jit
-def _where(pixels, channels, out_height, out_width, POOL: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Of this program: pixels (1, ROWS, 1) and channels (1, 1, COLUMNS), what of them is there, and the elements of the
-    current under them (POOL * POOL, ROWS, COLUMNS)."""
+def _tile_of_program(
+    pixels, channels, out_height, out_width, POOL: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    """The program's pixels (1, ROWS, 1) and channels (1, 1, COLUMNS), the mask of the existing ones, and the indices of
+    their windows in the current (POOL * POOL, ROWS, COLUMNS)."""
     pixel = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[None, :, None]
     channel = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, None, :]
     inside = (pixel < pixels) & (channel < channels)
@@ -63,13 +65,13 @@ def _where(pixels, channels, out_height, out_width, POOL: tl.constexpr, ROWS: tl
 
 
 @triton.jit
-def fire(
+def lif_forward(
     current, scale, shift, spikes, counts, pixels, channels, out_height, out_width, pitch, in_step, out_step,
     leak, threshold,
     NORMED: tl.constexpr, COUNTED: tl.constexpr, STILL: tl.constexpr, T: tl.constexpr, POOL: tl.constexpr,
     NEURONS: tl.constexpr, RESET: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    pixel, channel, inside, under = _where(pixels, channels, out_height, out_width, POOL, ROWS, COLUMNS)
+    pixel, channel, inside, under = _tile_of_program(pixels, channels, out_height, out_width, POOL, ROWS, COLUMNS)
     left = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     reset = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     x = left
@@ -97,13 +99,13 @@ def fire(
 
 
 @triton.jit
-def fire_back(
+def lif_backward(
     current, mean, invstd, scale, shift, grad_spikes, grad, sums, leaks, pixels, channels, out_height, out_width, pitch,
     in_step, out_step, leak, threshold, slope,
     NORMED: tl.constexpr, LEARNS: tl.constexpr, STILL: tl.constexpr, T: tl.constexpr, POOL: tl.constexpr,
     NEURONS: tl.constexpr, RESET: tl.constexpr, SURROGATE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    pixel, channel, inside, under = _where(pixels, channels, out_height, out_width, POOL, ROWS, COLUMNS)
+    pixel, channel, inside, under = _tile_of_program(pixels, channels, out_height, out_width, POOL, ROWS, COLUMNS)
     place = tl.arange(0, POOL * POOL)[:, None, None]
     left = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     reset = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
@@ -116,7 +118,7 @@ def fire_back(
         rate = tl.load(invstd + channel, mask=there, other=0.0)
     above = ()
     kept = ()
-    largest = ()  # of a window's currents, by step: its place
+    largest = ()  # by step: the place of a window's largest current
     for t in tl.static_range(T):
         if t == 0 or not STILL:
             x = tl.load(current + t * in_step + under, mask=inside, other=0.0).to(tl.float32)
@@ -137,7 +139,7 @@ def fire_back(
         over = above[t]
         arriving = grad_spikes + t * out_step + pixel * pitch + channel
         g = tl.load(arriving, mask=inside, other=0.0).to(tl.float32)
-        if POOL > 1 and NEURONS == POOL * POOL:  # the first place that spikes takes it, or place 0 where none does
+        if POOL > 1 and NEURONS == POOL * POOL:  # the first place that spikes gets it, or place 0 if none does
             rank = tl.where(over > 0, place, POOL * POOL)
             first = tl.min(rank, axis=0)[None, :, :]
             first = tl.where(first == POOL * POOL, 0, first)
@@ -174,7 +176,7 @@ def fire_back(
     if LEARNS:
         of_all = tl.sum(tl.sum(tl.sum(sum_leak, axis=2), axis=1), axis=0)
         tl.store(leaks + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), of_all)
-    if NORMED:  # of this program's pixels: sums (programs, 2, channels)
+    if NORMED:  # sums over this program's pixels: (programs, 2, channels)
         own = sums + tl.program_id(0) * 2 * channels + tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
         written = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS) < channels
         tl.store(own, tl.sum(tl.sum(sum_gx, axis=0), axis=0), mask=written)
@@ -183,7 +185,7 @@ def fire_back(
 
 @triton.jit
 def channel_sums(current, sums, pixels, channels, per_program, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Of a program's pixels: sums and sums of squares (programs, 2, channels), in float64."""
+    """Sums and sums of squares over a program's pixels: (programs, 2, channels), in float64."""
     channel = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     total = tl.zeros((ROWS, COLUMNS), tl.float64)
     square = tl.zeros((ROWS, COLUMNS), tl.float64)
@@ -200,7 +202,7 @@ def channel_sums(current, sums, pixels, channels, per_program, ROWS: tl.constexp
 
 
 @triton.jit
-def norm_back(
+def batchnorm_backward(
     current, grad, mean, invstd, scale, means, pixels, channels, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
     pixel = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]

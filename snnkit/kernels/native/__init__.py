@@ -1,7 +1,23 @@
-"""The fused kernels for CPUs: C with OpenMP, compiled on this machine, called through ctypes on torch's memory."""
+"""Fused kernels for CPUs: C with OpenMP, compiled on this machine and called through ctypes on torch's memory."""
 
 from snnkit.kernels.native import depthwise
-from snnkit.kernels.native.fire import arrivals, channel_sums, fire, fire_back, norm_back, runs
 from snnkit.kernels.native.library import ready
+from snnkit.kernels.native.lif import (
+    batchnorm_backward,
+    channel_sums,
+    lif_backward,
+    lif_forward,
+    runs,
+    spikes_per_position,
+)
 
-__all__ = ["arrivals", "channel_sums", "depthwise", "fire", "fire_back", "norm_back", "ready", "runs"]
+__all__ = [
+    "batchnorm_backward",
+    "channel_sums",
+    "depthwise",
+    "lif_backward",
+    "lif_forward",
+    "ready",
+    "runs",
+    "spikes_per_position",
+]

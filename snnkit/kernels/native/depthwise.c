@@ -1,14 +1,13 @@
-/* The backward pass of a depthwise convolution in channels_last, float32 or bfloat16 in memory and float32 inside.
+/* Backward pass of a depthwise convolution in channels_last. Memory is float32 or bfloat16, arithmetic float32.
  *
- * An image's LANES channels are taken at a time: their plane, padded with zeros, fits the second-level cache, and sums
- * over a window stay in registers.
- */
+ * It works on LANES channels of an image at a time. Their plane, padded with zeros, fits the second-level cache, and
+ * sums over a window stay in registers. */
 #include "lanes.h"
 #include "threads.h"
 
-#define ROW 4 /* results side by side that share a load of a weight */
+#define ROW 4 /* neighbouring results that share the load of a weight */
 
-/* Input (images, height, width, channels), square kernels, one filter a channel. */
+/* Input (images, height, width, channels), square kernels, one filter per channel. */
 typedef struct {
     size images, height, width, channels, kernel, stride, padding, bf16;
 } Depthwise;
@@ -17,22 +16,22 @@ static size out_side(const Depthwise *d, size side) { return (side + 2 * d->padd
 static size groups(const Depthwise *d) { return (d->channels + LANES - 1) / LANES; }
 static size taps(const Depthwise *d) { return d->kernel * d->kernel; }
 
-/* Of the input's plane, and of the output gradients' with those `stride` apart, so that the input's gradients are a
- * plain convolution of it. */
+/* Sizes of the input's plane and of the plane of output gradients. The latter are spread `stride` apart, so that a
+ * plain convolution gives the input's gradients. */
 static size in_width(const Depthwise *d) { return d->width + 2 * d->padding; }
 static size in_area(const Depthwise *d) { return (d->height + 2 * d->padding) * in_width(d); }
 static size spread_width(const Depthwise *d) { return in_width(d) + d->kernel + ROW; }
 static size spread_area(const Depthwise *d) { return (d->height + 2 * d->padding + d->kernel) * spread_width(d); }
 
-/* Floats of scratch memory that one thread needs. */
+/* Floats of scratch memory per thread. */
 size snn_depthwise_scratch(const Depthwise *d) {
     return (in_area(d) + spread_area(d) + 3 * taps(d)) * LANES;
 }
 
-/* Floats of one thread's gradients of the weights: (groups of channels, kernel * kernel, LANES). */
+/* Floats per thread for the gradients of the weights: (groups of channels, kernel * kernel, LANES). */
 size snn_depthwise_weights(const Depthwise *d) { return groups(d) * taps(d) * LANES; }
 
-/* `n` channels of (height, width, channels) at `from[at]` into a plane, `apart` pixels from each other. */
+/* Load `n` channels of (height, width, channels) from `from[at]` into a plane, with pixels `apart` from each other. */
 static void load_plane(lanes *plane, size plane_width, size apart, const void *from, size at, size height, size width,
                        size channels, size n, size bf16) {
     for (size h = 0; h < height; h++)
@@ -40,7 +39,7 @@ static void load_plane(lanes *plane, size plane_width, size apart, const void *f
             plane[(h * plane_width + w) * apart] = read(from, at + (h * width + w) * channels, n, bf16);
 }
 
-/* The weights (channels, kernel * kernel) of `n` channels, turned by 180 degrees: (kernel * kernel, LANES). */
+/* Load the weights (channels, kernel * kernel) of `n` channels, turned by 180 degrees: (kernel * kernel, LANES). */
 static void load_turned(lanes *to, const float *weight, size taps, size n) {
     for (size tap = 0; tap < taps; tap++) {
         float value[LANES] = {0};
@@ -49,7 +48,7 @@ static void load_turned(lanes *to, const float *weight, size taps, size n) {
     }
 }
 
-/* Gradients of the input's `n` channels at `grad_x[at]`. */
+/* Write the gradients of `n` channels of the input to `grad_x[at]`. */
 static void back_to_input(const Depthwise *d, const lanes *spread, const lanes *turned, void *grad_x, size at, size n) {
     for (size h = 0; h < d->height; h++)
         for (size left = 0; left < d->width; left += ROW) {
@@ -65,7 +64,7 @@ static void back_to_input(const Depthwise *d, const lanes *spread, const lanes *
         }
 }
 
-/* Adds one image's gradients of the weights to `grad_weight` (kernel * kernel, LANES). */
+/* Add one image's gradients of the weights to `grad_weight` (kernel * kernel, LANES). */
 static void back_to_weight(const Depthwise *d, const lanes *spread, const lanes *plane, lanes *image,
                            lanes *grad_weight) {
     size height = out_side(d, d->height), width = out_side(d, d->width), apart = d->stride;
@@ -88,9 +87,9 @@ static void back_to_weight(const Depthwise *d, const lanes *spread, const lanes 
     for (size tap = 0; tap < taps(d); tap++) grad_weight[tap] += image[tap];
 }
 
-/* From `grad` (images, out height, out width, channels) and `weight` (channels, kernel * kernel) in float32: `grad_x` as
- * the input, or NULL, and each thread's gradients of the weights (threads, snn_depthwise_weights), which are 0 before.
- * `scratch` is (threads, snn_depthwise_scratch). */
+/* Backward pass from `grad` (images, out height, out width, channels) and `weight` (channels, kernel * kernel),
+ * float32. Write the input's gradients to `grad_x`, unless it is NULL, and add each thread's gradients of the weights
+ * to `grad_weight` (threads, snn_depthwise_weights), which must be 0. `scratch` is (threads, snn_depthwise_scratch). */
 void snn_depthwise_back(const Depthwise *d, const void *x, const float *weight, const void *grad, void *grad_x,
                         float *grad_weight, float *scratch, size threads) {
     size height = out_side(d, d->height), width = out_side(d, d->width);

@@ -1,11 +1,11 @@
-/* Sixteen floats at a time, float32 or bfloat16 in memory: what GCC's and Clang's vectors of a fixed size become depends
- * on the processor that is compiled for. */
+/* Vectors of sixteen floats, float32 or bfloat16 in memory. GCC and Clang map these fixed-size vectors to the registers
+ * of the target processor. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #define LANES 16
-#define INLINE static inline __attribute__((always_inline)) /* so that arguments which are constant choose the code */
+#define INLINE static inline __attribute__((always_inline)) /* constant arguments specialise the code */
 
 typedef int64_t size;
 typedef float lanes __attribute__((vector_size(64), aligned(4)));
@@ -23,12 +23,12 @@ static inline lanes load(const float *from) {
 
 static inline lanes all(float value) { return (lanes){0} + value; }
 
-/* `value` where `where` is true, else 0. */
+/* `value` in the lanes where `where` is true, 0 in the others. */
 static inline lanes only(bits where, lanes value) { return (lanes)((bits)value & where); }
 
 static inline lanes either(bits where, lanes yes, lanes no) { return (lanes)(((bits)yes & where) | ((bits)no & ~where)); }
 
-/* `n` elements from index `at` on, 0 beyond them. */
+/* Read `n` elements from index `at`; the other lanes are 0. */
 INLINE lanes read(const void *from, size at, size n, size bf16) {
     lanes value = {0};
     if (bf16) {
@@ -46,7 +46,7 @@ INLINE lanes read(const void *from, size at, size n, size bf16) {
     return value;
 }
 
-/* To bfloat16 to the nearest, ties to even; NaN stays NaN. */
+/* Write `n` elements at index `at`. bfloat16 rounds to nearest, ties to even; NaN stays NaN. */
 INLINE void write(void *to, size at, lanes value, size n, size bf16) {
     if (bf16) {
         words word = (words)value, rounded = (word + 0x7fff + ((word >> 16) & 1)) >> 16, nan = {0};
@@ -63,7 +63,7 @@ INLINE void write(void *to, size at, lanes value, size n, size bf16) {
     }
 }
 
-/* 1 where `fired` is true, else 0. */
+/* Write 1 in the lanes where `fired` is true, 0 in the others. */
 INLINE void write_spikes(void *to, size at, bits fired, size n, size bf16) {
     if (bf16 && n == LANES) {
         halves half = __builtin_convertvector((words)fired & 0x3f80, halves); /* 1 in bfloat16 */

@@ -1,4 +1,4 @@
-"""The C kernels, compiled for this machine's processor when they are first asked for, and kept in the user's cache."""
+"""Compile the C kernels for this machine's processor on first use, and keep them in the user's cache."""
 
 import ctypes
 import functools
@@ -15,19 +15,20 @@ import torch
 from torch import Tensor
 
 from snnkit.base.cache import user_cache
+from snnkit.base.files import atomic_write
 
 log = logging.getLogger(__name__)
 
-DTYPES = (torch.float32, torch.bfloat16)  # in memory
+DTYPES = (torch.float32, torch.bfloat16)  # of tensors in memory
 LANES = 16  # as in lanes.h
-FOLDER = Path(__file__).parent
-FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-Wno-psabi")
-OWN_FLAGS = {  # a fused multiply-add rounds once where the reference rounds twice, and spikes would differ
-    "fire": "-ffp-contract=off",
+SOURCE_FOLDER = Path(__file__).parent
+COMPILER_FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-Wno-psabi")
+CONTRACTION_FLAGS = {  # a fused multiply-add rounds once, the reference twice: spikes would differ
+    "lif": "-ffp-contract=off",
     "depthwise": "-ffp-contract=fast",
 }
-# Tried in turn until one compiles: for this processor and with threads, then without what a compiler does not know.
-VARIANTS = (
+# Tried in turn until one compiles. The later ones leave out flags that some compilers do not know.
+TARGET_FLAGS = (
     ("-march=native", "-mprefer-vector-width=512", "-fopenmp"),
     ("-march=native", "-fopenmp"),
     ("-mcpu=native", "-fopenmp"),
@@ -37,24 +38,24 @@ VARIANTS = (
 
 
 @functools.cache
-def _say(reason: str) -> None:
-    """Once for all kernels."""
+def _warn_once(reason: str) -> None:
+    """Warn once, for all kernels, that the reference runs instead."""
     remedy = "training is slower; install gcc or clang, or name a C compiler in CC"
     log.warning("kernel=reference reason=%r remedy=%r", reason, remedy)
 
 
 def ready() -> bool:
-    """Whether all kernels can be used; compiles those that were not yet."""
-    return None not in [library(name) for name in OWN_FLAGS]
+    """Compile the kernels if necessary. Return whether all of them can be used."""
+    return None not in [library(name) for name in CONTRACTION_FLAGS]
 
 
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Where its memory begins; null for None."""
+    """Address of the tensor's memory; null for None."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
-class CannotCompile(Exception):  # noqa: N818  # an outcome: the reference runs instead
-    pass
+class CompileError(Exception):
+    """The kernels cannot be compiled here; the reference runs instead."""
 
 
 class Library(ctypes.CDLL):
@@ -63,15 +64,15 @@ class Library(ctypes.CDLL):
 
 @functools.cache
 def library(name: str) -> Library | None:
-    """The compiled kernels of ``name``.c; None where they cannot be used, and the log says once why and what to do."""
+    """Return the compiled kernels of ``name``.c, or None if they cannot be used. The log says why, once."""
     if os.environ.get("SNNSEARCH_KERNEL") == "reference":
         log.info("kernel=reference of=%s reason=SNNSEARCH_KERNEL", name)
         return None
     try:
         path = _compiled(name)
         loaded = Library(str(path))
-    except (CannotCompile, OSError) as error:
-        _say(str(error))
+    except (CompileError, OSError) as error:
+        _warn_once(str(error))
         return None
     log.info("kernel=native of=%s library=%s", name, path)
     return loaded
@@ -80,9 +81,9 @@ def library(name: str) -> Library | None:
 def _compiled(name: str) -> Path:
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
-        raise CannotCompile("no C compiler: neither $CC nor cc, gcc or clang is on the PATH")
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sorted(FOLDER.glob("*.[ch]"))))
-    digest.update(repr((FLAGS, OWN_FLAGS, VARIANTS, _version(compiler), _processor())).encode())
+        raise CompileError("no C compiler: neither $CC nor cc, gcc or clang is on the PATH")
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sorted(SOURCE_FOLDER.glob("*.[ch]"))))
+    digest.update(repr((COMPILER_FLAGS, CONTRACTION_FLAGS, TARGET_FLAGS, _version(compiler), _processor())).encode())
     path = _cache() / f"{name}-{digest.hexdigest()[:16]}.so"
     if not path.exists():
         _compile(compiler, name, path)
@@ -90,27 +91,26 @@ def _compiled(name: str) -> Path:
 
 
 def _compile(compiler: str, name: str, path: Path) -> None:
-    """Under a name of its own first: processes that compile at the same time do not see each other's half."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        output = Path(folder) / path.name
-        for variant in VARIANTS:
-            command = [compiler, *FLAGS, OWN_FLAGS[name], *variant, str(FOLDER / f"{name}.c"), "-o", str(output), "-lm"]
+    """Compile ``name``.c to ``path`` with the first variant that the compiler accepts. Raises CompileError."""
+    with atomic_write(path) as output:
+        for variant in TARGET_FLAGS:
+            command = [compiler, *COMPILER_FLAGS, CONTRACTION_FLAGS[name], *variant, str(SOURCE_FOLDER / f"{name}.c")]
+            command += ["-o", str(output), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:
-                output.replace(path)
                 log.info("kernel=native compiled=%s command=%r", path, " ".join(command))
                 return
-    raise CannotCompile(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+        raise CompileError(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
 
 
 def _cache() -> Path:
-    """A folder in the user's cache, or where that cannot be written one of this process."""
+    """The kernels' folder in the user's cache, or a temporary one if the cache is not writable."""
     try:
         folder = user_cache() / "kernels"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except (OSError, RuntimeError):  # the latter where nobody's home is known
+    except (OSError, RuntimeError):  # RuntimeError: the home folder is unknown
         return Path(tempfile.mkdtemp(prefix="snnsearch-"))
 
 
@@ -119,7 +119,7 @@ def _version(compiler: str) -> str:
 
 
 def _processor() -> str:
-    """What ``-march=native`` depends on: a home folder may be shared by machines of several kinds."""
+    """The processor that ``-march=native`` compiles for. Machines of several kinds may share a home folder."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     features = {line for line in lines if line.startswith(("flags", "Features"))}

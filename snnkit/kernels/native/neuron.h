@@ -1,5 +1,5 @@
-/* Leaky integrate-and-fire neurons over all steps, forward and backward: the definition of snnkit/kernels/reference.py
- * with its order of roundings, so that spikes are equal bit by bit (compiled without fused multiply-add).
+/* Leaky integrate-and-fire neurons over all steps, forward and backward. They round in the order of
+ * snnkit/kernels/reference.py, so that spikes are equal bit by bit (compiled without fused multiply-add).
  */
 
 enum { SUBTRACT_DELAYED, SUBTRACT, ZERO_DELAYED, ZERO };
@@ -10,12 +10,12 @@ typedef struct {
     float leak, threshold, slope;
 } Neuron;
 
-/* What a step leaves to the next: the membrane, and what is taken off after it has leaked. */
+/* State between steps: the membrane, and the reset to subtract after it has leaked. */
 typedef struct {
     lanes left, reset;
 } State;
 
-/* One step: the membrane minus the threshold. */
+/* Integrate one step. Return the membrane minus the threshold. */
 INLINE lanes integrate(Neuron neuron, State *state, lanes current) {
     const lanes v = all(neuron.threshold);
     lanes p = (state->left * neuron.leak + current) - state->reset, above = p - v;
@@ -23,7 +23,7 @@ INLINE lanes integrate(Neuron neuron, State *state, lanes current) {
     if (neuron.reset == SUBTRACT_DELAYED) {
         state->left = p;
         state->reset = only(fires, v);
-    } else if (neuron.reset == SUBTRACT) { /* the next reset follows the membrane, which two thresholds can be above */
+    } else if (neuron.reset == SUBTRACT) { /* the membrane can exceed two thresholds, so the next reset depends on it */
         state->left = p - (only(fires, v) - state->reset);
         state->reset = only(state->left > v, v);
     } else {
@@ -34,7 +34,7 @@ INLINE lanes integrate(Neuron neuron, State *state, lanes current) {
 
 INLINE lanes magnitude(lanes x) { return (lanes)((bits)x & 0x7fffffff); }
 
-INLINE lanes exponential(lanes x) { /* of x <= 0, within 2e-7 of the value */
+INLINE lanes exponential(lanes x) { /* for x <= 0, with a relative error below 2e-7 */
     const lanes shift = all(12582912); /* 1.5 * 2^23: adding it rounds to whole numbers */
     lanes scaled = x * 1.44269504f;    /* 1 / log 2 */
     scaled = either(scaled < -126, all(-126), scaled);
@@ -43,7 +43,7 @@ INLINE lanes exponential(lanes x) { /* of x <= 0, within 2e-7 of the value */
     return series * (lanes)((__builtin_convertvector(whole, bits) + 127) << 23);
 }
 
-/* The surrogate's derivative of a spike by membrane - threshold. */
+/* Surrogate derivative of a spike by membrane - threshold. */
 INLINE lanes derivative(Neuron neuron, lanes x) {
     const float slope = neuron.slope;
     lanes one = all(1), part;
@@ -63,8 +63,8 @@ INLINE lanes derivative(Neuron neuron, lanes x) {
     }
 }
 
-/* One step back: the current's gradient, from the spike's and from `carried`, what the step after passes back. */
-INLINE lanes integrate_back(Neuron neuron, lanes *carried, lanes above, lanes grad_spike) {
+/* One step back. Return the current's gradient, from the spike's and from `carried`, the gradient of the next step. */
+INLINE lanes integrate_backward(Neuron neuron, lanes *carried, lanes above, lanes grad_spike) {
     lanes kept = *carried;
     if (neuron.reset == SUBTRACT) grad_spike -= *carried * neuron.threshold;
     if (neuron.reset == ZERO) grad_spike -= *carried * (above + neuron.threshold);

@@ -1,4 +1,4 @@
-/* Which thread this is, of how many; one of one where OpenMP is missing. */
+/* Number of this thread and of all threads; 0 of 1 without OpenMP. */
 #ifdef _OPENMP
 #include <omp.h>
 #define THREAD omp_get_thread_num()

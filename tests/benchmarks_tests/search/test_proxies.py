@@ -120,7 +120,7 @@ def _pooled(flow: Tensor, given: Subject, name: str) -> Tensor:
 def test_spikes_of_every_layer_are_returned() -> None:
     given = subject()
     layers = spikes(given)
-    assert [layer[0, 0].numel() for layer in layers] == [conv.outputs for conv in given.plan.convs if conv.fires]
+    assert [layer[0, 0].numel() for layer in layers] == [conv.outputs for conv in given.plan.convs if conv.emits_spikes]
     assert all(set(layer.unique().tolist()) == {0, 1} for layer in layers)
 
 

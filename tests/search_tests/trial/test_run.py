@@ -47,7 +47,7 @@ def test_leaks_that_are_learned_are_kept_and_logged(tmp_path):
     assert record.status == "complete", record.traceback
     assert record.metrics.params == job.static["params"]
     network = trained_network(job.candidate, job.folder / "weights.pt")
-    learned = {op.name: f"{network.lif(op).current_neuron.leak:.3f}" for op in network.firing}
+    learned = {op.name: f"{network.lif(op).current_neuron.leak:.3f}" for op in network.spiking_ops}
     assert len(set(learned.values())) > 1
     (line,) = (line for line in (job.folder / "log.txt").read_text().splitlines() if "event=leaks" in line)
     assert dict(each.split("=") for each in line.split()[2:]) == learned

@@ -2,7 +2,7 @@
 
 import pytest
 
-from snnkit.architecture.fusion import FusedLIF, Split, reads, schedule
+from snnkit.architecture.fusion import FusedLIF, Split, fuse, step_sources
 from snnkit.architecture.plan import Concat, Conv, Neurons, Plan, Pool, Slice
 from snnkit.families import FAMILIES
 
@@ -13,10 +13,10 @@ def plan_of(family: str, size: int = 32, **choices: object) -> Plan:
 
 
 def firings(plan: Plan) -> dict[str, FusedLIF]:
-    return {step.name: step for step in schedule(plan, spiking=True) if isinstance(step, FusedLIF)}
+    return {step.name: step for step in fuse(plan, spiking=True) if isinstance(step, FusedLIF)}
 
 
-def test_a_fire_is_one_step_and_its_pooling_too() -> None:
+def test_fire_module_and_its_pooling_are_one_step() -> None:
     found = firings(plan_of("squeezenet"))
     assert [conv.name for conv in found["fire2"].convs] == ["fire2.expand1x1", "fire2.expand3x3"]
     assert found["fire2"].pool is None
@@ -27,7 +27,7 @@ def test_a_fire_is_one_step_and_its_pooling_too() -> None:
 
 
 def test_pooled_currents_and_their_neurons_are_one_step() -> None:
-    steps = {step.name: step for step in schedule(plan_of("squeezenet", pool={"of": "currents"}), spiking=True)}
+    steps = {step.name: step for step in fuse(plan_of("squeezenet", pool={"of": "currents"}), spiking=True)}
     for name, convs in (("stem", ["stem"]), ("fire4", ["fire4.expand1x1", "fire4.expand3x3"])):
         step = steps[f"{name}.neurons"]
         assert isinstance(step, FusedLIF)
@@ -45,27 +45,27 @@ def test_pooled_currents_and_their_neurons_are_one_step() -> None:
         ({"pool": {"of": "currents", "after": ("fire4", "fire5")}, "fire5": {"keep": False}}, {"fire4.neurons"}),
     ],
 )
-def test_averages_and_poolings_on_poolings_stay_apart(choices: dict[str, object], alone: set[str]) -> None:
-    steps = schedule(plan_of("squeezenet", **choices), spiking=True)
+def test_average_pooling_and_repeated_pooling_are_not_fused(choices: dict[str, object], alone: set[str]) -> None:
+    steps = fuse(plan_of("squeezenet", **choices), spiking=True)
     assert {step.name for step in steps if isinstance(step, Neurons)} == alone
     given = {step.name for step in steps}
-    assert all(name in given or name == "input" for step in steps for name in reads(step))
+    assert all(name in given or name == "input" for step in steps for name in step_sources(step))
 
 
-def test_windows_that_overlap_or_are_ragged_are_pooled_by_themselves() -> None:
+def test_overlapping_or_ragged_pooling_is_not_fused() -> None:
     for choices, size in (({"geometry": "imagenet-1.1"}, 64), ({}, 34)):
         plan = plan_of("squeezenet", size, **choices)
-        steps = schedule(plan, spiking=True)
+        steps = fuse(plan, spiking=True)
         assert any(isinstance(step, Pool) for step in steps)
 
 
-def test_spikes_that_something_else_reads_too_stay_apart() -> None:
+def test_layer_with_another_reader_is_not_fused() -> None:
     plan = plan_of("shufflenet")
     read_twice = {name for op in plan.ops if isinstance(op, Slice) for name in (op.source,)}
     assert read_twice
-    steps = schedule(plan, spiking=True)
+    steps = fuse(plan, spiking=True)
     given = {step.name for step in steps} | {s.name for step in steps if isinstance(step, Split) for s in step.slices}
-    assert all(name in given or name == "input" for step in steps for name in reads(step))
+    assert all(name in given or name == "input" for step in steps for name in step_sources(step))
 
 
 def test_slices_of_all_channels_are_one_split() -> None:
@@ -73,16 +73,16 @@ def test_slices_of_all_channels_are_one_split() -> None:
         plan = plan_of(family)
         slices = [op for op in plan.ops if isinstance(op, Slice)]
         for spiking in (True, False):
-            splits = [step for step in schedule(plan, spiking=spiking) if isinstance(step, Split)]
+            splits = [step for step in fuse(plan, spiking=spiking) if isinstance(step, Split)]
             assert sum(len(split.slices) for split in splits) == len(slices) > 0
 
 
-def test_every_convolution_is_run_once_and_the_twin_s_one_by_one() -> None:
+def test_every_convolution_runs_once_and_the_twin_is_not_fused() -> None:
     for family in FAMILIES:
         plan = plan_of(family)
         for spiking in (True, False):
             run: list[Conv] = []
-            for step in schedule(plan, spiking=spiking):
+            for step in fuse(plan, spiking=spiking):
                 run += list(step.convs) if isinstance(step, FusedLIF) else [step] if isinstance(step, Conv) else []
                 assert spiking or not isinstance(step, FusedLIF)
             assert sorted(conv.name for conv in run) == sorted(conv.name for conv in plan.convs), family

@@ -1,4 +1,4 @@
-"""Freed memory is kept: blocks of a size that was used before cost no page faults."""
+"""Freed memory stays in the process: reusing a block costs no page faults."""
 
 import platform
 import subprocess
@@ -21,7 +21,7 @@ print([faults() for _ in range(20)][-1])
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc")
-def test_memory_is_used_again() -> None:
+def test_freed_memory_is_reused() -> None:
     default, kept = (
         int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
         for how in ("default", "keep")

@@ -173,5 +173,5 @@ def test_resolution_of_events_joins_whole_blocks(resolution: int, fine: bool) ->
 def test_no_more_frames_than_bins() -> None:
     assert EncodingConfig(kind="frames", timesteps=32).frames == 32
     assert EncodingConfig(timesteps=64).frames is None
-    with pytest.raises(ValidationError, match="given 33; a recording has 32 frames at most"):
+    with pytest.raises(ValidationError, match="given 33; a recording has at most 32 frames"):
         EncodingConfig(kind="frames", timesteps=33)

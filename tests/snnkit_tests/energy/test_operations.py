@@ -20,7 +20,7 @@ from snnkit.energy.operations import (
     unpadded_macs,
 )
 from snnkit.families.squeezenet import SqueezeNet, plan
-from snnkit.nn.network import Network, key
+from snnkit.nn.network import Network, layer_key
 
 FIRES = ("fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "fire9")
 T = 3
@@ -200,7 +200,7 @@ def test_all_neurons_firing_cost_the_twin_s_operations_each_step():
     network = Network(small, NeuronConfig(leak=0, threshold=1.0), EncodingConfig(timesteps=T)).eval()
     with torch.no_grad():
         for op in small.convs:
-            layer = network.layers[key(op)]
+            layer = network.layers[layer_key(op)]
             layer.conv.weight.zero_()
             layer.conv.bias.fill_(2.5)  # above the threshold at each step, also after the reset of the step before
     activity = count_operations(network, [torch.randn(3, 3, 16, 16)])

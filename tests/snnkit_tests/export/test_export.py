@@ -35,7 +35,7 @@ def network(
     plan = found.plan(found.design.model_validate({"family": family} | design), 10, (3, side, side))
     made = Network(plan, neuron, EncodingConfig(timesteps=timesteps))
     with torch.no_grad():
-        for at, op in enumerate(made.firing if neuron and neuron.learn_leak else ()):
+        for at, op in enumerate(made.spiking_ops if neuron and neuron.learn_leak else ()):
             made.lif(op).leak_logit.fill_((-1) ** at)  # type: ignore[union-attr]  # of each layer another than before
         for seed in (1, 2):
             made(images(seed, side))
@@ -53,7 +53,7 @@ def test_onnx_does_what_the_network_does_whatever_the_neuron(tmp_path: Path, neu
     assert parity.same_class == parity.images == 4
     assert parity.logit_difference < (0.05 if neuron else 1e-4)
     assert parity.spike_difference < 1e-3
-    assert len(parity.spikes) == (sum(conv.fires for conv in made.plan.convs) if neuron else 0)
+    assert len(parity.spikes) == (sum(conv.emits_spikes for conv in made.plan.convs) if neuron else 0)
     assert all(ours > 0 for ours, _ in parity.spikes.values())
 
 
@@ -81,7 +81,7 @@ def test_onnx_pools_currents_as_the_network_does(tmp_path: Path, neuron: NeuronC
     parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class >= 3  # folded BatchNorm rounds otherwise, and a spike that differs makes others differ
     assert parity.spike_difference < 5e-3
-    assert set(parity.spikes) == {op.name for op in made.firing}
+    assert set(parity.spikes) == {op.name for op in made.spiking_ops}
 
 
 def test_onnx_has_no_batchnorm_and_carries_its_metadata() -> None:
@@ -112,7 +112,7 @@ def test_nir_does_what_the_network_does(tmp_path: Path, neuron: NeuronConfig, of
     parity = export(made, tmp_path / "n.nir", "nir", images(), {"commit": "abc"})
     assert parity.same_class == 4
     assert parity.spike_difference < 1e-3
-    assert set(parity.spikes) == {op.name for op in made.firing}
+    assert set(parity.spikes) == {op.name for op in made.spiking_ops}
     import nir
 
     read = nir.read(tmp_path / "n.nir")

@@ -14,7 +14,7 @@ from snnkit.architecture.plan import Conv, Neurons, Plan, Sum
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.energy.operations import count_operations
 from snnkit.families import FAMILIES
-from snnkit.nn.network import Fired, Network, key
+from snnkit.nn.network import Fired, Network, layer_key
 
 T, B = 2, 3
 every_family = pytest.mark.parametrize("family", FAMILIES)
@@ -46,7 +46,7 @@ def test_network_learns(family: str, spiking: bool, data: st.DataObject) -> None
     _, plan = data.draw(built(family))
     net = network(plan, spiking=spiking).double().train()  # one channel would silence layers in a row
     assert plan.params == sum(parameter.numel() for parameter in net.parameters())
-    assert {name.split(".")[1] for name in net.state_dict()} == {key(conv) for conv in plan.convs}
+    assert {name.split(".")[1] for name in net.state_dict()} == {layer_key(conv) for conv in plan.convs}
     logits = net(images().double())
     assert logits.shape == (B, CLASSES)
     assert logits.isfinite().all()

@@ -20,16 +20,16 @@ from snnkit.kernels import native, reference
 from snnkit.kernels.native import library
 from snnkit.nn.network import Fired, Network
 
-needs_compiler = pytest.mark.skipif(library.library("fire") is None, reason="no C compiler on this machine")
+needs_compiler = pytest.mark.skipif(library.library("lif") is None, reason="no C compiler on this machine")
 
 
 @needs_compiler
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(case=CASES)
-def test_fused_spikes_are_the_reference_s_and_gradients_too(case: Case) -> None:
+def test_fused_spikes_and_gradients_equal_the_reference(case: Case) -> None:
     ours, expected = (outcome(kernel, case, torch.float32) for kernel in (native, None))
     assert torch.equal(ours.spikes, expected.spikes)
-    assert torch.equal(ours.fired, expected.fired)
+    assert torch.equal(ours.counts, expected.counts)
     assert_close(ours.gradients, expected.gradients, 1e-5)
     assert_close(ours.running, expected.running, 1e-7)
 
@@ -38,7 +38,7 @@ def test_fused_spikes_are_the_reference_s_and_gradients_too(case: Case) -> None:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(case=CASES)
 def test_in_bf16_spikes_are_equal_and_gradients_within_rounding(case: Case) -> None:
-    """Both integrate in float32; gradients are rounded once more than the reference's, before BatchNorm."""
+    """Both integrate in float32. Before BatchNorm, gradients are rounded once more than in the reference."""
     ours, expected = (outcome(kernel, case, torch.bfloat16) for kernel in (native, None))
     assert torch.equal(ours.spikes, expected.spikes)
     assert_close(ours.gradients, expected.gradients, 2**-6)
@@ -61,25 +61,25 @@ def test_a_fused_layer_repeats_itself_bit_by_bit_and_threads_change_only_roundin
     assert_close(one.gradients, two.gradients, 1e-5)
 
 
-def test_batchnorm_is_torch_s() -> None:
+def test_batchnorm_equals_torch() -> None:
     values = torch.randn(3, 4, 10, 5, 5) * 2 + 1
     ours, theirs = nn.BatchNorm2d(10), nn.BatchNorm2d(10)
-    spikes, _ = kernels.fire([kernels.drive(values, ours)], NeuronConfig(), 3)
+    spikes, _ = kernels.fused_lif([kernels.input_current(values, ours)], NeuronConfig(), 3)
     current = theirs(values.flatten(0, 1)).view_as(values)
     differ = spikes != reference.lif(current, NeuronConfig(), 3)
-    assert differ.float().mean() < 1e-3  # only where a membrane is within a rounding of the threshold
+    assert differ.float().mean() < 1e-3  # only membranes within a rounding error of the threshold
     for name, buffer in theirs.named_buffers():
         torch.testing.assert_close(ours.get_buffer(name), buffer, rtol=1e-6, atol=1e-6)
 
 
 def test_batchnorm_refuses_one_value_per_channel() -> None:
     with pytest.raises(ValueError, match="larger batches"):
-        kernels.drive(torch.randn(1, 1, 3, 1, 1), nn.BatchNorm2d(3))
+        kernels.input_current(torch.randn(1, 1, 3, 1, 1), nn.BatchNorm2d(3))
 
 
-def test_windows_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(ValueError, match="2x2 do not divide 4x5"):
-        kernels.fire([kernels.drive(torch.randn(1, 1, 3, 4, 5), None)], NeuronConfig(), 2, pool=2)
+def test_pool_that_does_not_divide_the_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="given pool 2 for 4x5"):
+        kernels.fused_lif([kernels.input_current(torch.randn(1, 1, 3, 4, 5), None)], NeuronConfig(), 2, pool=2)
 
 
 @needs_compiler
@@ -90,20 +90,22 @@ def test_windows_that_do_not_divide_are_refused() -> None:
     dtype=st.sampled_from([torch.float32, torch.bfloat16]),
     last=st.booleans(),
 )
-def test_arrivals_are_counted_alike(shape: tuple[int, ...], scale: int, dtype: torch.dtype, last: bool) -> None:
+def test_spikes_per_position_equal_the_reference(
+    shape: tuple[int, ...], scale: int, dtype: torch.dtype, last: bool
+) -> None:
     values = torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(0)) / max(scale, 1)
     values = values.to(dtype)
     if last:
         values = values.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(shape)
-    assert torch.equal(native.arrivals(values, scale, 4), reference.arrivals(values, scale, 4))
+    assert torch.equal(native.spikes_per_position(values, scale, 4), reference.spikes_per_position(values, scale, 4))
 
 
 @pytest.mark.parametrize("kernel", [kernels, reference])
-def test_arrivals_are_exact_where_float32_holds_no_odd_number(kernel: ModuleType) -> None:
-    """Means of 1,024 spikes, as a squeeze-excite reads them: 2**15 of them and one spike more."""
+def test_spikes_per_position_are_exact_beyond_float32(kernel: ModuleType) -> None:
+    """2**15 means of 1,024 spikes, as a squeeze-excite reads them, and one spike."""
     values = torch.ones(1, 1, 2**15, 1, 1)
     values[0, 0, 0] = 1 + 1 / 1024
-    assert kernel.arrivals(values, 1024, 1025).item() == 2**25 + 1
+    assert kernel.spikes_per_position(values, 1024, 1025).item() == 2**25 + 1
 
 
 class Windows(NamedTuple):
@@ -117,7 +119,7 @@ class Windows(NamedTuple):
     bias: bool
 
 
-WINDOWS = st.builds(
+POOL_SIDES = st.builds(
     Windows,
     images=st.integers(1, 3),
     channels=st.integers(1, 40),
@@ -132,8 +134,8 @@ WINDOWS = st.builds(
 
 @needs_compiler
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(windows=WINDOWS, dtype=st.sampled_from([torch.float32, torch.bfloat16]), needs_input=st.booleans())
-def test_depthwise_convolution_is_torch_s(windows: Windows, dtype: torch.dtype, needs_input: bool) -> None:
+@given(windows=POOL_SIDES, dtype=st.sampled_from([torch.float32, torch.bfloat16]), needs_input=st.booleans())
+def test_depthwise_convolution_equals_torch(windows: Windows, dtype: torch.dtype, needs_input: bool) -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(
         windows.channels, windows.channels, windows.kernel, windows.stride, windows.padding,
@@ -207,25 +209,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "snnsearch" / "kernels"
 
 
-def anew(name: str) -> library.Library | None:
-    """Not from this process's memory."""
+def reloaded(name: str) -> library.Library | None:
+    """Load the library without this process's cache."""
     return library.library.__wrapped__(name)
 
 
 @needs_compiler
 def test_a_library_is_compiled_once(cache: Path) -> None:
-    assert anew("depthwise") is not None
+    assert reloaded("depthwise") is not None
     (compiled,) = cache.iterdir()
     written = compiled.stat().st_mtime_ns
-    assert anew("depthwise") is not None
+    assert reloaded("depthwise") is not None
     assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [written]
 
 
 @needs_compiler
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_work_without_a_writable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert anew("depthwise") is not None
+    assert reloaded("depthwise") is not None
 
 
 def test_without_a_compiler_the_reference_runs_and_the_log_says_what_to_do(
@@ -233,9 +235,9 @@ def test_without_a_compiler_the_reference_runs_and_the_log_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CC", raising=False)
-    library._say.cache_clear()
-    assert anew("fire") is None
-    assert anew("depthwise") is None
+    library._warn_once.cache_clear()
+    assert reloaded("lif") is None
+    assert reloaded("depthwise") is None
     (line,) = caplog.messages
     assert "kernel=reference" in line
     assert "install gcc or clang" in line
@@ -248,14 +250,14 @@ def test_a_compiler_that_fails_is_quoted(
     broken.write_text("#!/bin/sh\necho no licence >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("CC", str(broken))
-    library._say.cache_clear()
-    assert anew("fire") is None
+    library._warn_once.cache_clear()
+    assert reloaded("lif") is None
     assert "no licence" in caplog.text
     assert not list(cache.iterdir())
 
 
-def test_the_reference_can_be_asked_for(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_environment_selects_the_reference(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("SNNSEARCH_KERNEL", "reference")
     with caplog.at_level(logging.INFO):
-        assert anew("fire") is None
+        assert reloaded("lif") is None
     assert "SNNSEARCH_KERNEL" in caplog.text

@@ -1,4 +1,4 @@
-"""Steps that are recorded as CUDA graphs; where there is no GPU, with a stand-in for what torch records."""
+"""Training steps recorded as CUDA graphs; without a GPU, with a stand-in for torch's recording."""
 
 import gc
 import logging
@@ -24,7 +24,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 
 
 class Standin:
-    """Replays by running again; what is recorded is listed."""
+    """Stand-in for a graph: a replay runs again, and a list holds what was recorded."""
 
     made: list[list[torch.Size]]
 
@@ -88,7 +88,7 @@ def test_the_second_step_of_each_kind_is_recorded(recorded: list[list[torch.Size
 
 
 @pytest.mark.parametrize("recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5}])
-def test_recorded_steps_are_those_of_a_training(recipe: dict[str, Any], recorded: list[list[torch.Size]]) -> None:
+def test_training_records_its_steps(recipe: dict[str, Any], recorded: list[list[torch.Size]]) -> None:
     plain = trained(train_step(**recipe))
     recording = train_step(**recipe)
     recording._graphs = Graphs(list(recording.network.parameters()))
@@ -100,7 +100,7 @@ def test_recorded_steps_are_those_of_a_training(recipe: dict[str, Any], recorded
         torch.testing.assert_close(weights[name], expected)
 
 
-def test_what_cannot_be_recorded_is_run_as_it_is(
+def test_step_that_cannot_be_recorded_runs_directly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     weight = torch.nn.Parameter(torch.ones(()))
@@ -111,7 +111,7 @@ def test_what_cannot_be_recorded_is_run_as_it_is(
         return inputs[0].sum()
 
     def refused(run: cuda_graphs.Pass, inputs: Sequence[Tensor], parameters: Any) -> None:
-        run(inputs)  # as far as it got
+        run(inputs)  # until the failure
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(cuda_graphs, "_Recorded", refused)
@@ -130,7 +130,7 @@ def test_a_gpu_without_memory_for_a_graph_is_out_of_memory(monkeypatch: pytest.M
     monkeypatch.setattr(cuda_graphs, "_Recorded", full)
     passes = partial(Graphs([]), lambda inputs: inputs[0])
     passes("kind", [torch.ones(1)])
-    with pytest.raises(torch.OutOfMemoryError):  # the trial takes its batches in parts, then
+    with pytest.raises(torch.OutOfMemoryError):  # the trial then splits its batches
         passes("kind", [torch.ones(1)])
 
 
@@ -153,7 +153,7 @@ def test_a_train_step_goes_when_its_training_does(recorded: list[list[torch.Size
 @pytest.mark.parametrize(
     "recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5, "precision": "bf16"}]
 )
-def test_graphs_on_a_gpu_train_as_kernel_by_kernel(recipe: dict[str, Any]) -> None:
+def test_graphs_on_a_gpu_train_like_single_kernels(recipe: dict[str, Any]) -> None:
     recording, plain = train_step("cuda", **recipe), train_step("cuda", **recipe)
     plain._graphs = None
     (steps, weights), (expected_steps, expected) = trained(recording), trained(plain)

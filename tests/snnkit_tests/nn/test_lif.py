@@ -56,7 +56,7 @@ def currents(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> 
 
 @pytest.mark.parametrize("neuron", NEURONS, ids=label)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_spikes_membrane_and_gradients_are_those_of_leaky(neuron: NeuronConfig, dtype: torch.dtype) -> None:
+def test_spikes_membrane_and_gradients_equal_leaky(neuron: NeuronConfig, dtype: torch.dtype) -> None:
     ours, theirs = currents(7, 50, dtype=dtype), currents(7, 50, dtype=dtype)
     spikes, membrane = lif_with_membrane(ours, neuron, STEPS)
     expected_spikes, expected_membrane = step_by_step(theirs, neuron)
@@ -70,7 +70,7 @@ def test_spikes_membrane_and_gradients_are_those_of_leaky(neuron: NeuronConfig, 
     ((expected_spikes * on_spikes).sum() + (expected_membrane * on_membrane).sum()).backward()
     assert ours.grad is not None
     assert theirs.grad is not None
-    scale = theirs.grad.abs().max().item()  # snnTorch's spikes are float32, and so are the gradients through them
+    scale = theirs.grad.abs().max().item()  # snnTorch's spikes and their gradients are float32
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-6 * scale)
 
 
@@ -92,7 +92,7 @@ def test_a_learned_leak_gets_the_gradient_that_leaky_s_gets(neuron: NeuronConfig
     assert ours.item() == pytest.approx(theirs.item() * neuron.leak * (1 - neuron.leak), rel=1e-5)
 
 
-def test_a_still_current_gives_the_leak_the_gradient_of_every_step() -> None:
+def test_constant_current_gives_the_leak_the_gradient_of_every_step() -> None:
     lif, still = LIF(NeuronConfig(leak=0.5, learn_leak=True)), currents(5, 11)[:1].detach()
     weights = torch.randn(STEPS, 5, 11, generator=torch.Generator().manual_seed(1))
     for each in (lif(still, STEPS), lif(still.repeat(STEPS, 1, 1))):
@@ -104,7 +104,7 @@ def test_a_still_current_gives_the_leak_the_gradient_of_every_step() -> None:
     assert once.item() == pytest.approx(repeated.item(), rel=1e-5)
 
 
-def test_what_is_learned_counts_as_a_difference_only_where_it_makes_one() -> None:
+def test_learned_leak_matters_only_with_several_steps() -> None:
     assert "learn_leak" not in NeuronConfig(leak=0.5).effective(4)
     assert "learn_leak" not in NeuronConfig(leak=0.5, learn_leak=True).effective(1)
     assert NeuronConfig(leak=0.5, learn_leak=True).effective(2)["learn_leak"]
@@ -129,12 +129,12 @@ def spikes_and_gradient(current: Tensor, neuron: NeuronConfig, timesteps: int | 
 def test_blocks_of_neurons_are_independent(monkeypatch: pytest.MonkeyPatch, reset: str, delay: bool) -> None:
     neuron = NeuronConfig.model_validate({"reset": reset, "reset_delay": delay})
     whole = spikes_and_gradient(currents(5, 11), neuron)
-    monkeypatch.setattr(reference, "BLOCK", 8)  # 55 neurons: the last block has 7
+    monkeypatch.setattr(reference, "BLOCK_NEURONS", 8)  # 55 neurons: the last block has 7
     for ours, expected in zip(spikes_and_gradient(currents(5, 11), neuron), whole, strict=True):
         assert torch.equal(ours, expected)
 
 
-def test_still_current_equals_the_same_current_at_every_step() -> None:
+def test_constant_current_equals_the_same_current_at_every_step() -> None:
     still = currents(5, 11)[:1]
     spikes, gradient = spikes_and_gradient(still, NeuronConfig(), timesteps=4)
     repeated, each = spikes_and_gradient(still.repeat(4, 1, 1), NeuronConfig())
@@ -146,7 +146,7 @@ def test_still_current_equals_the_same_current_at_every_step() -> None:
 def test_memory_layout_is_kept_and_changes_nothing(axes: tuple[int, ...]) -> None:
     plain = currents(2, 3, 4, 5)
     back = sorted(range(5), key=axes.__getitem__)
-    arranged = plain.detach().permute(axes).contiguous().permute(back)  # the same values in another order of memory
+    arranged = plain.detach().permute(axes).contiguous().permute(back)  # the same values in another memory layout
     expected_spikes, expected_gradient = spikes_and_gradient(plain, NeuronConfig())
     spikes, gradient = spikes_and_gradient(arranged, NeuronConfig())
     assert torch.equal(spikes, expected_spikes)
@@ -183,6 +183,6 @@ def test_leak_and_delayed_reset_by_hand() -> None:
     assert membrane.flatten().tolist() == [1.5, 0.75, 1.375, 0.6875]
 
 
-def test_evaluation_keeps_nothing_for_a_backward_pass() -> None:
+def test_evaluation_saves_nothing_for_a_backward_pass() -> None:
     with torch.no_grad():
         assert LIF(NeuronConfig())(currents(3)).grad_fn is None

@@ -19,7 +19,7 @@ from snnkit.nn.network import Fired, Network
 
 DEFAULT = NeuronConfig()
 SMALL = {name: {"squeeze": 4, "expand1x1": 6, "expand3x3": 5} for name in FIRES} | {"stem": {"width": 8}}
-TORCHVISION = {  # our module: its place in torchvision's `features`
+TORCHVISION = {  # our module -> its index in torchvision's `features`
     "imagenet-1.0": dict(zip(("stem", *FIRES), (0, 3, 4, 5, 7, 8, 9, 10, 12), strict=True)),
     "imagenet-1.1": dict(zip(("stem", *FIRES), (0, 3, 4, 6, 7, 9, 10, 11, 12), strict=True)),
 }
@@ -105,7 +105,7 @@ def test_stem_once_equals_stem_at_every_step(train: bool) -> None:
 
 
 class StepByStep:
-    """The same weights with snnTorch's neurons: one call is one time step."""
+    """The same weights with snnTorch's neurons; one call runs one time step."""
 
     def __init__(self, of: Network) -> None:
         self.layers = {conv.name: of.layer(conv) for conv in of.plan.convs}
@@ -145,13 +145,13 @@ def test_network_equals_snntorch_step_by_step() -> None:
 
 
 @pytest.mark.parametrize("neuron", [NeuronConfig(), None], ids=["one step", "twin"])
-def test_the_maximum_of_currents_fires_where_one_of_the_spikes_did(neuron: NeuronConfig | None) -> None:
-    """Equal in one time step and under ReLU: both only rise with the current. Averages differ."""
+def test_pooled_currents_fire_when_one_of_the_spikes_does(neuron: NeuronConfig | None) -> None:
+    """This holds for one time step and under ReLU, because both increase with the current; averages differ."""
     outputs = {}
     for kind, of in product(("max", "avg"), ("spikes", "currents")):
         design = SqueezeNet.model_validate({"pool": {"kind": kind, "of": of}, "fire8": {"keep": False}})
         made = Network(plan(design, 10, (3, 32, 32)), neuron, EncodingConfig(timesteps=1))
-        for conv in made.plan.convs:  # as drawn for spikes: those that fire are drawn with a bias
+        for conv in made.plan.convs:  # as for spikes: layers with neurons get a bias
             if (norm := made.layer(conv).norm) is not None:
                 nn.init.constant_(norm.bias, 0.1)
         with torch.no_grad():
@@ -160,12 +160,12 @@ def test_the_maximum_of_currents_fires_where_one_of_the_spikes_did(neuron: Neuro
     assert not torch.allclose(outputs["avg", "currents"], outputs["avg", "spikes"])
 
 
-def test_pooled_currents_in_one_go_are_what_they_are_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fused_pooled_currents_equal_the_single_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     def loss_and_gradients() -> tuple[float, list[Tensor]]:
         made = network(SMALL | {"pool": {"of": "currents"}}, steps=3).train()
         loss = made(images()).square().mean()
         weights = [weight for name, weight in made.named_parameters() if not name.endswith("conv.bias")]
-        return loss.item(), list(torch.autograd.grad(loss, weights))  # of the biases before a BatchNorm they are 0
+        return loss.item(), list(torch.autograd.grad(loss, weights))  # 0 for biases before a BatchNorm
 
     loss, gradients = loss_and_gradients()
     monkeypatch.setattr(fusion, "_driving", lambda *_: ())
@@ -216,7 +216,7 @@ def test_no_layer_is_silent_or_saturated_at_first(pool: str, batchnorm: bool, ne
         assert all(0.05 < rate < 0.6 for rate in rates.values()), rates
 
 
-def test_same_seed_gives_the_same_weights_whatever_was_drawn_before() -> None:
+def test_same_seed_gives_the_same_weights_after_any_other_draw() -> None:
     first = network(SMALL, seed=3).state_dict()
     before = torch.random.get_rng_state()
     torch.rand(7)
@@ -228,7 +228,7 @@ def test_same_seed_gives_the_same_weights_whatever_was_drawn_before() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_a_layer_starts_the_same_whatever_stands_around_it() -> None:
+def test_layer_starts_the_same_in_any_network() -> None:
     full, without = network(SMALL), network(SMALL | {"fire4": {"keep": False}})
     assert torch.equal(
         full.state_dict()["layers.fire6_squeeze.conv.weight"], without.state_dict()["layers.fire6_squeeze.conv.weight"]
@@ -248,7 +248,7 @@ def test_dropout_hides_the_same_inputs_at_every_step() -> None:
 
 
 @pytest.mark.parametrize("neuron", [DEFAULT, None], ids=["spiking", "twin"])
-def test_bf16_and_channels_last_are_kept_throughout(neuron: NeuronConfig | None) -> None:
+def test_bf16_and_channels_last_are_kept(neuron: NeuronConfig | None) -> None:
     built, seen = network(SMALL, neuron=neuron).to(memory_format=torch.channels_last), Seen()
     with torch.autocast("cpu", torch.bfloat16):
         logits = built(images().contiguous(memory_format=torch.channels_last), observe=seen)
@@ -260,11 +260,11 @@ def test_bf16_and_channels_last_are_kept_throughout(neuron: NeuronConfig | None)
 
 
 @pytest.mark.parametrize("rate", [0.16, 0.3, 0.5])
-def test_neurons_behind_a_batchnorm_fire_at_the_initial_rate(rate: float) -> None:
-    built = network(neuron=NeuronConfig(initial_rate=rate), steps=1)  # at T = 1 no membrane is carried over
+def test_neurons_after_a_batchnorm_fire_at_the_initial_rate(rate: float) -> None:
+    built = network(neuron=NeuronConfig(initial_rate=rate), steps=1)  # with T = 1, no membrane is carried over
     seen = Seen()
     with torch.no_grad():
-        built.train()(images(32, 16), observe=seen)  # by the batch's own statistics
+        built.train()(images(32, 16), observe=seen)  # with the statistics of the batch
     rates = {name: spikes.mean().item() for name, spikes in seen.outgoing.items() if spikes is not None}
     assert sum(rates.values()) / len(rates) == pytest.approx(rate, abs=0.03), rates
 
@@ -277,12 +277,12 @@ def test_memory_layout_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("kind", "shape"), [("direct", (1, 2, 3, 8, 8)), ("frames", (1, 3, 8, 8))])
 @pytest.mark.parametrize("neuron", [DEFAULT, None], ids=["spiking", "twin"])
-def test_images_that_are_not_of_the_encoding_are_refused(
+def test_images_that_do_not_fit_the_encoding_are_refused(
     kind: str, shape: tuple[int, ...], neuron: NeuronConfig | None
 ) -> None:
-    """They would be counted by the wrong rule."""
+    """Otherwise they would be counted by the wrong rule."""
     built = Network(
         plan(SqueezeNet.model_validate(SMALL), 10, (3, 8, 8)), neuron, EncodingConfig(kind=kind, timesteps=2)
     )
-    with pytest.raises(ValueError, match=f"do not go with encoding kind {kind}: give"):
+    with pytest.raises(ValueError, match=f"for encoding kind {kind}: give"):
         built(torch.zeros(shape))

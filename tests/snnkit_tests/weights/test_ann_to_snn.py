@@ -122,7 +122,7 @@ def test_every_family_converts(family: str, gate: str, neuron: NeuronConfig) -> 
     recalibrate(network, [images()])
     with torch.no_grad():
         assert network(images()).isfinite().all()
-    assert {network.lif(op).current_neuron.leak for op in network.firing} == {neuron.leak}
+    assert {network.lif(op).current_neuron.leak for op in network.spiking_ops} == {neuron.leak}
 
 
 def test_network_of_another_plan_is_refused() -> None:

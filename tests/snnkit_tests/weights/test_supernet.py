@@ -116,7 +116,7 @@ def test_every_family_has_a_supernet(family: str, data: st.DataObject) -> None:
     pictures = torch.rand(4, *IMAGE, generator=torch.Generator().manual_seed(0))
     for each in plans:
         network = whole.subnetwork(each).train()
-        assert {network.lif(op).current_neuron.leak for op in network.firing} == {0.5}
+        assert {network.lif(op).current_neuron.leak for op in network.spiking_ops} == {0.5}
         logits = network(pictures)
         logits.square().sum().backward()
         whole.collect_gradients(each)

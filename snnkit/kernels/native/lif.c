@@ -1,31 +1,31 @@
-/* BatchNorm, leaky integrate-and-fire neurons over T steps and max pooling of their spikes, fused: one pass over memory
- * forward, two backward, in channels_last. A bundle of neurons goes through all steps with its state in registers.
+/* BatchNorm, leaky integrate-and-fire neurons over T steps and max pooling of their spikes, fused. The forward pass
+ * goes through memory once, the backward pass twice, in channels_last. The state of a bundle of neurons stays in
+ * registers.
  *
- * Nothing is kept between the passes but the convolution's output: the backward pass integrates the membrane anew. Sums
- * over pixels are in double, in an order that depends on the number of threads alone.
- */
+ * Only the convolution's output is kept between the passes; the backward pass integrates the membrane again. Sums
+ * over pixels are in double, in an order that depends only on the number of threads. */
 #include "lanes.h"
 #include "neuron.h"
 #include "layer.h"
 #include "threads.h"
 
-/* Scratch memory of one thread, handed out piece by piece. */
+/* Take the next `n` floats of a thread's scratch memory. */
 static float *take(float **scratch, size n) {
     float *piece = *scratch;
     *scratch += n;
     return piece;
 }
 
-/* Floats of scratch memory that one thread needs. */
+/* Floats of scratch memory per thread. */
 size snn_scratch(const Layer *l) {
     size places = l->pool * l->pool;
     return 6 * period(l->channels, 1) + (places * (l->steps + 2 * l->timesteps) + l->steps + l->timesteps) * LANES;
 }
 
-/* Doubles of one thread's sums over a period: two of each channel. */
+/* Doubles per thread for the sums over a period: two per channel. */
 size snn_partial(const Layer *l) { return 2 * period(l->channels, flat(l)); }
 
-/* The threads' sums (threads, 2, period) added up to (2, channels). */
+/* Add up the threads' sums: (threads, 2, period) to (2, channels). */
 static void collect(double *sums, const double *partial, size threads, size channels, size period, int flat) {
     memset(sums, 0, 2 * channels * sizeof(double));
     for (size row = 0; row < 2 * threads; row++)
@@ -42,7 +42,7 @@ static inline void add_to(double *sum, wide value) {
     memcpy(sum, &total, sizeof total);
 }
 
-/* Sums and sums of squares (2, channels) of the current. `partial` (threads, snn_partial) is 0. */
+/* Write the sums and sums of squares of the current, (2, channels). `partial` (threads, snn_partial) must be 0. */
 void snn_sums(const Layer *l, double *sums, double *partial, size threads) {
     size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
     const void *current = l->current;
@@ -61,13 +61,13 @@ void snn_sums(const Layer *l, double *sums, double *partial, size threads) {
     collect(sums, partial, threads, l->channels, length, 1);
 }
 
-/* BatchNorm of a bundle's channels. */
+/* BatchNorm of the channels of a bundle. */
 typedef struct {
     lanes scale, shift, mean, invstd;
 } Norm;
 
-/* Currents (steps) and membranes minus threshold (timesteps) of `n` neurons whose first current is at `at`; and, where
- * there is room for it, what will leak of the membranes (timesteps). */
+/* Write the currents (steps) and membranes minus threshold (timesteps) of `n` neurons whose first current is at `at`;
+ * and the part of the membranes that leaks (timesteps), unless `left` is NULL. */
 INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm, lanes *currents, lanes *above,
                       lanes *left) {
     State state = {{0}, {0}};
@@ -82,7 +82,8 @@ INLINE void membranes(Loop loop, const void *current, size at, size n, Norm norm
     }
 }
 
-/* As `membranes`, driven by the largest current of a window at each step: it comes as it is in memory, with its place. */
+/* As `membranes`, for neurons driven by the largest current of a window at each step. Also write that current as it
+ * is in memory, and its place in the window. */
 INLINE void membranes_of_largest(Loop loop, const void *current, size at, size n, Norm norm, lanes *currents,
                                  lanes *above, lanes *left, bits *largest) {
     State state = {{0}, {0}};
@@ -108,9 +109,9 @@ INLINE void membranes_of_largest(Loop loop, const void *current, size at, size n
     }
 }
 
-/* How often each neuron of the bundle fires, lane by lane. */
-INLINE bits fire_bundle(Loop loop, const void *current, void *spikes, Bundle bundle, size n, Norm norm, lanes *currents,
-                        lanes *above, bits *fired, bits *largest) {
+/* Run a bundle forward. Return how often each neuron fires, lane by lane. */
+INLINE bits lif_bundle_forward(Loop loop, const void *current, void *spikes, Bundle bundle, size n, Norm norm,
+                               lanes *currents, lanes *above, bits *fired, bits *largest) {
     bits count = {0};
     for (size w = 0; w < (largest ? 1 : loop.places); w++) {
         if (largest)
@@ -118,7 +119,7 @@ INLINE bits fire_bundle(Loop loop, const void *current, void *spikes, Bundle bun
         else
             membranes(loop, current, bundle.in + place(loop, w), n, norm, currents, above, 0);
         for (size t = 0; t < loop.timesteps; t++) {
-            bits fires = above[t] > 0; /* -1 where it does */
+            bits fires = above[t] > 0; /* -1 if the neuron fires */
             fired[t] = w ? fired[t] | fires : fires;
             count -= fires;
         }
@@ -128,9 +129,9 @@ INLINE bits fire_bundle(Loop loop, const void *current, void *spikes, Bundle bun
     return count;
 }
 
-/* Spikes (timesteps, images, height / pool, width / pool, pitch), of which this layer writes its channels; and how many
- * there are before pooling by thread, `counts` (threads,), or NULL. */
-void snn_fire(const Layer *l, void *spikes, double *counts, float *scratch, size threads) {
+/* Write this layer's channels of the spikes (timesteps, images, height / pool, width / pool, pitch), and the number of
+ * spikes before pooling per thread, `counts` (threads,), unless it is NULL. */
+void snn_lif_forward(const Layer *l, void *spikes, double *counts, float *scratch, size threads) {
     size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
@@ -141,15 +142,15 @@ void snn_fire(const Layer *l, void *spikes, double *counts, float *scratch, size
         const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, flat(l));
         lanes *currents = (lanes *)take(&own, loop.steps * LANES), *above = (lanes *)take(&own, loop.timesteps * LANES);
         bits *fired = (bits *)take(&own, loop.timesteps * LANES);
-        bits *largest = loop.of_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
+        bits *largest = loop.pool_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
         wide total = {0};
         size all_bundles = bundles(l), end = all_bundles * (THREAD + 1) / TEAM;
         for (size index = all_bundles * THREAD / TEAM; index < end; index++) {
             Bundle bundle = bundle_at(l, index, length);
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), {0}, {0}};
             bits count;
-            WITH_CONSTANTS(loop, bundle.n,
-                           count = fire_bundle(as, current, spikes, bundle, n, norm, currents, above, fired, largest))
+            WITH_CONSTANTS(loop, bundle.n, count = lif_bundle_forward(as, current, spikes, bundle, n, norm, currents,
+                                                                      above, fired, largest))
             if (counts && bundle.n == LANES)
                 total += __builtin_convertvector(count, wide);
             else if (counts)
@@ -160,8 +161,8 @@ void snn_fire(const Layer *l, void *spikes, double *counts, float *scratch, size
     }
 }
 
-/* Which part of a window's gradient place `w` receives: all of it where it is the first to spike, or where it is the
- * first place and none spikes. `above` is (places, timesteps). */
+/* Select the place of a window that receives its gradient: the first one that spikes, or place 0 if none does.
+ * `above` is (places, timesteps). */
 INLINE bits receives(const lanes *above, size w, size t, size places, size timesteps) {
     bits own = above[w * timesteps + t] > 0, before = {0}, after = {0};
     for (size other = 0; other < w; other++) before |= above[other * timesteps + t] > 0;
@@ -170,14 +171,14 @@ INLINE bits receives(const lanes *above, size w, size t, size places, size times
     return own | ~after;
 }
 
-/* What a bundle adds to the gradients of BatchNorm's weight and bias, and to the leak's. */
+/* Contribution of a bundle to the gradients of BatchNorm's weight (gx) and bias (g), and of the leak. */
 typedef struct {
     lanes gx, g, leak;
 } Sums;
 
-INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_spikes, void *grad, Bundle bundle, size n,
-                             Norm norm, lanes *currents, lanes *above, lanes *left, bits *largest) {
-    const size T = loop.timesteps, steps = loop.steps, neurons = largest ? 1 : loop.places; /* of each window */
+INLINE Sums lif_bundle_backward(Loop loop, const void *current, const void *grad_spikes, void *grad, Bundle bundle,
+                                size n, Norm norm, lanes *currents, lanes *above, lanes *left, bits *largest) {
+    const size T = loop.timesteps, steps = loop.steps, neurons = largest ? 1 : loop.places; /* per window */
     Sums sums = {{0}, {0}, {0}};
     for (size w = 0; w < neurons; w++)
         if (largest)
@@ -190,11 +191,11 @@ INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_sp
         for (size t = T - 1; t >= 0; t--) {
             lanes arriving = read(grad_spikes, bundle.out + t * loop.out_step, n, loop.spikes_bf16);
             if (neurons > 1) arriving = only(receives(above, w, t, neurons, T), arriving);
-            lanes total = integrate_back(loop.neuron, &carried, above[w * T + t], arriving);
+            lanes total = integrate_backward(loop.neuron, &carried, above[w * T + t], arriving);
             together += total;
             if (left && t > 0) sums.leak += total * left[w * T + t - 1];
-            if (t < steps) { /* a current that is the same at every step gets all steps' gradients at step 0 */
-                if (largest) /* of the window's currents it alone */
+            if (t < steps) { /* a constant current gets the gradients of all steps at step 0 */
+                if (largest) /* only the largest current of the window */
                     for (size p = 0; p < loop.places; p++)
                         write(grad, bundle.in + place(loop, p) + t * loop.in_step,
                               only(largest[t] == (int32_t)p, together), n, loop.bf16);
@@ -209,11 +210,11 @@ INLINE Sums fire_bundle_back(Loop loop, const void *current, const void *grad_sp
     return sums;
 }
 
-/* From the spikes' gradients those of the normalised current, `grad` as the current, and what BatchNorm's weight and bias
- * get: `sums` (2, channels); what the leak gets by thread, `leaks` (threads,), or NULL. `partial` (threads, snn_partial)
- * is 0. */
-void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *sums, double *leaks, double *partial,
-                   float *scratch, size threads) {
+/* From the gradients of the spikes, write the gradients of the normalised current to `grad`, those of BatchNorm's
+ * weight and bias to `sums` (2, channels), and the leak's per thread to `leaks` (threads,), unless it is NULL.
+ * `partial` (threads, snn_partial) must be 0. */
+void snn_lif_backward(const Layer *l, const void *grad_spikes, void *grad, double *sums, double *leaks,
+                      double *partial, float *scratch, size threads) {
     size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
@@ -227,7 +228,7 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
         lanes *currents = (lanes *)take(&own, loop.places * loop.steps * LANES);
         lanes *above = (lanes *)take(&own, loop.places * loop.timesteps * LANES);
         lanes *left = leaks ? (lanes *)take(&own, loop.places * loop.timesteps * LANES) : 0;
-        bits *largest = loop.of_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
+        bits *largest = loop.pool_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
         wide leak = {0};
         double *sum_gx = partial + 2 * THREAD * length, *sum_g = sum_gx + length;
         size count = bundles(l), end = count * (THREAD + 1) / TEAM;
@@ -236,8 +237,8 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), load(mean + bundle.channel),
                 load(invstd + bundle.channel)};
             Sums found;
-            WITH_CONSTANTS(loop, bundle.n, found = fire_bundle_back(as, current, grad_spikes, grad, bundle, n, norm,
-                                                                    currents, above, left, largest))
+            WITH_CONSTANTS(loop, bundle.n, found = lif_bundle_backward(as, current, grad_spikes, grad, bundle, n, norm,
+                                                                       currents, above, left, largest))
             add_to(sum_gx + bundle.channel, __builtin_convertvector(found.gx, wide));
             add_to(sum_g + bundle.channel, __builtin_convertvector(found.g, wide));
             if (left) leak += __builtin_convertvector(found.leak, wide);
@@ -248,19 +249,19 @@ void snn_fire_back(const Layer *l, const void *grad_spikes, void *grad, double *
     collect(sums, partial, threads, l->channels, length, flat(l));
 }
 
-/* BatchNorm's backward pass for a bundle's channels: scale * (g - mean_g - (y - mean) * tilt). */
+/* Coefficients of BatchNorm's backward pass: scale * (g - mean_g - (y - mean) * tilt). */
 typedef struct {
     lanes scale, mean, tilt, mean_g;
 } Back;
 
-INLINE void norm_bundle_back(const void *current, void *grad, size at, size n, size bf16, Back back) {
+INLINE void batchnorm_bundle_backward(const void *current, void *grad, size at, size n, size bf16, Back back) {
     lanes g = read(grad, at, n, bf16), y = read(current, at, n, bf16);
     write(grad, at, back.scale * (g - back.mean_g - (y - back.mean) * back.tilt), n, bf16);
 }
 
-/* Through BatchNorm, in place: from the gradients of the normalised current those of the current. `means` (2, channels):
- * of gradient * normalised current and of the gradient over the batch; 0 where the statistics were not the batch's. */
-void snn_norm_back(const Layer *l, void *grad, const float *means, float *scratch, size threads) {
+/* Turn the gradients of the normalised current into those of the current, in place. `means` (2, channels): batch
+ * means of gradient * normalised current and of the gradient; 0 if the statistics were not the batch's. */
+void snn_batchnorm_backward(const Layer *l, void *grad, const float *means, float *scratch, size threads) {
     size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
     const void *current = l->current;
 #pragma omp parallel num_threads(threads)
@@ -276,17 +277,18 @@ void snn_norm_back(const Layer *l, void *grad, const float *means, float *scratc
             size at = index * LANES, channel = channel_at(index, length), m = least(LANES, n - at);
             Back back = {load(scale + channel), load(mean + channel), load(tilt + channel), load(mean_g + channel)};
             if (m < LANES)
-                norm_bundle_back(current, grad, at, m, bf16, back);
+                batchnorm_bundle_backward(current, grad, at, m, bf16, back);
             else if (bf16)
-                norm_bundle_back(current, grad, at, LANES, 1, back);
+                batchnorm_bundle_backward(current, grad, at, LANES, 1, back);
             else
-                norm_bundle_back(current, grad, at, LANES, 0, back);
+                batchnorm_bundle_backward(current, grad, at, LANES, 0, back);
         }
     }
 }
 
-/* Sum over a pixel's channels, lane by lane, of what is not 0 (`scale` 0), or of the values times `scale`, rounded. */
-INLINE lanes arriving(const void *x, size at, size channels, size bf16, float scale) {
+/* Sum over a pixel's channels, lane by lane: the values times `scale`, rounded; with `scale` 0, the number of nonzero
+ * values. */
+INLINE lanes spikes_of_pixel(const void *x, size at, size channels, size bf16, float scale) {
     const lanes shift = all(12582912); /* 1.5 * 2^23: adding it rounds to whole numbers */
     lanes sum = {0};
     const bits lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -295,7 +297,7 @@ INLINE lanes arriving(const void *x, size at, size channels, size bf16, float sc
         lanes value;
         if (n >= LANES)
             value = read(x, at + i, LANES, bf16);
-        else if (i > 0) /* the last sixteen, without those that were counted before */
+        else if (i > 0) /* the last LANES channels, without the ones counted before */
             value = only(lane >= (int32_t)(LANES - n), read(x, at + channels - LANES, LANES, bf16));
         else
             value = read(x, at, n, bf16);
@@ -304,9 +306,10 @@ INLINE lanes arriving(const void *x, size at, size channels, size bf16, float sc
     return sum;
 }
 
-/* What arrives at each position, (height * width), of pixels `pitch` channels apart, over all steps and images: `current` times `scale`, rounded to whole
- * numbers; or how many are not 0, where `scale` is 0. `partial` (threads, height * width, LANES) is 0. */
-void snn_arrivals(const Layer *l, float scale, double *arrivals, double *partial, size threads) {
+/* Write the number of spikes at each position, (height * width), over all steps, images and channels: `current` times
+ * `scale`, rounded to whole numbers; with `scale` 0, the number of nonzero values. Pixels are `pitch` channels apart.
+ * `partial` (threads, height * width, LANES) must be 0. */
+void snn_spikes_per_position(const Layer *l, float scale, double *total, double *partial, size threads) {
     size positions = l->height * l->width, c = l->channels, count = l->steps * l->images * positions, bf16 = l->bf16;
     size pitch = l->pitch;
     const void *x = l->current;
@@ -315,12 +318,12 @@ void snn_arrivals(const Layer *l, float scale, double *arrivals, double *partial
         double *own = partial + THREAD * positions * LANES;
         size first = count * THREAD / TEAM, end = count * (THREAD + 1) / TEAM, position = first % positions;
         for (size pixel = first; pixel < end; pixel++, position = position + 1 == positions ? 0 : position + 1) {
-            lanes sum = scale == 1 && !bf16 ? arriving(x, pixel * pitch, c, 0, 1)
-                                            : arriving(x, pixel * pitch, c, bf16, scale);
+            lanes sum = scale == 1 && !bf16 ? spikes_of_pixel(x, pixel * pitch, c, 0, 1)
+                                            : spikes_of_pixel(x, pixel * pitch, c, bf16, scale);
             add_to(own + position * LANES, __builtin_convertvector(sum, wide));
         }
     }
-    memset(arrivals, 0, positions * sizeof(double));
+    memset(total, 0, positions * sizeof(double));
     for (size t = 0; t < threads; t++)
-        for (size i = 0; i < positions * LANES; i++) arrivals[i / LANES] += partial[t * positions * LANES + i];
+        for (size i = 0; i < positions * LANES; i++) total[i / LANES] += partial[t * positions * LANES + i];
 }
