@@ -11,7 +11,7 @@ from search.benchmark import sections as benchmark
 from search.space.sections import StudySection
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
-from snnkit.energy.pricing import EnergyConfig
+from snnkit.energy import EnergyConfig
 from snnkit.families import FAMILIES
 from snnkit.training.recipe import Recipe
 
