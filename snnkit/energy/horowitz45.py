@@ -2,18 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from snnkit.energy.model import Constant, Energy, EnergyModel
+from snnkit.energy.model import Constant, Energy, EnergyModel, EnergyOptions
 from snnkit.energy.presets import PRESETS
 
 if TYPE_CHECKING:
-    from snnkit.energy.config import EnergyConfig
     from snnkit.energy.operations import OperationCounts
 
 E_AC_PJ = 0.9  # add
 E_MAC_PJ = 4.6  # 3.7 multiply + 0.9 add
 
 
-def horowitz45(counts: "OperationCounts", config: "EnergyConfig") -> Energy:
+def horowitz45(counts: "OperationCounts", config: EnergyOptions) -> Energy:
     """Energy of the MACs and ACs that ``config.preset`` counts. Biases, neurons and memory cost nothing.
 
     ``alternatives``: ``nonzero_macs``, the energy if multiplications by zero are skipped. Only the exact counts of a

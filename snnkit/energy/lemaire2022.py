@@ -9,10 +9,9 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snnkit.architecture.plan import Conv, Neurons, Sum
-from snnkit.energy.model import Constant, Energy, EnergyModel
+from snnkit.energy.model import Constant, Energy, EnergyModel, EnergyOptions
 
 if TYPE_CHECKING:
-    from snnkit.energy.config import EnergyConfig
     from snnkit.energy.operations import LayerCounts, OperationCounts
 
 E_ADD_PJ = 0.1
@@ -27,7 +26,7 @@ SRAM_PJ = ((0, 0.0), (8 * 1024, 10.0), (32 * 1024, 20.0), (1024 * 1024, 100.0)) 
 SRAM_SCALE = {"horowitz64": 0.5, "lemaire": 1.0}  # of the 64-bit figure for a 32-bit word; the paper takes all of it
 
 
-def lemaire2022(counts: "OperationCounts", config: "EnergyConfig") -> Energy:
+def lemaire2022(counts: "OperationCounts", config: EnergyOptions) -> Energy:
     """Energy of the exact counts.
 
     ``alternatives``: ``reuse_10``, the energy if dense layers read each input and weight once for 10 MACs instead of

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from snnkit.energy.config import EnergyConfig
     from snnkit.energy.operations import OperationCounts
 
 PJ_PER_MJ = 1e9
@@ -35,6 +34,16 @@ class Energy:
         )
 
 
+class EnergyOptions(Protocol):
+    """The keys of the ``energy`` section that models read; see `snnkit.energy.config.EnergyConfig`."""
+
+    @property
+    def preset(self) -> str: ...
+
+    @property
+    def sram(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Constant:
     """A physical constant of an energy model."""
@@ -53,6 +62,6 @@ class EnergyModel:
     description of the rule; a study stores it when it is launched, and its report prints it.
     """
 
-    estimate: Callable[["OperationCounts", "EnergyConfig"], Energy]
+    estimate: Callable[["OperationCounts", EnergyOptions], Energy]
     presets: Mapping[str, str]
     constants: tuple[Constant, ...]

@@ -50,8 +50,11 @@ def input_current(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
 
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Implement ``snnkit.kernels.convolve``. Depthwise convolutions on a CPU run in float32 even under autocast, because the
-    backward pass of torch 2.14 takes five times as long in bfloat16 (AVX512-BF16, one core)."""
+    """Implement ``snnkit.kernels.convolve``.
+
+    Depthwise convolutions on a CPU run in float32 even under autocast, because the backward pass of torch 2.14 takes
+    five times as long in bfloat16 (AVX512-BF16, one core).
+    """
     if conv.groups == 1 or x.device.type != "cpu":
         y = nn.Conv2d.forward(conv, x)
     else:
@@ -86,8 +89,10 @@ def _max_pooled(values: Tensor, side: int) -> Tensor:
 
 
 def lif(current: Tensor, neuron: NeuronConfig, timesteps: int, leak: Tensor | None = None) -> Tensor:
-    """Implement ``snnkit.kernels.lif``, in the dtype and memory layout of the current; float64 currents are integrated in
-    float64."""
+    """Implement ``snnkit.kernels.lif`` in the dtype and memory layout of the current.
+
+    float64 currents are integrated in float64.
+    """
     spikes: Tensor = _LIF.apply(current, leak, neuron, timesteps, False)[0]
     return spikes
 
