@@ -3,9 +3,8 @@
 A file holds one time step of the network; the neurons keep the state. A reader shows the image at every step and
 averages the output, (classes, 1, 1), over time. NIR's LIF is a differential equation. Importers integrate it in steps
 of ``TIME_STEP_S``, which gives ``u[t] = leak * u[t-1] + x[t]``, set to 0 by a spike. That is our neuron with
-``reset: zero`` and ``reset_delay: false``; no other one can be
-expressed. NIR has neither concatenation nor max pooling.
-Layers that read the same input and are read together are merged into one convolution; max pooling is refused.
+``reset: zero`` and ``reset_delay: false``; no other one can be expressed. NIR has neither concatenation nor max
+pooling. Layers that read the same input and are read together are merged into one convolution; max pooling is refused.
 """
 
 import contextlib
@@ -43,7 +42,10 @@ def nir_graph(network: Network, metadata: Mapping[str, str] | None = None) -> "n
 
     graph = _Graph(network)
     graph.build()
-    return nir.NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=dict(metadata or {}))
+    try:
+        return nir.NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=dict(metadata or {}))
+    except ValueError as error:  # its type inference does not know grouped convolutions
+        raise ExportError(f"the nir library refuses the network ({error}); export as onnx") from error
 
 
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
@@ -128,9 +130,8 @@ class _Graph:
         self.network, self.neuron = network, _check_neuron(network.neuron)
         self.nodes: dict[str, Any] = {}
         self.edges: list[tuple[str, str]] = []
-        self._last: dict[str, tuple[str, ...]] = {
-            "input": ("input",)
-        }  # operation -> the nodes whose outputs add up to its value
+        # operation -> the nodes whose outputs add up to its value
+        self._last: dict[str, tuple[str, ...]] = {"input": ("input",)}
         self._merged = _merged_convs(network.plan.ops)
 
     def build(self) -> None:

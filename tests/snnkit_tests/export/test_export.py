@@ -148,6 +148,7 @@ def test_nir_runs_in_snntorch(neuron: NeuronConfig) -> None:
         ("squeezenet", NeuronConfig(leak=1, reset="zero", reset_delay=False), NIR, r"neuron.leak is 1"),
         ("squeezenet", None, NIR, r"CNN twin"),
         ("shufflenet", NEURONS["zero, at once"], {}, r"NIR has no concatenation"),
+        ("mobilenetv2", NEURONS["zero, at once"], {}, r"the nir library refuses the network \(.*; export as onnx"),
     ],
 )
 def test_what_nir_cannot_express_is_refused_with_the_dial(
@@ -166,3 +167,16 @@ def test_export_leaves_one_file_that_says_how_it_compares(tmp_path: Path, name: 
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     assert parity.same_class == 4
     assert b"same_class" in path.read_bytes()
+
+
+def test_nir_file_with_another_reset_is_refused(tmp_path: Path) -> None:
+    """snnTorch's importer, which checks our files, ignores the field."""
+    import nir
+
+    made = network("squeezenet", NEURONS["zero, at once"], **NIR)
+    graph = nir_graph(made)
+    graph.nodes["stem"].v_reset += 0.5
+    with (tmp_path / "n.nir").open("w+b") as file:
+        nir.write(file, graph)
+    with pytest.raises(ExportError, match="stem: the file resets membranes to other values than 0"):
+        EXPORTS["nir"].run(tmp_path / "n.nir", made, images())
