@@ -1,12 +1,12 @@
 """Send a data set to another machine as the files of its store; the receiver verifies their digests."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from snnkit.base.cache import user_cache
@@ -59,12 +59,14 @@ def receive_dataset(name: str, root: Path | None, side: int | None, send: Callab
 @contextlib.contextmanager
 def _one_process_at_a_time(name: str) -> Iterator[None]:
     """Hold a lock in the user's cache folder. If no file can be created there, run unlocked: it only costs work."""
+    lock = FileLock(user_cache() / f"{name}.lock")
     try:
         user_cache().mkdir(parents=True, exist_ok=True)
-        lock = (user_cache() / f"{name}.lock").open("w")
+        lock.acquire()
     except OSError:
         yield
         return
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        lock.release()
