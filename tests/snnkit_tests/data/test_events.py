@@ -1,4 +1,4 @@
-"""Recordings of an event camera: the files they come in, the bins they are kept in, the frames they are read as."""
+"""Recordings of an event camera: their files, their time bins and their frames."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_event_is_in_its_bin_of_10_ms(tmp_path: Path) -> None:
     assert np.array_equal(found, expected)
 
 
-def test_overflow_mark_sets_the_clock_on_and_is_no_event(tmp_path: Path) -> None:
+def test_overflow_mark_advances_the_clock_and_is_not_an_event(tmp_path: Path) -> None:
     found = one(tmp_path, [(1, 1, 0, 2_000), (7, 240, 0, 0), (2, 2, 0, 2_000), (7, 240, 0, 0), (3, 3, 0, 4_000)])
     times_us = {1: 2_000, 2: 2_000 + 2**13, 3: 4_000 + 2 * 2**13}
     assert [tuple(place) for place in np.argwhere(found)] == [(t // 10_000, 0, n, n) for n, t in times_us.items()]
@@ -62,7 +62,7 @@ def test_archives_may_be_unpacked_right_into_the_data_folder(root: Path, tmp_pat
     assert len(load_dataset("nmnist", root / "NMNIST").train) == len(load_dataset("nmnist", root).train) == 4
 
 
-def test_recordings_are_kept_and_mapped(root: Path) -> None:
+def test_recordings_are_stored_and_mapped(root: Path) -> None:
     first, second = load_dataset("nmnist", root), load_dataset("nmnist", root)
     assert isinstance(second.train, Recordings)
     assert isinstance(second.train.array, np.memmap)
@@ -116,7 +116,7 @@ def test_every_bin_is_in_one_frame(timesteps: int) -> None:
     assert max(np.diff(ends)) - min(np.diff(ends)) <= 1
 
 
-def test_smaller_frames_have_an_event_where_the_block_has_one() -> None:
+def test_pixel_of_a_smaller_frame_has_an_event_if_its_block_has_one() -> None:
     whole = to_frames(WORDS, 4)
     assert np.array_equal(to_frames(merge_blocks(WORDS, 17), 4), whole.reshape(3, 4, 2, 17, 2, 17, 2).max(axis=(4, 6)))
 
@@ -161,7 +161,7 @@ def test_frames_are_not_normalised() -> None:
 
 
 @pytest.mark.parametrize(("resolution", "fine"), [(17, True), (34, True), (16, False), (68, False)])
-def test_resolution_of_events_joins_whole_blocks(resolution: int, fine: bool) -> None:
+def test_resolution_of_events_merges_whole_blocks(resolution: int, fine: bool) -> None:
     section = {"name": "nmnist", "resolution": resolution}
     if fine:
         assert DataChoice.model_validate(section).shape == (2, resolution, resolution)

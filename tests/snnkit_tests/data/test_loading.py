@@ -1,4 +1,4 @@
-"""A data set is taken from where it is, else fetched, kept as verified arrays, and never used when it is corrupt."""
+"""A data set is read or downloaded, stored as verified arrays, and never used if it is corrupt."""
 
 import os
 import shutil
@@ -76,7 +76,7 @@ def same(found: DataSet, expected: DataSet = DATA) -> bool:
     )
 
 
-def test_files_that_are_there_are_read_once(info: DatasetInfo, tmp_path: Path) -> None:
+def test_existing_files_are_read_once(info: DatasetInfo, tmp_path: Path) -> None:
     (tmp_path / "usual").mkdir()
     assert same(load_dataset("small", tmp_path))
     assert same(load_dataset("small", tmp_path))
@@ -177,7 +177,7 @@ def test_read_only_data_folder_keeps_its_arrays_in_the_cache(
     )
 
 
-def test_full_disk_costs_the_arrays_not_the_data(
+def test_full_disk_prevents_the_store_but_not_loading(
     info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -315,12 +315,12 @@ def test_data_set_is_sent_whole_and_checked_where_it_arrives(
     assert receive_dataset("small", None, None, lambda: pytest.fail("sent a second time")) == (where, 0)
 
 
-def test_data_set_that_is_in_the_folder_asked_for_is_not_sent(info: DatasetInfo, tmp_path: Path) -> None:
+def test_data_set_in_the_given_folder_is_not_sent(info: DatasetInfo, tmp_path: Path) -> None:
     (tmp_path / "usual").mkdir()
     assert receive_dataset("small", tmp_path, None, lambda: pytest.fail("sent")) == (tmp_path, 0)
 
 
-def test_data_set_damaged_on_its_way_is_refused(
+def test_data_set_damaged_in_transfer_is_refused(
     info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here" / "usual").mkdir(parents=True)
@@ -341,7 +341,7 @@ def _receive(root: Path, sent: Path, files: Files) -> None:
     receive_dataset("small", root, None, send)
 
 
-def test_of_processes_that_want_a_data_set_at_once_one_has_it_sent(
+def test_only_one_of_several_processes_receives_a_data_set(
     info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here" / "usual").mkdir(parents=True)

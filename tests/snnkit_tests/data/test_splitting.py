@@ -1,4 +1,4 @@
-"""Three sets that share no image, each class by its share, the same for the same seed."""
+"""The three sets share no image, hold each class by its share, and are the same for the same seed."""
 
 from collections import Counter
 
@@ -131,7 +131,7 @@ def test_description_counts_what_is_used() -> None:
     assert cut(subset=500).describe() == expected
 
 
-def test_more_images_than_are_there_are_refused() -> None:
+def test_asking_for_too_many_images_is_refused() -> None:
     with pytest.raises(DataError, match="subset is 2,000; this copy of cifar10 has 1,000 training images"):
         cut(subset=2000)
     with pytest.raises(DataError, match="test is 500; this copy of cifar10 has 200 test images"):
@@ -163,7 +163,7 @@ def test_named_classes_are_labelled_in_the_order_given() -> None:
     assert found.train.array is DATA.train.array
 
 
-def test_counts_are_of_the_classes_that_are_chosen() -> None:
+def test_counts_refer_to_the_chosen_classes() -> None:
     found = cut(classes=4, subset=100, validation=20, test=40)
     assert set(Counter(found.train.labels.tolist()).values()) == {20}
     assert set(Counter(found.validation.labels.tolist()).values()) == {5}
@@ -203,7 +203,7 @@ def test_class_may_be_named_by_its_id() -> None:
         (11, "classes is 11; this copy of tiny-imagenet has 10 classes"),
     ],
 )
-def test_classes_that_are_not_there_are_refused(classes: object, message: str) -> None:
+def test_unknown_classes_are_refused(classes: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
         split_dataset(WORDS, DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}), 0)
 

@@ -1,4 +1,4 @@
-"""Exported files do what the network does, on every format and every family, and say what they cannot express."""
+"""Exported files compute what the network computes, and a network that a format cannot express is refused."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ NEURONS = {
     "no leak": NeuronConfig(leak=1.0, threshold=0.7),
     "learned": NeuronConfig(leak=0.5, learn_leak=True),
 }
-LEARNING = NeuronConfig(leak=0.5, learn_leak=True, reset="zero", reset_delay=False)  # as NIR has them
+LEARNING = NeuronConfig(leak=0.5, learn_leak=True, reset="zero", reset_delay=False)  # as in NIR
 NIR = {"pool": {"kind": "avg"}}
 
 
@@ -47,7 +47,7 @@ def images(seed: int = 0, side: int = 32, count: int = 4) -> Tensor:
 
 
 @pytest.mark.parametrize("neuron", [*NEURONS.values(), None], ids=[*NEURONS, "twin"])
-def test_onnx_does_what_the_network_does_whatever_the_neuron(tmp_path: Path, neuron: NeuronConfig | None) -> None:
+def test_onnx_equals_the_network_for_every_neuron(tmp_path: Path, neuron: NeuronConfig | None) -> None:
     made = network("squeezenet", neuron)
     parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class == parity.images == 4
@@ -59,16 +59,14 @@ def test_onnx_does_what_the_network_does_whatever_the_neuron(tmp_path: Path, neu
 
 @pytest.mark.parametrize("neuron", [NEURONS["subtract, later"], None], ids=["snn", "twin"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_onnx_does_what_the_network_does_whatever_the_family(
-    tmp_path: Path, family: str, neuron: NeuronConfig | None
-) -> None:
+def test_onnx_equals_the_network_for_every_family(tmp_path: Path, family: str, neuron: NeuronConfig | None) -> None:
     parity = export(network(family, neuron, timesteps=2), tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class >= 3
     assert parity.spike_difference < 2e-3
 
 
 @pytest.mark.parametrize("geometry", ["imagenet-1.0", "imagenet-1.1"])
-def test_ragged_windows_are_those_of_the_network(tmp_path: Path, geometry: str) -> None:
+def test_onnx_pads_incomplete_windows_like_the_network(tmp_path: Path, geometry: str) -> None:
     for kind in ("max", "avg"):
         made = network("squeezenet", None, side=60, geometry=geometry, pool={"kind": kind})
         parity = export(made, tmp_path / "n.onnx", "onnx", images(side=60), {})
@@ -94,7 +92,7 @@ def test_onnx_has_no_batchnorm_and_carries_its_metadata() -> None:
     assert len(stems) == 1  # a still image goes through it once
 
 
-def test_folded_weights_give_what_batchnorm_gave() -> None:
+def test_folded_weights_compute_what_batchnorm_computed() -> None:
     made = network("squeezenet", NeuronConfig())
     conv = made.plan.convs[0]
     layer = made.layer(conv)
@@ -107,7 +105,7 @@ def test_folded_weights_give_what_batchnorm_gave() -> None:
 
 @pytest.mark.parametrize("of", ["spikes", "currents"])
 @pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
-def test_nir_does_what_the_network_does(tmp_path: Path, neuron: NeuronConfig, of: str) -> None:
+def test_nir_equals_the_network(tmp_path: Path, neuron: NeuronConfig, of: str) -> None:
     made = network("squeezenet", neuron, pool={"kind": "avg", "of": of})
     parity = export(made, tmp_path / "n.nir", "nir", images(), {"commit": "abc"})
     assert parity.same_class == 4
@@ -124,7 +122,7 @@ def test_nir_does_what_the_network_does(tmp_path: Path, neuron: NeuronConfig, of
 
 @pytest.mark.parametrize("neuron", [NEURONS["zero, at once"], LEARNING], ids=["fixed", "learned"])
 def test_nir_runs_in_snntorch(neuron: NeuronConfig) -> None:
-    """Its importer, step by step, against the network."""
+    """Compare snnTorch's importer with the network, step by step."""
     from snntorch.import_nir import import_from_nir
 
     made = network("squeezenet", neuron, **NIR)
@@ -151,7 +149,7 @@ def test_nir_runs_in_snntorch(neuron: NeuronConfig) -> None:
         ("mobilenetv2", NEURONS["zero, at once"], {}, r"the nir library refuses the network \(.*; export as onnx"),
     ],
 )
-def test_what_nir_cannot_express_is_refused_with_the_dial(
+def test_network_that_nir_cannot_express_is_refused_with_a_remedy(
     tmp_path: Path, family: str, neuron: NeuronConfig | None, design: dict[str, object], says: str
 ) -> None:
     with pytest.raises(ExportError, match=says):
@@ -160,7 +158,7 @@ def test_what_nir_cannot_express_is_refused_with_the_dial(
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_export_leaves_one_file_that_says_how_it_compares(tmp_path: Path, name: str) -> None:
+def test_export_leaves_one_file_that_holds_the_comparison(tmp_path: Path, name: str) -> None:
     made = network("squeezenet", NEURONS["zero, at once"], **NIR)
     path = tmp_path / f"n{EXPORTS[name].suffix}"
     parity = export(made, path, name, images(), {"candidate": "{}"})

@@ -1,4 +1,4 @@
-"""The loop learns, is decided by its seed, resumes bit for bit, and stops when there is nothing to gain."""
+"""The training loop learns, depends on its seed alone, resumes bit for bit, and stops hopeless trainings."""
 
 import itertools
 import math
@@ -32,7 +32,7 @@ CONV = Conv("conv", "input", (1, 8, 8), (6, 8, 8), kernel=3, padding=1)
 
 
 class Small(nn.Module):
-    """The interface of a Network in small: one layer that can be observed, BatchNorm, dropout, a classifier."""
+    """A small stand-in for a Network: one observable layer, BatchNorm, dropout and a classifier."""
 
     def __init__(self, *, fails_at: int | None = None, signal: float = 1.0) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Small(nn.Module):
 
 
 def brightness(count: int, seed: int) -> Images:
-    """Three classes that differ in brightness: learnt within an epoch or two."""
+    """Return images of three classes that differ in brightness, learnt within an epoch or two."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     images = rng.integers(0, 60, (count, 1, 8, 8)) + 90 * labels[:, None, None, None]
@@ -114,7 +114,7 @@ def test_spiking_network_learns_with(section: dict[str, object]) -> None:
     assert run(spiking_squeezenet(), recipe, splits=LONGER)[-1].val_accuracy > 0.8
 
 
-def test_a_penalty_on_the_rate_lowers_what_spikes_cost() -> None:
+def test_rate_penalty_lowers_the_number_of_accumulates() -> None:
     def accumulates(penalty: float) -> float:
         network = spiking_squeezenet()
         run(network, RECIPE.model_copy(update={"lr": 0.01, "rate_penalty": penalty}), splits=LONGER)
@@ -124,7 +124,7 @@ def test_a_penalty_on_the_rate_lowers_what_spikes_cost() -> None:
 
 
 def test_penalty_is_accumulates_per_synapse_and_step() -> None:
-    """Counted by hand from the spikes that an observer sees."""
+    """Compare with a count by hand of the spikes that an observer sees."""
     network, penalty = spiking_squeezenet().eval(), SynopPenalty()
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     seen: list[tuple[float, int]] = []
@@ -143,7 +143,7 @@ def test_penalty_is_accumulates_per_synapse_and_step() -> None:
     assert 0.01 < float(penalty.synops_per_synapse) < 1
 
 
-def test_logits_are_the_mean_of_those_of_each_step() -> None:
+def test_logits_are_the_mean_over_time_steps() -> None:
     network = spiking_squeezenet().eval()
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -170,7 +170,7 @@ def test_short_epochs_have_fewer_time_steps_and_cost_less() -> None:
 
 
 def test_averaged_weights_are_evaluated_and_saved_and_training_continues_from_its_own() -> None:
-    """Against an average that is updated by hand after every step."""
+    """Compare with an average that is updated by hand after every step."""
     network, plain = Small(), Small()
     recipe = RECIPE.model_copy(update={"ema": 0.5})
     step = TrainStep(plain, SPLITS, RECIPE, seed=0, device="cpu")

@@ -1,4 +1,4 @@
-"""Recipe, augmentation, evaluation and checkpoint: the parts of a training, each on its own."""
+"""Recipe, augmentation, loss, evaluation and checkpoint, each tested by itself."""
 
 import errno
 import os
@@ -70,7 +70,7 @@ def test_impossible_recipe_is_refused(section: dict[str, object]) -> None:
         Recipe.model_validate(section)
 
 
-def test_what_is_off_makes_no_difference() -> None:
+def test_options_that_are_off_do_not_affect_a_training() -> None:
     plain = Recipe().effective()
     assert Recipe(temperature=5, short_timesteps=3).effective() == plain
     assert plain.keys().isdisjoint({"ema", "loss", "mixup", "erase", "distill", "rate_penalty", "cnn_epochs"})
@@ -80,7 +80,7 @@ def test_what_is_off_makes_no_difference() -> None:
     assert (distilling["distill"], distilling["temperature"], distilling["cnn_epochs"]) == (0.5, 5, 10)
 
 
-def test_a_twin_has_no_part_of_the_recipe_that_is_about_spikes() -> None:
+def test_recipe_of_a_twin_has_no_option_about_spikes() -> None:
     recipe = Recipe(start="cnn", cnn_epochs=7, distill=0.5, rate_penalty=1, loss="each_step", short_epochs=2, ema=0.9)
     assert recipe.for_cnn_twin == Recipe(epochs=7, cnn_epochs=7, ema=0.9)
     assert Recipe(epochs=3, cnn_epochs=7).for_cnn_twin.epochs == 3
@@ -142,7 +142,7 @@ def test_trivial_augment_is_torchvision_s_and_leaves_the_global_generator_alone(
     assert 0.5 < changed < 1  # one of its operations is none at all
 
 
-def test_erased_squares_are_of_the_share_that_was_asked_for() -> None:
+def test_cutout_squares_have_the_given_size() -> None:
     found = cutout(torch.ones(500, 2, 16, 16), 0.5, generator())
     hidden = found == 0
     assert torch.equal(hidden[:, 0], hidden[:, 1])
@@ -177,7 +177,7 @@ def loss_of(recipe: Recipe, logits: Tensor, batch: Batch, teacher: Network | Non
     return float(step._loss(logits, batch))
 
 
-def test_each_step_s_loss_is_the_mean_of_the_steps_losses() -> None:
+def test_loss_of_each_step_is_the_mean_over_time_steps() -> None:
     logits, labels = torch.randn(3, 5, 4, generator=generator()), torch.tensor([0, 1, 2, 3, 0])
     batch = Batch(torch.empty(5, 2, 4, 4), labels)
     expected = sum(nn.functional.cross_entropy(step, labels, label_smoothing=0.1) for step in logits) / 3
@@ -340,7 +340,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     path = tmp_path / "c.pt"
     save_checkpoint(path, STATE)
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""A converted network fires as its twin is active, layer by layer, and knows what the twin knows."""
+"""A converted network's firing rates follow its twin's activations, and it classifies like the twin."""
 
 from dataclasses import replace
 
@@ -24,8 +24,8 @@ def images(count: int = 8) -> Tensor:
 
 
 def shallow(**pool: object) -> Plan:
-    """A stem and a Fire without pooling between them, unless of averages: the maximum of spikes, or of currents that
-    change from step to step, is not that of rates."""
+    """Return a stem and one Fire. Only average pooling is put between them, because the maximum of spikes, or of
+    currents that change over time, differs from the maximum of rates."""
     gone = {f"fire{at}": {"keep": False} for at in range(3, 10)}
     pool = {"kind": "max", "kernel": 2, "stride": 2, "ceil": False, "after": ()} | pool
     return FAMILIES["squeezenet"].plan(SqueezeNet.model_validate({"pool": pool, **gone}), CLASSES, IMAGE)
@@ -40,7 +40,7 @@ def converted(plan: Plan, neuron: NeuronConfig, timesteps: int) -> tuple[Network
 
 
 def activations(twin: Network) -> dict[str, Tensor]:
-    """What the layers of neurons would have to show."""
+    """Return the activations that the layers of neurons must reproduce."""
     seen: dict[str, Tensor] = {}
     for conv in twin.plan.convs:
         twin.layer(conv).register_forward_hook(lambda _, __, given, name=conv.name: seen.__setitem__(name, given[0]))
@@ -70,7 +70,7 @@ def test_rates_follow_the_activations_of_the_twin() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.5, 1.0])
-def test_rate_times_its_worth_is_the_activation(threshold: float) -> None:
+def test_rate_times_the_value_of_a_spike_is_the_activation(threshold: float) -> None:
     plan = shallow()
     network, twin = converted(plan, INTEGRATOR.model_copy(update={"threshold": threshold}), 64)
     found = balance_thresholds(twin, network.neuron, 64, [images()])  # type: ignore[arg-type]  # it is no twin
@@ -88,7 +88,7 @@ def test_converted_network_scores_as_its_twin(pool: dict[str, object]) -> None:
     assert (own - theirs).abs().mean() < 0.1 * theirs.std()
 
 
-def test_few_steps_and_a_leak_take_a_lower_threshold_than_many_without() -> None:
+def test_few_steps_with_a_leak_need_a_lower_threshold_than_many_without() -> None:
     twin = Network(shallow(), None, EncodingConfig(), seed=1)
     recalibrate(twin, [images()])
     few, many = (
@@ -101,7 +101,7 @@ def test_few_steps_and_a_leak_take_a_lower_threshold_than_many_without() -> None
 
 @pytest.mark.parametrize("residual", ["spikes", "currents"])
 @pytest.mark.parametrize("family", ["mobilenetv2", "mnasnet", "mixnet"])
-def test_what_is_summed_has_one_balance(family: str, residual: str) -> None:
+def test_summed_layers_share_one_balance(family: str, residual: str) -> None:
     plan = planned(family, narrow(family, residual=residual))
     twin = Network(plan, None, EncodingConfig(), seed=1)
     found = balance_thresholds(twin, NeuronConfig(), 2, [images()])

@@ -1,4 +1,4 @@
-"""What a child inherits: the parent's function where it has the parent's shape, the most important part where not."""
+"""A child of its parent's shape inherits the function, and one of another shape the most important part."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +44,7 @@ def outcomes(child: Network, parent: Network) -> dict[str, str]:
 
 @every_family
 @pytest.mark.parametrize("neuron", [NEURON, LEARNING], ids=["fixed", "learning"])
-def test_child_with_the_plan_of_its_parent_puts_out_the_same(family: str, neuron: NeuronConfig) -> None:
+def test_child_with_the_plan_of_its_parent_computes_the_same(family: str, neuron: NeuronConfig) -> None:
     plan = planned(family, narrow(family))
     parent, child = (network(plan, seed=seed, neuron=neuron) for seed in (1, 2))
     for name, weight in parent.named_parameters():
@@ -167,7 +167,7 @@ def test_layer_behind_a_removed_module_is_rewired_by_position() -> None:
     assert said["fire6.squeeze"] == "rewired"
 
 
-def test_rewired_layer_is_fitted_to_what_the_parents_layer_puts_out() -> None:
+def test_rewired_layer_is_refitted_to_the_output_of_the_parents_layer() -> None:
     parent = network(planned("squeezenet", narrow("squeezenet")), seed=1)
     child = network(planned("squeezenet", without(narrow("squeezenet"), "fire6")), seed=2)
     found = inherit(child, parent)

@@ -1,4 +1,4 @@
-"""Networks of a supernet have its weights, give it their gradients, and are judged by what they have alone."""
+"""Subnetworks use the shared weights, return their gradients, and are evaluated independently of each other."""
 
 import itertools
 from functools import partial
@@ -28,7 +28,7 @@ NEURON, ENCODING = NeuronConfig(initial_rate=0.4), EncodingConfig(timesteps=2)
 
 
 def colours(count: int, seed: int) -> Images:
-    """Three classes that differ in brightness."""
+    """Return images of three classes that differ in brightness."""
     labels = np.arange(count) % 3
     drawn = np.random.default_rng(seed).integers(0, 60, (count, 3, 8, 8)) + 90 * labels[:, None, None, None]
     return Images(drawn.astype(np.uint8), labels)
@@ -39,7 +39,7 @@ RECIPE = Recipe(epochs=2, batch=20, lr=0.01, precision="fp32", augment="none", c
 
 
 def squeezenet(kept: str, **changes: object) -> Plan:
-    """Narrow, on 8x8 images; ``kept`` names the digits of its Fires."""
+    """Return a narrow plan for 8x8 images; ``kept`` holds the digits of the Fires that stay."""
     narrow = {"squeeze": 3, "expand1x1": 4, "expand3x3": 4}
     fires = {fire: narrow | {"keep": fire[-1] in kept} | dict(changes.get(fire, {})) for fire in FIRES}  # type: ignore[call-overload]
     design = SqueezeNet.model_validate({"stem": {"width": 6}, "pool": {"after": ("stem",)}, **fires})
@@ -57,7 +57,7 @@ def images(count: int = 8) -> torch.Tensor:
     return torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 4 - 1
 
 
-def test_networks_have_the_shared_weights_as_they_are_now() -> None:
+def test_subnetworks_have_the_current_shared_weights() -> None:
     whole = supernet()
     before = whole.subnetwork(PLANS[1])(images())
     with torch.no_grad():
@@ -73,7 +73,7 @@ def weights(network: Network, name: str) -> torch.Tensor:
     return network.layer(next(conv for conv in network.plan.convs if conv.name == name)).conv.weight
 
 
-def test_what_stands_behind_a_removed_module_reads_the_one_before_with_the_same_weights() -> None:
+def test_layer_behind_a_removed_module_reads_the_previous_one_with_the_same_weights() -> None:
     whole = supernet()
     second, first = (weights(whole.subnetwork(each), "fire4.squeeze") for each in (PLANS[0], PLANS[2]))
     assert (second.shape[1], first.shape[1]) == (8, 6)  # it reads both halves of Fire 2, or the stem
@@ -132,7 +132,7 @@ def sandwich(path: Path | None = None, epochs: int = 2, stop_after: int = 99) ->
     return whole, [epoch.train_loss for epoch in itertools.islice(found, stop_after)]
 
 
-def test_training_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path) -> None:
+def test_training_of_a_supernet_resumes_bit_equal(tmp_path: Path) -> None:
     undisturbed, losses = sandwich()
     sandwich(tmp_path / "checkpoint.pt", stop_after=1)
     resumed, again = sandwich(tmp_path / "checkpoint.pt")
@@ -141,7 +141,7 @@ def test_training_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path) -> Non
         assert torch.equal(one, other), name
 
 
-def test_an_epoch_counts_what_its_paths_cost() -> None:
+def test_epoch_counts_the_cost_of_all_its_paths() -> None:
     step = SandwichStep(supernet(), SPLITS, RECIPE, seed=0, device="cpu", plans=PLANS, paths=3)
     paths = [step.sample_plans(0, number) for number in range(step.steps_per_epoch)]
     assert [path[0] for path in paths] == [PLANS[0], PLANS[3], PLANS[0]]
