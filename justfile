@@ -28,6 +28,10 @@ bench:
     pip install -e '.[bench]'
     python -m benchmarks.speed.speed --rounds 8 --steps 3
 
+# Run the notebook of the documentation and store its outputs
+notebook:
+    python docs/scripts/notebook.py
+
 # Draw the pictures of the documentation again
 pictures output="out.txt":
     python docs/scripts/architecture.py

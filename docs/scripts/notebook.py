@@ -15,7 +15,9 @@ def execute(path: Path = NOTEBOOK) -> nbformat.NotebookNode:
     with TemporaryDirectory() as folder:
         NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}}).execute()
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # when a cell ran says nothing, and changes each time
+        cell.metadata.pop("execution", None)  # the time of a run, different each time
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]  # logs and warnings
     return notebook
 
 
