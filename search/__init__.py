@@ -1,8 +1,9 @@
 """Search and prune spiking neural networks: from a space file to a finished study.
 
+    from pathlib import Path
     from search import RunOptions, launch, load_space, read_study, resume
 
-    space = load_space("spaces/smoke.yaml", overrides={"study.budget": "{trials: 4}"})
+    space = load_space(Path("spaces/smoke.yaml"), overrides={"study.budget": "{trials: 4}"})
     options = RunOptions(executor="inline")
     study = launch(space, options)          # or resume("smoke", options); pass an Observer to follow the run
     study = read_study("smoke")             # the same record, read from runs/smoke

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import typer
 
+from search import load_space
 from search.benchmark.loader import load_benchmark
 from search.cli.main import app
 from search.space import document
 from search.space.sections import DEVICES, Device
-from search.space.space import load_space
 from snnkit.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
