@@ -6,9 +6,8 @@ from reports.records.objectives import OBJECTIVES, objective_label
 from reports.records.study import ObjectiveRecord, StudyHeader, StudyRecord
 
 ACCURACY_NOTE = (
-    "The search sees validation accuracy only, and the front is chosen by it. Test accuracy was measured once for each "
-    "finished candidate, after its training. Published accuracies are test accuracies, so comparisons with them use "
-    "test accuracy."
+    "The search and the front use validation accuracy only. Test accuracy was measured once for each finished "
+    "candidate, after its training. Published accuracies are test accuracies, so they are compared with test accuracy."
 )
 
 

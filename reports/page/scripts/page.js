@@ -63,7 +63,7 @@ function drawCaption() {
   if (state.accuracy === "test" && state.price === wanted.price) {
     caption.append(` Published points are shown by test accuracy, energy by ${wanted.price} and parameters.`);
   } else {
-    caption.append(" Published points are shown if both axes are comparable: ", el("button", {
+    caption.append(" Published points are shown only if both axes are comparable: ", el("button", {
       type: "button", class: "link", onclick: () => {
         Object.assign(state, { accuracy: "test", price: study.prices.includes(wanted.price) ? wanted.price : state.price });
         drawControls();
