@@ -15,7 +15,7 @@ class InputError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where something was written: a line of a file, or a ``--set`` of the command line (no line)."""
+    """Place where something was written: a line of a file, or a ``--set`` of the command line (no line)."""
 
     file: str
     line: int | None = None

@@ -58,7 +58,7 @@ class Peer(nn.Module):
 
 
 class SnnTorch(Peer):
-    """As in snnTorch's tutorials: a loop over time, and a ``Leaky`` with its membrane for each layer."""
+    """Follow snnTorch's tutorials: a loop over time, and a ``Leaky`` with its membrane for each layer."""
 
     def __init__(self, ours: Network) -> None:
         super().__init__(ours)

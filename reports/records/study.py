@@ -112,7 +112,7 @@ class EpochRecord(Record):
 
 
 class StartRecord(Record):
-    """Where a trial's first weights came from, in a space that allows other weights than random ones."""
+    """Source of a trial's first weights, in a space that allows other weights than random ones."""
 
     kind: Literal["scratch", "inherit", "cnn", "mean"]  # what happened, which may differ from the request
     reason: str | None = None  # why it started from scratch after all, in one sentence

@@ -112,7 +112,7 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         parts.append(Text(what if above else "no candidate was trained to the end yet", style="bold red"))
     if running := [trial.number for trial in study.trials if trial.status == "running"]:
         numbers = ", ".join(map(str, running))
-        parts.append(Text(f"stopped with trials {numbers} unfinished: `resume` goes on from their checkpoints\n"))
+        parts.append(Text(f"stopped with trials {numbers} unfinished: `resume` continues from their checkpoints\n"))
     for trial in failed[:3]:
         parts.append(
             Text(f"trial {trial.number} failed: {trial.reason}   (snnsearch show {name} {trial.number})", style="red")

@@ -127,7 +127,7 @@ def render(found: Survey, console: Console) -> None:
     for row in rows:
         for reason in row.refusals:
             console.print(Text(row.name, style="yellow").append(f" would be refused: {reason}", style="default"))
-    console.print(Text(f"modules: {legend()}; MACs are those of one dense pass", style="dim"))
+    console.print(Text(f"modules: {legend()}; MACs count one dense pass", style="dim"))
 
 
 def _dial_table(found: Survey) -> Table:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # keeps this module light: every command imports it
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and for how long to run. Apart from the rounding of ``device``, no option changes a result."""
+    """Place and length of a run. Apart from the rounding of ``device``, no option changes a result."""
 
     runs: Path = Path("runs")  # folder of all studies and benchmarks
     storage: str | None = None  # URL of the study database; None: SQLite in the study's folder

@@ -93,7 +93,7 @@ def median(ascending: Sequence[float]) -> float:
 
 
 def _order(epoch: EpochRecord) -> tuple[bool, int]:
-    """Sort key of a trial's epochs: those of its CNN twin come first."""
+    """Sort key of a trial's epochs. The epochs of its CNN twin come first."""
     return not epoch.twin, epoch.epoch
 
 

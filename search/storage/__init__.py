@@ -1,1 +1,1 @@
-"""Where a study is stored: SQLite or PostgreSQL through Optuna, and the lock of its driver."""
+"""Storage of a study: SQLite or PostgreSQL through Optuna, and the lock of its driver."""

@@ -239,7 +239,7 @@ def _stop_reason(history: list[Epoch], step: TrainStep, evaluated: nn.Module) ->
 
 
 def _load_progress(checkpoint: Path | None, step: TrainStep, fingerprint: str) -> TrainingProgress:
-    """Load the checkpoint into the network, optimizer and average, and return its progress. Without one, start anew."""
+    """Load the checkpoint into network, optimizer and average, and return its progress; without one, no progress."""
     if checkpoint is None or not checkpoint.exists():
         return TrainingProgress()
     state = load_checkpoint(checkpoint)

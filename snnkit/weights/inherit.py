@@ -22,7 +22,7 @@ drawn: random, because the parent has no such layer."""
 
 
 class _Selection(NamedTuple):
-    """For each filter or channel of the child: the parent's index (0 if there is none), and whether there is one."""
+    """Parent's index for each filter or channel of the child (0 if there is none), and whether there is one."""
 
     source: Tensor
     exists: Tensor
@@ -124,8 +124,7 @@ def _selection(indices: ParentIndices) -> _Selection:
 
 
 def _weight_indices(own: Conv, theirs: Conv, filters: _Selection, inputs: _Selection) -> tuple[Tensor, Tensor]:
-    """For each weight of the child (filters, channels of a group): whether the parent has it, and in which channel of
-    the parent's group."""
+    """Whether the parent has each weight of the child (filters, channels of a group), and its channel in the group."""
     size, parent_size = own.in_shape[0] // own.groups, theirs.in_shape[0] // theirs.groups
     group = torch.arange(own.out_shape[0]) // (own.out_shape[0] // own.groups)
     channel = group[:, None] * size + torch.arange(size)  # that the child's weight reads

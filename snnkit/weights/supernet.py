@@ -123,7 +123,7 @@ class Supernet(nn.Module):
     def subnetwork(self, plan: Plan) -> Network:
         """Return the network of ``plan`` with a copy of the current shared weights.
 
-        The next call with the same plan overwrites the copy. BatchNorm statistics are those of its previous use.
+        The next call with the same plan overwrites the copy. BatchNorm statistics stay as its previous use left them.
         """
         network, slices = self._cached(plan)
         for bound in slices:

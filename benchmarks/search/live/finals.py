@@ -7,7 +7,7 @@
 Finalists are the front of each study at three moments: after a third of its time, at its end, and when the trainings
 that it had begun took a third of the multiply-accumulates that `optuna` spent in all (mean over the seeds). Each
 finalist is trained from scratch with a seed that no search used, so that no lucky draw counts, and measured on the
-validation images. The gain is the hypervolume beyond that of the baseline network alone; accuracy is linear, energy and
+validation images. The gain is the hypervolume in excess of the baseline network alone. Accuracy is linear, energy and
 parameters are logarithmic, each from the best to the worst of all finalists and the baseline.
 """
 

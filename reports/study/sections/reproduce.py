@@ -4,7 +4,7 @@ from reports.analysis.front import front_trials
 from reports.document.model import Block, Code, Definitions, Section
 from reports.document.wording import candidate_name, count
 from reports.records.objectives import objective_label
-from reports.records.study import StudyRecord, TrialRecord
+from reports.records.study import StudyRecord
 from reports.study.reproduce import circumstances, show, train_again
 
 
@@ -31,11 +31,6 @@ def reproduce_section(study: StudyRecord) -> Section:
         summary = "Commands that print each candidate of the front and train it again"
         blocks.append(Code("\n".join(commands), "sh", summary=summary))
     return Section("How to reproduce", tuple(blocks))
-
-
-def _commands(study: StudyRecord, trial: TrialRecord) -> str:
-    name = " ".join(candidate_name(trial).split())
-    return f"# {name}\n{show(study, trial)}\n{train_again(study, trial)}"
 
 
 def _dials(study: StudyRecord) -> str:

@@ -1,4 +1,4 @@
-"""The description of a data set: what is known without opening it, how its files are read, where it is downloaded."""
+"""The description of a data set: its figures, the reader of its files and its source."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -83,7 +83,7 @@ def test_tried_and_refused_candidates_are_not_proposed(space: Space):
 
 
 def test_proposals_are_cheaper_to_train_than_random_candidates(space: Space):
-    """Without the division by compute, proposals would have any size."""
+    """Gain is divided by compute; otherwise proposals would have any size."""
     before = tried(space, 12)
     rng = random.Random(1)
     usual = median(space.candidate(space.sample(rng)).plan().dense_macs for _ in range(100))
@@ -109,7 +109,7 @@ def test_stopped_trial_counts_with_extrapolated_losses(space: Space):
 
 
 def test_sampler_finds_more_than_random_search(space: Space):
-    """With 24 trials it finds more hypervolume than random search with 48, for two seeds."""
+    """It finds more hypervolume in 24 trials than random search in 48, for two seeds."""
 
     def found(sampler: optuna.samplers.BaseSampler, count: int) -> float:
         study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)

@@ -82,7 +82,7 @@ def test_refused_candidates_are_never_trained_and_named_ones_say_so(tmp_path: Pa
 
 def test_what_was_trained_and_lies_above_the_bound_is_infeasible_and_on_no_front(tmp_path: Path) -> None:
     opened = opened_in(tmp_path / "s", bounded(0.02))
-    for energy_mj in (0.015, 0.03, 0.02):  # named candidates, the second of which is by far the most accurate
+    for energy_mj in (0.015, 0.03, 0.02):  # named candidates; the second one is by far the most accurate
         job = opened.next(ignore)
         assert job is not None
         record = at_energy(trained(job), energy_mj)
