@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from snnkit.architecture.plan import Concat, Conv, GlobalAverage, Op, Plan, Pool, sources
 from snnkit.base.config import NeuronConfig
+from snnkit.nn.layers import ConvLayer
 from snnkit.nn.lif import LIF
-from snnkit.nn.network import ConvLayer, Network, layer_key
+from snnkit.nn.network import Network, layer_key
 
 # All three define this neuron's step in the same way. SpikingJelly has no delayed reset.
 NEURON = NeuronConfig(leak=0.5, reset="zero", reset_delay=False, surrogate="atan", slope=2.0)

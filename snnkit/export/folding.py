@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from snnkit.nn.network import ConvLayer
+from snnkit.nn.layers import ConvLayer
 
 
 @torch.no_grad()

@@ -1,10 +1,8 @@
 """Run a plan as a spiking network over T time steps, or as its CNN twin in one pass."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import NormalDist
 from typing import Protocol
 from zlib import crc32
 
@@ -15,7 +13,6 @@ from torch.nn import functional
 from snnkit import kernels
 from snnkit.architecture.fusion import FusedLIF, Split, fuse, last_uses, step_sources
 from snnkit.architecture.plan import (
-    Activation,
     Concat,
     Conv,
     Dropout,
@@ -31,10 +28,9 @@ from snnkit.architecture.plan import (
     training_macs,
 )
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.kernels import Current, Spikes
+from snnkit.kernels import Spikes
+from snnkit.nn.layers import ACTIVATIONS, ConvLayer, draw_weights
 from snnkit.nn.lif import LIF
-
-ASSUMED_RATE = 0.1  # initial spikes per neuron and step; later 0.17, or 0.3 without BatchNorm
 
 
 class Observer(Protocol):
@@ -59,56 +55,6 @@ class Fired:
         """Run the neurons again and return their spikes (T, B, C, H, W); kernels keep only pooled spikes."""
         with torch.no_grad():
             return self._again().values
-
-
-ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
-    "silu": nn.SiLU,
-    "sigmoid": nn.Sigmoid,
-    "identity": nn.Identity,
-}
-
-
-class Convolution(nn.Conv2d):
-    """A Conv2d that runs on the device's kernel; hooks work as usual."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return kernels.convolve(self, x)
-
-
-class ConvLayer(nn.Module):
-    """Convolution, BatchNorm and activation of a ``Conv`` of the plan."""
-
-    def __init__(self, conv: Conv, neuron: NeuronConfig | None) -> None:
-        super().__init__()
-        self.conv = Convolution(
-            conv.in_shape[0],
-            conv.out_shape[0],
-            conv.kernel,
-            stride=conv.stride,
-            padding=conv.padding,
-            groups=conv.groups,
-            bias=conv.bias,
-        )
-        self.norm = nn.BatchNorm2d(conv.out_shape[0]) if conv.batchnorm else None
-        self.activation: nn.Module | None = None
-        if conv.activation is not None:
-            self.activation = LIF(neuron) if neuron and conv.spiking else ACTIVATIONS[conv.activation]()
-
-    def current(self, x: Tensor) -> Current:
-        """Return the input current of the neurons for (T', B, C, H, W)."""
-        return kernels.input_current(self._convolved(x), self.norm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Run a layer without neurons: (T', B, C, H, W) to (T', B, C, H, W)."""
-        y = self._convolved(x)
-        y = y if self.norm is None else self.norm(y.flatten(0, 1)).view(y.shape)
-        return y if self.activation is None else self.activation(y)
-
-    def _convolved(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(x.flatten(0, 1))
-        return y.view(*x.shape[:2], *y.shape[1:])
 
 
 class Network(nn.Module):
@@ -161,7 +107,7 @@ class Network(nn.Module):
         convolutions are 0. A layer's draw depends only on ``seed`` and its name, not on the layers around it.
         """
         for conv in self.plan.convs:
-            _draw(
+            draw_weights(
                 self.layer(conv),
                 conv,
                 self.neuron,
@@ -270,34 +216,6 @@ class Network(nn.Module):
                 return _dropout(step, reads[0], training=self.training)
             case GlobalAverage():
                 return reads[0].mean(dim=(3, 4), dtype=torch.promote_types(reads[0].dtype, torch.float32))
-
-
-def _draw(layer: ConvLayer, conv: Conv, neuron: NeuronConfig | None, generator: torch.Generator) -> None:
-    """Draw filters so that spikes are neither rare nor everywhere. Under BatchNorm their norm is 1, which learns faster
-    in short runs than 1.4 and 3.2."""
-    threshold, mean_square = 1.0 if neuron is None else neuron.threshold, _mean_square(conv, neuron)
-    norm = 1.0 if conv.batchnorm or not conv.activation else threshold / math.sqrt(mean_square)
-    fan_in = conv.weights // conv.out_shape[0]
-    nn.init.normal_(layer.conv.weight, std=norm / math.sqrt(fan_in), generator=generator)
-    if layer.conv.bias is not None:
-        opens = conv.activation == "sigmoid" and isinstance(layer.activation, LIF)
-        nn.init.constant_(layer.conv.bias, 2 * threshold if opens else 0.0)  # gates of spikes start open
-    if layer.norm is not None:
-        layer.norm.reset_parameters()
-        nn.init.constant_(layer.norm.weight, threshold)
-        if neuron is not None and conv.emits_spikes:
-            # Currents are normal with a standard deviation of one threshold; the bias shifts their mean.
-            nn.init.constant_(layer.norm.bias, threshold * (1 + NormalDist().inv_cdf(neuron.initial_rate)))
-        assert layer.norm.running_var is not None
-        nn.init.constant_(layer.norm.running_var, mean_square)  # with 1, a network evaluated early is silent
-
-
-def _mean_square(conv: Conv, neuron: NeuronConfig | None) -> float:
-    """Initial mean square of a convolution's input: an image, rectified normal values, or means of spikes."""
-    if conv.reads == "input":
-        return 1.0
-    # The mean of n independent spikes of rate p has the mean p and the variance p (1 - p) / n.
-    return 0.5 if neuron is None else ASSUMED_RATE * (ASSUMED_RATE + (1 - ASSUMED_RATE) / conv.input_scale)
 
 
 def layer_key(op: Conv | Neurons) -> str:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from snnkit.architecture.plan import Conv
-from snnkit.nn.network import ConvLayer, Network
+from snnkit.nn.layers import ConvLayer
+from snnkit.nn.network import Network
 from snnkit.weights.matching import Importance, Match, ParentIndices, match
 
 LayerOutcome = Literal["copied", "cut", "padded", "rewired", "drawn"]
