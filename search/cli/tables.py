@@ -27,8 +27,8 @@ def figure(objective: str, value: float) -> str:
     return f"{objective_value(objective, value)} {unit}".rstrip()
 
 
-def strip(states: Iterable[str]) -> Text:
-    """Modules in one line, a cell each, in the network's order."""
+def module_bar(states: Iterable[str]) -> Text:
+    """Return the modules of a network in one line, with one cell for each."""
     return Text.assemble(*(CELLS[state] for state in states))
 
 
@@ -89,7 +89,7 @@ def front_table(study: StudyRecord) -> Table:
     for trial in front_trials(study):
         values = [figure(o.name, trial.values[o.name]) for o in study.header.objectives]
         test = f"{trial.metrics.test_accuracy:.3f}" if trial.metrics else ""
-        table.add_row(str(trial.number), trial.name or "", *values, test, strip(m.state for m in trial.modules))
+        table.add_row(str(trial.number), trial.name or "", *values, test, module_bar(m.state for m in trial.modules))
     return table
 
 

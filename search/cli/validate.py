@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.records.study import Leaf
-from search.cli.tables import legend, strip
+from search.cli.tables import legend, module_bar
 from search.space.candidate import Candidate
 from search.space.constraints import ENERGY
 from search.space.dials import Dial
@@ -38,7 +38,7 @@ class CandidateRow:
     name: str
     params: int | None
     dense_macs: int | None
-    strip: tuple[tuple[str, str], ...]  # (module, kept | removed | resized)
+    strip: tuple[tuple[str, str], ...]  # (module, kept | removed | resized); a key of validate --json
     dials: dict[str, Leaf]
     refusals: tuple[str, ...]
 
@@ -161,5 +161,5 @@ def _candidate_table(rows: Iterable[CandidateRow]) -> Table:
     table.add_column("modules")
     for row in rows:
         figures = ("does not build" if n is None else f"{n:,}" for n in (row.params, row.dense_macs))
-        table.add_row(Text(row.name), *figures, strip(state for _, state in row.strip))
+        table.add_row(Text(row.name), *figures, module_bar(state for _, state in row.strip))
     return table

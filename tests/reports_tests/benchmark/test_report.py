@@ -1,4 +1,4 @@
-"""What a benchmark's report says, from records that were never trained; expected values are derived here."""
+"""The report of a benchmark, made from synthetic records. The expected values are computed here."""
 
 import csv
 import io

@@ -1,6 +1,7 @@
-"""A database in which anything was changed is read and reported on, or refused; a trial that is spoilt hides no other.
+"""A damaged database is reported on or refused with a message, and a damaged trial does not hide the others.
 
-SNNSEARCH_FUZZ=2000 draws so many databases in place of 20."""
+SNNSEARCH_FUZZ=2000 tries 2,000 databases instead of 20.
+"""
 
 import json
 import os
