@@ -106,9 +106,13 @@ def test_links_lead_to_files(page: Path) -> None:
     assert set(missing) <= {"reference.md", "space/reference.md"}  # that page is generated with the site
 
 
-@pytest.mark.parametrize("place", re.findall(r"`([a-z_]+(?:/[\w.]+)+)`", (ROOT / "CONTRIBUTING.md").read_text()))
-def test_files_named_in_contributing_exist(place: str) -> None:
-    assert "NAME" in place or (ROOT / place).exists()
+NAMED = r"\b(?:search|snnkit|reports|benchmarks|tests|spaces|docs)/[\w/.]+\.(?:py|yaml|md|csv)\b"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_named_files_exist(page: Path) -> None:
+    named = set(re.findall(NAMED, page.read_text(encoding="utf-8")))
+    assert [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).exists()] == []
 
 
 FAMILY_TESTS = re.findall(r"^pytest (tests/.+)$", (ROOT / "docs/developing/family.md").read_text(), re.MULTILINE)
