@@ -75,16 +75,16 @@ class Block:
 
 
 @dataclass
-class Spent:
+class CpuTime:
     ask_s: float = 0.0
     store_s: float = 0.0
     screen_s: float = 0.0
 
 
-class Timed:
+class TimedDriver:
     """A Source that measures the time that the driver takes, and prints it at every block and mark."""
 
-    def __init__(self, driver: Driver, spent: Spent, load: "Load") -> None:
+    def __init__(self, driver: Driver, spent: CpuTime, load: "LoadTest") -> None:
         self._driver = driver
         self._spent = spent
         self._load = load
@@ -100,7 +100,7 @@ class Timed:
     def finished(self, record: TrialRecord) -> None:
         with self._timed("store_s"):
             self._driver.finished(record)
-        self._load.one_more(self._spent)
+        self._load.trial_finished(self._spent)
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
         self._driver.lost(number, reason, traceback)
@@ -122,7 +122,7 @@ class Timed:
 
 
 @dataclass
-class Load:
+class LoadTest:
     """Drives one study to its end and prints what it costs."""
 
     space: Space
@@ -137,7 +137,7 @@ class Load:
     def run(self, trials: int, executor: str, workers: int) -> None:
         options = _options(self.folder.parent, executor, workers)
         opened, over = self._opened(options)
-        spent = Spent()
+        spent = CpuTime()
         observer = TimedObserver(Console(file=io.StringIO(), force_terminal=True, width=120), spent)
         observer.opened(opened.header, over)
         before = RunProgress.of(over)
@@ -147,7 +147,7 @@ class Load:
         self.block_began = time.perf_counter()
         with observer.running():
             driver = Driver(opened, Budget(trials, None), before, observer)
-            _execute(executor)(Timed(driver, spent, self), pool)
+            _execute(executor)(TimedDriver(driver, spent, self), pool)
         if driver.failure is not None:
             raise driver.failure
 
@@ -161,7 +161,7 @@ class Load:
         trials = read_study(url, self.space.study.name).trials
         return opened, tuple(trial for trial in trials if trial.status not in ("running", "waiting"))
 
-    def one_more(self, spent: Spent) -> None:
+    def trial_finished(self, spent: CpuTime) -> None:
         self.trained += 1
         self.in_block += 1
         if self.trained % self.block == 0:
@@ -169,11 +169,11 @@ class Load:
             self.in_block, spent.ask_s, spent.store_s, spent.screen_s = 0, 0.0, 0.0, 0.0
             self.block_began = time.perf_counter()
         if self.trained in self.marks:
-            for line in reading(self.folder, self.trained):
+            for line in time_commands(self.folder, self.trained):
                 print(line, file=self.out, flush=True)
             self.block_began = time.perf_counter()
 
-    def _block(self, spent: Spent) -> Block:
+    def _block(self, spent: CpuTime) -> Block:
         size = sum(path.stat().st_size for path in self.folder.glob(f"{DATABASE}*"))
         totals = (spent.ask_s, spent.store_s, spent.screen_s, time.perf_counter() - self.block_began)
         ask_s, store_s, screen_s, wall_s = (total / self.in_block for total in totals)
@@ -183,7 +183,7 @@ class Load:
 class TimedObserver(TerminalObserver):
     """Adds the time that the screen takes to ``spent``."""
 
-    def __init__(self, console: Console, spent: Spent) -> None:
+    def __init__(self, console: Console, spent: CpuTime) -> None:
         super().__init__(console)
         self._spent = spent
 
@@ -215,7 +215,7 @@ def _options(runs: Path, executor: str, workers: int) -> RunOptions:
 # -- what reading a study costs ---------------------------------------------------------------------------------------
 
 
-def reading(folder: Path, trials: int) -> Iterator[str]:
+def time_commands(folder: Path, trials: int) -> Iterator[str]:
     """Time every command that reads a study, and yield the lines of a table."""
     runs, name, some = ["--runs", str(folder.parent)], folder.name, str(trials // 2)
     yield f"\n| command at {trials} trials | CPU s | wall s | peak MB | output kB |\n|---|---|---|---|---|"
@@ -253,7 +253,7 @@ def _measured(shown: str, words: list[str]) -> str:
     return f"| `{shown}`{failed} | {cpu_s:.1f} | {took:.1f} | {peak:,.0f} | {size / 1000:,.1f} |"
 
 
-def ask_once(runs: Path, name: str) -> None:
+def resume_until_first_question(runs: Path, name: str) -> None:
     """Run `resume` until it has asked for its first candidate, then exit."""
 
     def asked(source: Source, crew: WorkerPool) -> None:
@@ -288,7 +288,7 @@ def main() -> None:
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if options.asked:
-        ask_once(options.space, options.asked)
+        resume_until_first_question(options.space, options.asked)
         return
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "load"
@@ -296,7 +296,7 @@ def main() -> None:
         space = load_space(options.space, overrides=overrides)
         print(f"{options.space.name}, sampler {options.sampler}, executor {options.executor}\n")
         print(TITLE, flush=True)
-        Load(space, folder, options.block, options.marks).run(options.trials, options.executor, options.workers)
+        LoadTest(space, folder, options.block, options.marks).run(options.trials, options.executor, options.workers)
 
 
 if __name__ == "__main__":

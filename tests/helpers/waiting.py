@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from benchmarks.reliability.chaos.processes import until
+from benchmarks.reliability.chaos.processes import wait_until
 
 PATIENCE_S = 1500.0
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_S, what: str = "it") -> None:
-    assert until(condition, seconds), f"waited {seconds} s for {what}"
+    assert wait_until(condition, seconds), f"waited {seconds} s for {what}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.reliability.chaos.faults import FAULTS, Fault, Scene
-from benchmarks.reliability.chaos.processes import ROOT, Running, until
+from benchmarks.reliability.chaos.processes import ROOT, DriverProcess, wait_until
 from benchmarks.reliability.memory import used_share
 from benchmarks.search.outcomes import figures
 from reports.records.study import StudyRecord, TrialRecord
@@ -34,7 +34,7 @@ class BrokenPromiseError(Exception):
     """A guarantee of the service was broken."""
 
 
-class Struck:
+class StruckStudy:
     """A study in its own folder, which faults strike."""
 
     def __init__(self, runs: Path, executor: str) -> None:
@@ -44,14 +44,14 @@ class Struck:
         self.log = self.chaos / "drivers.log"
         self.strikes = 0  # strikes that had an effect
 
-    def start(self) -> Running:
+    def start(self) -> DriverProcess:
         begun = (self.folder / "header.json").exists()
         words = ["resume", NAME] if begun else ["launch", str(ROOT / "spaces/smoke.yaml")]
         budget = f"study.budget={{trials: {TRIALS}}}"
         sets = [] if begun else [word for each in (*SETS, budget) for word in ("--set", each)]
         more = ["--runs", str(self.runs), "--executor", self.executor, "--workers", "1", "--device", "cpu"]
         limit = {"RAY_memory_usage_threshold": f"{min(0.95, used_share() + MEMORY_SHARE):.3f}"}
-        return Running([*words, *sets, *more], self.log, self.chaos, limit)
+        return DriverProcess([*words, *sets, *more], self.log, self.chaos, limit)
 
     def study(self) -> StudyRecord | None:
         try:
@@ -63,11 +63,11 @@ class Struck:
         study = self.study()
         return {t.number: t for t in study.trials if t.status in TRAINED_WELL} if study else {}
 
-    def logged(self, what: str) -> int:
+    def count_in_logs(self, what: str) -> int:
         logs = self.folder.glob("trials/*/log.txt")
         return sum(path.read_text(errors="replace").count(what) for path in logs)
 
-    def refused(self) -> None:
+    def check_refusal(self) -> None:
         driver = self.start()
         status = driver.wait(60)
         driver.end()
@@ -90,18 +90,18 @@ class Struck:
         )
 
 
-def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
+def strike(struck: StruckStudy, fault: Fault, rng: random.Random) -> None:
     """Strike a study up to MAX_STRIKES times, then finish it. Raises BrokenPromiseError.
 
     Every second strike waits for a finished epoch, because a trial is given up after its worker has died three times
     without one.
     """
     driver = struck.start()
-    scene = Scene(struck.folder, struck.chaos, driver, rng, struck.refused)
+    scene = Scene(struck.folder, struck.chaos, driver, rng, struck.check_refusal)
     known: dict[int, TrialRecord] = {}
     try:
         for turn in range(4 + 2 * MAX_STRIKES):
-            if scene.driver.over:
+            if scene.driver.ended:
                 check_end(struck, fault, scene.driver)
                 if len(struck.finished()) >= TRIALS:
                     break
@@ -109,7 +109,7 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
             wait_for_more(struck, scene.driver, ("event=start", "val_accuracy=")[turn % 2])
             time.sleep(rng.uniform(0, MAX_DELAY_S))
             known = struck.finished() | known
-            if not scene.driver.over and fault.strike(scene):
+            if not scene.driver.ended and fault.strike(scene):
                 struck.strikes += 1
             if struck.strikes == MAX_STRIKES:
                 break
@@ -123,23 +123,23 @@ def strike(struck: Struck, fault: Fault, rng: random.Random) -> None:
             raise BrokenPromiseError(f"trial {number} is not what it was")
 
 
-def check_end(struck: Struck, fault: Fault, driver: Running) -> None:
+def check_end(struck: StruckStudy, fault: Fault, driver: DriverProcess) -> None:
     """Check how a driver ended. Raises BrokenPromiseError."""
     status = driver.wait(DRIVER_TIMEOUT_S)
     driver.end()
     if status is None:
         raise BrokenPromiseError("a driver hangs")
-    if status != 0 and struck.executor in fault.goes_on:
+    if status != 0 and struck.executor in fault.survives:
         raise BrokenPromiseError(f"a driver ended with {status} instead of continuing: {struck.log.read_text()[-300:]}")
 
 
-def wait_for_more(struck: Struck, driver: Running, what: str) -> None:
+def wait_for_more(struck: StruckStudy, driver: DriverProcess, what: str) -> None:
     """Wait until ``what`` appears once more in the logs of the trials, or until the driver has ended."""
-    before = struck.logged(what)
-    until(lambda: struck.logged(what) > before or driver.over, 60)
+    before = struck.count_in_logs(what)
+    wait_until(lambda: struck.count_in_logs(what) > before or driver.ended, 60)
 
 
-def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
+def check(struck: StruckStudy, fault: Fault, whole: StudyRecord) -> None:
     """Check a finished study. Raises BrokenPromiseError."""
     study = struck.study()
     if study is None:
@@ -155,12 +155,12 @@ def check(struck: Struck, fault: Fault, whole: StudyRecord) -> None:
         raise BrokenPromiseError(f"a driver ended with a traceback: {said[-2000:]}")
     if (trained := sum(t.status in TRAINED_WELL for t in study.trials)) != TRIALS:
         raise BrokenPromiseError(f"{trained} trained, {TRIALS} asked for")
-    if fault.same and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
+    if fault.reproduces and [figures(t) for t in study.trials] != [figures(t) for t in whole.trials]:
         raise BrokenPromiseError("not the study that an undisturbed one is")
 
 
 @contextmanager
-def place(fault: Fault | None) -> Iterator[Path]:
+def study_folder(fault: Fault | None) -> Iterator[Path]:
     """Yield a folder for a study. Faults of the disk get a small file system, which requires root."""
     runs = Path(tempfile.mkdtemp(prefix="runs-"))
     small = fault is not None and fault.disk
@@ -175,8 +175,8 @@ def place(fault: Fault | None) -> Iterator[Path]:
 
 
 def undisturbed(executor: str) -> StudyRecord:
-    with place(None) as runs:
-        struck = Struck(runs, executor)
+    with study_folder(None) as runs:
+        struck = StruckStudy(runs, executor)
         struck.finish()
         study = struck.study()
         assert study is not None
@@ -202,8 +202,8 @@ def run(out: Path, strikes: int, names: list[str]) -> None:
         if executor not in whole:
             whole[executor] = undisturbed(executor)
         began, broken = time.monotonic(), None
-        with place(fault) as runs:
-            struck = Struck(runs, executor)
+        with study_folder(fault) as runs:
+            struck = StruckStudy(runs, executor)
             try:
                 strike(struck, fault, random.Random(studies))
                 check(struck, fault, whole[executor])

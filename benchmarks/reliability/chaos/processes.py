@@ -24,13 +24,13 @@ def snnsearch(*words: str) -> list[str]:
     return [sys.executable, "-c", code, *words]
 
 
-class Running:
+class DriverProcess:
     """A running driver. Its output goes to ``log``."""
 
     def __init__(self, words: list[str], log: Path, chaos: Path, environment: dict[str, str]) -> None:
         paths = os.pathsep.join([str(SITE), str(ROOT), os.environ.get("PYTHONPATH", "")])
         env = os.environ | {"PYTHONPATH": paths, "CHAOS": str(chaos), "OMP_NUM_THREADS": "1"} | environment
-        self._mark = f"CHAOS={chaos}".encode()
+        self._variable = f"CHAOS={chaos}".encode()
         self._file = log.open("ab")
         self._process = subprocess.Popen(
             snnsearch(*words),
@@ -38,7 +38,7 @@ class Running:
         )  # fmt: skip
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         return self._process.poll() is not None
 
     def find(self, role: str) -> list[int]:
@@ -56,7 +56,7 @@ class Running:
 
     def end(self) -> None:
         """Kill the driver and all that it started, also orphans: a stopped process does not notice that Ray ended."""
-        while pids := marked(self._mark):
+        while pids := pids_with_environment(self._variable):
             for pid in pids:
                 send(pid, signal.SIGKILL)
             time.sleep(0.05)
@@ -78,12 +78,12 @@ def command(pid: int) -> bytes:
     return b""
 
 
-def marked(mark: bytes) -> list[int]:
-    """Return the pids of processes with ``mark`` in their environment."""
+def pids_with_environment(variable: bytes) -> list[int]:
+    """Return the pids of processes with ``variable`` in their environment."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if mark in path.read_bytes().split(b"\0"):
+            if variable in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
     return found
 
@@ -101,7 +101,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def until(condition: Callable[[], object], seconds: float) -> bool:
+def wait_until(condition: Callable[[], object], seconds: float) -> bool:
     """Wait until ``condition`` holds; return False if it does not within ``seconds``."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:

@@ -26,7 +26,7 @@ from reports.analysis.pareto import Point, front, hypervolume
 from reports.records.study import Direction, Leaf
 from search.samplers import make_sampler
 from search.samplers.history import RUNG_PREFIX
-from search.samplers.initial_design import initial_design as find_corners
+from search.samplers.initial_design import initial_design
 from search.space.sections import EarlyStopping
 from search.space.space import Space, load_space
 from search.study.pruner import ParetoPruner
@@ -89,7 +89,7 @@ class RandomOrder:
         """Learn nothing."""
 
 
-class Sampled:
+class SamplerSearch:
     """Masks that one of this project's samplers proposes, or an untried neighbour if it repeats itself.
 
     ``corners``: begin with the smallest and the largest network. ``distinct``: of masks that differ only in the names
@@ -105,7 +105,7 @@ class Sampled:
         self._left = set(table.trainings)
         self._rng = random.Random(seed)
         self._live: dict[str, optuna.Trial] = {}
-        for params in find_corners(self._space) if corners else ():
+        for params in initial_design(self._space) if corners else ():
             self._study.enqueue_trial(params)
 
     def ask(self) -> str | None:
@@ -162,12 +162,12 @@ def _mask(params: Mapping[str, Leaf]) -> str:
     return "".join(str(int(bool(params[f"network.{fire}.keep"]))) for fire in FIRES)
 
 
-Search = RandomOrder | Sampled
+Search = RandomOrder | SamplerSearch
 SEARCHES: Mapping[str, Callable[[Table, int], Search]] = {
     "random": RandomOrder,
-    **{name: partial(Sampled, sampler=name) for name in ("tpe", "ga", "gp", "ehvi")},
-    "ehvi, corners": partial(Sampled, sampler="ehvi", corners=True),
-    "ours": partial(Sampled, sampler="ehvi", corners=True, distinct=True),
+    **{name: partial(SamplerSearch, sampler=name) for name in ("tpe", "ga", "gp", "ehvi")},
+    "ehvi, corners": partial(SamplerSearch, sampler="ehvi", corners=True),
+    "ours": partial(SamplerSearch, sampler="ehvi", corners=True, distinct=True),
 }
 
 
@@ -193,7 +193,9 @@ def replay(table: Table, search: Search, rule: EarlyStopping | None, until: floa
             yield spent, mask
 
 
-def found(table: Table, finished: Sequence[tuple[float, str]], shares: Sequence[float] = SHARES) -> list[float]:
+def hypervolume_shares(
+    table: Table, finished: Sequence[tuple[float, str]], shares: Sequence[float] = SHARES
+) -> list[float]:
     """Return the share of the table's hypervolume that was found at each of ``shares`` of its cost."""
     losses, whole, box = table.losses, table.cost, (1.0, 1.0, 1.0)
     best = hypervolume(list(losses.values()), box)
@@ -233,7 +235,7 @@ def main() -> None:
     for name in options.searches:
         for rule in (None, EarlyStopping()):
             runs = [
-                found(table, list(replay(table, SEARCHES[name](table, seed), rule, options.until)), shares)
+                hypervolume_shares(table, list(replay(table, SEARCHES[name](table, seed), rule, options.until)), shares)
                 for seed in range(options.seeds)
             ]
             cells = [f"{statistics.median(at):.3f} ({min(at):.3f} to {max(at):.3f})" for at in zip(*runs, strict=True)]

@@ -36,8 +36,8 @@ def case(name, executor):
 
 
 def test_check_detects_broken_guarantees(whole, monkeypatch):
-    with chaos.place(None) as runs:
-        struck = chaos.Struck(runs, "inline")
+    with chaos.study_folder(None) as runs:
+        struck = chaos.StruckStudy(runs, "inline")
         struck.finish()
         whole["inline"] = study = struck.study()
         chaos.check(struck, FAULTS["torn record"], study)
@@ -73,8 +73,8 @@ def test_struck_study_ends_like_an_undisturbed_one(name, executor, whole):
 def check_struck(fault, executor, whole):
     if executor not in whole:
         whole[executor] = chaos.undisturbed(executor)
-    with chaos.place(fault) as runs:
-        struck = chaos.Struck(runs, executor)
+    with chaos.study_folder(fault) as runs:
+        struck = chaos.StruckStudy(runs, executor)
         chaos.strike(struck, fault, random.Random(0))
         assert struck.strikes == chaos.STRIKES
         chaos.check(struck, fault, whole[executor])

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 import reports
-from benchmarks.reliability.load import Load, Spent
+from benchmarks.reliability.load import CpuTime, LoadTest
 from benchmarks.reliability.stand_in import stand_in
 from search.executors import inline
 from search.space.space import load_space
@@ -74,10 +74,10 @@ def counted() -> Iterator[Work]:
         event.remove(Engine, "connect", connected)
 
 
-class Noting(Load):
+class Noting(LoadTest):
     work: Work
 
-    def one_more(self, spent: Spent) -> None:
+    def trial_finished(self, spent: CpuTime) -> None:
         self.work.at.append((self.work.steps, self.work.calls))
 
 

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.search.masks.replay import SEARCHES, SHARES, Table, correlations, cost, found, replay, table_of
+from benchmarks.search.masks.replay import (
+    SEARCHES,
+    SHARES,
+    Table,
+    correlations,
+    cost,
+    hypervolume_shares,
+    replay,
+    table_of,
+)
 from benchmarks.search.masks.train import RECIPE, Row, append, masks, plan, read
 from search.space.sections import EarlyStopping
 
@@ -55,7 +64,7 @@ def test_search_without_stopping_finds_everything_at_the_whole_cost(small: Table
     finished = list(replay(small, SEARCHES[name](small, 3), None))
     assert sorted(mask for _, mask in finished) == sorted(small.trainings)
     assert finished[-1][0] == small.cost == sum(cost(row) for rows in small.trainings.values() for row in rows)
-    shares = found(small, finished)
+    shares = hypervolume_shares(small, finished)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
 
@@ -63,13 +72,13 @@ def test_search_without_stopping_finds_everything_at_the_whole_cost(small: Table
 def test_stopping_spends_less_and_keeps_the_front_if_rungs_are_right(small: Table) -> None:
     finished = list(replay(small, SEARCHES["random"](small, 3), EarlyStopping(margin=0.0)))
     assert finished[-1][0] < 0.9 * small.cost
-    assert found(small, finished)[-1] == pytest.approx(1)
+    assert hypervolume_shares(small, finished)[-1] == pytest.approx(1)
 
 
 def test_same_seed_finds_the_same_masks(small: Table) -> None:
     first, second = (list(replay(small, SEARCHES["tpe"](small, 5), EarlyStopping())) for _ in range(2))
     assert first == second
-    assert len(found(small, first)) == len(SHARES)
+    assert len(hypervolume_shares(small, first)) == len(SHARES)
 
 
 def test_rank_correlations_cover_all_masks(small: Table) -> None:
