@@ -1,4 +1,4 @@
-"""Studies and trials as a terminal shows them."""
+"""Show studies and trials on a terminal."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ from reports.records.objectives import OBJECTIVES
 from reports.records.study import StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
 
-if TYPE_CHECKING:  # `status` has no use for data sets, and they import numpy
+if TYPE_CHECKING:  # data sets import numpy, which `status` does not need
     from snnkit.data import Status
 
 CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
 
 
 def figure(objective: str, value: float) -> str:
-    """An objective's value with its unit: ``0.412``, ``0.0295 mJ``, ``599,130``."""
+    """Return an objective's value with its unit: ``0.412``, ``0.0295 mJ``, ``599,130``."""
     unit = OBJECTIVES[objective].unit_symbol if objective in OBJECTIVES else ""  # unknown: stored by a newer snnsearch
     return f"{objective_value(objective, value)} {unit}".rstrip()
 
@@ -33,6 +33,7 @@ def module_bar(states: Iterable[str]) -> Text:
 
 
 def legend() -> str:
+    """Return the meaning of the cells of `strip`."""
     return "   ".join(f"{mark} {state}" for state, (mark, _) in CELLS.items())
 
 
@@ -42,7 +43,7 @@ def unfinished(record: TrialRecord) -> Text:
 
 
 def status_table(summaries: list[StatusSummary]) -> RenderableType:
-    """Several studies, a line each."""
+    """Return a table of studies, one a line."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("study", "complete", "running", "front", "best", "trained for", "last trial"):
         table.add_column(column, justify="right" if column in ("complete", "running", "front") else "left")
@@ -57,7 +58,7 @@ def status_table(summaries: list[StatusSummary]) -> RenderableType:
 
 
 def status_view(found: StatusSummary) -> RenderableType:
-    """One study: how far it is, and the best of each objective."""
+    """Return the progress of one study and the best value of each objective."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
@@ -78,7 +79,7 @@ def _ago(found: StatusSummary) -> str:
 
 
 def front_table(study: StudyRecord) -> Table:
-    """The non-dominated candidates, best in the first objective first."""
+    """Return the non-dominated candidates, the best in the first objective first."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("trial", justify="right")
     table.add_column("candidate")
@@ -94,7 +95,7 @@ def front_table(study: StudyRecord) -> Table:
 
 
 def ending(study: StudyRecord, folder: Path) -> RenderableType:
-    """What a launch ends with: the front, the files, and what to type next."""
+    """Return the end of a run: the front, the files and the next command."""
     name = study.header.name
     complete = sum(trial.status == "complete" for trial in study.trials)
     failed = [trial for trial in study.trials if trial.status == "failed"]
@@ -108,7 +109,7 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         ]
     else:
         above = sum(trial.status == "infeasible" for trial in study.trials)
-        what = f"{above} trained, each above a bound: no candidate meets the constraints yet"
+        what = f"{above} trained, but each exceeds a bound: no candidate meets the constraints yet"
         parts.append(Text(what if above else "no candidate was trained to the end yet", style="bold red"))
     if running := [trial.number for trial in study.trials if trial.status == "running"]:
         numbers = ", ".join(map(str, running))
@@ -119,13 +120,13 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         )
     parts += [
         Text(f"report    {folder / 'report.html'}   open it: snnsearch report {name} --open"),
-        Text(f"go on     snnsearch resume {name} --time 20m"),
+        Text(f"continue  snnsearch resume {name} --time 20m"),
     ]
     return Group(*parts)
 
 
 def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
-    """One trial whole: figures, modules, layers, reason or traceback, and how to train it again."""
+    """Return all about one trial: figures, modules, layers, reason or traceback, and how to train it again."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
@@ -150,7 +151,7 @@ def _figures(trial: TrialRecord) -> RenderableType:
     grid.add_column(style="dim")
     grid.add_column()
     grid.add_row("accuracy", f"{metrics.accuracy:.4f} on validation (what the search sees)")
-    grid.add_row("test", f"{metrics.test_accuracy:.4f}, macro F1 {metrics.test_f1:.4f}, looked at once, after training")
+    grid.add_row("test", f"{metrics.test_accuracy:.4f}, macro F1 {metrics.test_f1:.4f}, measured once, after training")
     grid.add_row("parameters", f"{metrics.params:,}")
     grid.add_row(
         "operations", f"{metrics.macs:,.0f} MACs and {metrics.acs:,.0f} ACs per inference, T = {metrics.timesteps}"
@@ -183,7 +184,7 @@ def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
 
 
 def data_table(found: Sequence["Status"]) -> Table:
-    """Data sets, and where they lie or what to put where."""
+    """Return the data sets with their place, or with what to do to get them."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("data set", "here", "where"):
         table.add_column(column, overflow="fold")

@@ -129,7 +129,7 @@ class _Run:
             raise RunError(f"stopped while ranking candidates. Continue with: snnsearch resume {name}") from None
         except (CheckpointError, TrainingStopped) as error:
             raise RunError(f"the supernet could not be trained: {error}") from error
-        self.study.take_up(ranking)
+        self.study.apply_ranking(ranking)
         return budget.less(time.monotonic() - started, ranking.cost.macs)
 
 
@@ -140,7 +140,7 @@ def _load(name: str, url: str, options: RunOptions, observer: Observer, lock: St
     files.check_space_unchanged(folder, header.space_yaml, space)
     study = create.load_study(header, space, folder, url, lock.connection)
     if header.supernet is not None:  # before trials are adopted: their records store the candidate's place
-        study.take_up(supernet.recalled(space, folder / supernet.FOLDER, header.supernet))
+        study.apply_ranking(supernet.recalled(space, folder / supernet.FOLDER, header.supernet))
     return _Run(study, space, url, options, observer, lock.stop)
 
 

@@ -16,12 +16,12 @@ from search.errors import InputError
 from search.executors import WorkerPool
 from search.runner.budget import Budget
 from search.runner.observer import Observer
-from search.runner.progress import N_LATEST, RunningTrial, RunProgress, median
+from search.runner.progress import RunningTrial, RunProgress, median
 from search.storage.url import StorageError
 from search.trial.job import Job
 
 OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
-MAX_EQUAL_FAILURES = N_LATEST  # in a row; then the cause is not the candidate but a full disk or a missing file
+MAX_EQUAL_FAILURES = 3  # in a row; then the cause is not the candidate but a full disk or a missing file
 
 
 class RunError(InputError):
@@ -144,7 +144,7 @@ class Driver:
         self.progress = self.progress.ended(record)
         self.observer.trial_ended(record)
         self.observer.progressed(self.progress)
-        if self.progress.latest == (("failed", record.reason),) * MAX_EQUAL_FAILURES:
+        if record.status == "failed" and self.progress.equal_failures >= MAX_EQUAL_FAILURES:
             self.failure = RunError(
                 f"{MAX_EQUAL_FAILURES} trials in a row failed: {record.reason}. The run was stopped because the next "
                 f"trial would fail too; {self._work.remedy(record.number)}"

@@ -9,7 +9,6 @@ from reports.records.study import EpochRecord, TrialRecord
 
 TRAINED_TO_END = ("complete", "infeasible")
 TRAINED = (*TRAINED_TO_END, "stopped", "failed")
-N_LATEST = 3  # trained trials that are remembered one by one
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,8 @@ class RunProgress:
     wall_s: tuple[float, ...] = ()  # of each trial trained to the end, ascending
     macs: tuple[float, ...] = ()  # multiply-accumulates of training, of the same trials, ascending
     finished_macs: float = 0.0  # of all finished trials
-    latest: tuple[tuple[str, str | None], ...] = ()  # status and reason of the latest trained trials
+    failure: str | None = None  # reason of the latest trained trial, if it failed
+    equal_failures: int = 0  # number of latest trained trials that all failed with that reason
     running: dict[int, RunningTrial] = field(default_factory=dict)
     started_at: float = 0.0  # clock seconds
     deadline: float | None = None  # clock seconds
@@ -58,16 +58,21 @@ class RunProgress:
 
     def ended(self, record: TrialRecord) -> "RunProgress":
         """Return the progress with the trial of ``record`` finished."""
-        to_end, trained = record.status in TRAINED_TO_END, record.status in TRAINED
+        to_end = record.status in TRAINED_TO_END
         return replace(
-            self,
+            self._count_failure(record) if record.status in TRAINED else self,
             counts={**self.counts, record.status: self.count(record.status) + 1},
             wall_s=_insert(self.wall_s, record.wall_s) if to_end else self.wall_s,
             macs=_insert(self.macs, record.training_macs) if to_end else self.macs,
             finished_macs=self.finished_macs + record.training_macs,
-            latest=(*self.latest, (record.status, record.reason))[-N_LATEST:] if trained else self.latest,
             running={number: trial for number, trial in self.running.items() if number != record.number},
         )
+
+    def _count_failure(self, record: TrialRecord) -> "RunProgress":
+        if record.status != "failed":
+            return replace(self, failure=None, equal_failures=0)
+        equal = self.equal_failures + 1 if record.reason == self.failure else 1
+        return replace(self, failure=record.reason, equal_failures=equal)
 
     def count(self, *statuses: str) -> int:
         """Return the number of finished trials with one of ``statuses``."""

@@ -1,4 +1,4 @@
-"""Studies made, found, and made anew from what their trials have left. The only file that creates Optuna studies."""
+"""Create, load and rebuild studies. The only module that creates Optuna studies."""
 
 import warnings
 from collections.abc import Container, Mapping
@@ -16,51 +16,53 @@ from search.space.space import Space
 from search.storage.postgresql import DRIVER_ID_ATTRIBUTE, DriverConnection
 from search.storage.retrying import connect
 from search.storage.url import storage_errors
-from search.study.study import STATES, StoredTrial, Study
-
-CORNER = "corner"  # an attribute of those trials that a study begins with and no one has named
+from search.study.stored import INITIAL, NAME, RECORD, STATES, StoredTrial
+from search.study.study import Study
 
 
 def create_study(
     header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
 ) -> Study:
-    """A new study with its named candidates first in the queue, then the corners of the space.
+    """Create a study and queue its named candidates, then its initial design.
 
-    ``connection``: of the driver's Lease. Safe to repeat after a crash half-way. Raises InputError where a study of
-    that name exists.
+    ``connection`` belongs to the driver's StudyLock. Safe to repeat after a crash. Raises InputError if a study of that
+    name exists.
     """
     with storage_errors("creating a study"):
         storage = connect(url, connection)
         _clear(header.name, storage, space.hash)
         if next((folder / "trials").glob("*"), None) is not None:
             raise InputError(
-                f"{folder / 'trials'} holds trials of another study, whose database is gone. Move that folder away, "
-                "or launch under another name: --name NAME"
+                f"{folder / 'trials'} holds trials of another study, whose database is missing. Move that folder "
+                "away, or launch under another name: --name NAME"
             )
         study = _new(header, space, storage)
         _mark(study, connection)
         _enqueue_first(study, space)
-        study.set_user_attr("header", header.model_dump(mode="json"))  # last: what has a header is whole
+        study.set_user_attr("header", header.model_dump(mode="json"))  # last: a study with a header is complete
     return Study(study, space, header, folder)
 
 
-def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, left: Mapping[int, StoredTrial]) -> None:
-    """A study again, in an empty database, from what its trials have ``left`` in their folders, by number: those that
-    are over are told, those that were begun are running. Other numbers, of what was never begun, stand as failed."""
+def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, stored: Mapping[int, StoredTrial]) -> None:
+    """Rebuild a study in an empty database from the files of its trials, ``stored`` by number.
+
+    Trials that ended are finished again, those that had started are running, and missing numbers, which had not
+    started, are failed.
+    """
     with storage_errors("rebuilding a study"):
         study = _new(header, space, connect(url, None))
-        whole = Study(study, space, header, folder)
-        for number in range(max(left, default=-1) + 1):
-            if number in left:
-                whole.restore(left[number])
+        rebuilt = Study(study, space, header, folder)
+        for number in range(max(stored, default=-1) + 1):
+            if number in stored:
+                rebuilt.restore(stored[number])
             else:
-                reason = "never begun; what was asked was lost with a damaged database"
+                reason = "never started; its parameters were lost with a damaged database"
                 record = TrialRecord(number=number, status="failed", reason=reason)
                 lost = optuna.trial.create_trial(
-                    state=STATES[record.status], user_attrs={"record": record.model_dump(mode="json")}
+                    state=STATES[record.status], user_attrs={RECORD: record.model_dump(mode="json")}
                 )
                 study.add_trial(lost)
-        _enqueue_first(study, space, {each.name for each in left.values()})
+        _enqueue_first(study, space, {each.name for each in stored.values()})
         study.set_user_attr("header", header.model_dump(mode="json"))
 
 
@@ -75,17 +77,17 @@ def _new(header: StudyHeader, space: Space, storage: BaseStorage) -> optuna.Stud
     return study
 
 
-def _enqueue_first(study: optuna.Study, space: Space, there: Container[str | None] = ()) -> None:
-    """The named candidates that are not ``there``, then the corners, of which one that was tried is a duplicate."""
+def _enqueue_first(study: optuna.Study, space: Space, tried: Container[str | None] = ()) -> None:
+    """Queue the named candidates that are not ``tried``, then the initial design; its repetitions become duplicates."""
     for name, params in space.candidates.items():
-        if name not in there:
-            study.enqueue_trial(dict(params), user_attrs={"name": name})
+        if name not in tried:
+            study.enqueue_trial(dict(params), user_attrs={NAME: name})
     for params in initial_design(space):
-        study.enqueue_trial(params, user_attrs={CORNER: True})
+        study.enqueue_trial(params, user_attrs={INITIAL: True})
 
 
 def _clear(name: str, storage: BaseStorage, space_hash: str) -> None:
-    """Remove what a launch that was cut short has left under ``name``; it may have been of another space."""
+    """Delete the study ``name`` if its launch was interrupted. Raises InputError if it is a complete one."""
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
@@ -93,17 +95,16 @@ def _clear(name: str, storage: BaseStorage, space_hash: str) -> None:
     if "header" in study.user_attrs:
         raise InputError(_exists(study, space_hash))
     trials = study.get_trials(deepcopy=False)
-    ours = all(t.state == TrialState.WAITING and {"name", CORNER} & t.user_attrs.keys() for t in trials)
+    ours = all(t.state == TrialState.WAITING and {NAME, INITIAL} & t.user_attrs.keys() for t in trials)
     if not ours:
-        raise InputError(f"this database holds a study {name!r} that snnsearch did not launch: --name NAME")
+        raise InputError(f"the database holds a study {name!r} that snnsearch did not launch. Use another: --name NAME")
     optuna.delete_study(study_name=name, storage=storage)
 
 
 def load_study(
     header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
 ) -> Study:
-    """The study as it was left. ``space`` must be the one it was launched with; ``connection``: of the driver's
-    Lease."""
+    """Load a study. ``space`` is the one it was launched with; ``connection`` belongs to the driver's StudyLock."""
     with storage_errors("loading a study"):
         storage = connect(url, connection)
         study = optuna.load_study(study_name=header.name, storage=storage, sampler=make_sampler(space, header.seed))
@@ -112,7 +113,7 @@ def load_study(
 
 
 def _mark(study: optuna.Study, connection: DriverConnection | None) -> None:
-    """From now on a driver whose connection was lost, and whose mark this is not, knows that another one was here."""
+    """Store the id of this driver: one that lost its connection sees another id and knows that it was replaced."""
     if connection is not None:
         study.set_user_attr(DRIVER_ID_ATTRIBUTE, connection.driver_id)
         connection.driver_id_was_stored()
@@ -122,7 +123,7 @@ def _exists(study: optuna.Study, space_hash: str) -> str:
     finished = sum(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False))
     same = study.user_attrs["header"]["space_hash"] == space_hash
     what = "with this same space" if same else "with another space"
-    remedy = f"go on with it: snnsearch resume {study.study_name}; or start afresh" if same else "launch this one"
+    remedy = f"continue it: snnsearch resume {study.study_name}; or start a new study" if same else "launch this one"
     return (
         f"study {study.study_name!r} exists {what} ({finished} finished trials). {remedy.capitalize()} under another "
         "name: --name NAME"

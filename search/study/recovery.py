@@ -1,7 +1,7 @@
-"""A study's SQLite file that was damaged, by a torn write or a bad disk, is kept aside and made anew.
+"""Rebuild a study whose SQLite file was damaged by a torn write or a bad disk. The damaged file is kept.
 
-A trial's folder tells all that is known of it: ``result.json`` where it is over, ``starts.json`` where it was begun.
-What the database alone knew, proposals that were never trained, is lost, and said so by number.
+A trial's folder holds everything that is needed: ``result.json`` if it ended, ``starts.json`` if it had started. Only
+proposals that had not started are lost; the messages say how many.
 """
 
 import contextlib
@@ -19,10 +19,11 @@ from reports.storage.results import read_result
 from reports.storage.studies import DATABASE, sqlite_url
 from search.errors import InputError
 from search.space.space import load_space
-from search.study import create, study
+from search.study import create
+from search.study.stored import StoredTrial
 from search.trial.job import read_starts
 
-HEADER = "header.json"  # of the study, as it was launched
+HEADER = "header.json"  # the study's header at its launch
 
 
 def repair(folder: Path, say: Callable[[str], None]) -> None:
@@ -38,22 +39,24 @@ def repair(folder: Path, say: Callable[[str], None]) -> None:
     header = _header(folder, damage)
     aside = _set_aside(path)
     say(f"{path} is damaged ({damage}); kept as {aside.name}")
-    left = dict(_left(folder))
-    create.rebuild_study(header, load_space(header.space_yaml), folder, sqlite_url(path), left)
-    over = sum(each.record is not None for each in left.values())
-    say(f"rebuilt from the files of the trials: {over} finished, {len(left) - over} to be continued")
-    if lost := max(left, default=-1) + 1 - len(left):
+    stored = dict(_stored_trials(folder))
+    create.rebuild_study(header, load_space(header.space_yaml), folder, sqlite_url(path), stored)
+    finished = sum(each.record is not None for each in stored.values())
+    say(f"rebuilt from the files of the trials: {finished} finished, {len(stored) - finished} to be continued")
+    if lost := max(stored, default=-1) + 1 - len(stored):
         say(f"{count(lost, 'proposal')} that had not been trained {'is' if lost == 1 else 'are'} lost")
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with an SQLite file; None where it is whole. Raises InputError where it is in use."""
+    """Return what is wrong with an SQLite file; None if it is intact. Raises InputError if it cannot be read."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as file:
             (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
             empty = not file.execute("SELECT name FROM sqlite_master WHERE name = 'studies'").fetchall()
-    except sqlite3.OperationalError as error:  # locked, or not readable: the file itself may be whole
-        raise InputError(f"cannot read {path}: {error}. End what is using it, then: snnsearch resume") from error
+    except sqlite3.OperationalError as error:  # locked or unreadable: the file itself may be intact
+        raise InputError(
+            f"cannot read {path}: {error}. End the process that uses it, then: snnsearch resume {path.parent.name}"
+        ) from error
     except sqlite3.DatabaseError as error:
         return str(error)
     if found != "ok":
@@ -66,9 +69,9 @@ def _header(folder: Path, damage: str) -> StudyHeader:
         return StudyHeader.model_validate_json((folder / HEADER).read_bytes())
     except (OSError, ValidationError) as error:
         raise InputError(
-            f"{folder / DATABASE} is damaged ({damage}), and {folder / HEADER}, by which it could be rebuilt, cannot "
-            f"be read. What was trained is in {folder / 'trials'}; put back a copy of either file, or launch anew: "
-            f"snnsearch launch {folder / 'space.yaml'} --name NAME"
+            f"{folder / DATABASE} is damaged ({damage}), and {folder / HEADER}, which is needed to rebuild it, cannot "
+            f"be read. The trained networks are in {folder / 'trials'}. Restore a copy of either file, or launch a new "
+            f"study: snnsearch launch {folder / 'space.yaml'} --name NAME"
         ) from error
 
 
@@ -76,15 +79,15 @@ def _set_aside(path: Path) -> Path:
     aside = next(
         each for n in itertools.count(1) if not (each := path.with_name(f"{path.name}.damaged-{n}")).exists()
     )  # fmt: skip
-    for suffix in ("-wal", "-shm", "-journal"):  # of the damaged file; a new one must not take them for its own
+    for suffix in ("-wal", "-shm", "-journal"):  # they belong to the damaged file: a new one must not read them
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     return path.rename(aside)
 
 
-def _left(folder: Path) -> Iterator[tuple[int, study.StoredTrial]]:
+def _stored_trials(folder: Path) -> Iterator[tuple[int, StoredTrial]]:
     for trial in (folder / "trials").glob("[0-9]*"):
         record = read_result(trial)
-        known = record or read_starts(trial)
-        if known is not None and trial.name.isdecimal():
-            yield int(trial.name), study.StoredTrial(known.name, known.params, record)
+        either = record or read_starts(trial)
+        if either is not None and trial.name.isdecimal():
+            yield int(trial.name), StoredTrial(either.name, either.params, record)

@@ -1,9 +1,8 @@
-"""`study.supernet`: all networks of a pure pruning space ranked by shared weights, before the first trial.
+"""Rank the candidates of a pure pruning space by the weights of a supernet, before the first trial.
 
-A supernet is trained once (`snnkit.weights.supernet`), then every candidate, or a sample of a space that has too many,
-is judged with its weights. What stands in front is put to real training first; after it the sampler goes on. Everything
-lies in the study's folder, ``supernet/``: a checkpoint, and a line for each candidate that was judged, so that a stage
-that was interrupted goes on where it was.
+A supernet is trained once (`snnkit.weights.supernet`). Then every candidate, or a sample of a large space, is evaluated
+with its weights. The best are trained first; after them, the sampler proposes. A checkpoint and one line for each
+evaluated candidate are kept in ``supernet/`` in the study's folder, so that an interrupted stage continues.
 """
 
 import contextlib
@@ -34,13 +33,13 @@ if TYPE_CHECKING:
     from snnkit.weights.supernet import Supernet
 
 FOLDER, CHECKPOINT, RANKING = "supernet", "checkpoint.pt", "ranking.jsonl"
-DRAWS = 20  # for each candidate that is to be ranked, until a space counts as exhausted
+MAX_DRAWS = 20  # per wanted candidate; then the space counts as exhausted
 
 Say = Callable[[str], None]
 Params = Mapping[str, Leaf]
 
 
-class Judged(Record):
+class Evaluated(Record):
     """A line of ``ranking.jsonl``."""
 
     key: str
@@ -53,13 +52,15 @@ class Judged(Record):
 
 @dataclass(frozen=True)
 class Entrant:
+    """A candidate to rank, and its dials."""
+
     params: Params
     candidate: Candidate
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """``places``: by candidate key; ``first``: the dials of those that go on to real training, the best first."""
+    """``places`` by candidate key; ``first``: the dials of the candidates to train first, the best one first."""
 
     cost: SupernetRecord
     places: Mapping[str, SharedRecord]
@@ -67,14 +68,17 @@ class Ranking:
 
 
 def pool(space: Space) -> list[Entrant]:
-    """What is ranked, the largest first: all candidates that meet the constraints, or as many as
-    ``study.supernet.candidates`` of them, corners and named ones first and the others at random."""
+    """Return the candidates to rank, largest first.
+
+    They are all that meet the constraints, or ``study.supernet.candidates`` of them: the initial design and the named
+    ones first, then random ones.
+    """
     assert space.study.supernet is not None
     most = space.study.supernet.candidates
     rng = random.Random(derived_seed(space.study.seed, "supernet"))
     found: dict[str, Entrant] = {}
     seen: set[frozenset[tuple[str, Leaf]]] = set()
-    draws = (space.sample(rng) for _ in range(DRAWS * most))
+    draws = (space.sample(rng) for _ in range(MAX_DRAWS * most))
     for params in itertools.chain(initial_design(space), space.candidates.values(), draws):
         if (one := frozenset(params.items())) in seen:
             continue
@@ -88,25 +92,28 @@ def pool(space: Space) -> list[Entrant]:
 
 
 def rank(space: Space, folder: Path, placement: Placement, say: Say) -> Ranking:
-    """Train, judge and rank, or go on with it; ``say`` is told of the progress. Raises CheckpointError, OSError."""
+    """Train the supernet, evaluate the candidates and rank them, or continue; pass progress lines to ``say``.
+
+    Raises CheckpointError, OSError.
+    """
     assert space.study.supernet is not None
     folder.mkdir(parents=True, exist_ok=True)
     entrants = pool(space)
     data, encoding = space.base.data, space.base.encoding
     images = load_dataset(data.name, placement.data_root, side=data.resolution)
     parts = split_dataset(images, data, space.study.seed, frames=encoding.frames)
-    cost, supernet = _trained(space, entrants, parts, folder / CHECKPOINT, placement, say)
-    judged = _judged(supernet, entrants, parts, folder / RANKING, placement, say)
-    return _ranking(space, cost, judged)
+    cost, supernet = _train_supernet(space, entrants, parts, folder / CHECKPOINT, placement, say)
+    evaluations = _evaluate(supernet, entrants, parts, folder / RANKING, placement, say)
+    return _rank(space, cost, evaluations)
 
 
 def recalled(space: Space, folder: Path, cost: SupernetRecord) -> Ranking:
-    """The ranking that an earlier run has ended with, from its lines alone."""
-    judged = {each.key: each for each in _lines(folder / RANKING)}
-    return _ranking(space, SupernetRecord(ranked=cost.ranked), judged)
+    """Return the ranking of an earlier run from its stored lines."""
+    evaluations = {each.key: each for each in _read(folder / RANKING)}
+    return _rank(space, SupernetRecord(ranked=cost.ranked), evaluations)
 
 
-def _trained(
+def _train_supernet(
     space: Space, entrants: Sequence[Entrant], parts: Splits, checkpoint: Path, placement: Placement, say: Say
 ) -> tuple[SupernetRecord, "Supernet"]:
     import torch
@@ -120,8 +127,8 @@ def _trained(
     torch.set_num_threads(placement.threads)
     plans = [entrant.candidate.plan() for entrant in entrants]
     supernet = Supernet(plans, base.neuron, base.encoding, seed=space.study.seed)
-    apart = {"distill": 0.0, "ema": None, "short_epochs": 0}  # for a network that is trained by itself
-    recipe = base.train.model_copy(update={"epochs": rule.epochs, "rungs": (), **apart})
+    off = {"distill": 0.0, "ema": None, "short_epochs": 0}  # these work only for a network trained by itself
+    recipe = base.train.model_copy(update={"epochs": rule.epochs, "rungs": (), **off})
     make_step = partial(SandwichStep, plans=plans, paths=rule.paths)
     cost = SupernetRecord(ranked=len(entrants))
     for epoch in train(
@@ -141,20 +148,20 @@ def _trained(
     return cost, supernet
 
 
-def _judged(
+def _evaluate(
     supernet: "Supernet", entrants: Sequence[Entrant], parts: Splits, path: Path, placement: Placement, say: Say
-) -> dict[str, Judged]:
-    """By key; a line is added for each candidate that has none."""
+) -> dict[str, Evaluated]:
+    """Return the evaluation of each candidate by key, storing a line for each one that has none yet."""
     from search.trial.run import figures
     from snnkit.weights.supernet_evaluation import evaluate_in_supernet
 
-    found = {judged.key: judged for judged in _lines(path)}
+    found = {each.key: each for each in _read(path)}
     left = [entrant for entrant in entrants if entrant.candidate.key not in found]
     for number, entrant in enumerate(left, start=1):
         began = time.monotonic()
         candidate = entrant.candidate
         evaluated = evaluate_in_supernet(supernet, candidate.plan(), parts, device=placement.device)
-        judged = Judged(
+        line = Evaluated(
             key=candidate.key,
             params=dict(entrant.params),
             measured=figures(evaluated.counts, evaluated.evaluation.accuracy, candidate.energy),
@@ -162,43 +169,44 @@ def _judged(
             macs=evaluated.macs,
             wall_s=time.monotonic() - began,
         )
-        append_line(path, judged.model_dump_json())
-        found[judged.key] = judged
+        append_line(path, line.model_dump_json())
+        found[line.key] = line
         if number % 50 == 0 or number == len(left):
-            say(f"{len(entrants) - len(left) + number} of {len(entrants)} candidates judged")
+            say(f"{len(entrants) - len(left) + number} of {len(entrants)} candidates evaluated")
     return {entrant.candidate.key: found[entrant.candidate.key] for entrant in entrants}
 
 
-def _lines(path: Path) -> Iterator[Judged]:
-    """What was judged so far; a line that a kill cut short is judged again."""
+def _read(path: Path) -> Iterator[Evaluated]:
+    """Read the stored evaluations, skipping a line that a kill cut short."""
     for line in path.read_text().splitlines() if path.exists() else ():
         with contextlib.suppress(ValidationError):
-            yield Judged.model_validate_json(line)
+            yield Evaluated.model_validate_json(line)
 
 
-def _ranking(space: Space, cost: SupernetRecord, judged: Mapping[str, Judged]) -> Ranking:
-    """By non-dominated rank, and on a front by how far the neighbours are."""
+def _rank(space: Space, cost: SupernetRecord, evaluations: Mapping[str, Evaluated]) -> Ranking:
+    """Order candidates by non-dominated rank and, within a front, by crowding distance."""
     rule, objectives = space.study.supernet, space.study.objectives
     assert rule is not None
     price = space.base.energy.key
     values = {
-        key: {name: OBJECTIVES[name].value(each.measured, price) for name in objectives} for key, each in judged.items()
+        key: {name: OBJECTIVES[name].value(each.measured, price) for name in objectives}
+        for key, each in evaluations.items()
     }
     points = [as_losses(list(each.values()), list(objectives.values())) for each in values.values()]
     found = ranks(points)
     gaps = crowding_distance(points, found)
     order = sorted(range(len(points)), key=lambda at: (found[at], -gaps[at], at))
-    keys = list(judged)
+    keys = list(evaluations)
     places = {
         keys[at]: SharedRecord(place=place, rank=found[at], values=values[keys[at]])
         for place, at in enumerate(order, start=1)
     }
     spent = {
-        name: getattr(cost, name) + sum(getattr(each, name) for each in judged.values())
+        name: getattr(cost, name) + sum(getattr(each, name) for each in evaluations.values())
         for name in ("images", "macs", "wall_s")
     }
     return Ranking(
         cost=cost.model_copy(update=spent),
         places=places,
-        first=tuple(judged[keys[at]].params for at in order[: rule.finalists]),
+        first=tuple(evaluations[keys[at]].params for at in order[: rule.finalists]),
     )

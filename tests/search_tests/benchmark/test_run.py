@@ -134,7 +134,7 @@ def test_name_of_a_study_and_leftovers_are_refused(file: Path, tmp_path: Path) -
 
 def test_one_driver_at_a_time(file: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
-    with StudyLock(tmp_path / "tiny", "tiny", ""), pytest.raises(InputError, match="'tiny' is being driven already"):
+    with StudyLock(tmp_path / "tiny", "tiny", ""), pytest.raises(InputError, match="'tiny' is already running"):
         run(file, tmp_path)
 
 

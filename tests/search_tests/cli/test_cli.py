@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what it prints, and how it exits."""
+"""The command line: what it prints and how it exits."""
 
 import contextlib
 import io
@@ -68,7 +68,7 @@ def launched(study_folder, tmp_path):
     return printed
 
 
-def test_launch_says_what_it_does_and_ends_with_front_and_report(launched, tmp_path):
+def test_launch_describes_the_run_and_ends_with_front_and_report(launched, tmp_path):
     assert "7 dials, 120 candidates" in launched
     assert "digits: 400 train, 100 validation, 360 test images" in launched
     assert "until     2 trials" in launched
@@ -82,7 +82,7 @@ def test_launch_says_what_it_does_and_ends_with_front_and_report(launched, tmp_p
         assert found == {"log.txt", "result.json", "starts.json", "weights.pt"}
 
 
-def test_study_is_seen_by_status_show_and_report(launched, run):
+def test_status_show_and_report_read_the_study(launched, run):
     _, out, _ = run("status", "smoke", "--json")
     assert json.loads(out)["counts"] == {"complete": 2, "waiting": 1}
     _, out, _ = run("status")
@@ -97,7 +97,7 @@ def test_study_is_seen_by_status_show_and_report(launched, run):
     assert [name.rsplit("/")[-1] for name in json.loads(out)] == ["report.html", "report.md", "front.csv", "front.json"]
 
 
-def test_resume_goes_on_where_the_study_was_left(launched, run):
+def test_resume_continues_the_study(launched, run):
     code, out, _ = run("resume", "smoke", "--executor", "inline", "--trials", "1")
     assert code == 0
     assert "of 3 trained candidates" in out
@@ -155,13 +155,13 @@ def test_bad_input_gets_one_message_and_exit_2(words, said, run):
     assert "Traceback" not in out + err
 
 
-def test_trial_that_is_not_there_is_refused(launched, run):
+def test_missing_trial_is_refused(launched, run):
     code, _, err = run("show", "smoke", "99")
     assert code == 2
     assert "has no trial 99" in err
 
 
-def test_name_that_is_taken_by_another_space_is_refused(launched, run):
+def test_name_of_another_space_is_refused(launched, run):
     code, _, err = run("launch", SMOKE, "--executor", "inline", "--set", "neuron.leak=0.5")
     assert code == 2
     assert "exists with another space" in err

@@ -1,4 +1,4 @@
-"""Names that are typed or stored become names of files in their own folder, or are refused."""
+"""A typed or stored name is a folder in the runs folder, or it is refused."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def files(folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", OUTSIDE)
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_name_that_is_a_path_is_refused(command, name, run, tmp_path):
-    """A study lies where the path leads, so that what is refused is the name."""
+    """A study exists where the path leads, so the name itself is what is refused."""
     study = tmp_path / "elsewhere"
     study.mkdir()
     write_study(build_study(2, epochs=1), study / "study.db")
@@ -73,8 +73,8 @@ def test_space_has_no_name_that_is_a_path(name):
         load_space(text)
 
 
-def test_names_in_a_stored_study_are_no_names_of_files(run, tmp_path):
-    """Whatever its records are called, a report is written into the folder that was named, and nowhere else."""
+def test_stored_names_are_never_used_as_file_names(run, tmp_path):
+    """Whatever the names in its records, a report is written into the named folder only."""
     study = build_study(2, epochs=1)
     hostile = study.header.model_copy(update={"name": "../../elsewhere", "candidates": ("../x",)})
     trials = tuple(trial.model_copy(update={"name": "../../../x"}) for trial in study.trials)
@@ -89,7 +89,7 @@ def test_names_in_a_stored_study_are_no_names_of_files(run, tmp_path):
     )
 
 
-def test_report_replaces_a_link_and_not_what_it_leads_to(run, tmp_path):
+def test_report_replaces_a_link_and_not_its_target(run, tmp_path):
     folder = tmp_path / "here" / "runs" / "mine"
     folder.mkdir()
     write_study(build_study(2, epochs=1), folder / "study.db")

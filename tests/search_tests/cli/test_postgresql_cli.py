@@ -58,7 +58,7 @@ def test_resume_without_the_folder_of_the_study_says_how_to_go_on(run, space, tm
     name = space.study.name
     run("launch", str(SPACES / "smoke.yaml"), "--name", name, "--trials", "1", "--executor", "inline", *QUICK)
     elsewhere = ["resume", name, "--trials", "1", "--executor", "inline", "--runs", "elsewhere"]
-    assert "make an empty one" in run(*elsewhere, code=2)
+    assert "create an empty one" in run(*elsewhere, code=2)
     (tmp_path / "elsewhere" / name).mkdir(parents=True)
     assert "no-fire3" in run(*elsewhere)
     assert "report.html" in run("report", name, "--runs", "nowhere-yet")

@@ -1,4 +1,4 @@
-"""What is printed shows as it is, whatever a space or a stored record holds."""
+"""Text is printed as it is, whatever a space or a stored record contains."""
 
 import io
 from pathlib import Path
@@ -36,7 +36,7 @@ def printed(*parts: object) -> str:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_stored_text_is_no_markup_and_moves_no_cursor(payload: str, tmp_path: Path) -> None:
+def test_stored_text_is_neither_markup_nor_control_characters(payload: str, tmp_path: Path) -> None:
     study, benchmark = hostile(build_study(4, epochs=2), payload), hostile(build_benchmark(), payload)
     summary = status_summary(study)
     text = printed(
@@ -48,7 +48,7 @@ def test_stored_text_is_no_markup_and_moves_no_cursor(payload: str, tmp_path: Pa
     assert payload.split("\n")[0].split("\x1b")[0][:9] in text
 
 
-def test_characters_that_a_terminal_acts_upon_are_told() -> None:
+def test_control_characters_are_written_out() -> None:
     assert printed(Text("a\x1b[2Jb\x9bc:bug:")) == "a\\x1b[2Jb\\x9bc:bug:\n"
 
 
@@ -68,5 +68,5 @@ def test_error_has_fifty_lines_at_most_of_printable_characters() -> None:
     place = Place("space.yaml", 1)
     said = str(SpaceError(Problem(place, f"a\x1b]0;{at}", "x" * 5000) for at in range(300))).splitlines()
     assert len(said) == 51
-    assert said[-1] == "and more; put these right first"
+    assert said[-1] == "and more; correct these first"
     assert all(line.isprintable() and len(line) < 1100 for line in said)

@@ -1,4 +1,4 @@
-"""Budgets, stopping, and errors that must not lose anything."""
+"""The loop keeps to its budget, stops when asked, and loses nothing when something fails."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def run_one(driver, clock, seconds=10.0):
     return job
 
 
-def test_trials_are_counted_with_those_of_earlier_runs(opened, clock):
+def test_trials_of_earlier_runs_count_against_the_budget(opened, clock):
     first = driver_of(opened, clock, trials=2)
     while run_one(first, clock):
         pass
@@ -71,7 +71,7 @@ def test_running_trials_count_against_the_budget(opened, clock):
     assert driver.next() is None
 
 
-def test_no_trial_is_started_of_which_half_would_not_fit(opened, clock):
+def test_no_trial_starts_unless_half_of_it_fits_into_the_time(opened, clock):
     driver = driver_of(opened, clock, seconds=34.0)
     while run_one(driver, clock):
         pass
@@ -85,7 +85,7 @@ def epoch(number, macs):
     )  # fmt: skip
 
 
-def test_no_trial_is_started_of_which_half_would_be_beyond_the_operations(opened, clock):
+def test_no_trial_starts_unless_half_of_it_fits_into_the_operations(opened, clock):
     driver = driver_of(opened, clock, macs=34.0)
     while (job := driver.next()) is not None:
         driver.epoch(job.number, epoch(1, 10.0))
@@ -94,7 +94,7 @@ def test_no_trial_is_started_of_which_half_would_be_beyond_the_operations(opened
     assert not driver.stopping()
 
 
-def test_trials_beyond_the_operations_are_left_to_resume(opened, clock):
+def test_trials_above_the_operation_budget_are_left_to_resume(opened, clock):
     driver = driver_of(opened, clock, macs=25.0)
     number = driver.next().number
     for at, stops in ((1, False), (2, False), (2, False), (3, True)):  # the second comes twice: a worker was replaced
@@ -103,7 +103,7 @@ def test_trials_beyond_the_operations_are_left_to_resume(opened, clock):
     assert driver.next() is None
 
 
-def test_operations_of_earlier_runs_count(opened, clock):
+def test_operations_of_earlier_runs_count_against_the_budget(opened, clock):
     first = driver_of(opened, clock, macs=1e9)
     job = first.next()
     first.finished(trained(job).model_copy(update={"history": (epoch(1, 20.0),)}))

@@ -1,4 +1,4 @@
-"""How many trials run at once, and what each is given."""
+"""The worker pool that the options, the space and the machine lead to."""
 
 import pytest
 from helpers.untrained import options_for
@@ -67,7 +67,7 @@ def test_on_gpus(given, workers, share, monkeypatch, tmp_path):
     assert (found.workers, found.gpus) == (workers, share)
 
 
-def test_on_a_cluster_as_many_as_there_is_room_for(monkeypatch, tmp_path):
+def test_cluster_runs_as_many_trials_as_fit(monkeypatch, tmp_path):
     found = crew(monkeypatch, tmp_path, address="10.0.0.1:6379", cpus=2)
     assert (found.workers, found.cpus, found.placement.threads) == (None, 2, 2)
     assert (
@@ -78,7 +78,7 @@ def test_on_a_cluster_as_many_as_there_is_room_for(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("resources", ["{cpus: 0}", "{gpus: 2}", "{cpus: -1}", "{gpu: 0.5}"])
-def test_shares_that_cannot_be_are_refused(resources):
+def test_impossible_resources_are_refused(resources):
     with pytest.raises(SpaceError, match=r"study\.resources"):
         load_space(SPACE.format(resources=resources))
 
@@ -96,7 +96,7 @@ def test_a_space_says_what_a_trial_takes():
         ("10.0.0.1", "HOST:PORT"),
     ],
 )
-def test_an_address_without_a_cluster_is_told(address, said, monkeypatch, tmp_path):
+def test_address_without_a_cluster_is_an_error(address, said, monkeypatch, tmp_path):
     from search.executors.ray_cluster import connect
 
     with pytest.raises(InputError, match=said):

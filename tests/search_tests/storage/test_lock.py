@@ -31,9 +31,7 @@ def holder(tmp_path):
 
 
 def test_second_driver_is_refused_with_the_pid_of_the_first(holder, tmp_path):
-    with pytest.raises(
-        InputError, match=rf"'prune' is being driven already, by .*{holder.pid}.*snnsearch status prune"
-    ):
+    with pytest.raises(InputError, match=rf"'prune' is already running, in .*{holder.pid}.*snnsearch status prune"):
         StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
 
 

@@ -162,7 +162,7 @@ def test_second_driver_is_refused_until_the_first_has_died(url, tmp_path, whole)
     resume = snnsearch(*words(tmp_path / "there", "inline", "twice", launch=False))
     done = subprocess.run(resume, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"driven already, by process {first.pid} on " in done.stderr.replace("\n", " ")
+    assert f"already running, in process {first.pid} on " in done.stderr.replace("\n", " ")
     first.kill()
     first.wait()
     finish(words(tmp_path / "there", "inline", "twice", launch=False))

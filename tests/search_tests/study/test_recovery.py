@@ -1,4 +1,4 @@
-"""A study whose database file was damaged: the file is kept, and the study is there again with all its trials."""
+"""A damaged database file is kept, and the study is rebuilt with all its trials."""
 
 import pytest
 from helpers.untrained import SPACES, header_for, trained
@@ -59,7 +59,7 @@ def repaired(folder) -> list[str]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, space, damage):
+def test_damaged_database_is_kept_and_the_study_is_rebuilt(folder, space, damage):
     before = load_study_folder(folder)
     path = folder / "study.db"
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
@@ -78,14 +78,14 @@ def test_damaged_database_is_kept_aside_and_the_study_is_there_again(folder, spa
     assert (job.number, job.params, job.name) == (5, before.trials[5].params, before.trials[5].name)
 
 
-def test_whole_database_is_left_alone(folder):
+def test_intact_database_is_left_alone(folder):
     content = (folder / "study.db").read_bytes()
     assert repaired(folder) == []
     assert (folder / "study.db").read_bytes() == content
     assert not list(folder.glob("*damaged*"))
 
 
-def test_rebuilt_study_asks_what_the_old_one_would_have_asked(folder, space):
+def test_rebuilt_study_proposes_the_same_candidates(folder, space):
     url = sqlite_url(folder / "study.db")
     header = load_study_folder(folder).header
 
@@ -102,7 +102,7 @@ def test_rebuilt_study_asks_what_the_old_one_would_have_asked(folder, space):
     assert three_more() == expected
 
 
-def test_trials_that_were_only_asked_stand_as_failed(folder, space):
+def test_trials_that_had_not_started_are_failed(folder, space):
     gone = folder / "trials" / "2"
     for path in gone.iterdir():
         path.unlink()
@@ -112,7 +112,7 @@ def test_trials_that_were_only_asked_stand_as_failed(folder, space):
     assert said[-1] == "1 proposal that had not been trained is lost"
     study_record = load_study_folder(folder)
     assert [t.number for t in study_record.trials[:6]] == list(range(6))
-    assert study_record.trials[2].reason == "never begun; what was asked was lost with a damaged database"
+    assert study_record.trials[2].reason == "never started; its parameters were lost with a damaged database"
     named = [t.name for t in study_record.trials if t.name]
     assert sorted(named) == sorted(space.candidates)  # what was lost is asked again
 
@@ -128,14 +128,14 @@ def test_torn_result_is_trained_again_and_no_other(folder):
     assert [after.trials[n] for n in (0, 1, 2, 4)] == [before.trials[n] for n in (0, 1, 2, 4)]
 
 
-def test_second_damage_has_a_name_of_its_own(folder):
+def test_second_damaged_file_gets_its_own_name(folder):
     for number in (1, 2):
         (folder / "study.db").write_bytes(b"x" * number)
         repaired(folder)
         assert (folder / f"study.db.damaged-{number}").read_bytes() == b"x" * number
 
 
-def test_damage_without_a_header_is_said_and_nothing_is_touched(folder):
+def test_damage_without_a_header_is_an_error_and_changes_nothing(folder):
     (folder / recovery.HEADER).write_text("{")
     (folder / "study.db").write_bytes(b"x")
     with pytest.raises(InputError, match=r"header\.json, by which it could be rebuilt, cannot be read"):
@@ -143,7 +143,7 @@ def test_damage_without_a_header_is_said_and_nothing_is_touched(folder):
     assert (folder / "study.db").read_bytes() == b"x"
 
 
-def test_reader_of_a_damaged_database_is_told_what_to_do(folder):
+def test_error_of_a_damaged_database_says_what_to_type(folder):
     path = folder / "study.db"
     path.write_bytes(path.read_bytes()[:40_000])
     with pytest.raises(LedgerError, match="snnsearch resume"):

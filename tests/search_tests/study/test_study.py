@@ -1,4 +1,4 @@
-"""The Optuna study as the only truth: nothing lost, nothing twice, and the same answers after an interruption."""
+"""A study loses nothing, trains nothing twice, and proposes the same candidates after an interruption."""
 
 import random
 import re
@@ -88,7 +88,7 @@ def test_interrupted_study_asks_what_an_uninterrupted_one_asks(sampler, tmp_path
     assert [t.number for t in cut] == list(range(len(cut)))
 
 
-def test_trial_that_was_cut_short_between_two_dials_gets_the_values_it_would_have_had(tmp_path, monkeypatch):
+def test_trial_interrupted_between_two_dials_gets_the_same_values(tmp_path, monkeypatch):
     space = load_space(SPACES / "smoke.yaml", overrides={"study.sampler": "gp"})
     opened = create(space, tmp_path / "s")
     drive(opened, 10)
@@ -132,7 +132,7 @@ def test_constraint_is_checked_before_training(tmp_path):
     assert all("params" in t.reason and t.static["params"] > 3000 for t in refused if t.status == "refused")
 
 
-def test_refused_proposal_is_followed_by_one_that_is_not(tmp_path):
+def test_refused_proposal_is_followed_by_a_valid_one(tmp_path):
     space = load_space(
         SPACES / "smoke.yaml", overrides={"study.constraints": "{params: {max: 1200}}", "candidates": "{}"}
     )
@@ -144,7 +144,7 @@ def test_refused_proposal_is_followed_by_one_that_is_not(tmp_path):
     assert not any(a + 1 == b for a, b in pairwise(numbers))
 
 
-def test_result_on_disk_that_was_not_told_is_told_by_the_next_driver(smoke, tmp_path):
+def test_next_driver_stores_a_result_that_was_not_stored(smoke, tmp_path):
     opened = create(smoke, tmp_path / "s")
     job = opened.next(ignore)
     job.folder.mkdir(parents=True)
@@ -163,7 +163,7 @@ def test_interrupted_trial_keeps_its_number_and_parameters(smoke, tmp_path):
     assert again.next(ignore) == job
 
 
-def test_truncated_result_is_not_taken_for_one(smoke, tmp_path):
+def test_truncated_result_counts_as_missing(smoke, tmp_path):
     opened = create(smoke, tmp_path / "s")
     job = opened.next(ignore)
     job.folder.mkdir(parents=True)
@@ -192,7 +192,7 @@ def test_trial_without_figures_has_no_values_for_a_sampler(status, state, smoke,
     assert (told.state.name, told.values) == (state, None)
 
 
-def test_launch_that_was_cut_short_can_be_repeated(smoke, tmp_path, monkeypatch):
+def test_interrupted_launch_can_be_repeated(smoke, tmp_path, monkeypatch):
     url = sqlite_url(tmp_path / "s" / "study.db")
     with monkeypatch.context() as patch:
         patch.setattr(optuna.Study, "set_user_attr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -205,7 +205,7 @@ def test_launch_that_was_cut_short_can_be_repeated(smoke, tmp_path, monkeypatch)
     assert [t.name for t in read(smoke, tmp_path / "s").trials] == list(smoke.candidates)
 
 
-def test_launch_that_was_cut_short_leaves_nothing_to_one_of_another_space(smoke, tmp_path, monkeypatch):
+def test_interrupted_launch_leaves_nothing_to_another_space(smoke, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(optuna.Study, "set_user_attr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -219,7 +219,7 @@ def test_launch_that_was_cut_short_leaves_nothing_to_one_of_another_space(smoke,
     assert [t.name for t in read(other, tmp_path / "s").trials] == [None]
 
 
-def test_study_of_someone_else_is_neither_taken_nor_removed(smoke, tmp_path):
+def test_study_that_snnsearch_did_not_launch_is_left_alone(smoke, tmp_path):
     (tmp_path / "s").mkdir()
     theirs = optuna.create_study(study_name="smoke", storage=sqlite_url(tmp_path / "s" / "study.db"))
     theirs.tell(theirs.ask(), 1.0)
@@ -229,7 +229,7 @@ def test_study_of_someone_else_is_neither_taken_nor_removed(smoke, tmp_path):
 
 
 @pytest.mark.parametrize(("change", "said"), [({}, "this same space"), ({"train.epochs": 9}, "another space")])
-def test_name_that_is_taken_is_refused_and_nothing_lost(change, said, smoke, tmp_path):
+def test_existing_name_is_refused_and_nothing_is_lost(change, said, smoke, tmp_path):
     drive(create(smoke, tmp_path / "s"), 2)
     before = read(smoke, tmp_path / "s")
     with pytest.raises(InputError, match=f"{said}.*2 finished.*--name"):
@@ -237,18 +237,18 @@ def test_name_that_is_taken_is_refused_and_nothing_lost(change, said, smoke, tmp
     assert read(smoke, tmp_path / "s") == before
 
 
-def test_files_of_a_study_whose_database_is_gone_are_not_taken_for_new_ones(smoke, tmp_path):
+def test_trials_of_a_study_without_database_are_not_reused(smoke, tmp_path):
     opened = create(smoke, tmp_path / "s")
     job = opened.next(ignore)
     job.folder.mkdir(parents=True)
     write_result(job.folder, trained(job))
     (tmp_path / "s" / "study.db").unlink()
-    with pytest.raises(InputError, match="whose database is gone"):
+    with pytest.raises(InputError, match="whose database is missing"):
         create(smoke, tmp_path / "s")
     assert (job.folder / "result.json").exists()
 
 
-def test_failed_candidate_is_tried_once_more_by_the_next_driver(smoke, tmp_path):
+def test_next_driver_tries_a_failed_candidate_once_more(smoke, tmp_path):
     opened, folder = create(smoke, tmp_path / "s"), tmp_path / "s"
     drive(opened, 2)
     opened.finish(outline(opened.next(ignore), status="failed", reason="OSError: No space left on device"))
@@ -262,7 +262,7 @@ def test_failed_candidate_is_tried_once_more_by_the_next_driver(smoke, tmp_path)
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["asked anew", "was running"])
-def test_result_of_a_trial_that_a_restored_database_has_lost_is_not_taken_for_another(smoke, tmp_path, asked):
+def test_result_of_another_candidate_is_set_aside(smoke, tmp_path, asked):
     opened = create(smoke, tmp_path / "s")
     drive(opened, 3)
     shutil.copy(tmp_path / "s" / "study.db", tmp_path / "backup.db")
@@ -279,7 +279,7 @@ def test_result_of_a_trial_that_a_restored_database_has_lost_is_not_taken_for_an
     assert len(list((tmp_path / "s" / "trials").glob(f"{job.number}-lost-*/result.json"))) == 1
 
 
-def test_study_that_somebody_has_deleted_ends_the_run_with_one_message(smoke, tmp_path):
+def test_deleted_study_ends_the_run_with_one_message(smoke, tmp_path):
     opened = create(smoke, tmp_path / "s")
     job = opened.next(ignore)
     optuna.delete_study(study_name="smoke", storage=sqlite_url(tmp_path / "s" / "study.db"))

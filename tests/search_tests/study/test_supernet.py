@@ -87,7 +87,7 @@ def test_places_are_those_of_the_objectives(space, tmp_path):
     assert (found.cost.ranked, found.cost.epochs) == (8, 1)
     assert found.cost.images > 150 // 32 * 32 * 2 > 0
     assert said[0].startswith("epoch 1 of 1: loss ")
-    assert said[-1] == "8 of 8 candidates judged"
+    assert said[-1] == "8 of 8 candidates evaluated"
 
 
 def test_what_was_judged_is_not_judged_again(space, tmp_path, monkeypatch):
@@ -95,7 +95,7 @@ def test_what_was_judged_is_not_judged_again(space, tmp_path, monkeypatch):
     lines = (tmp_path / "ranking.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "ranking.jsonl").write_text("".join(lines[:5]) + lines[5][:40])  # killed in the middle of a line
     again, said = ranked(space, tmp_path)
-    assert said[-1] == "8 of 8 candidates judged"
+    assert said[-1] == "8 of 8 candidates evaluated"
     assert again.places == first.places
     monkeypatch.setattr("snnkit.weights.supernet_evaluation.evaluate_in_supernet", None)
     assert ranked(space, tmp_path)[0].places == first.places
@@ -131,11 +131,11 @@ def opened(space, folder):
 def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
     first = opened(space, tmp_path / "s")
     ranking = ranking_of(space)
-    first.take_up(ranking)
+    first.apply_ranking(ranking)
     url = sqlite_url(tmp_path / "s" / "study.db")
     again = create.load_study(read_study(url, "ranked").header, space, tmp_path / "s", url)
     again.recover()
-    again.take_up(ranking)  # a second time: nothing is asked for twice
+    again.apply_ranking(ranking)  # a second time: nothing is asked for twice
     asked = []
     for _ in range(5):
         job = again.next(lambda record: None)
@@ -165,7 +165,7 @@ def test_rank_correlation_is_spearmans(space, tmp_path):
     from scipy.stats import spearmanr
 
     first = opened(space, tmp_path / "s")
-    first.take_up(ranking_of(space))
+    first.apply_ranking(ranking_of(space))
     for _ in range(5):
         first.finish(trained(first.next(lambda record: None)))
     record = read_study(sqlite_url(tmp_path / "s" / "study.db"), "ranked")

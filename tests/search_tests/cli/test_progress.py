@@ -1,0 +1,57 @@
+"""`TerminalObserver`: messages, a line for each finished trial of this run, and a live panel on a terminal."""
+
+import io
+
+from helpers.small_benchmarks import build_benchmark
+from helpers.small_studies import build_study
+from rich.console import Console
+
+from search.cli.progress import TerminalObserver, panel
+from search.runner.progress import RunningTrial, RunProgress
+
+
+def observed(header, earlier, now, *, terminal: bool = False) -> str:
+    """What a console shows of a run with the trials ``now``, after those of ``earlier`` runs."""
+    file = io.StringIO()
+    observer = TerminalObserver(Console(file=file, force_terminal=terminal, width=120))
+    observer.opened(header, earlier)
+    observer.message("on        cpu, 1 at once")
+    progress = RunProgress.of(earlier)
+    with observer.running():
+        for record in now:
+            observer.progressed(progress.started(RunningTrial(record.number, record.name, 0.0, 2)))
+            progress = progress.ended(record)
+            observer.trial_ended(record)
+            observer.progressed(progress)
+    return file.getvalue()
+
+
+def test_study_shows_messages_and_the_trials_of_this_run() -> None:
+    study = build_study(4, others=False, epochs=2)
+    shown = observed(study.header, study.trials[:2], study.trials[2:]).splitlines()
+    assert shown[0] == "on        cpu, 1 at once"
+    assert [line.split()[:2] for line in shown[1:]] == [["trial", "2"], ["trial", "3"]]
+
+
+def test_benchmark_counts_the_trainings_of_earlier_runs() -> None:
+    benchmark = build_benchmark()
+    done = [trial for trial in benchmark.trials if trial.status == "complete"]
+    shown = observed(benchmark.header, done[:-1], done[-1:]).splitlines()
+    assert shown[1].split()[:3] == [str(len(done)), "of", str(len(benchmark.header.cells))]
+
+
+def test_terminal_shows_a_panel_while_trials_run() -> None:
+    study = build_study(2, others=False, epochs=2)
+    assert "running" in observed(study.header, (), study.trials, terminal=True)
+
+
+def test_panel_shows_trials_and_the_time_left() -> None:
+    study = build_study(2, others=False, epochs=2)
+    progress = RunProgress.of(study.trials).started(RunningTrial(2, "head-1", 90.0, 6))
+    file = io.StringIO()
+    rows = [("front", "2 candidates")]
+    Console(file=file, width=100).print(panel(("study", "mine"), progress, rows, now=100.0))
+    shown = file.getvalue()
+    assert "2 done · 1 running" in shown
+    assert "trial 2 head-1: epoch 1 of 6, 10 s" in shown
+    assert "2 candidates" in shown
