@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-MOST_PROBLEMS = 200  # of one kind that are looked for in a file, since each takes up to a few milliseconds
+MAX_PROBLEMS = 200  # of one kind that are looked for in a file, since each takes up to a few milliseconds
 MAX_LINES = 50  # of one error
 MAX_TEXT = 1000  # characters of one problem
 

@@ -33,7 +33,7 @@ def module_bar(states: Iterable[str]) -> Text:
 
 
 def legend() -> str:
-    """Return the meaning of the cells of `strip`."""
+    """Return the meaning of the cells of `module_bar`."""
     return "   ".join(f"{mark} {state}" for state, (mark, _) in CELLS.items())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from reports.records.study import Leaf
-from search.errors import MOST_PROBLEMS, Place, Problem, SpaceError, nearest
+from search.errors import MAX_PROBLEMS, Place, Problem, SpaceError, nearest
 from search.space.dials import shown
 from search.space.document import MOST_DEPTH, Document, Keys, Tree, parse_value
 from search.space.schema import Model, known, leaf_paths
@@ -35,7 +35,7 @@ def with_profile(
         return bare, [*problems, _problem(document, ("profiles", device), text)]
     for path, value in profile.items():
         at = ("profiles", device, path)
-        if len(problems) >= MOST_PROBLEMS:
+        if len(problems) >= MAX_PROBLEMS:
             break
         if text := _unknown(path, models, whole):
             problems.append(_problem(document, at, text))

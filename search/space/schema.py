@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from search.errors import MOST_PROBLEMS, Problem, listed, nearest
+from search.errors import MAX_PROBLEMS, Problem, listed, nearest
 from search.space.dials import shown
 from search.space.document import Document, Keys, Tree, dotted
 
@@ -87,7 +87,7 @@ def problems(
         at, owner, field = _place(details["loc"], model)
         if at in seen:
             continue  # the other branches of a union
-        if len(seen) == MOST_PROBLEMS:
+        if len(seen) == MAX_PROBLEMS:
             return
         seen.add(at)
         extra = details["type"] == "extra_forbidden"

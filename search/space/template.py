@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from reports.records.study import Leaf
-from search.errors import MOST_PROBLEMS, Problem, listed
+from search.errors import MAX_PROBLEMS, Problem, listed
 from search.space.candidate import Candidate
 from search.space.dials import FAMILY, Dial, Needs, open_leaf, shown
 from search.space.document import Document, Keys, Tree, dotted
@@ -97,7 +97,7 @@ class _Opener:
         allowed = fields(model)
         chosen = _choices(tree["family"]) if model is AnyFamily else ()
         for key in tree:
-            if len(self.problems) >= MOST_PROBLEMS:
+            if len(self.problems) >= MAX_PROBLEMS:
                 break
             if key not in allowed:
                 self._problem((*keys, key), self._unknown(key, model))

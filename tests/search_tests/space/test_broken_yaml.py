@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import MOST_LINES, InputError, SpaceError
+from search.errors import MAX_LINES, InputError, SpaceError
 from search.space.space import load_space
 
 SPACES = Path(__file__).parents[3] / "spaces"
@@ -359,5 +359,5 @@ def test_work_on_problems_and_their_telling_is_bounded(text: str, monkeypatch: p
     compared = []
     real = difflib.get_close_matches
     monkeypatch.setattr(difflib, "get_close_matches", lambda *given, **more: compared.append(1) or real(*given, **more))
-    assert len(error_of(text).splitlines()) <= MOST_LINES + 1
+    assert len(error_of(text).splitlines()) <= MAX_LINES + 1
     assert len(compared) <= 1000
