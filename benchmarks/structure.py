@@ -216,7 +216,7 @@ def lines(root: Path, options: argparse.Namespace) -> Iterator[str]:
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--root", type=Path, default=ROOT, help="the checkout to measure")
-    found.add_argument("--load-space", default="search.space.space:load_space", help="module:function")
+    found.add_argument("--load-space", default="search.space.loading.loader:load_space", help="module:function")
     found.add_argument("--resume", default="search.runner.launch:resume", help="module:function")
     found.add_argument("--training", default="search.trial.run:run", help="module:function that starts a training")
     return found

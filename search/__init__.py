@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from search.runner.launch import launch, resume
     from search.runner.observer import Observer, SilentObserver
     from search.runner.options import RunOptions
-    from search.space.space import load_space
+    from search.space.loading.loader import load_space
 
 __all__ = ["Observer", "RunOptions", "SilentObserver", "launch", "load_space", "read_study", "resume"]
 
@@ -30,7 +30,7 @@ _PLACES = {
     "RunOptions": ("search.runner.options", "RunOptions"),
     "SilentObserver": ("search.runner.observer", "SilentObserver"),
     "launch": ("search.runner.launch", "launch"),
-    "load_space": ("search.space.space", "load_space"),
+    "load_space": ("search.space.loading.loader", "load_space"),
     "read_study": ("reports.storage.studies", "find_study"),
     "resume": ("search.runner.launch", "resume"),
 }

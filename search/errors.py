@@ -1,21 +1,26 @@
-"""Errors that a person can correct. The command line prints their text without a traceback and exits with 2."""
+"""Errors that the user can fix. The command line prints them and exits with code 2, without a traceback."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-MAX_PROBLEMS = 200  # of one kind that are looked for in a file, since each takes up to a few milliseconds
+from pydantic import ValidationError
+
+MAX_PROBLEMS = 200  # of one kind reported for a file; finding one takes up to a few milliseconds
 MAX_LINES = 50  # of one error
-MAX_TEXT = 1000  # characters of one problem
+MAX_TEXT_CHARACTERS = 1000  # of one problem
+MAX_VALUE_CHARACTERS = 60  # of a value quoted in a message
+
+Keys = tuple[str | int, ...]  # ("network", "fire5", "keep")
 
 
 class InputError(Exception):
-    """Bad input. The text says what was given, what is allowed and what to type next."""
+    """Bad input. The text says what was given, what is allowed and what to type."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a value: a line of a file, or a ``--set`` of the command line, which has no line."""
+    """Place where something was written: a line of a file, or a ``--set`` of the command line (no line)."""
 
     file: str
     line: int | None = None
@@ -26,20 +31,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a space, with its place: ``prune.yaml:12: network.fire5.squeeze: ...``."""
+    """One mistake in a space or benchmark and its place: ``prune.yaml:12: network.fire5.squeeze: ...``."""
 
     place: Place
-    path: str  # "network.fire5.squeeze"; empty if it concerns the whole file
+    path: str  # "network.fire5.squeeze"; empty for the file as a whole
     text: str
 
     def __str__(self) -> str:
         text = printable(self.text)
-        parts = (str(self.place), printable(self.path), text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}...")
-        return ": ".join(part for part in parts if part)
+        text = text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[:MAX_TEXT_CHARACTERS]}..."
+        return ": ".join(part for part in (str(self.place), printable(self.path), text) if part)
 
 
 class SpaceError(InputError):
-    """All mistakes in a space, one a line, in the order of the file; only the first ones if there are very many."""
+    """All mistakes in a file, one line each in the order of the file, at most ``MAX_LINES`` of them."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         ordered = sorted(set(problems), key=lambda p: (p.place.file, p.place.line or 0, p.path, p.text))
@@ -50,11 +55,6 @@ class SpaceError(InputError):
         super().__init__("\n".join(lines))
 
 
-def printable(text: str) -> str:
-    """Return ``text`` on one line, with control characters written out, for example as ``\\x1b``."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def taken(study: str, holder: str) -> InputError:
     """Return the error for a second process that tries to run a study or benchmark."""
     return InputError(
@@ -63,8 +63,13 @@ def taken(study: str, holder: str) -> InputError:
     )
 
 
+def printable(text: str) -> str:
+    """Return ``text`` on one line, with control characters escaped so that a terminal does not act on them."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Return ``; did you mean X?`` if an allowed word starts with ``word`` or resembles it, else an empty text."""
+    """Return ``; did you mean X?`` if an allowed word starts with ``word`` or resembles it, else an empty string."""
     words = list(allowed)
     begins = [other for other in words if other.lower().startswith(word.lower())] if len(word) > 2 else []
     close = begins[:1] or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
@@ -72,6 +77,34 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 def listed(words: Iterable[object], most: int = 12) -> str:
-    """Return ``a, b, c``; with more than ``most`` words, the number of the remaining ones follows."""
-    shown = [str(word) for word in words]
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+    """Return ``a, b, c``; words beyond ``most`` are only counted."""
+    texts = [str(word) for word in words]
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def dotted(keys: Keys) -> str:
+    """Return keys as a path: ``network.fire5.keep``, ``reference[2].label``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".")
+
+
+def format_value(value: object) -> str:
+    """Return a value as YAML on one line, shortened to ``MAX_VALUE_CHARACTERS``."""
+    text = _flow(value)
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[: MAX_VALUE_CHARACTERS - 3]}..."
+
+
+def format_validation(error: ValidationError) -> str:
+    """Return pydantic's errors on one line, for values that do not come from one line of a file."""
+    found = error.errors(include_url=False)
+    return "; ".join(f"{dotted(e['loc'])} {e['msg']}".strip().removeprefix("Value error, ") for e in found)
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(below)}" for key, below in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return repr(value)

@@ -25,7 +25,7 @@ from reports.storage.studies import read_study, sqlite_url
 from reports.study.write import write_report
 from search.cli.main import app, main
 from search.samplers import SAMPLERS
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.study.create import load_study
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -115,7 +115,7 @@ def test_old_study_asks_for_what_it_would_have_asked_for(runs: Path) -> None:
     assert [list(numbers) for numbers in study.recover()] == ASKED["recovered"]
     jobs = [study.next(lambda record: None) for _ in ASKED["next"]]
     assert [[job.number, job.params] for job in jobs if job] == ASKED["next"]
-    assert [job.candidate.key for job in jobs if job] == ASKED["keys"]
+    assert [job.candidate.fingerprint for job in jobs if job] == ASKED["keys"]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -126,7 +126,7 @@ def test_samplers_propose_what_they_proposed(name: str, monkeypatch: pytest.Monk
         asked: list[str] = []
 
         def outcome(params: Any, candidate: Any, world: int, asked: list[str] = asked) -> standin.Values:
-            asked.append(candidate.key)
+            asked.append(candidate.fingerprint)
             return real(params, candidate, world)
 
         monkeypatch.setattr(standin, "outcome", outcome)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from search.benchmark.loader import load_benchmark
 from search.errors import SpaceError
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 
 
 def space(data: bytes) -> None:
@@ -57,14 +57,14 @@ def _same_space(text: str) -> None:
     found = load_space(text)
     dumped = found.dump()
     assert load_space(dumped) == found, dumped
-    assert load_space(dumped).hash == found.hash, dumped
+    assert load_space(dumped).fingerprint == found.fingerprint, dumped
 
 
 def _same_benchmark(text: str) -> None:
     found = load_benchmark(text)
     dumped = found.dump()
     again = load_benchmark(dumped)
-    assert (again.tree, again.hash, again.cells) == (found.tree, found.hash, found.cells), dumped
+    assert (again.tree, again.fingerprint, again.cells) == (found.tree, found.fingerprint, found.cells), dumped
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"space": space, "benchmark": benchmark, "checkpoint": checkpoint}

@@ -37,7 +37,7 @@ SMALL = {  # inputs that load many times a second
     "train: {lr: {low: 1e-4, high: 1e-2, log: true}}\ndata: {name: digits}\n"
     "candidates: {a: {}}\nprofiles: {cuda: {train.batch: 8}}\n",
     "benchmark": "benchmark: {name: a, seeds: [0]}\nnetworks: {A: {family: squeezenet}}\ndata: {digits: {}}\n"
-    "own: {A: {neuron: {leak: 0.5}}}\npublished: []\n",
+    "overrides: {A: {neuron: {leak: 0.5}}}\npublished: []\n",
 }
 
 

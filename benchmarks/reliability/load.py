@@ -48,7 +48,8 @@ from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
 from search.samplers import SAMPLERS
 from search.space.limits import Resources
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from search.study import create, study
 from search.trial.job import Job
 

@@ -30,7 +30,8 @@ from search.samplers import SAMPLERS, make_sampler
 from search.samplers.initial_design import initial_design
 from search.samplers.variation import module_of
 from search.space.candidate import Candidate
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize", "minimize")  # of accuracy, energy and parameters
 MODULE_DEVIATION = 0.012  # standard deviation of accuracy that one module causes
@@ -49,7 +50,7 @@ def outcome(params: Mapping[str, Leaf], candidate: Candidate, world: int) -> Val
     size = 0.6 / (1 + math.exp(-2 * (math.log10(figures["dense_macs"]) - 6.3)))
     too_deep = 0.006 * max(0, depth - 5) ** 2
     deviations = MODULE_DEVIATION * sum(_normal(world, "accuracy", *each) for each in modules.items())
-    noise = NOISE * _normal(world, "noise", candidate.key)
+    noise = NOISE * _normal(world, "noise", candidate.fingerprint)
     accuracy = 0.15 + size - too_deep + 0.03 * math.log2(steps) + deviations + noise
     rate = math.exp(0.1 * sum(_normal(world, "rate", *each) for each in modules.items()))
     energy_mj = figures["dense_macs"] * steps * 1e-10 * rate
@@ -75,12 +76,12 @@ def trials(space: Space, sampler: str, world: int) -> Iterator[Values]:
         refused = bool(space.refusals(candidate))
         for name, excess in space.violations(candidate).items():
             trial.set_constraint(name, excess)
-        if refused or candidate.key in seen:
+        if refused or candidate.fingerprint in seen:
             study.tell(trial, state=TrialState.PRUNED if refused else TrialState.FAIL)
             study.enqueue_trial(_untried(space, params, seen, rng))
             continue
-        seen.add(candidate.key)
-        trial.set_user_attr("key", candidate.key)
+        seen.add(candidate.fingerprint)
+        trial.set_user_attr("key", candidate.fingerprint)
         values = outcome(params, candidate, world)
         study.tell(trial, values)
         yield values
@@ -90,7 +91,7 @@ def _untried(space: Space, params: Mapping[str, Leaf], seen: set[str], rng: rand
     while True:
         near = space.neighbour(params, rng)
         candidate = space.candidate(near)
-        if candidate.key not in seen and not space.refusals(candidate):
+        if candidate.fingerprint not in seen and not space.refusals(candidate):
             return near
         params = near
 

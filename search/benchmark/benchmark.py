@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,12 +20,16 @@ from snnkit.base.config import Config
 from snnkit.energy import EnergyConfig
 
 UNTRAINED = ("published", "reference")  # sections that change no training: they may be edited between two runs
+RENAMED = {"own": "overrides", "benchmark.limits.silence": "benchmark.limits.stall_timeout"}  # former path -> path
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """``candidates``: by data set, then by network, with the data set's own training and encoding. ``origins``: the
-    network that one begins with the weights of, where it does; or several, whose mean it is."""
+    """Fixed networks on fixed data sets with several seeds.
+
+    ``candidates``: data set -> network -> candidate, with all overrides applied. ``origins``: network -> the network
+    whose weights it begins with, or the networks whose mean it is.
+    """
 
     section: BenchmarkSection
     networks: Mapping[str, Config]
@@ -38,8 +43,10 @@ class Benchmark:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """Every network on every data set with the first seed, then with the second: an interrupted benchmark has whole
-        tables of fewer seeds."""
+        """Return the trainings in order: every network on every data set with the first seed, then with the second.
+
+        An interrupted benchmark thus has complete tables of fewer seeds.
+        """
         kinds: tuple[Kind, ...] = ("snn", "cnn") if self.section.twins else ("snn",)
         return tuple(
             Cell(data=data, network=network, kind=kind, seed=seed)
@@ -50,7 +57,7 @@ class Benchmark:
         )
 
     def jobs(self, folder: Path) -> tuple[Job, ...]:
-        """A job for each cell, numbered as the cells are."""
+        """Return a job for each cell, with the same numbers."""
         return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
 
     def _job(self, number: int, cell: Cell, folder: Path) -> Job:
@@ -73,38 +80,43 @@ class Benchmark:
         )
 
     def trained(self, cell: Cell) -> Candidate:
-        """What a cell is; the CNN twin of what goes on from another one's weights is that of the network that all
-        begins with."""
+        """Return the candidate of a cell.
+
+        The CNN twin of a network that begins with another network's weights is the twin of that other network.
+        """
         network = cell.network
         while cell.kind == "cnn" and network in self.origins:
             network = self.origins[network][0]
         return self.candidates[cell.data][network]
 
     def _parent(self, cell: Cell, folder: Path) -> Parent:
-        """Before its training, when nothing stands behind its weights."""
+        """Return the training whose weights another one begins with, before that training has run."""
         number = self.cells.index(cell)
         weights = trial_folder(folder.absolute(), number) / WEIGHTS
         return Parent(number=number, candidate=self.candidates[cell.data][cell.network], weights=weights)
 
     @property
-    def hash(self) -> str:
-        """Of all that trainings depend on: equal where the same ones are described."""
-        return hashlib.sha256(json.dumps(trained_leaves(self.tree)).encode()).hexdigest()[:16]
+    def fingerprint(self) -> str:
+        """Identify the trainings: equal for benchmarks with the same ones."""
+        leaves = {  # under the paths that stored fingerprints were computed with
+            re.sub(r"^overrides\.", "own.", path): value for path, value in trained_leaves(self.tree).items()
+        }
+        return hashlib.sha256(json.dumps(leaves).encode()).hexdigest()[:16]
 
     def dump(self) -> str:
-        """YAML that loads to an equal benchmark: every leaf written out, profile and ``--set`` applied."""
+        """Return YAML that loads to an equal benchmark: every leaf written out, profile and ``--set`` applied."""
         header = (
             f"# Benchmark {self.section.name}, resolved: profile and --set are applied, defaults written out.\n"
-            f"# {len(self.cells)} trainings. Go on with it: snnsearch bench THIS-FILE\n\n"
+            f"# {len(self.cells)} trainings. Continue it with: snnsearch bench THIS-FILE\n\n"
         )
         return header + document.dump(self.tree)
 
 
 def trained_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The leaves that trainings depend on, by path."""
+    """Return path -> value of the leaves that trainings depend on."""
     leaves = dict(_leaves(tree, ""))
-    free = ("benchmark.name", "benchmark.budget", "benchmark.limits", "benchmark.resources", *UNTRAINED)
-    return {path: value for path, value in leaves.items() if not path.startswith(free)}
+    ignored = ("benchmark.name", "benchmark.budget", "benchmark.limits", "benchmark.resources", *UNTRAINED)
+    return {path: value for path, value in leaves.items() if not path.startswith(ignored)}
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:

@@ -21,8 +21,7 @@ from reports.document.wording import count, number, ratio
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import Metrics
 from search.benchmark.trained import TrainedNetwork, network_of, prepared
-from search.errors import InputError
-from search.space.schema import said
+from search.errors import InputError, format_validation
 from search.trial import environment
 from snnkit.base.config import EncodingConfig
 
@@ -64,7 +63,7 @@ def in_steps(found: Sequence[TrainedNetwork], timesteps: Sequence[int]) -> list[
         try:
             encoding = EncodingConfig.model_validate(each.candidate.encoding.model_dump() | {"timesteps": steps})
         except ValidationError as error:
-            raise InputError(f"--timesteps {steps}: {said(error)}") from None
+            raise InputError(f"--timesteps {steps}: {format_validation(error)}") from None
         if not each.twin:
             asked.append(replace(each, candidate=each.candidate.model_copy(update={"encoding": encoding})))
     if not asked:

@@ -78,22 +78,22 @@ def benchmark_text(
 
     Of finalists that are equal when they are trained so, such as two that differ in epochs alone, the first stands.
     """
-    networks, own = {}, {}
+    networks, overrides = {}, {}
     seen: set[str] = set()
     for finalist in finalists:
         candidate = finalist.candidate
-        if candidate.key in seen:
+        if candidate.fingerprint in seen:
             continue
-        seen.add(candidate.key)
+        seen.add(candidate.fingerprint)
         networks[finalist.label] = candidate.network.model_dump(mode="json")
         if different := candidate.different(base):
-            own[finalist.label] = different
+            overrides[finalist.label] = different
     tree = {
         "benchmark": {"name": name, "seeds": list(seeds), "twins": True},
         "networks": networks,
         **{name: getattr(base, name).model_dump(mode="json") for name in ("neuron", "encoding", "train", "energy")},
         "data": {base.data.name: base.data.model_dump(mode="json", exclude={"name"})},
-        **({"own": own} if own else {}),
+        **({"overrides": overrides} if overrides else {}),
         "reference": [point.model_dump(mode="json") for point in space.reference],
     }
     return document.dump(tree)

@@ -6,10 +6,10 @@ from reports.document.wording import listing
 from reports.records.benchmark import BenchmarkHeader, Setup, Sitting
 from reports.storage.benchmarks import is_benchmark, read_header
 from search.benchmark.benchmark import Benchmark
+from search.errors import format_value
 from search.runner.describe import describe_recipe
 from search.runner.options import RunOptions
 from search.space.candidate import Candidate
-from search.space.dials import shown
 from search.trial import environment
 from snnkit.data import DATASETS, load_dataset, split_dataset
 from snnkit.energy import ENERGY_RULES
@@ -40,7 +40,7 @@ def benchmark_header(benchmark: Benchmark, options: RunOptions, command: str) ->
         published=benchmark.published,
         references=benchmark.references,
         benchmark_yaml=benchmark.dump(),
-        benchmark_hash=benchmark.hash,
+        benchmark_hash=benchmark.fingerprint,
         sittings=(*before, run),
     )
 
@@ -80,6 +80,8 @@ def _differences(candidate: Candidate, other: Candidate, origins: tuple[str, ...
     For example ``from the weights of X, neuron.threshold 0.5, encoding.timesteps 4``.
     """
     different = candidate.different(other)
-    leaves = [f"{section}.{name} {shown(value)}" for section, each in different.items() for name, value in each.items()]
+    leaves = [
+        f"{section}.{name} {format_value(value)}" for section, each in different.items() for name, value in each.items()
+    ]
     start = "the mean of" if len(origins) > 1 else "from the weights of"
     return ", ".join([f"{start} {listing(origins)}", *leaves] if origins else leaves)

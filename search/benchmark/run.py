@@ -12,7 +12,7 @@ from search.benchmark.describe import describe_run
 from search.benchmark.header import benchmark_header
 from search.benchmark.loader import load_benchmark
 from search.benchmark.trainings import Trainings
-from search.errors import InputError, SpaceError
+from search.errors import InputError, SpaceError, format_value
 from search.runner import files
 from search.runner.budget import Budget
 from search.runner.loop import Driver, run_trials
@@ -21,7 +21,6 @@ from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
 from search.space import document
-from search.space.dials import shown
 from search.storage.lock import StudyLock
 from search.trial import sync
 
@@ -107,7 +106,7 @@ def _check_free(folder: Path, benchmark: Benchmark) -> None:
             )
         return
     before = read_header(folder)
-    if before.benchmark_hash != benchmark.hash and (difference := _difference(before, benchmark)):
+    if before.benchmark_hash != benchmark.fingerprint and (difference := _difference(before, benchmark)):
         raise InputError(
             f"{folder} holds a benchmark of other trainings: {difference}. To continue that one: "
             f"snnsearch bench {folder / BENCHMARK_FILE}. To start this one, use another name: --name NAME"
@@ -128,5 +127,5 @@ def _difference(before: BenchmarkHeader, benchmark: Benchmark) -> str:
     if not paths:
         return ""
     first, more = paths[0], len(paths) - 1
-    text = f"{first} is {shown(stored.get(first))} there and {shown(given.get(first))} here"
+    text = f"{first} is {format_value(stored.get(first))} there and {format_value(given.get(first))} here"
     return f"{text}, and {count(more, 'other leaf', 'other leaves')}" if more else text

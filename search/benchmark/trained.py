@@ -19,7 +19,7 @@ from search.benchmark.loader import load_benchmark
 from search.errors import InputError
 from search.runner.progress import TRAINED_TO_END
 from search.space.candidate import Candidate
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.trial.job import WEIGHTS
 
 if TYPE_CHECKING:

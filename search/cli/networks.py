@@ -88,7 +88,7 @@ def retrain(
     """
     from search.benchmark import finalists
     from search.runner.resources import plan_workers
-    from search.space.space import load_space
+    from search.space.loading.loader import load_space
 
     record = read_study(study, options.runs, options.storage)
     space = load_space(record.header.space_yaml)
@@ -121,8 +121,8 @@ def train(
     Example: snnsearch train spaces/smoke.yaml --candidate baseline
     """
     from search.benchmark import finalists
+    from search.space.loading.loader import load_space
     from search.space.sections import as_folder_name
-    from search.space.space import load_space
 
     loaded = load_space(space, device=options.device)
     found = finalists.named(loaded, candidate)

@@ -11,7 +11,7 @@ import typer
 
 from search.errors import InputError
 from search.runner.options import RunOptions
-from search.space import durations
+from search.space.limits import seconds_in
 
 AskedDevice = Literal["auto", "cpu", "cuda"]
 FoundDevice = Literal["cpu", "cuda"]
@@ -175,7 +175,7 @@ def _run_options(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        seconds = None if time is None else durations.parse(time)
+        seconds = None if time is None else seconds_in(time)
     except ValueError as error:
         raise InputError(f"--time: {error}") from error
     return RunOptions(

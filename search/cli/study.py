@@ -41,7 +41,7 @@ def launch(
     """
     from search.cli.progress import TerminalObserver
     from search.runner import launch as launching
-    from search.space.space import load_space
+    from search.space.loading.loader import load_space
 
     overrides = parse_overrides(sets) | ({"study.name": name} if name is not None else {})
     loaded = load_space(space, overrides=overrides, device=options.device)
@@ -123,7 +123,7 @@ def validate(
     Example: snnsearch validate spaces/squeezenet_prune.yaml
     """
     from search.cli.validate import render, survey
-    from search.space.space import load_space
+    from search.space.loading.loader import load_space
 
     found = survey(load_space(space, overrides=parse_overrides(sets), device=device))
     if as_json:

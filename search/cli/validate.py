@@ -1,4 +1,4 @@
-"""What a space amounts to, without training: its dials and size, what the constraints leave, the named candidates."""
+"""Survey a space without training: its dials and size, the share of feasible candidates, and the named candidates."""
 
 import random
 from collections import Counter
@@ -13,13 +13,14 @@ from rich.text import Text
 from reports.records.study import Leaf
 from search.cli.tables import legend, module_bar
 from search.space.candidate import Candidate
-from search.space.constraints import ENERGY
+from search.space.constraints import ENERGY, Refusal
 from search.space.dials import Dial
 from search.space.space import Space
 
 N = TypeVar("N", int, float)
 
-SHOWN = 3  # samples that are listed
+BUILD = "build"  # the cause of a refusal that is no constraint
+N_EXAMPLES = 3  # random candidates that are listed
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class DialRow:
     kind: str  # "choice", "int", "float, log"
     values: str
     default: Leaf | None
-    only_with: tuple[str, ...]  # what must hold for it to count: "network.fire5.keep", "network.family = mixnet"
+    only_with: tuple[str, ...]  # conditions under which it counts: "network.fire5.keep", "network.family = mixnet"
 
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """A candidate with its static figures; None where it does not build."""
+    """A candidate with its static figures, None if it does not build."""
 
     name: str
     params: int | None
@@ -45,8 +46,11 @@ class CandidateRow:
 
 @dataclass(frozen=True)
 class Survey:
-    """``feasible`` is the share of ``samples`` uniform samples that would be trained: they build and, as far as known,
-    meet the constraints. ``refused`` counts the reasons of the others; then come smallest and largest figures."""
+    """Figures of ``samples`` random candidates, with their ranges as (smallest, largest).
+
+    ``feasible`` is the share (0..1) that would be trained: those that build and may meet the constraints. ``refused``
+    counts the others by the constraint that they exceed, or "build"; one that exceeds two constraints counts twice.
+    """
 
     name: str
     size: int | None  # None: a dial is continuous
@@ -56,23 +60,23 @@ class Survey:
     refused: dict[str, int]
     params: tuple[int, int] | None
     dense_macs: tuple[int, int] | None
-    least_energy_mj: tuple[float, float] | None  # of each candidate the energy if no neuron fires
+    least_energy_mj: tuple[float, float] | None  # energy if no neuron fires
     dials: tuple[DialRow, ...]
     examples: tuple[CandidateRow, ...]
     candidates: tuple[CandidateRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
-    """Looks at ``samples`` random candidates of ``space`` and at all named ones."""
+    """Return the survey of ``samples`` random candidates of ``space`` and of all named ones."""
     rng = random.Random(seed)
     drawn = [space.sample(rng) for _ in range(samples)]
-    made = [space.candidate(params) for params in drawn]
-    refusals = [space.refusals(candidate) for candidate in made]
-    built = [candidate for candidate in made if candidate.static()]
+    candidates = [space.candidate(params) for params in drawn]
+    refusals = [space.refusals(candidate) for candidate in candidates]
+    built = [candidate for candidate in candidates if candidate.static()]
     figures = [candidate.static() for candidate in built]
     return Survey(
         name=space.study.name,
@@ -80,19 +84,23 @@ def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
         samples=samples,
         seed=seed,
         feasible=sum(not reasons for reasons in refusals) / samples,
-        refused=dict(Counter(reason.split(" ")[0] for reasons in refusals for reason in reasons)),
+        refused=dict(Counter(_cause(refusal) for reasons in refusals for refusal in reasons)),
         params=_range(found["params"] for found in figures),
         dense_macs=_range(found["dense_macs"] for found in figures),
         least_energy_mj=_range(candidate.least_energy_mj() for candidate in built),
         dials=tuple(DialRow(d.path, d.values.kind, str(d.values), d.default, _needs(d)) for d in space.dials),
         examples=tuple(
             _row(f"sample {at + 1}", space, params, candidate)
-            for at, (params, candidate) in enumerate(zip(drawn[:SHOWN], made, strict=False))
+            for at, (params, candidate) in enumerate(zip(drawn[:N_EXAMPLES], candidates, strict=False))
         ),
         candidates=tuple(
             _row(name, space, params, space.candidate(params)) for name, params in space.candidates.items()
         ),
     )
+
+
+def _cause(refusal: Refusal) -> str:
+    return BUILD if refusal.kind == "build" else refusal.name
 
 
 def _needs(dial: Dial) -> tuple[str, ...]:
@@ -107,7 +115,7 @@ def _row(name: str, space: Space, params: Mapping[str, Leaf], candidate: Candida
         dense_macs=figures.get("dense_macs"),
         strip=tuple((module.name, module.state) for module in candidate.modules()),
         dials=dict(params),
-        refusals=tuple(space.refusals(candidate)),
+        refusals=tuple(map(str, space.refusals(candidate))),
     )
 
 
@@ -117,7 +125,7 @@ def _range(figures: Iterable[N]) -> tuple[N, N] | None:
 
 
 def render(found: Survey, console: Console) -> None:
-    """The survey as tables for a person."""
+    """Print the survey as tables."""
     size = "continuous: not countable" if found.size is None else f"{found.size:,} candidates"
     console.print(Text(found.name, style="bold").append(f"  {len(found.dials)} dials, {size}\n", style="not bold"))
     console.print(_dial_table(found))
@@ -141,10 +149,10 @@ def _dial_table(found: Survey) -> Table:
 
 def _shares(found: Survey) -> str:
     lines = [f"\n{found.feasible:.1%} of {found.samples:,} random candidates build and can meet the constraints"]
-    for reason, count in found.refused.items():
-        what = "do not build" if reason == "does" else f"exceed the limit on {reason}"
-        what += ", whatever fires" if reason == ENERGY else ""
-        lines.append(f"  {count / found.samples:.1%} {what}")
+    for cause, count in found.refused.items():
+        fault = "do not build" if cause == BUILD else f"exceed the limit on {cause}"
+        fault += " even if no neuron fires" if cause == ENERGY else ""
+        lines.append(f"  {count / found.samples:.1%} {fault}")
     for name, figures in (("parameters", found.params), ("dense MACs", found.dense_macs)):
         if figures is not None:
             lines.append(f"{name} from {figures[0]:,} to {figures[1]:,}")

@@ -222,7 +222,7 @@ class _Jobs(_Unpickled, Searcher):
         else:
             cause = str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
             place = where_it_hung(job.folder)
-            hung = f", at last since it hung for {job.limits.silence}: {place}" if place else ""
+            hung = f", at last since it hung for {job.limits.stall_timeout}: {place}" if place else ""
             self._source.lost(
                 job.number, f"its worker died {RETRIES + 1} times without getting any further{hung}", cause
             )

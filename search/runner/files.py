@@ -9,7 +9,8 @@ from reports.storage.studies import DATABASE, list_studies, sqlite_url
 from search.errors import InputError, SpaceError
 from search.runner.observer import Observer
 from search.runner.options import RunOptions
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from search.storage.url import check_url
 from search.study import recovery
 from search.trial import sync
@@ -103,7 +104,9 @@ def check_space_unchanged(folder: Path, stored: str, space: Space) -> None:
         write_file(path, stored)
         return
     try:
-        same = load_space(path).hash == space.hash  # both read by this version, which may have added a leaf
+        same = (
+            load_space(path).fingerprint == space.fingerprint
+        )  # both read by this version, which may have added a leaf
     except SpaceError:
         same = False
     if not same:

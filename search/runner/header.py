@@ -37,7 +37,7 @@ def _header(space: Space, options: RunOptions, data: str) -> StudyHeader:
         price=space.base.energy.key,
         energy_rules=dict(ENERGY_RULES),
         space_yaml=space.dump(),
-        space_hash=space.hash,
+        space_hash=space.fingerprint,
         space_size=space.size,
         dials=tuple(dial.path for dial in space.dials),
         candidates=tuple(space.candidates),

@@ -19,7 +19,8 @@ from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
 from search.samplers.initial_design import initial_design
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from search.storage.lock import StudyLock
 from search.study import create, recovery, supernet
 from search.study.study import Study

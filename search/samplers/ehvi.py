@@ -71,7 +71,7 @@ def _cheap_draw(space: Space, history: Sequence[Observation], rng: random.Random
     """Draw candidates at random and return the untried one that takes the least compute."""
     seen = {trial.key for trial in history}
     drawn = [(params, space.candidate(params)) for params in (space.sample(rng) for _ in range(N_STARTUP_DRAWS))]
-    allowed = [params for params, each in drawn if each.key not in seen and not space.refusals(each)]
+    allowed = [params for params, each in drawn if each.fingerprint not in seen and not space.refusals(each)]
     return min(allowed, key=lambda params: pool_candidate(space, params).compute, default=drawn[0][0])
 
 
@@ -84,9 +84,9 @@ def _pool(space: Space, history: Sequence[Observation], rng: random.Random) -> l
     for number in range(MAX_POOL_SIZE):
         params = space.sample(rng) if number % 2 else _child(space, rng.choice(best), rng.choice(best), rng)
         candidate = space.candidate(params)
-        if candidate.key in seen or space.refusals(candidate):
+        if candidate.fingerprint in seen or space.refusals(candidate):
             continue
-        seen.add(candidate.key)
+        seen.add(candidate.fingerprint)
         pool.append(PoolCandidate(params, candidate, candidate.plan()))
     return pool
 

@@ -27,11 +27,11 @@ def initial_design(space: Space) -> list[dict[str, Leaf]]:
             if dial.counts(chosen):
                 chosen[dial.path] = _end(dial, large=large)
         candidate = space.candidate(chosen)
-        if candidate.key in seen or space.refusals(candidate):
+        if candidate.fingerprint in seen or space.refusals(candidate):
             continue
         if not any(max(work, _work(candidate)) <= MAX_WORK_RATIO * min(work, _work(candidate)) for work in named):
             corners.append(chosen)
-            seen.add(candidate.key)
+            seen.add(candidate.fingerprint)
     return corners
 
 

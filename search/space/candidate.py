@@ -1,4 +1,4 @@
-"""A candidate: every leaf of the tree has a value. What is trained, counted and recorded is one of these."""
+"""A candidate: one network with its neurons, encoding, recipe, data and energy model, ready to train and to count."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from snnkit.training.recipe import Recipe
 
 
 class Candidate(Config):
-    """``network`` is a design of one of ``FAMILIES``."""
+    """A value for every leaf of a space. ``network`` is a design of one of ``FAMILIES``."""
 
     network: SerializeAsAny[Config]
     neuron: NeuronConfig
@@ -28,8 +28,8 @@ class Candidate(Config):
 
     @field_validator("network", mode="before")
     @classmethod
-    def _of_its_family(cls, network: Any) -> Any:
-        """A design that comes as plain values, from another process."""
+    def _as_design(cls, network: Any) -> Any:
+        """Turn plain values, as another process sends them, into the design of their family."""
         return FAMILIES[network["family"]].design.model_validate(network) if isinstance(network, dict) else network
 
     @property
@@ -37,11 +37,11 @@ class Candidate(Config):
         return _family(self.network)
 
     def plan(self) -> Plan:
-        """The network's operations on the data set's images; raises PlanError where the shapes do not work out."""
-        return _planned(self.network, self.data.outputs, self.data.shape)
+        """Return the network's operations on the data set's images. Raises PlanError if the shapes do not fit."""
+        return _plan(self.network, self.data.outputs, self.data.shape)
 
     def static(self) -> dict[str, int]:
-        """``params`` and ``dense_macs``, known without training; empty where the network does not build."""
+        """Return ``params`` and ``dense_macs``, which need no training; empty if the network does not build."""
         try:
             plan = self.plan()
         except PlanError:
@@ -49,14 +49,14 @@ class Candidate(Config):
         return {"params": plan.params, "dense_macs": plan.dense_macs}
 
     def least_energy_mj(self) -> float:
-        """What it costs if no neuron fires, by its own price: whatever it learns, no less. Raises PlanError."""
+        """Return the energy of one inference if no neuron fires: a lower bound for any weights. Raises PlanError."""
         return estimate_energy(silent_counts(self.plan(), self.neuron, self.encoding), self.energy).total_mj
 
     def modules(self) -> tuple[ModuleView, ...]:
         return self.family.modules(self.network)
 
     def different(self, other: "Candidate") -> dict[str, dict[str, Any]]:
-        """Its leaves of neuron, encoding and training that ``other`` has not, by section."""
+        """Return the leaves of neuron, encoding and train whose values differ from ``other``, by section."""
         found = {}
         for section in ("neuron", "encoding", "train"):
             here, there = (getattr(each, section).model_dump(mode="json") for each in (self, other))
@@ -65,16 +65,19 @@ class Candidate(Config):
         return found
 
     @cached_property
-    def key(self) -> str:
-        """Equal for candidates that train the same thing up to the draw of their first weights: those with the same
-        operations. What a removed module would have had does not count, nor which of two modules that are alike is
-        kept, nor a choice that nothing follows, nor the energy's price."""
+    def fingerprint(self) -> str:
+        """Identify the training.
+
+        Candidates with the same operations, neurons, encoding, data and recipe share a fingerprint, so the second one
+        is a duplicate. Widths inside removed modules, module names, leaves without effect and energy models do not
+        matter.
+        """
         trained = self.model_dump(mode="json", exclude={"energy", "network", "neuron", "train"})
         trained["neuron"] = self.neuron.effective(self.encoding.timesteps)
         trained["train"] = self.train.effective()
         try:
             trained["network"] = repr(self.plan().unnamed)
-        except PlanError:  # no operations to know it by
+        except PlanError:  # there are no operations to compare
             trained["network"] = self.network.model_dump(mode="json")
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -83,6 +86,6 @@ def _family(network: Config) -> Family[Any]:
     return next(family for family in FAMILIES.values() if type(network) is family.design)
 
 
-@lru_cache(64)  # a proposal's size, key and constraints are asked for one after the other
-def _planned(network: Config, outputs: int, shape: Shape) -> Plan:
+@lru_cache(64)  # size, fingerprint and constraints of a proposal are read one after the other
+def _plan(network: Config, outputs: int, shape: Shape) -> Plan:
     return _family(network).plan(network, outputs, shape)

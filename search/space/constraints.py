@@ -1,11 +1,12 @@
-"""Hard constraints: the most that a candidate may have of a figure.
+"""Hard constraints: upper bounds of a candidate's size and energy.
 
-Sizes are known before training. Of energy the least is known then: what the network does when no neuron fires. A
-candidate above its bound by that is never trained; one that comes to lie above it by its own spikes is infeasible.
+Sizes are known before training. Of the energy only the least is known then: the network's energy if no neuron fires. A
+candidate whose least energy exceeds the bound is never trained; one whose spikes raise it above is infeasible.
 """
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Measured
@@ -21,45 +22,59 @@ def examples() -> dict[str, str]:
     return {name: info.constraint_example for name, info in OBJECTIVES.items() if info.constraint_example is not None}
 
 
-def known(candidate: Candidate, constraints: Constraints) -> dict[str, float]:
-    """The constrained figures as far as they are known before training: of energy the least. Empty where the network
-    does not build."""
+@dataclass(frozen=True)
+class Refusal:
+    """Why a candidate is refused or infeasible. ``str()`` gives the sentence that records store.
+
+    ``kind``: "build", the network cannot be built (``reason`` says why); "bound", ``value`` of ``name`` exceeds
+    ``bound``; "least", it does even if no neuron fires.
+    """
+
+    kind: Literal["build", "bound", "least"]
+    name: str = "network"
+    value: float = 0
+    bound: float = 0
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "build":
+            return f"does not build: {self.reason}"
+        least = ", the least if no neuron fires," if self.kind == "least" else ""
+        value, bound, excess = map(_format_figure, (self.value, self.bound, self.value - self.bound))
+        return f"{self.name} {value}{least} is above the limit of {bound} by {excess}"
+
+
+def known_figures(candidate: Candidate, constraints: Constraints) -> dict[str, float]:
+    """Return the constrained figures that are known before training, with the least energy.
+
+    Empty if the network does not build.
+    """
     figures: dict[str, float] = {**candidate.static()}
     if figures and ENERGY in constraints:
         figures[ENERGY] = candidate.least_energy_mj()
     return figures
 
 
-def measured(found: Measured, price: str) -> dict[str, float]:
-    """The figures as they were measured."""
-    return {name: OBJECTIVES[name].value(found, price) for name in examples()}
+def measured_figures(measured: Measured, price: str) -> dict[str, float]:
+    """Return the figures of a trained candidate."""
+    return {name: OBJECTIVES[name].value(measured, price) for name in examples()}
 
 
 def excesses(figures: Mapping[str, float], constraints: Constraints) -> dict[str, float]:
-    """Each constrained figure minus its bound. A candidate that does not build breaks each by the bound itself."""
-    limits = {name: limit["max"] for name, limit in constraints.items()}
-    return {name: figures.get(name, 2 * bound) - bound for name, bound in limits.items()}
+    """Return each constrained figure minus its bound. A candidate that does not build exceeds each bound by the bound
+    itself."""
+    bounds = {name: limit["max"] for name, limit in constraints.items()}
+    return {name: figures.get(name, 2 * bound) - bound for name, bound in bounds.items()}
 
 
-def broken(figures: Mapping[str, float], constraints: Constraints, *, trained: bool) -> list[str]:
-    """A sentence for each constraint that ``figures`` break, whose first word is its name."""
-    least = {} if trained else {ENERGY: ", the least if no neuron fires,"}
+def exceeded(figures: Mapping[str, float], constraints: Constraints, *, trained: bool) -> list[Refusal]:
+    """Return a refusal for each bound that ``figures`` exceed."""
     return [
-        f"{name} {_shown(figures[name])}{least.get(name, '')} is above the limit of "
-        f"{_shown(constraints[name]['max'])} by {_shown(excess)}"
+        Refusal("least" if name == ENERGY and not trained else "bound", name, figures[name], constraints[name]["max"])
         for name, excess in excesses(figures, constraints).items()
         if excess > 0
     ]
 
 
-def bound(name: str, most: object) -> int | float | None:
-    """``most`` where it can bound ``name``: a whole number of parameters or operations, any amount of energy."""
-    if isinstance(most, bool) or not isinstance(most, int | float) or not 0 < most < math.inf:
-        return None
-    if not OBJECTIVES[name].is_count:
-        return float(most)
-    return most if isinstance(most, int) else None
-
-
-def _shown(figure: float) -> str:
+def _format_figure(figure: float) -> str:
     return f"{figure:,}" if isinstance(figure, int) else f"{figure:.4g}"

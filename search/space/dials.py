@@ -1,6 +1,7 @@
-"""A dial: a leaf of a space that is left open.
+"""Dials: the leaves of a space that the search may turn.
 
-Its path is the Optuna parameter, the place in an error message and the column in a report.
+A dial's path is the name of its Optuna parameter, its place in an error message and its column in a report. "Parameter"
+would be the usual word, but networks have parameters too.
 """
 
 import math
@@ -10,21 +11,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reports.records.study import Leaf
-from search.errors import listed, nearest
+from search.errors import format_value, listed
 from search.space.document import Tree
 
-Needs = tuple[tuple[str, Leaf], ...]  # (path of a dial, its value)
+Needs = tuple[tuple[str, Leaf], ...]  # (path of a dial, the value it must have)
 FAMILY = "network.family"
-KEYS = ("choices", "low", "high", "step", "log", "default")
-MOST_CHOICES = 1000
-MOST_STEPS = 2**53  # beyond it floats, as which Optuna stores numbers, tell no two steps apart
-SHAPES = (
-    "{choices: [a, b]}, {low: 8, high: 64, step: 8} or {low: 1e-4, high: 1e-2, log: true}, with a default if you like"
-)
 
 
 class Trial(Protocol):
-    """The part of ``optuna.Trial`` that a space asks."""
+    """The methods of ``optuna.Trial`` that a space calls."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Leaf]) -> Leaf: ...
 
@@ -37,7 +32,7 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Choices:
-    """One of several values, without an order."""
+    """A dial's values: one of several, in no order."""
 
     values: tuple[Leaf, ...]
 
@@ -51,8 +46,13 @@ class Choices:
 
     @property
     def ends(self) -> tuple[Leaf, ...]:
-        """The values that are tried on load: all of them."""
+        """Return the values that loading a space tries out: all of them."""
         return self.values
+
+    @property
+    def extremes(self) -> tuple[Leaf, ...]:
+        """Return the smallest and the largest number; all values if they are not numbers."""
+        return (min(self.values), max(self.values)) if self.numeric else self.values
 
     @property
     def first(self) -> Leaf:
@@ -63,11 +63,11 @@ class Choices:
         return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
 
     def canonical(self, value: object) -> Leaf:
-        """``value`` as it stands among the choices; ValueError where it does not."""
+        """Return the choice that equals ``value``. Raises ValueError if there is none."""
         for choice in self.values:
             if choice == value and isinstance(choice, bool) == isinstance(value, bool):
                 return choice
-        raise ValueError(f"given {shown(value)}; allowed are {listed(map(shown, self.values))}")
+        raise ValueError(f"given {format_value(value)}; allowed are {listed(map(format_value, self.values))}")
 
     def suggest(self, trial: Trial, path: str) -> Leaf:
         return trial.suggest_categorical(path, self.values)
@@ -79,12 +79,15 @@ class Choices:
         return {"choices": list(self.values)}
 
     def __str__(self) -> str:
-        return listed(map(shown, self.values))
+        return listed(map(format_value, self.values))
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included; whole ones if both are. ``step`` is None where continuous."""
+    """A dial's values: numbers from ``low`` to ``high``, both included, in steps of ``step`` (None: continuous).
+
+    They are whole numbers if ``low`` and ``high`` are.
+    """
 
     low: int | float
     high: int | float
@@ -108,6 +111,10 @@ class Range:
         return (self.low, self.high)
 
     @property
+    def extremes(self) -> tuple[Leaf, ...]:
+        return (self.low, self.high)
+
+    @property
     def first(self) -> Leaf:
         return self.low
 
@@ -116,17 +123,17 @@ class Range:
         return True
 
     def canonical(self, value: object) -> Leaf:
-        """``value`` on the range's grid (0.1 + 0.2 is 0.3); ValueError where it is not in the range."""
-        slack = 1e-9 * (self.high - self.low)  # of a sum of floats
+        """Return the grid point that ``value`` means (0.1 + 0.2 is 0.3). Raises ValueError if there is none."""
+        slack = 1e-9 * (self.high - self.low)  # for rounding errors of floats
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
         if not self.low - slack <= number <= self.high + slack:
-            raise ValueError(f"given {shown(value)}; allowed is {self}")
+            raise ValueError(f"given {format_value(value)}; allowed is {self}")
         if self.step is None:
             return min(max(float(number), float(self.low)), float(self.high))
         steps = round((number - self.low) / self.step)
         if abs(self.low + steps * self.step - number) > slack:
             below = self.at(math.floor((number - self.low) / self.step))
-            raise ValueError(f"given {shown(value)}; allowed is {self}: the one below is {shown(below)}")
+            raise ValueError(f"given {format_value(value)}; allowed is {self}: the one below is {format_value(below)}")
         return self.at(steps)
 
     def suggest(self, trial: Trial, path: str) -> Leaf:
@@ -137,7 +144,7 @@ class Range:
 
     def sample(self, rng: random.Random) -> Leaf:
         if self.log:
-            half = 0.5 if self.whole else 0.0  # each whole number gets the width of its rounding
+            half = 0.5 if self.whole else 0.0  # so that the first and the last whole number get their full share
             value = math.exp(rng.uniform(math.log(self.low - half), math.log(self.high + half)))
             value = min(max(value, self.low), self.high)
             return round(value) if self.whole else value
@@ -152,7 +159,7 @@ class Range:
         return tree if self.step is None else tree | {"step": self.step}
 
     def at(self, steps: int) -> Leaf:
-        """The value ``steps`` of its steps above ``low``."""
+        """Return the value ``steps`` steps above ``low``."""
         value = self.low + steps * (self.step or 0)
         return value if self.whole else float(f"{value:.12g}")
 
@@ -163,8 +170,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Dial:
-    """An open leaf; ``default`` is None where it has none, ``needs`` are the values that other dials must have for it
-    to count: its module is kept, its family is the one that was chosen."""
+    """An open leaf of a space.
+
+    ``default`` is None if it has none. ``needs`` are the values that other dials must have for this one to count: its
+    module is kept, its family is the chosen one.
+    """
 
     path: str
     values: Choices | Range
@@ -173,31 +183,32 @@ class Dial:
 
     @property
     def keep(self) -> bool:
-        """Whether it decides if a module is there at all."""
+        """Return whether the dial keeps or removes a module."""
         return self.path.endswith(".keep")
 
     @property
     def opens(self) -> bool:
-        """Whether other dials may need it at one of its values."""
+        """Return whether other dials may count only at one of its values."""
         return self.keep or self.path == FAMILY
 
     def counts(self, chosen: Mapping[str, object]) -> bool:
-        """Whether it counts beside ``chosen``, the values of the dials before it."""
+        """Return whether the dial matters, given the values of the dials before it."""
         return not self.unmet(chosen)
 
     def unmet(self, chosen: Mapping[str, object]) -> Needs:
+        """Return the needs that ``chosen`` does not meet."""
         return tuple((path, value) for path, value in self.needs if chosen.get(path) != value)
 
     @property
     def anchor(self) -> Leaf:
-        """Its value while other dials are looked at: the default, else the first."""
+        """Return the value it has while other dials are checked: the default, or else the first."""
         return self.values.first if self.default is None else self.default
 
     def canonical(self, value: object) -> Leaf:
         return self.values.canonical(value)
 
     def other(self, value: Leaf, rng: random.Random) -> Leaf:
-        """A value that is not ``value``."""
+        """Draw a value other than ``value``."""
         while (drawn := self.values.sample(rng)) == value:
             pass
         return drawn
@@ -206,113 +217,8 @@ class Dial:
         return self.values.tree() | ({} if self.default is None else {"default": self.default})
 
 
-def open_leaf(path: str, tree: dict[str, Tree], *, real: bool, needs: Needs = ()) -> Dial:
-    """The dial that a mapping stands for; ``real``: the leaf is a float. ValueError says what is wrong with it."""
-    for key in tree:
-        if key not in KEYS:
-            raise ValueError(f"unknown key {key!r}{nearest(key, KEYS)}; a dial is {SHAPES}")
-    values = _choices(tree) if "choices" in tree else _range(tree, real=real)
-    if "default" not in tree:
-        return Dial(path, values, None, needs)
-    try:
-        return Dial(path, values, values.canonical(tree["default"]), needs)
-    except ValueError as error:
-        raise ValueError(f"default: {error}; write one of them") from None
-
-
-def _choices(tree: dict[str, Tree]) -> Choices:
-    extra = [key for key in tree if key not in ("choices", "default")]
-    if extra:
-        raise ValueError(f"both choices and {listed(extra)}; a dial is {SHAPES}")
-    given = tree["choices"]
-    if not isinstance(given, list) or not 2 <= len(given) <= MOST_CHOICES:
-        raise ValueError(
-            f"choices: given {shown(given)}; write a list of two values or more, or one value instead of a dial"
-        )
-    values: list[Leaf] = []
-    for value in given:
-        if value is None or isinstance(value, list | dict):
-            raise ValueError(
-                f"choices: given {shown(value)}; a choice is one number, word, true or false. Lists and null can be "
-                "values of a leaf, not choices"
-            )
-        if value in values:
-            raise ValueError(f"choices: {shown(value)} is given twice; remove one")
-        values.append(value)
-    return Choices(tuple(values))
-
-
-def _range(tree: dict[str, Tree], *, real: bool) -> Range:
-    missing = [key for key in ("low", "high") if key not in tree]
-    if missing:
-        raise ValueError(f"{missing[0]} is missing; a dial is {SHAPES}")
-    low, high = (_number(tree[key], key) for key in ("low", "high"))
-    log = tree.get("log", False)
-    step = _number(tree["step"], "step") if "step" in tree else None
-    if not isinstance(log, bool):
-        raise ValueError(f"log: given {shown(log)}; write true or false")
-    if low >= high:
-        turned = (
-            f"; turned round it reads {{low: {shown(high)}, high: {shown(low)}}}"
-            if low > high
-            else "; write the value itself"
-        )
-        raise ValueError(f"low {shown(low)} is not below high {shown(high)}{turned}")
-    if log and (step is not None or low <= 0):
-        what = "a step" if step is not None else f"low {shown(low)}, not above 0,"
-        raise ValueError(f"{what} and log: true do not go together; drop one of the two")
-    whole = not real and all(not isinstance(n, float) for n in (low, high, step))
-    if not whole:
-        low, high, step = float(low), float(high), None if step is None else float(step)
-    elif step is None:
-        step = 1
-    return _on_grid(Range(low, high, step, log))
-
-
-def _on_grid(values: Range) -> Range:
-    step = values.step
-    if step is None:
-        return values
-    if step <= 0:
-        raise ValueError(f"step: given {shown(step)}; write a number above 0")
-    if (values.high - values.low) / step > MOST_STEPS:
-        raise ValueError(
-            f"from {values.low:g} to {values.high:g} there are too many steps of {step:g} to be told apart; write "
-            "bounds that are closer, or a greater step"
-        )
-    last = values.low + math.floor((values.high - values.low) / step + 1e-9) * step
-    if abs(last - values.high) > 1e-9 * max(1.0, abs(values.high)):
-        raise ValueError(
-            f"high {shown(values.high)} is not reached from {values.low:g} in steps of {step:g}; write high: "
-            f"{last:g} or {last + step:g}"
-        )
-    return values
-
-
-def _number(value: Tree, key: str) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{key}: given {shown(value)}; write a number")
-    return value
-
-
-def shown(value: object) -> str:
-    """A value as YAML has it, cut where it is long."""
-    text = _flow(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _flow(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_flow(below)}" for key, below in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return repr(value)
-
-
 def complete(dials: Sequence[Dial], known: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
-    """The dials that count, in their order: as in ``known``, else drawn at random."""
+    """Return a value for each dial that counts, in canonical order: from ``known``, or else drawn at random."""
     chosen: dict[str, Leaf] = {}
     for dial in dials:
         if dial.counts(chosen):

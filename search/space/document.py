@@ -1,30 +1,31 @@
-"""A YAML file as plain values that remember their lines.
+"""Read a YAML file into plain values that remember their lines, and write such values as YAML.
 
-Only what a space needs is read: mappings with text keys, lists, and the scalars of YAML 1.2's core schema (so ``no`` is
-a word, ``1e-3`` a number and ``010`` ten). Tags, anchors, aliases, merge keys, duplicate keys and second documents are
-refused: nothing is constructed but text, numbers, true, false and null, and nothing can grow beyond the file's size.
-What a file may hold is bounded too, so that it is read or refused in seconds, whatever it is.
+Only the part of YAML that a space needs is accepted: mappings with text keys, lists, and the scalars of YAML 1.2's core
+schema (``no`` is a word, ``1e-3`` a number, ``010`` ten). Tags, anchors, aliases, merge keys, duplicate keys and second
+documents are refused, so that loading a file constructs nothing but text, numbers, true, false and null, and the result
+is never larger than the file. Size, depth and number of entries are limited, so that any file is read or refused within
+seconds.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 from yaml import events
 
-from search.errors import Place, Problem, SpaceError
+from search.errors import Keys, Place, Problem, SpaceError, dotted
 
 Tree = bool | int | float | str | None | list["Tree"] | dict[str, "Tree"]
-Keys = tuple[str | int, ...]
 
-MOST_BYTES = 2**20  # the shipped files have 2 to 13 KB, defaults written out
-MOST_DEPTH = 12  # a space has five levels
-MOST_INSIDE = 1000  # entries of one mapping or list; the shipped files have 33 at most
-MOST_ENTRIES = 20_000  # of a file; the shipped ones have 100 to 800, a finalist's network up to 230
-MOST_WRITTEN = 2 * MOST_ENTRIES  # of a text, which may be such a file with all defaults written out
-MOST_KEY = 200  # characters
+SET = Place("--set")
+MAX_BYTES = 2**20  # the shipped files have 2 to 13 KB with all defaults written out
+MAX_DEPTH = 12  # a space has five levels
+MAX_CHILDREN = 1000  # entries of one mapping or list; the shipped files have 33 at most
+MAX_FILE_ENTRIES = 20_000  # the shipped files have 100 to 800; the network of one finalist has up to 230
+MAX_TEXT_ENTRIES = 2 * MAX_FILE_ENTRIES  # a text may be such a file with all defaults written out
+MAX_KEY_CHARACTERS = 200
 _INT = re.compile(r"(?=.{1,32}$)[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _WORDS: dict[str, bool | None] = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
@@ -33,41 +34,71 @@ _WORDS |= {"FALSE": False, "null": None, "Null": None, "NULL": None, "~": None, 
 
 @dataclass(frozen=True)
 class Document:
-    """A mapping, and the place of every key and list entry in it."""
+    """A mapping and the place of every key and list entry in it."""
 
     file: str
     tree: dict[str, Tree]
     places: dict[Keys, Place] = field(default_factory=dict)
 
     def place(self, keys: Keys) -> Place:
-        """Where ``keys`` is written, or else the nearest thing above it that is."""
+        """Return where ``keys`` is written; if it is not, where the nearest mapping around it is."""
         for length in range(len(keys), 0, -1):
             if keys[:length] in self.places:
                 return self.places[keys[:length]]
         return Place(self.file, 1)
 
+    def has(self, keys: tuple[str, ...]) -> bool:
+        """Return whether the document holds a mapping at ``keys``."""
+        tree: Tree = self.tree
+        for key in keys:
+            tree = tree.get(key) if isinstance(tree, dict) else None
+        return isinstance(tree, dict)
+
+    def overlaid(self, keys: tuple[str, ...], value: Tree, written: Keys) -> "Document":
+        """Return a copy with ``value`` at ``keys``. Its places are those at ``written``, or ``--set`` if empty."""
+        places = {at: place for at, place in self.places.items() if at[: len(keys)] != keys}
+        if written:
+            inside = {at: place for at, place in self.places.items() if at[: len(written)] == written}
+            places |= {(*keys, *at[len(written) :]): place for at, place in inside.items()}
+        else:
+            places[keys] = SET
+        return replace(self, tree=with_value(self.tree, keys, value), places=places)
+
+    def without(self, section: str) -> "Document":
+        """Return a copy without ``section``, whose places are still known."""
+        return replace(self, tree={key: value for key, value in self.tree.items() if key != section})
+
+
+def with_value(tree: Mapping[str, Tree], keys: tuple[str, ...], value: Tree) -> dict[str, Tree]:
+    """Return a copy of ``tree`` with ``value`` at ``keys``; mappings on the way are created."""
+    first, rest = keys[0], keys[1:]
+    if not rest:
+        return {**tree, first: value}
+    below = tree.get(first)
+    return {**tree, first: with_value(below if isinstance(below, dict) else {}, rest, value)}
+
 
 def read(path: Path) -> Document:
-    """The file at ``path``; SpaceError where it cannot be read or is no YAML mapping."""
+    """Return the file at ``path``. Raises SpaceError if it cannot be read or is not a YAML mapping."""
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _file_error(str(path), _why_unreadable(path, error)) from None
-    if len(data) > MOST_BYTES:
-        raise _file_error(str(path), f"more than {MOST_BYTES // 2**20} MiB; a space is a small text file")
+    if len(data) > MAX_BYTES:
+        raise _file_error(str(path), f"more than {MAX_BYTES // 2**20} MiB; a space is a small text file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _file_error(str(path), "not text in UTF-8; a space is a YAML text file", line) from None
-    return parse(text, str(path), MOST_ENTRIES)
+    return parse(text, str(path), MAX_FILE_ENTRIES)
 
 
-def parse(text: str, file: str = "<text>", most: int = MOST_WRITTEN) -> Document:
-    """``text`` as a document; SpaceError where it is no YAML mapping."""
+def parse(text: str, file: str = "<text>", max_entries: int = MAX_TEXT_ENTRIES) -> Document:
+    """Return ``text`` as a document. Raises SpaceError if it is not a YAML mapping."""
     document = Document(file, {})
-    tree = _parse(text, file, document.places, most)
+    tree = _parse(text, file, document.places, max_entries)
     if tree is None:
         raise _file_error(file, "empty; a space has at least study, network and data: see docs/space/index.md")
     if not isinstance(tree, dict):
@@ -77,31 +108,31 @@ def parse(text: str, file: str = "<text>", most: int = MOST_WRITTEN) -> Document
 
 
 def parse_value(text: str, place: Place) -> Tree:
-    """One value as ``--set`` takes it: ``3``, ``adamw``, ``[4, 8]``, ``{low: 8, high: 64, step: 8}``."""
-    return _parse(text, str(place), {}, MOST_ENTRIES)
+    """Return one value as given to ``--set``: ``3``, ``adamw``, ``[4, 8]``, ``{low: 8, high: 64, step: 8}``."""
+    return _parse(text, str(place), {}, MAX_FILE_ENTRIES)
 
 
-def _parse(text: str, file: str, places: dict[Keys, Place], most: int) -> Tree:
+def _parse(text: str, file: str, places: dict[Keys, Place], max_entries: int) -> Tree:
     try:
-        return _Reader(text, file, places, most).document()
+        return _Reader(text, file, places, max_entries).document()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _file_error(file, "a character that no text has; a space is a text file", line) from None
     except yaml.MarkedYAMLError as error:
-        opened = any(word in str(error.context) for word in ("flow", "quoted"))  # where it began is what to mend
-        mark = error.context_mark if opened else error.problem_mark or error.context_mark
+        unclosed = any(word in str(error.context) for word in ("flow", "quoted"))  # show where the bracket was opened
+        mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
         raise _file_error(file, _syntax(error), mark.line + 1 if mark else 1) from None
 
 
 class _Reader:
-    """Builds the tree from the parser's events, so that nothing is constructed which was not asked for."""
+    """Build the tree from PyYAML's parser events, so that no Python object other than plain values is constructed."""
 
-    def __init__(self, text: str, file: str, places: dict[Keys, Place], most: int) -> None:
+    def __init__(self, text: str, file: str, places: dict[Keys, Place], max_entries: int) -> None:
         self._file = file
         self._events = self._parsed(text)
         self._places = places
         self._entries = 0
-        self._most = most
+        self._max_entries = max_entries
 
     def _parsed(self, text: str) -> Iterator[events.Event]:
         line = 1
@@ -109,9 +140,9 @@ class _Reader:
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
                 line = event.end_mark.line + 1 if event.end_mark else line
                 yield event
-        except (ValueError, OverflowError) as error:  # PyYAML does not look at what it hands to chr() and int()
-            told = f"no YAML from here on: {error}; look for a wrong escape, such as \\U00110000, in quotes"
-            raise _file_error(self._file, told, line) from None
+        except (ValueError, OverflowError) as error:  # PyYAML passes unchecked numbers to chr() and int()
+            text = f"no YAML from here on: {error}; look for a wrong escape, such as \\U00110000, in quotes"
+            raise _file_error(self._file, text, line) from None
 
     def document(self) -> Tree:
         tree: Tree = None
@@ -129,8 +160,8 @@ class _Reader:
             raise self._error(event, keys, f"an anchor or alias ({event.anchor!r}); write the value out")
         if isinstance(event, events.ScalarEvent | events.CollectionStartEvent) and event.tag is not None:
             raise self._error(event, keys, f"the tag {event.tag!r}; write a plain value without '!'")
-        if len(keys) > MOST_DEPTH:
-            raise self._error(event, keys[:3], f"nested more than {MOST_DEPTH} levels deep; a space has five")
+        if len(keys) > MAX_DEPTH:
+            raise self._error(event, keys[:3], f"nested more than {MAX_DEPTH} levels deep; a space has five")
         if isinstance(event, events.MappingStartEvent):
             return self._mapping(keys)
         if isinstance(event, events.SequenceStartEvent):
@@ -160,13 +191,13 @@ class _Reader:
             tree.append(self._value(event, inner))
         return tree
 
-    def _count(self, event: events.Event, keys: Keys, inside: int) -> None:
-        """One entry more, in a mapping or list that has so many."""
+    def _count(self, event: events.Event, keys: Keys, siblings: int) -> None:
+        """Count one more entry of a mapping or list that has ``siblings`` entries so far."""
         self._entries += 1
-        if inside == MOST_INSIDE:
-            raise self._error(event, keys, f"more than {MOST_INSIDE:,} entries; remove some")
-        if self._entries > self._most:
-            raise self._error(event, keys, f"more than {self._most:,} entries in all; a space has some hundreds")
+        if siblings == MAX_CHILDREN:
+            raise self._error(event, keys, f"more than {MAX_CHILDREN:,} entries; remove some")
+        if self._entries > self._max_entries:
+            raise self._error(event, keys, f"more than {self._max_entries:,} entries in all; a space has some hundreds")
 
     def _key(self, event: events.Event, keys: Keys) -> str:
         if isinstance(event, events.MappingStartEvent | events.SequenceStartEvent):
@@ -176,7 +207,7 @@ class _Reader:
             raise self._error(event, keys, "the merge key '<<'; write the values out")
         if not isinstance(key, str):
             raise self._error(event, keys, f"the key {key!r} is no text; put it in quotes")
-        if len(key) > MOST_KEY:
+        if len(key) > MAX_KEY_CHARACTERS:
             raise self._error(event, keys, f"a key of {len(key):,} characters; a key is a word")
         return key
 
@@ -195,7 +226,7 @@ class _Reader:
 
 
 def plain(text: str) -> Tree:
-    """What a scalar without quotes stands for."""
+    """Return the value of a scalar that is written without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
@@ -204,13 +235,13 @@ def plain(text: str) -> Tree:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text in quotes where something else would be read back, and a dial or a small mapping on one line."""
+    """Write a dial or a small mapping on one line, and quote text that would be read back as another value."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
-        safe = plain(data) == data and data.isprintable()  # PyYAML folds some line breaks where they stand plain
+        safe = plain(data) == data and data.isprintable()  # PyYAML folds some line breaks in unquoted text
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if safe else '"')
 
     def represent_tree(self, data: dict[str, object]) -> yaml.MappingNode:
@@ -223,14 +254,8 @@ _Dumper.add_representer(dict, _Dumper.represent_tree)
 
 
 def dump(tree: Mapping[str, object]) -> str:
-    """YAML that `parse` reads back as ``tree``; what has no mapping or list inside stands on one line."""
+    """Return YAML that `parse` reads back as ``tree``; mappings and lists of scalars take one line each."""
     return yaml.dump(tree, Dumper=_Dumper, default_flow_style=None, sort_keys=False, width=120, allow_unicode=True)
-
-
-def dotted(keys: Keys) -> str:
-    """``network.fire5.keep``, ``reference[2].label``."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
-    return text.removeprefix(".")
 
 
 def _kind(tree: Tree) -> str:

@@ -1,20 +1,14 @@
-"""How finalists are trained: a space's recipe and data with what a search has no time for, and its ``retrain`` section
-over that."""
+"""How finalists are trained: the space's recipe and data, made longer, with the space's ``retrain`` section on top."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from search.errors import Problem, nearest
-from search.space.document import Document
-from search.space.schema import problems
 from snnkit.data.choice import DataChoice
 from snnkit.training.recipe import Recipe
 
-# Augmentation is left to the space, for a mirrored digit is no digit. The rest has its source at its field in
-# `snnkit.training.recipe`.
-LONG: Mapping[str, Any] = {
+# Augmentation is left to the space, because a mirrored digit is no digit. The fields of `snnkit.training.recipe` name
+# the sources of the others.
+LONG_RECIPE: Mapping[str, Any] = {
     "epochs": 60,
     "rungs": (),
     "schedule": "cosine",
@@ -22,43 +16,19 @@ LONG: Mapping[str, Any] = {
     "start": "cnn",
     "ema": 0.999,
 }
-WHOLE: Mapping[str, Any] = {"subset": None, "test": None}
+ALL_IMAGES: Mapping[str, Any] = {"subset": None, "test": None}
 MODELS: Mapping[str, type[Recipe] | type[DataChoice]] = {"train": Recipe, "data": DataChoice}
-SAME = ("data.name", "data.classes")  # else it is another task
+KEPT = ("data.name", "data.classes")  # replacing these would make another task
 
 
 def train_of(base: Recipe, retrain: Mapping[str, Any]) -> Recipe:
-    """The recipe of a finalist whose own is ``base``. Raises ValidationError."""
-    return Recipe.model_validate({**base.model_dump(), **LONG, **_below("train", retrain)})
+    """Return the recipe of a finalist that the search trained by ``base``. Raises ValidationError."""
+    return Recipe.model_validate({**base.model_dump(), **LONG_RECIPE, **_below("train", retrain)})
 
 
 def data_of(base: DataChoice, retrain: Mapping[str, Any]) -> DataChoice:
-    """The images that finalists are trained on. Raises ValidationError."""
-    return DataChoice.model_validate({**base.model_dump(), **WHOLE, **_below("data", retrain)})
-
-
-def retrain_problems(
-    retrain: Mapping[str, Any], train: Recipe, data: DataChoice, document: Document
-) -> Iterator[Problem]:
-    """Paths that are no leaves of training or data, and values that these cannot have."""
-    wrong = False
-    paths = [f"{name}.{field}" for name, model in MODELS.items() for field in model.model_fields]
-    allowed = [path for path in paths if path not in SAME]
-    for path in retrain:
-        if path not in allowed:
-            wrong = True
-            text = f"no leaf that retrain may replace; it may those of train and data{nearest(path, allowed)}"
-            yield Problem(document.place(("retrain", path)), f"retrain.{path}", text)
-    if wrong:
-        return
-    for section, build in (("train", lambda: train_of(train, retrain)), ("data", lambda: data_of(data, retrain))):
-        try:
-            build()
-        except ValidationError as error:
-            yield from (
-                Problem(document.place(("retrain", each.path)), f"retrain.{each.path}", each.text)
-                for each in problems(error, MODELS[section], (section,), document, MODELS)
-            )
+    """Return the images that finalists are trained on. Raises ValidationError."""
+    return DataChoice.model_validate({**base.model_dump(), **ALL_IMAGES, **_below("data", retrain)})
 
 
 def _below(section: str, retrain: Mapping[str, Any]) -> dict[str, Any]:

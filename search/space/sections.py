@@ -1,5 +1,6 @@
-"""The sections of a space that are about the search itself: study, named candidates, reference points, profiles."""
+"""The sections of a space about the search itself: ``study``, ``retrain`` and ``reference``."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -9,11 +10,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Direction, ReferencePoint
-from search.errors import nearest
-from search.space import durations
-from search.space.constraints import bound, examples
-from search.space.dials import shown
-from search.space.limits import Limits, Resources
+from search.errors import format_value, nearest
+from search.space.constraints import examples
+from search.space.limits import Budget, Limits, Resources
 from snnkit.base.config import Config
 from snnkit.energy import ENERGY_RULES
 
@@ -24,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 
 
 def folder_name(name: str) -> str:
-    """``name`` where it can be that of a folder below runs/; ValueError says what to write."""
+    """Return ``name`` if it can be the name of a run folder. Raises ValueError with a name that can."""
     if not _NAME.fullmatch(name):
         fixed = as_folder_name(name)
         raise ValueError(f"given {name!r}; a name has a-z, 0-9 and '-', 64 at most; write {fixed or 'my-study'}")
@@ -32,12 +31,12 @@ def folder_name(name: str) -> str:
 
 
 def as_folder_name(text: str) -> str:
-    """``text`` with what a folder's name may have; empty where that is nothing."""
+    """Return ``text`` with the characters that a run folder's name may have; empty if it has none of them."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].strip("-")
 
 
 def _objectives(given: object) -> object:
-    """Names and directions checked; a direction left out is the natural one."""
+    """Check names and directions of objectives; a direction left out is the natural one."""
     if not isinstance(given, Mapping):
         return given
     for name, direction in given.items():
@@ -45,88 +44,102 @@ def _objectives(given: object) -> object:
             raise _at(f"unknown objective; allowed are {', '.join(OBJECTIVES)}{nearest(name, OBJECTIVES)}", name)
         natural = OBJECTIVES[name].direction
         if direction not in (None, natural):
-            raise _at(f"given {shown(direction)}; {name} is something to {natural}: write {name}: {natural}", name)
+            raise _at(
+                f"given {format_value(direction)}; {name} is something to {natural}: write {name}: {natural}", name
+            )
     return {name: OBJECTIVES[name].direction for name in given}
 
 
 def _constraints(given: object) -> object:
-    """Names and bounds checked."""
+    """Check names and bounds of constraints."""
     if not isinstance(given, Mapping):
         return given
     limits, allowed = {}, examples()
     for name, limit in given.items():
         if name not in allowed:
             raise _at(f"cannot be bounded; allowed are {', '.join(allowed)}{nearest(name, allowed)}", name)
-        most = bound(name, limit.get("max")) if isinstance(limit, Mapping) and len(limit) == 1 else None
-        if most is None:
-            raise _at(f"given {shown(limit)}; write {name}: {{max: {allowed[name]}}}", name)
-        limits[name] = {"max": most}
+        bound = _read_bound(name, limit.get("max")) if isinstance(limit, Mapping) and len(limit) == 1 else None
+        if bound is None:
+            raise _at(f"given {format_value(limit)}; write {name}: {{max: {allowed[name]}}}", name)
+        limits[name] = {"max": bound}
     return limits
 
 
+def _read_bound(name: str, given: object) -> int | float | None:
+    """Return ``given`` if it can bound ``name``: a whole number of parameters or operations, any number of mJ."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < math.inf:
+        return None
+    if not OBJECTIVES[name].is_count:
+        return float(given)
+    return given if isinstance(given, int) else None
+
+
 def _at(text: str, *loc: str | int) -> ValidationError:
-    """An error that points below the value that a validator was given."""
+    """Return an error about a part of the value that a validator was given."""
     details = InitErrorDetails(type=PydanticCustomError("value_error", text), loc=loc, input=None)
     return ValidationError.from_exception_data("", [details])
 
 
-class Budget(Config):
-    """When a study ends: after so many trained candidates, a time, or so many dense multiply-accumulates of training,
-    whichever comes first."""
-
-    trials: int | None = Field(None, ge=1, le=1_000_000)
-    time: Annotated[str | None, BeforeValidator(durations.span)] = None  # "20m"
-    macs: float | None = Field(None, gt=0)  # 1e15: the same study on any machine
-
-    @model_validator(mode="after")
-    def _one_at_least(self) -> Self:
-        if self.trials is None and self.time is None and self.macs is None:
-            raise ValueError("neither trials, time nor macs is given; write one of them, such as time: 20m")
-        return self
-
-    @property
-    def seconds(self) -> float | None:
-        return None if self.time is None else durations.parse(self.time)
-
-
 class EarlyStopping(Config):
-    """``study.stopping``: a trial is stopped at a rung where one in ``reduction`` of the trials that came to it has a
-    better rank, and where it would still be dominated with its accuracy higher by ``margin``."""
+    """``study.stopping``: which trials stop early, by successive halving on several objectives.
 
-    reduction: float = Field(3.0, gt=1, le=100)
-    first: int = Field(8, ge=1)  # so many trials reach a rung before anything is stopped there
-    margin: float = Field(0.02, ge=0, lt=1)  # of accuracy, that a dominated trial is given
+    At each rung (``train.rungs``) a trial is stopped if one in ``reduction`` of the trials that reached the rung has a
+    better rank, and if it would be dominated even with ``margin`` added to its accuracy.
+    """
+
+    reduction: float = Field(3.0, gt=1, le=100, description="One trial in so many continues past a rung.")
+    first: int = Field(8, ge=1, description="Trials that must have reached a rung before any is stopped there.")
+    margin: float = Field(
+        0.02, ge=0, lt=1, description="Accuracy (0..1) that is added to a dominated trial before it is judged."
+    )
 
 
 class SharedWeights(Config):
-    """``study.supernet``: how long it is trained, and what of its ranking is trained for real."""
+    """``study.supernet``: training of the shared weights, and how many of the networks ranked by them are used."""
 
-    epochs: int = Field(20, ge=1)
-    paths: int = Field(3, ge=2, le=16)  # networks on each batch of images
-    candidates: int = Field(256, ge=2, le=4096)  # that are ranked, of a space that has more
-    finalists: int = Field(16, ge=1)  # that go on to real training before the sampler is asked
+    epochs: int = Field(20, ge=1, description="Epochs for which the shared weights are trained.")
+    paths: int = Field(3, ge=2, le=16, description="Networks that are trained on each batch of images (sandwich rule).")
+    candidates: int = Field(
+        256, ge=2, le=4096, description="Candidates that are ranked; of a larger space, a random sample."
+    )
+    finalists: int = Field(
+        16, ge=1, description="Best-ranked candidates that are trained on their own before the sampler proposes any."
+    )
 
 
 class StudySection(Config):
-    """Name, seed, sampler, budget, objectives with their directions, and hard constraints: {params: {max: 800_000}}."""
+    """The ``study`` section: what is optimised, by which sampler and within which budget."""
 
-    name: Annotated[str, AfterValidator(folder_name)] = Field(examples=["my-study"])
-    seed: int = Field(0, ge=0, lt=2**31)
-    sampler: Sampler = "auto"
-    budget: Budget = Field(examples=["{time: 20m} or {trials: 50}"])
+    name: Annotated[str, AfterValidator(folder_name)] = Field(
+        examples=["my-study"], description="Name of the study and of its run folder: a-z, 0-9 and '-', 64 at most."
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of the sampler and of every training.")
+    sampler: Sampler = Field(
+        "auto", description="Which candidate is next; auto chooses by the space and the objectives."
+    )
+    budget: Budget = Field(examples=["{time: 20m} or {trials: 50}"], description="When the study ends.")
     objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(
-        min_length=1, examples=["{accuracy: maximize, params: minimize}"]
+        min_length=1,
+        examples=["{accuracy: maximize, params: minimize}"],
+        description="Objective -> maximize or minimize.",
     )
     constraints: Annotated[dict[str, dict[str, int | float]], BeforeValidator(_constraints)] = Field(
-        default_factory=dict
+        default_factory=dict,
+        examples=["{params: {max: 800_000}}"],
+        description="Hard upper bounds of params, dense_macs or energy_mj (mJ per inference), such as "
+        "{params: {max: 800_000}}. Candidates that certainly exceed one are never trained.",
     )
-    supernet: SharedWeights | None = None  # ranks candidates by shared weights before the first trial
-    limits: Limits = Limits()  # of each trial
-    resources: Resources = Resources()  # of each trial
-    stopping: EarlyStopping | None = None  # early, at train.rungs; None: every trial is trained to its end
+    supernet: SharedWeights | None = Field(
+        None, description="Rank candidates by shared weights before the first trial (one-shot search); null: off."
+    )
+    limits: Limits = Field(Limits(), description="Time limits of each trial.")
+    resources: Resources = Field(Resources(), description="Share of the machine that each trial uses.")
+    stopping: EarlyStopping | None = Field(
+        None, description="Stop poor trials early at `train.rungs`; null: every trial is trained to its end."
+    )
 
     @model_validator(mode="after")
-    def _learns_from_stopped(self) -> Self:
+    def _sampler_learns_from_stopped_trials(self) -> Self:
         if self.stopping is not None and self.sampler == "gp":
             raise ValueError(
                 "sampler gp does not learn from trials that are stopped early, and proposes them again; write sampler: "
@@ -136,22 +149,28 @@ class StudySection(Config):
 
 
 def _paths(given: object) -> object:
-    """What finalists have otherwise, as paths and values; the values are checked with what they replace."""
+    """Check that retraining is given as paths and values; the values are checked with the sections they belong to."""
     if not isinstance(given, Mapping):
-        raise ValueError(f"given {shown(given)}; write {{train.epochs: 60, train.augment: flip_crop}}")
+        raise ValueError(f"given {format_value(given)}; write {{train.epochs: 60, train.augment: flip_crop}}")
     return given
 
 
 class SearchSections(Config):
-    """What a space says beside its tree; ``candidates`` are checked against the dials instead."""
+    """The sections beside the tree of a space, except ``candidates``, which are checked against the dials."""
 
-    study: StudySection
-    retrain: Annotated[dict[str, Any], BeforeValidator(_paths)] = Field(default_factory=dict)
-    reference: tuple[ReferencePoint, ...] = ()
+    study: StudySection = Field(description="What is optimised, by which sampler and within which budget.")
+    retrain: Annotated[dict[str, Any], BeforeValidator(_paths)] = Field(
+        default_factory=dict,
+        examples=["{train.epochs: 60, train.augment: flip_crop}"],
+        description="Path of train or data -> value with which finalists are trained instead.",
+    )
+    reference: tuple[ReferencePoint, ...] = Field(
+        (), description="Published networks that are drawn as points beside the front."
+    )
 
     @field_validator("reference")
     @classmethod
-    def _priced(cls, points: tuple[ReferencePoint, ...]) -> tuple[ReferencePoint, ...]:
+    def _known_energy_models(cls, points: tuple[ReferencePoint, ...]) -> tuple[ReferencePoint, ...]:
         for at, point in enumerate(points):
             if point.price not in ENERGY_RULES:
                 allowed = f"{', '.join(ENERGY_RULES)}{nearest(point.price, ENERGY_RULES)}"

@@ -30,7 +30,7 @@ def create_study(
     """
     with storage_errors("creating a study"):
         storage = connect(url, connection)
-        _clear(header.name, storage, space.hash)
+        _clear(header.name, storage, space.fingerprint)
         if next((folder / "trials").glob("*"), None) is not None:
             raise InputError(
                 f"{folder / 'trials'} holds trials of another study, whose database is missing. Move that folder "

@@ -18,7 +18,7 @@ from reports.records.study import StudyHeader
 from reports.storage.results import read_result
 from reports.storage.studies import DATABASE, sqlite_url
 from search.errors import InputError
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.study import create
 from search.study.stored import StoredTrial
 from search.trial.job import read_starts

@@ -123,11 +123,11 @@ class Study:
         self._study.enqueue_trial(dict(stored.params), user_attrs=named)
         trial = self._study.ask()
         params = self._space.suggest(trial)  # type: ignore[arg-type]  # Optuna's overloads are narrower
-        trial.set_user_attr(KEY, self._space.candidate(params).key)
+        trial.set_user_attr(KEY, self._space.candidate(params).fingerprint)
         if stored.record is None:
             return
         for epoch in stored.record.history:
-            if epoch.measured is not None and not self._space.broken(epoch.measured):
+            if epoch.measured is not None and not self._space.exceeded(epoch.measured):
                 trial.set_user_attr(f"{RUNG_PREFIX}{epoch.epoch}", list(self._values(epoch.measured).values()))
         self._live[trial.number] = trial
         self.finish(stored.record)
@@ -178,7 +178,7 @@ class Study:
         if epoch.twin:
             return None
         self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, even if a retry repeats the epoch
-        if self._pruner is None or epoch.measured is None or self._space.broken(epoch.measured):
+        if self._pruner is None or epoch.measured is None or self._space.exceeded(epoch.measured):
             return None  # an infeasible trial must not stop others
         values = list(self._values(epoch.measured).values())
         trial = self._live[number]
@@ -237,13 +237,13 @@ class Study:
 
     def _rejection(self, trial: Trial, job: Job) -> TrialRecord | None:
         """Return the record of a duplicate or of a candidate that breaks a constraint; None if it is to be trained."""
-        key = job.candidate.key
+        key = job.candidate.fingerprint
         first = self._tried.setdefault(key, job.number)
         trial.set_user_attr(KEY, key)
         if first != job.number:
             return outline(job, status="duplicate", reason=f"equal to trial {first}", duplicate_of=first)
         if refusals := self._space.refusals(job.candidate):
-            return outline(job, status="refused", reason="; ".join(refusals))
+            return outline(job, status="refused", reason="; ".join(map(str, refusals)))
         return None
 
     def _job(self, trial: Trial, params: Mapping[str, Leaf]) -> Job:
@@ -264,8 +264,8 @@ class Study:
 
     def _with_values(self, record: TrialRecord, measured: Measured) -> TrialRecord:
         """Return a trained trial's record with the objectives' values, and infeasible if it exceeds a bound."""
-        broken = self._space.broken(measured)
-        update = {"status": "infeasible", "reason": "; ".join(broken)} if broken else {}
+        broken = self._space.exceeded(measured)
+        update = {"status": "infeasible", "reason": "; ".join(map(str, broken))} if broken else {}
         return record.model_copy(update={**update, "values": self._values(measured)})
 
     def _values(self, measured: Measured) -> dict[str, float]:

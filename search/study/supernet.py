@@ -85,7 +85,7 @@ def pool(space: Space) -> list[Entrant]:
         seen.add(one)
         candidate = space.candidate(params)
         if not space.refusals(candidate):
-            found.setdefault(candidate.key, Entrant(dict(params), candidate))
+            found.setdefault(candidate.fingerprint, Entrant(dict(params), candidate))
         if len(found) == most:
             break
     return sorted(found.values(), key=lambda entrant: -entrant.candidate.static()["dense_macs"])
@@ -156,13 +156,13 @@ def _evaluate(
     from snnkit.weights.supernet_evaluation import evaluate_in_supernet
 
     found = {each.key: each for each in _read(path)}
-    left = [entrant for entrant in entrants if entrant.candidate.key not in found]
+    left = [entrant for entrant in entrants if entrant.candidate.fingerprint not in found]
     for number, entrant in enumerate(left, start=1):
         began = time.monotonic()
         candidate = entrant.candidate
         evaluated = evaluate_in_supernet(supernet, candidate.plan(), parts, device=placement.device)
         line = Evaluated(
-            key=candidate.key,
+            key=candidate.fingerprint,
             params=dict(entrant.params),
             measured=figures(evaluated.counts, evaluated.evaluation.accuracy, candidate.energy),
             images=evaluated.images,
@@ -173,7 +173,7 @@ def _evaluate(
         found[line.key] = line
         if number % 50 == 0 or number == len(left):
             say(f"{len(entrants) - len(left) + number} of {len(entrants)} candidates evaluated")
-    return {entrant.candidate.key: found[entrant.candidate.key] for entrant in entrants}
+    return {entrant.candidate.fingerprint: found[entrant.candidate.fingerprint] for entrant in entrants}
 
 
 def _read(path: Path) -> Iterator[Evaluated]:

@@ -22,6 +22,6 @@ def untried_neighbour(
         at_random = draw > MAX_DRAWS // 2
         current = space.sample(rng) if at_random else space.neighbour(current if draw % 8 else params, rng)
         candidate = space.candidate(current)
-        if candidate.key not in tried and not space.refusals(candidate):
+        if candidate.fingerprint not in tried and not space.refusals(candidate):
             return dict(current)
     return None

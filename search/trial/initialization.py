@@ -38,7 +38,7 @@ def origin(job: Job) -> str:
     start = job.candidate.train.start
     if job.twin or (start == "scratch" and job.parent is None):
         return ""
-    parent = None if job.parent is None else (job.parent.number, job.parent.candidate.key)
+    parent = None if job.parent is None else (job.parent.number, job.parent.candidate.fingerprint)
     return f"{start} {parent}"
 
 

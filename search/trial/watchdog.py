@@ -22,8 +22,8 @@ from snnkit.base.config import Config
 
 HUNG = "hung.txt"
 EVERY_S = 5.0  # at most so often a sign is written
-SHARE = 0.1  # of the silence that is allowed: where that is short, signs are written more often
-GRACE = 1.5  # times the silence that is allowed, by which a worker that is able to has ended itself
+SHARE = 0.1  # of the stall timeout: signs are written more often if it is short
+GRACE = 1.5  # times the stall timeout, after which a worker that can has ended itself
 
 
 class Beat(Config):
@@ -75,8 +75,8 @@ class Watchdog:
         return f"its time is up: {duration(spent_s)} spent, {duration(limit_s)} allowed (limits.time)"
 
     def _arm(self) -> None:
-        if self._file is not None and self._limits.silence_s is not None:
-            faulthandler.dump_traceback_later(self._limits.silence_s, exit=True, file=self._file)
+        if self._file is not None and self._limits.stall_timeout_s is not None:
+            faulthandler.dump_traceback_later(self._limits.stall_timeout_s, exit=True, file=self._file)
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
@@ -105,14 +105,14 @@ class Heartbeats:
 
     def stands_still(self, job: Job) -> bool:
         """Whether the worker of a running trial is to be ended. Asked again, the next worker has all its time."""
-        silence_s, now, seen = job.limits.silence_s, self._clock(), self._seen.get(job.number)
-        if silence_s is None or (seen is not None and now - seen.looked < every_s(job.limits)):
+        timeout_s, now, seen = job.limits.stall_timeout_s, self._clock(), self._seen.get(job.number)
+        if timeout_s is None or (seen is not None and now - seen.looked < every_s(job.limits)):
             return False
         count = self._read(job.folder).count
         if seen is None or count != seen.count:
             self._seen[job.number] = _Seen(count, since=now, looked=now)
             return False
-        if now - seen.since < GRACE * silence_s:
+        if now - seen.since < GRACE * timeout_s:
             self._seen[job.number] = replace(seen, looked=now)
             return False
         del self._seen[job.number]
@@ -123,7 +123,7 @@ class Heartbeats:
 
 def every_s(limits: Limits) -> float:
     """How often a sign is written, and looked for."""
-    return EVERY_S if limits.silence_s is None else min(EVERY_S, SHARE * limits.silence_s)
+    return EVERY_S if limits.stall_timeout_s is None else min(EVERY_S, SHARE * limits.stall_timeout_s)
 
 
 def read_beat(folder: Path) -> Beat:

@@ -129,15 +129,16 @@ FURTHER = (
     .replace("patience: 0}", "patience: 0, start: cnn, cnn_epochs: 1}")
     .replace(
         "published:",
-        "own: {Two: {weights: One, encoding: {timesteps: 3}, train: {lr: 0.004, distill: 0.5}}}\npublished:",
+        "overrides: {Two: {weights: One, encoding: {timesteps: 3}, train: {lr: 0.004, distill: 0.5}}}\npublished:",
     )
 )
 
 
-def with_third(label: str, own: str) -> str:
+def with_third(label: str, overrides: str) -> str:
     """FURTHER, and the same network once more."""
     two = FURTHER[FURTHER.index("  Two:\n") : FURTHER.index("encoding:")]
-    return FURTHER.replace(two, two + two.replace("Two:", f"{label}:")).replace("own: {", f"own: {{{label}: {own}, ")
+    text = FURTHER.replace(two, two + two.replace("Two:", f"{label}:"))
+    return text.replace("overrides: {", f"overrides: {{{label}: {overrides}, ")
 
 
 AVERAGED = with_third("Mean", "{mean_of: [One, Two]}")

@@ -3,7 +3,7 @@
 from helpers.untrained import SPACES
 
 from reports.records.study import EpochRecord, TrialRecord
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.trial.job import Job, Placement
 from search.trial.run import run
 

@@ -24,7 +24,7 @@ def header_for(space: Space, runs: Path) -> StudyHeader:
 
 def trained(job: Job) -> TrialRecord:
     """A record as if ``job`` had been trained: parameters as planned, the rest drawn from the candidate's key."""
-    draw = int(hashlib.sha256(job.candidate.key.encode()).hexdigest()[:8], 16) / 2**32
+    draw = int(hashlib.sha256(job.candidate.fingerprint.encode()).hexdigest()[:8], 16) / 2**32
     prices = {"horowitz45/exact": 0.01 + draw, "horowitz45/paper2602": 0.02 + draw, "lemaire2022/exact": 0.1 + draw}
     metrics = Metrics(
         accuracy=draw, test_accuracy=draw, test_f1=draw, params=job.static["params"], acs=1e6 * draw, macs=1e5,

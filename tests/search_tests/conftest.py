@@ -5,7 +5,8 @@ import pytest
 from helpers.postgres import Server, server_or_skip
 from helpers.untrained import SPACES
 
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 
 
 @pytest.fixture(autouse=True)

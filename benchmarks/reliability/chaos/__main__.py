@@ -25,7 +25,7 @@ TRIALS = 8
 MAX_STRIKES = 5  # per study
 MAX_DELAY_S = 4.0  # between progress of a study and the strike
 DRIVER_TIMEOUT_S = 240  # a driver must end within this time after the last strike
-SETS = (f"study.name={NAME}", "study.limits={silence: 20s}", "data.subset=1200", "train.epochs=3")
+SETS = (f"study.name={NAME}", "study.limits={stall_timeout: 20s}", "data.subset=1200", "train.epochs=3")
 TRAINED_WELL = (*TRAINED_TO_END, "stopped")  # what a budget counts, except failed trials, which must not occur
 MEMORY_SHARE = 0.15  # share of this machine's memory that a driver and a worker may use
 

@@ -27,7 +27,8 @@ from reports.analysis.pareto import front, hypervolume
 from reports.records.study import Leaf, StudyRecord, TrialRecord
 from reports.storage.results import read_result
 from reports.storage.studies import load_study_folder
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from search.trial.job import Job, Placement
 
 SEED = 1000
@@ -90,7 +91,7 @@ def finalists(out: Path, space: Space) -> dict[str, Params]:
     macs = allowance(there)
     every = [params for each in there for members in each.fronts(macs).values() for params in members]
     for params in (tuple(space.candidates["baseline"].items()), *every):
-        found.setdefault(space.candidate(dict(params)).key, params)
+        found.setdefault(space.candidate(dict(params)).fingerprint, params)
     return found
 
 
@@ -133,7 +134,7 @@ def rows(out: Path, space: Space) -> Iterator[Row]:
         spent = len(each.trained), sum(trial.training_images for trial in each.trained), each.macs
         for share, members in each.fronts(macs).items():
             for params in members:
-                key = space.candidate(dict(params)).key
+                key = space.candidate(dict(params)).fingerprint
                 yield _row((each.method, each.seed, share, *spent), key, results[key], params)
 
 

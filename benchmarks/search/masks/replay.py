@@ -27,8 +27,9 @@ from reports.records.study import Direction, Leaf
 from search.samplers import make_sampler
 from search.samplers.history import RUNG_PREFIX
 from search.samplers.initial_design import initial_design
+from search.space.loading.loader import load_space
 from search.space.sections import EarlyStopping
-from search.space.space import Space, load_space
+from search.space.space import Space
 from search.study.pruner import ParetoPruner
 from snnkit.families.squeezenet import FIRES
 
@@ -100,7 +101,7 @@ class SamplerSearch:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = _space(sampler)
         self._study = optuna.create_study(directions=list(OBJECTIVES.values()), sampler=make_sampler(self._space, seed))
-        self._keys = {mask: self._space.candidate(_params(mask)).key for mask in table.trainings}
+        self._keys = {mask: self._space.candidate(_params(mask)).fingerprint for mask in table.trainings}
         self._distinct = distinct
         self._left = set(table.trainings)
         self._rng = random.Random(seed)

@@ -22,7 +22,7 @@ import reports
 from benchmarks.reliability.load import CpuTime, LoadTest
 from benchmarks.reliability.stand_in import stand_in
 from search.executors import inline
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 
 STEP = 20  # of SQLite's virtual machine
 SCREEN = str(Path(reports.__file__).parent)

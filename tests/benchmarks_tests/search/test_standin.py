@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.search.standin import outcome, shares, trials
 from search.samplers.initial_design import initial_design
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 
 
 @pytest.fixture(scope="module")

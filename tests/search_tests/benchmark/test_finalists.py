@@ -25,8 +25,8 @@ from search.cli.main import main
 from search.errors import InputError, SpaceError
 from search.executors import WorkerPool
 from search.space.candidate import Candidate
-from search.space.retrain import LONG
-from search.space.space import load_space
+from search.space.loading.loader import load_space
+from search.space.retrain import LONG_RECIPE
 from search.study import create
 from search.trial.job import Placement
 from snnkit.architecture.plan import training_macs
@@ -70,7 +70,7 @@ def test_the_front_is_trained_as_it_was_found_with_the_long_recipe(stored):
         assert (candidate.network, candidate.neuron, candidate.encoding) == (
             wanted.network, wanted.neuron, wanted.encoding,
         )  # fmt: skip
-        expected = wanted.train.model_dump() | LONG | {"epochs": 9, "erase": 0.25}
+        expected = wanted.train.model_dump() | LONG_RECIPE | {"epochs": 9, "erase": 0.25}
         assert candidate.train == Recipe.model_validate(expected)
         assert (candidate.data.subset, candidate.data.test) == (None, 100)
     assert {cell.kind for cell in found.cells} == {"snn", "cnn"}
@@ -172,7 +172,7 @@ def test_what_recordings_cannot_have_is_refused(leaf, says):
 
 def test_a_study_goes_on_where_its_retrain_section_was_edited():
     plain, edited = (load_space(Path(SMOKE), overrides={"retrain": text}) for text in ("{}", "{train.epochs: 9}"))
-    assert plain.hash == edited.hash
+    assert plain.fingerprint == edited.fingerprint
     assert load_space(edited.dump()).retrain == {"train.epochs": 9}
 
 

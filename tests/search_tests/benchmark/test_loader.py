@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from helpers.small_benchmarks import TINY
 
+from reports.storage.benchmarks import read_header
 from search.benchmark.loader import load_benchmark
 from search.errors import SpaceError
+from search.space.loading.loader import load_space
 from search.space.sections import DEVICES, Device
-from search.space.space import load_space
 
 SPACES = Path(__file__).parents[3] / "spaces"
 SHIPPED = sorted(SPACES.glob("benchmark*.yaml"))
@@ -52,24 +53,24 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "published by an unknown price": ("source: nowhere", "price: horowitz", "17: published[0].price: ", ("did you mean horowitz45/exact?",)),
     "profile with an unknown path": ("published:", "profiles: {cuda: {networks.One.stm.width: 8}}\npublished:", "16: profiles.cuda.networks.One.stm.width: ", ("stem.width?",)),
     "profile with a bad value": ("published:", "profiles: {cuda: {train.epochs: 0}}\npublished:", "16: train.epochs: ", ("not below 1",)),
-    "own leaves that do not go with the rest": ("train: {epochs: 1,", "own: {Two: {train: {epochs: 2}}}\ntrain: {epochs: 5, short_epochs: 3,", "13: own.Two.train: ", ("short_epochs 3 of 2",)),
+    "own leaves that do not go with the rest": ("train: {epochs: 1,", "overrides: {Two: {train: {epochs: 2}}}\ntrain: {epochs: 5, short_epochs: 3,", "13: overrides.Two.train: ", ("short_epochs 3 of 2",)),
     "a data set's leaves that do not go with the rest": ("train: {epochs: 2}", "train: {epochs: 2, rungs: [3]}", "15: data.digits.train: ", ("rungs [3]",)),
-    "weights of nothing here": ("published:", "own: {Two: {weights: Onee}}\npublished:", "16: own.Two.weights: ", ("allowed are One", "did you mean One?")),
-    "weights of its own": ("published:", "own: {Two: {weights: Two}}\npublished:", "16: own.Two.weights: ", ("does not stand above it",)),
-    "weights of another network": ("published:", "own: {Two: {weights: One}}\npublished:", "16: own.Two.weights: ", ("networks.One",)),
-    "mean of one": ("published:", "own: {Two: {mean_of: [One]}}\npublished:", "16: own.Two.mean_of: ", ("at least 2",)),
+    "weights of nothing here": ("published:", "overrides: {Two: {weights: Onee}}\npublished:", "16: overrides.Two.weights: ", ("allowed are One", "did you mean One?")),
+    "weights of its own": ("published:", "overrides: {Two: {weights: Two}}\npublished:", "16: overrides.Two.weights: ", ("does not stand above it",)),
+    "weights of another network": ("published:", "overrides: {Two: {weights: One}}\npublished:", "16: overrides.Two.weights: ", ("networks.One",)),
+    "mean of one": ("published:", "overrides: {Two: {mean_of: [One]}}\npublished:", "16: overrides.Two.mean_of: ", ("at least 2",)),
     "mean of one twice": (
-        "published:", "own: {Two: {mean_of: [One, One]}}\npublished:", "16: own.Two.mean_of: ", ("given One, One", "once"),
+        "published:", "overrides: {Two: {mean_of: [One, One]}}\npublished:", "16: overrides.Two.mean_of: ", ("given One, One", "once"),
     ),
-    "mean of nothing here": ("published:", "own: {Two: {mean_of: [One, Onee]}}\npublished:", "16: own.Two.mean_of: ", ("did you mean One?",)),
+    "mean of nothing here": ("published:", "overrides: {Two: {mean_of: [One, Onee]}}\npublished:", "16: overrides.Two.mean_of: ", ("did you mean One?",)),
     "mean beside weights": (
-        "published:", "own: {Two: {mean_of: [One, Three], weights: One}}\npublished:", "16: own.Two.mean_of: ", ("keep one",),
+        "published:", "overrides: {Two: {mean_of: [One, Three], weights: One}}\npublished:", "16: overrides.Two.mean_of: ", ("keep one",),
     ),
     "mean that is trained": (
-        "published:", "own: {Two: {mean_of: [One, Three], train: {lr: 0.1, recalibrate: 9}}}\npublished:", "16: own.Two.train: ",
+        "published:", "overrides: {Two: {mean_of: [One, Three], train: {lr: 0.1, recalibrate: 9}}}\npublished:", "16: overrides.Two.train: ",
         ("given lr,", "may have recalibrate"),
     ),
-    "weights of what is trained later": ("published:", "own: {One: {weights: Two}}\npublished:", "16: own.One.weights: ", ("given Two", "move it there")),
+    "weights of what is trained later": ("published:", "overrides: {One: {weights: Two}}\npublished:", "16: overrides.One.weights: ", ("given Two", "move it there")),
 }  # fmt: skip
 
 
@@ -100,13 +101,17 @@ def test_space_and_benchmark_are_told_apart() -> None:
 def test_shipped_benchmark_loads_and_its_dump_too(file: Path, device: Device) -> None:
     benchmark = load_benchmark(file, device=device)
     again = load_benchmark(benchmark.dump(), device=device)
-    assert (again.hash, again.cells, again.candidates) == (benchmark.hash, benchmark.cells, benchmark.candidates)
+    assert (again.fingerprint, again.cells, again.candidates) == (
+        benchmark.fingerprint,
+        benchmark.cells,
+        benchmark.candidates,
+    )
     assert len(benchmark.networks) == 5
     assert {point.network for point in benchmark.published} == set(benchmark.networks)
 
 
 def test_own_leaves_may_need_what_all_networks_have() -> None:
-    text = TINY.replace("published:", "own: {Two: {train: {distill: 0.5}}}\npublished:").replace(
+    text = TINY.replace("published:", "overrides: {Two: {train: {distill: 0.5}}}\npublished:").replace(
         "lr: 0.01", "start: cnn"
     )
     candidates = load_benchmark(text).candidates["digits"]
@@ -115,11 +120,43 @@ def test_own_leaves_may_need_what_all_networks_have() -> None:
 
 def test_null_among_own_leaves_is_written_out_as_such() -> None:
     text = TINY.replace("lr: 0.01", "lr: 0.01, ema: 0.9")
-    benchmark = load_benchmark(text.replace("published:", "own: {Two: {train: {ema: null}}}\npublished:"))
+    benchmark = load_benchmark(text.replace("published:", "overrides: {Two: {train: {ema: null}}}\npublished:"))
     again = load_benchmark(benchmark.dump())
     assert again.candidates == benchmark.candidates
     assert again.candidates["digits"]["Two"].train.ema is None
-    assert benchmark.hash != load_benchmark(text).hash
+    assert benchmark.fingerprint != load_benchmark(text).fingerprint
+
+
+def test_former_keys_are_accepted_with_a_hint(caplog: pytest.LogCaptureFixture) -> None:
+    text = TINY.replace("published:", "overrides: {Two: {train: {lr: 0.1}}}\npublished:")
+    text = text.replace("{time: 20m}", "{time: 20m}\n  limits: {stall_timeout: 5m}")
+    former = load_benchmark(text.replace("overrides:", "own:").replace("stall_timeout:", "silence:"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "<text>:17: own is now called overrides; please write that instead",
+        "<text>:5: benchmark.limits.silence is now called stall_timeout; please write that instead",
+    ]
+    now = load_benchmark(text)
+    assert (former.tree, former.fingerprint, former.dump()) == (now.tree, now.fingerprint, now.dump())
+    assert now.tree["benchmark"]["limits"]["stall_timeout"] == "5m"
+
+
+def test_former_keys_are_accepted_in_profiles_and_overrides() -> None:
+    text = TINY.replace("published:", "overrides: {Two: {train: {lr: 0.1}}}\npublished:")
+    profile = text + "profiles: {cpu: {own.Two.train.lr: 0.2}}\n"
+    assert load_benchmark(profile).candidates["digits"]["Two"].train.lr == 0.2
+    there = load_benchmark(text, overrides={"own.Two.train.lr": 0.3, "benchmark.limits": "{silence: 5m}"})
+    assert there.candidates["digits"]["Two"].train.lr == 0.3
+    assert there.section.limits.stall_timeout == "5m"
+
+
+def test_file_with_a_former_key_and_the_new_one_is_refused() -> None:
+    text = TINY.replace("published:", "overrides: {}\nown: {}\npublished:")
+    assert ":17: own: unknown key" in error_of(text)
+
+
+def test_stored_fingerprint_is_that_of_the_file_as_read_now() -> None:
+    stored = Path(__file__).parents[2] / "golden" / "stored" / "old-benchmark"
+    assert load_benchmark(stored / "benchmark.yaml").fingerprint == read_header(stored).benchmark_hash
 
 
 def test_shipped_benchmark_has_the_published_squeezenets() -> None:
@@ -160,16 +197,16 @@ def test_data_set_has_its_own_training_and_the_rest_is_shared() -> None:
 
 
 def test_hash_follows_the_trainings_alone() -> None:
-    base = load_benchmark(TINY).hash
+    base = load_benchmark(TINY).fingerprint
     same = {"benchmark.name": "other", "benchmark.budget": "null", "published": "[]"}
-    assert all(load_benchmark(TINY, overrides={path: value}).hash == base for path, value in same.items())
+    assert all(load_benchmark(TINY, overrides={path: value}).fingerprint == base for path, value in same.items())
     other = {
         "benchmark.seeds": "[0]",
         "train.lr": "0.02",
         "data.digits.train.epochs": "3",
         "networks.One.stem.width": "9",
     }
-    assert all(load_benchmark(TINY, overrides={path: value}).hash != base for path, value in other.items())
+    assert all(load_benchmark(TINY, overrides={path: value}).fingerprint != base for path, value in other.items())
 
 
 def test_profile_replaces_leaves_on_its_device() -> None:

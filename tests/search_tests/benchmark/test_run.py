@@ -82,7 +82,7 @@ def test_files_of_a_benchmark(done: Path) -> None:
     assert [(row["network"], row["kind"], row["seed"]) for row in rows] == [
         ("One", "snn", "0"), ("One", "cnn", "0"), ("Two", "snn", "0"), ("Two", "cnn", "0"),
     ]  # fmt: skip
-    assert load_benchmark(folder / BENCHMARK_FILE).hash == read_benchmark(folder).header.benchmark_hash
+    assert load_benchmark(folder / BENCHMARK_FILE).fingerprint == read_benchmark(folder).header.benchmark_hash
 
 
 def test_second_run_trains_nothing_again(done: Path, monkeypatch) -> None:

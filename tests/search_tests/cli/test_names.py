@@ -9,7 +9,7 @@ import pytest
 from helpers.small_studies import build_study, write_study
 
 from search.cli.main import main
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 
 SMOKE = str(Path(__file__).parents[3] / "spaces/smoke.yaml")
 OUTSIDE = ("..", ".", "../elsewhere", "/tmp/elsewhere", "a/b", "a/", "./a", "", "a\x00b", "a\nb", "x" * 300, "é" * 200)

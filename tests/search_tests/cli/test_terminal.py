@@ -17,7 +17,7 @@ from search.cli import tables
 from search.cli.console import Terminal
 from search.cli.validate import render, survey
 from search.errors import Place, Problem, SpaceError
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 
 SPACE = """\
 study: {name: a, budget: {trials: 1}, objectives: {accuracy: maximize}, constraints: {params: {max: 1}}}

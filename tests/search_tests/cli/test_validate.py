@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from search.cli.validate import Survey, render, survey
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 
 TEXT = """\
 study:

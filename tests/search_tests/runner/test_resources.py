@@ -7,7 +7,7 @@ from search.errors import InputError, SpaceError
 from search.runner.describe import describe_workers
 from search.runner.resources import plan_workers
 from search.space.limits import Resources
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.trial import environment
 
 SPACE = """

@@ -23,7 +23,8 @@ from search.samplers.ehvi import (
 from search.samplers.history import Observation, losses, observations
 from search.samplers.stateless import StatelessSampler
 from search.samplers.surrogate import pool_candidate
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -52,7 +53,7 @@ def tried(space: Space, count: int, seed: int = 0) -> list[Observation]:
     rng = random.Random(seed)
     drawn = [space.sample(rng) for _ in range(count)]
     return [
-        Observation(params, space.candidate(params).key, losses(space, outcome(space, params)), complete=True)
+        Observation(params, space.candidate(params).fingerprint, losses(space, outcome(space, params)), complete=True)
         for params in drawn
     ]
 
@@ -78,7 +79,7 @@ def test_tried_and_refused_candidates_are_not_proposed(space: Space):
     keys = {each.key for each in before}
     for seed in range(3):
         candidate = space.candidate(propose(space, before, random.Random(seed)))
-        assert candidate.key not in keys
+        assert candidate.fingerprint not in keys
         assert not space.refusals(candidate)
 
 
@@ -96,7 +97,7 @@ def test_stopped_trial_counts_with_extrapolated_losses(space: Space):
 
     def told(rung: list[float], values: list[float] | None) -> None:
         trial = study.ask()
-        trial.set_user_attr("key", space.candidate(space.suggest(trial)).key)
+        trial.set_user_attr("key", space.candidate(space.suggest(trial)).fingerprint)
         trial.set_user_attr("rung:1", rung)
         study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.PRUNED)
 
@@ -117,7 +118,7 @@ def test_sampler_finds_more_than_random_search(space: Space):
         for _ in range(count):
             trial = study.ask()
             params = space.suggest(trial)
-            trial.set_user_attr("key", space.candidate(params).key)
+            trial.set_user_attr("key", space.candidate(params).fingerprint)
             values = outcome(space, params)
             study.tell(trial, values)
             points.append(as_losses(np.log(values), ["maximize", "minimize", "minimize"]))

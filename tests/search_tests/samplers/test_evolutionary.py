@@ -13,7 +13,8 @@ from search.samplers.history import RUNG_PREFIX
 from search.samplers.stateless import StatelessSampler
 from search.samplers.variation import crossover, module_of, mutate, perturb
 from search.space.dials import Choices, Dial, Range, complete
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SEEDS = range(20)

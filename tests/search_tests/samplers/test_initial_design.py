@@ -9,7 +9,7 @@ from helpers.untrained import SPACES, header_for, trained
 from reports.storage.studies import read_study, sqlite_url
 from search.errors import InputError
 from search.samplers.initial_design import initial_design
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.study import create, study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -39,9 +39,9 @@ def test_dials_that_are_no_size_stay_at_their_anchor():
 def test_corners_are_trainable_and_differ_from_named_candidates(file: Path):
     space = load_space(file)
     found = [space.candidate(params) for params in initial_design(space)]
-    named = {space.candidate(params).key for params in space.candidates.values()}
+    named = {space.candidate(params).fingerprint for params in space.candidates.values()}
     assert not any(space.refusals(candidate) for candidate in found)
-    assert len({candidate.key for candidate in found} | named) == len(found) + len(named)
+    assert len({candidate.fingerprint for candidate in found} | named) == len(found) + len(named)
 
 
 def test_corner_that_breaks_a_constraint_is_left_out():

@@ -6,7 +6,8 @@ import optuna
 import pytest
 
 from search.samplers import SAMPLERS, make_sampler
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from snnkit.base.seeds import derived_seed
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -29,7 +30,7 @@ def space_for(sampler: str) -> Space:
 def ask(study: optuna.Study, space: Space) -> tuple:
     trial = study.ask()
     params = space.suggest(trial)
-    trial.set_user_attr("key", space.candidate(params).key)
+    trial.set_user_attr("key", space.candidate(params).fingerprint)
     return trial, params
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import MAX_LINES, InputError, SpaceError
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 
 SPACES = Path(__file__).parents[3] / "spaces"
 BASE = """\
@@ -239,6 +239,15 @@ def test_what_an_unknown_key_may_have_caused_is_not_told() -> None:
     with pytest.raises(SpaceError) as refused:
         load_space(text)
     assert [problem.path for problem in refused.value.problems] == ["network.fire2.kep", "network.pool.aftr"]
+
+
+def test_missing_key_is_told_unless_a_misspelt_one_beside_it_may_be_the_cause() -> None:
+    text = BASE.replace("  budget: {trials: 4}\n", "").replace("  stem:", "  stm:")
+    assert [line.split(": ")[1] for line in error_of(text).splitlines()] == ["study.budget", "network.stm"]
+
+
+def test_wrong_kind_of_file_is_one_problem() -> None:
+    assert len(error_of("benchmark: {name: x}\nnetworks: 3\n").splitlines()) == 1
 
 
 def test_encoding_that_does_not_fit_the_data_is_one_problem() -> None:

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from search.space.candidate import Candidate
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from snnkit.architecture.plan import PlanError
 
 TEXT = """\
@@ -39,7 +40,7 @@ def test_plan_has_an_output_for_each_chosen_class(space: Space) -> None:
     some = candidate(data__classes="[ship, cat, dog]")
     assert (some.plan().classes, candidate(data__classes="2").plan().classes) == (3, 2)
     assert some.plan().params < space.base.plan().params
-    assert len({some.key, space.base.key, candidate(data__classes="[cat, ship, dog]").key}) == 3
+    assert len({some.fingerprint, space.base.fingerprint, candidate(data__classes="[cat, ship, dog]").fingerprint}) == 3
     assert candidate(data__classes="[0, 7]").data.classes == ("0", "7")  # digits are named so
 
 
@@ -67,15 +68,17 @@ def test_modules_show_what_is_removed(space: Space) -> None:
 def test_key_does_not_depend_on_what_a_removed_module_would_have_had() -> None:
     without = {"network.fire5.keep": "false"}
     assert (
-        load_space(TEXT, overrides=without | {"network.fire5.squeeze": "16"}).base.key
-        == load_space(TEXT, overrides=without | {"network.fire5.squeeze": "32"}).base.key
+        load_space(TEXT, overrides=without | {"network.fire5.squeeze": "16"}).base.fingerprint
+        == load_space(TEXT, overrides=without | {"network.fire5.squeeze": "32"}).base.fingerprint
     )
 
 
 def test_key_depends_on_every_dial(space: Space) -> None:
     keep, squeeze, leak = "network.fire5.keep", "network.fire5.squeeze", "neuron.leak"
     keys = {
-        space.candidate({keep: True, squeeze: width, leak: 0.5 + n / 10}).key for width in (16, 32) for n in range(6)
+        space.candidate({keep: True, squeeze: width, leak: 0.5 + n / 10}).fingerprint
+        for width in (16, 32)
+        for n in range(6)
     }
     assert len(keys) == 12
 
@@ -88,7 +91,7 @@ def test_modules_that_are_alike_and_side_by_side_stand_for_each_other() -> None:
     keys = {}
     for kept in itertools.product([True, False], repeat=8):
         candidate = space.candidate({f"network.fire{n}.keep": keep for n, keep in zip(fires, kept, strict=True)})
-        keys[kept] = candidate.key
+        keys[kept] = candidate.fingerprint
     assert len(set(keys.values())) == 3 * 4 * 3 * 4
     for kept, key in keys.items():
         pairs = ((kept[0] + kept[1], kept[4] + kept[5]), kept[2:4], kept[6:])
@@ -98,40 +101,44 @@ def test_modules_that_are_alike_and_side_by_side_stand_for_each_other() -> None:
 
 def test_neurons_that_see_one_step_do_not_leak() -> None:
     once = {"encoding__timesteps": "1"}
-    assert candidate(**once, neuron__leak="0.5").key == candidate(**once, neuron__leak="0.9").key
-    assert candidate(neuron__leak="0.5").key != candidate(neuron__leak="0.9").key
-    assert candidate(**once, neuron__threshold="0.5").key != candidate(**once).key
+    assert candidate(**once, neuron__leak="0.5").fingerprint == candidate(**once, neuron__leak="0.9").fingerprint
+    assert candidate(neuron__leak="0.5").fingerprint != candidate(neuron__leak="0.9").fingerprint
+    assert candidate(**once, neuron__threshold="0.5").fingerprint != candidate(**once).fingerprint
 
 
 def test_a_slope_counts_where_the_surrogate_has_one() -> None:
     one, other = ({"neuron__slope": slope} for slope in ("1", "2"))
-    assert candidate(**one).key != candidate(**other).key
+    assert candidate(**one).fingerprint != candidate(**other).fingerprint
     flat = {"neuron__surrogate": "triangular"}
-    assert candidate(**one, **flat).key == candidate(**other, **flat).key
+    assert candidate(**one, **flat).fingerprint == candidate(**other, **flat).fingerprint
 
 
 def test_epochs_of_a_twin_count_where_there_is_one() -> None:
-    assert candidate(train__cnn_epochs="7").key == candidate().key
+    assert candidate(train__cnn_epochs="7").fingerprint == candidate().fingerprint
     twin = {"train__start": "cnn", "train__epochs": "3"}
-    assert candidate(**twin, train__cnn_epochs="7").key != candidate(**twin).key
-    assert candidate(**twin, train__cnn_epochs="3").key == candidate(**twin).key != candidate(train__epochs="3").key
+    assert candidate(**twin, train__cnn_epochs="7").fingerprint != candidate(**twin).fingerprint
+    assert (
+        candidate(**twin, train__cnn_epochs="3").fingerprint
+        == candidate(**twin).fingerprint
+        != candidate(train__epochs="3").fingerprint
+    )
 
 
 def test_key_depends_on_how_it_is_trained_and_not_on_the_price() -> None:
-    key = candidate().key
-    assert candidate(train__epochs="3").key != key
-    assert candidate(data__subset="5000").key != key
-    assert candidate(encoding__timesteps="2").key != key
-    assert candidate(energy__preset="paper2602").key == key
+    key = candidate().fingerprint
+    assert candidate(train__epochs="3").fingerprint != key
+    assert candidate(data__subset="5000").fingerprint != key
+    assert candidate(encoding__timesteps="2").fingerprint != key
+    assert candidate(energy__preset="paper2602").fingerprint == key
 
 
 def test_key_is_the_same_in_every_process(space: Space) -> None:
-    assert space.base.key == load_space(TEXT).base.key
-    assert len(space.base.key) == 16
+    assert space.base.fingerprint == load_space(TEXT).base.fingerprint
+    assert len(space.base.fingerprint) == 16
 
 
 def test_candidate_survives_json(space: Space) -> None:
     again = Candidate.model_validate_json(space.base.model_dump_json())
     assert again == space.base
     assert type(again.network) is type(space.base.network)
-    assert again.key == space.base.key
+    assert again.fingerprint == space.base.fingerprint

@@ -15,7 +15,8 @@ from reports.study.report import markdown, page
 from search.cli.tables import ending
 from search.cli.validate import survey
 from search.samplers import SAMPLERS
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from search.study import create
 from search.study.study import Study
 
@@ -59,7 +60,7 @@ def test_what_cannot_meet_the_bound_without_a_spike_is_refused_with_both_figures
     assert least > 0
     bound = 0.75 * least
     reason = f"energy_mj {least:.4g}, the least if no neuron fires, is above the limit of {bound:.4g} by "
-    assert bounded(bound, energy=energy).refusals(candidate)[0].startswith(reason)
+    assert str(bounded(bound, energy=energy).refusals(candidate)[0]).startswith(reason)
     assert bounded(least, energy=energy).refusals(candidate) == []
     assert bounded(least, energy=energy).violations(candidate) == {"energy_mj": 0}
 

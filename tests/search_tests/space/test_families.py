@@ -5,7 +5,8 @@ import random
 import pytest
 
 from search.errors import SpaceError
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from snnkit.families import FAMILIES
 
 TEXT = """\
@@ -50,7 +51,7 @@ def test_samples_have_dials_of_one_family(space: Space) -> None:
         family = params["network.family"]
         assert all(path.split(".")[1] in ("family", family) for path in params)
         assert type(space.candidate(params).network) is FAMILIES[str(family)].design
-        seen.add(space.candidate(params).key)
+        seen.add(space.candidate(params).fingerprint)
     assert len(seen) == space.size
 
 
@@ -60,7 +61,7 @@ def test_candidate_is_that_of_a_space_over_its_family_alone(space: Space) -> Non
         "study: {name: alone, budget: {trials: 1}, objectives: {accuracy: maximize}}\n"
         "network: {family: squeezenet, fire3: {keep: false}}\ndata: {name: digits}\n"
     )
-    assert space.candidate(params | {"network.squeezenet.fire4.keep": True}).key == alone.base.key
+    assert space.candidate(params | {"network.squeezenet.fire4.keep": True}).fingerprint == alone.base.fingerprint
 
 
 def test_neighbour_of_another_family_is_complete(space: Space) -> None:
@@ -73,7 +74,7 @@ def test_neighbour_of_another_family_is_complete(space: Space) -> None:
 def test_dump_loads_to_an_equal_space(space: Space) -> None:
     again = load_space(space.dump())
     assert again == space
-    assert again.hash == space.hash
+    assert again.fingerprint == space.fingerprint
     assert "mixnet" not in space.dump()
 
 
@@ -103,4 +104,4 @@ def test_candidates_that_do_not_build_are_not_the_same(space: Space) -> None:
         for design in designs
     ]
     assert [candidate.static() for candidate in made] == [{}, {}]
-    assert made[0].key != made[1].key
+    assert made[0].fingerprint != made[1].fingerprint

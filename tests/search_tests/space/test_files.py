@@ -10,8 +10,9 @@ import pytest
 
 from search.benchmark.loader import load_benchmark
 from search.samplers import make_sampler
+from search.space.loading.loader import load_space
 from search.space.sections import DEVICES, Device
-from search.space.space import Space, load_space
+from search.space.space import Space
 
 SPACES = Path(__file__).parents[3] / "spaces"
 FILES = [file for file in sorted(SPACES.glob("*.yaml")) if not file.stem.startswith("benchmark")]
@@ -91,9 +92,9 @@ def test_sampler_proposes_candidates_of_shipped_spaces(file: Path, name: str) ->
         trial = study.ask()
         candidate = space.candidate(space.suggest(trial))
         figures = candidate.static()
-        trial.set_user_attr("key", candidate.key)
+        trial.set_user_attr("key", candidate.fingerprint)
         study.tell(trial, [figures.get("params", 1e9) * (1 + at) for at in range(len(study.directions))])
-        keys.add(candidate.key)
+        keys.add(candidate.fingerprint)
     assert len(keys) > 6
 
 
@@ -103,7 +104,7 @@ def test_defaults_have_the_published_size(name: str) -> None:
     for data, thousands in zip(("cifar10", "cifar100", "tiny-imagenet"), published, strict=True):
         space = load_space(SPACES / f"{name}.yaml", overrides={"data.name": data})
         assert space.base.static()["params"] == pytest.approx(1000 * thousands, rel=tolerance)
-        assert space.base.key == space.candidate(next(iter(space.candidates.values()))).key
+        assert space.base.fingerprint == space.candidate(next(iter(space.candidates.values()))).key
 
 
 @pytest.mark.parametrize("name", ["benchmark", "benchmark_small"])
@@ -154,7 +155,7 @@ def test_smoke_space_needs_no_download() -> None:
 
 def test_reading_a_space_loads_neither_torch_nor_ray_nor_optuna() -> None:
     code = (
-        "import sys, search.space.space, search.cli.validate; "
+        "import sys, search.space.loading.loader, search.cli.validate; "
         "print(sorted({'torch', 'ray', 'optuna'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

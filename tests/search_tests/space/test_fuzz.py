@@ -19,7 +19,7 @@ from benchmarks.reliability.fuzz import SMALL
 from benchmarks.reliability.mutations import LETTERS, RAW, mutated
 from search.errors import SpaceError
 from search.space import document
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = int(os.environ.get("SNNSEARCH_FUZZ", "30"))

@@ -12,7 +12,7 @@ from reports.storage.studies import read_study, sqlite_url
 from reports.study.report import markdown, page
 from search.cli.tables import figure
 from search.samplers.history import losses
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.study.create import create_study
 
 LATENCY = ObjectiveInfo(

@@ -1,14 +1,18 @@
 """A space: its dials and size, drawing from it, profiles and overrides, and the text it is stored as."""
 
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from reports.records.study import Leaf
-from search.space.space import ParamsError, Space, load_space
+from search.space.constraints import Refusal
+from search.space.loading.loader import load_space
+from search.space.space import ParamsError, Space
 
 TEXT = """\
 study:
@@ -110,7 +114,7 @@ def test_size_equals_enumeration_of_active_dials(space: Space) -> None:
 
 
 def test_size_counts_distinct_candidates(space: Space) -> None:
-    assert len({space.candidate(dict(params)).key for params in every_candidate(space)}) == space.size
+    assert len({space.candidate(dict(params)).fingerprint for params in every_candidate(space)}) == space.size
 
 
 def test_size_of_a_continuous_space_is_unknown() -> None:
@@ -235,7 +239,9 @@ def test_constraint_is_broken_by_the_candidate_above_it(space: Space) -> None:
     assert space.violations(candidate) == {"params": params - 20_000, "dense_macs": macs - 900_000}
     assert space.refusals(candidate) == []
     tight = load_space(TEXT, overrides={"study.constraints": f"{{params: {{max: {params - 1}}}}}"})
-    assert tight.refusals(candidate) == [f"params {params:,} is above the limit of {params - 1:,} by 1"]
+    refusal = Refusal("bound", "params", value=params, bound=params - 1)
+    assert tight.refusals(candidate) == [refusal]
+    assert str(refusal) == f"params {params:,} is above the limit of {params - 1:,} by 1"
     assert tight.violations(candidate) == {"params": 1}
 
 
@@ -251,9 +257,9 @@ def test_candidate_that_does_not_build_is_refused_with_the_reason() -> None:
     text = TEXT.replace("stride: 1}", "stride: {choices: [1, 4], default: 1}}")
     space = load_space(text.replace("validation: 0.2", "resolution: {choices: [8, 32], default: 32}"))
     candidate = space.candidate(space.candidates["thin"] | {"network.stem.stride": 4, "data.resolution": 8})
-    reasons = space.refusals(candidate)
-    assert len(reasons) == 1
-    assert reasons[0].startswith("does not build: ")
+    (refusal,) = space.refusals(candidate)
+    assert refusal.kind == "build"
+    assert str(refusal) == f"does not build: {refusal.reason}"
     assert candidate.static() == {}
     assert space.violations(candidate) == {"params": 20_000, "dense_macs": 900_000}
 
@@ -294,7 +300,7 @@ def test_dump_loads_to_an_equal_space(device: str) -> None:
     space = load_space(TEXT, device=device, overrides={"train.lr": "{low: 1e-4, high: 1e-2, log: true}"})  # type: ignore[arg-type]
     again = load_space(space.dump())
     assert again == space
-    assert again.hash == space.hash
+    assert again.fingerprint == space.fingerprint
     assert again.dump() == space.dump()
     assert "profiles" not in space.dump()
 
@@ -309,8 +315,34 @@ def test_spaces_are_equal_however_written(space: Space) -> None:
     assert load_space(spelled.replace("train: {epochs: 2}", "train: {epochs: 2, optimizer: adamw}")) == space
 
 
+def test_former_key_is_accepted_with_a_hint(caplog: pytest.LogCaptureFixture) -> None:
+    former = load_space(TEXT, overrides={"study.limits.silence": "5m"})
+    assert "--set: study.limits.silence is now called" in caplog.text
+    now = load_space(TEXT, overrides={"study.limits.stall_timeout": "5m"})
+    assert (former, former.fingerprint) == (now, now.fingerprint)
+    assert "stall_timeout: 5m" in former.dump()
+    assert "silence" not in former.dump()
+
+
+def test_stored_fingerprint_is_that_of_the_file_as_read_now() -> None:
+    stored = Path(__file__).parents[2] / "golden" / "stored" / "old-study"
+    header = json.loads((stored / "header.json").read_text())
+    assert load_space(stored / "space.yaml").fingerprint == header["space_hash"]
+
+
+def test_family_of_an_override_decides_which_other_paths_there_are() -> None:
+    space = load_space(
+        "study: {name: a, budget: {trials: 1}, objectives: {accuracy: maximize}}\n"
+        "network: {family: squeezenet}\ndata: {name: digits}\n",
+        overrides={"network.head.width": 64, "network.family": "mixnet"},
+    )
+    assert space.base.network.head.width == 64
+
+
 def test_hash_leaves_out_name_and_budget(space: Space) -> None:
-    assert load_space(TEXT, overrides={"study.name": "b", "study.budget": "{time: 1h}"}).hash == space.hash
+    assert (
+        load_space(TEXT, overrides={"study.name": "b", "study.budget": "{time: 1h}"}).fingerprint == space.fingerprint
+    )
 
 
 @pytest.mark.parametrize(
@@ -327,7 +359,7 @@ def test_hash_leaves_out_name_and_budget(space: Space) -> None:
     ],
 )
 def test_hash_depends_on_everything_else(space: Space, path: str, value: str) -> None:
-    assert load_space(TEXT, overrides={path: value}).hash != space.hash
+    assert load_space(TEXT, overrides={path: value}).fingerprint != space.fingerprint
 
 
 def test_text_that_looks_like_a_number_survives_the_dump() -> None:

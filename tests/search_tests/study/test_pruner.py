@@ -10,13 +10,14 @@ from reports.analysis.front import front_trials
 from reports.analysis.pareto import dominates
 from reports.records.study import EpochRecord, Measured
 from reports.storage.studies import read_study, sqlite_url
+from search.errors import SpaceError
 from search.runner.budget import Budget
 from search.runner.launch import launch
 from search.runner.loop import Driver
 from search.runner.observer import SILENT
 from search.runner.progress import RunProgress
+from search.space.loading.loader import load_space
 from search.space.sections import EarlyStopping
-from search.space.space import SpaceError, load_space
 from search.study import create
 from search.study.pruner import ParetoPruner
 

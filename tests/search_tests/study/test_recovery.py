@@ -6,7 +6,8 @@ from helpers.untrained import SPACES, header_for, trained
 from reports.storage.results import write_result
 from reports.storage.studies import LedgerError, load_study_folder, sqlite_url
 from search.errors import InputError
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from search.study import create, recovery
 from search.trial.job import Starts, write_starts
 

@@ -15,7 +15,7 @@ from reports.storage.results import read_result, write_result
 from reports.storage.studies import read_study, sqlite_url
 from search.errors import InputError
 from search.samplers import SAMPLERS
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.storage.url import StorageError
 from search.study import create as opening
 from search.study.study import Study
@@ -113,7 +113,7 @@ def test_candidate_is_never_trained_twice(tmp_path):
     space = load_space(SPACES / "smoke.yaml", overrides={"study.sampler": "random", "study.constraints": "{}"})
     opened, keys = create(space, tmp_path / "s"), []
     while (job := opened.next(ignore)) is not None:
-        keys.append(job.candidate.key)
+        keys.append(job.candidate.fingerprint)
         opened.finish(trained(job))
     assert len(keys) == len(set(keys)) == space.size
     duplicates = [t for t in read(space, tmp_path / "s").trials if t.status == "duplicate"]
@@ -257,7 +257,7 @@ def test_next_driver_tries_a_failed_candidate_once_more(smoke, tmp_path):
     assert job.name == "smallest"
     opened.finish(outline(job, status="failed", reason="ZeroDivisionError: again"))
     opened = reopen(smoke, folder)
-    assert opened.next(ignore).candidate.key != job.candidate.key
+    assert opened.next(ignore).candidate.fingerprint != job.candidate.fingerprint
     assert [t.status for t in read(smoke, folder).trials].count("failed") == 2
 
 

@@ -12,7 +12,7 @@ from reports.study.sections.findings import findings
 from search.errors import SpaceError
 from search.runner.budget import Budget
 from search.samplers.initial_design import initial_design
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.study import create
 from search.study.supernet import Ranking, pool, rank, recalled
 from search.trial.job import Placement
@@ -72,7 +72,9 @@ def test_every_network_within_the_constraints_enters_once_the_largest_first(spac
 def test_a_large_space_is_drawn_from(space):
     few = load_space(TEXT, overrides={"study.supernet": "{candidates: 3}"})
     assert len(pool(few)) == 3
-    assert space.candidate(space.candidates["baseline"]).key in {entrant.candidate.key for entrant in pool(few)}
+    assert space.candidate(space.candidates["baseline"]).fingerprint in {
+        entrant.candidate.fingerprint for entrant in pool(few)
+    }
 
 
 def test_places_are_those_of_the_objectives(space, tmp_path):
@@ -81,7 +83,7 @@ def test_places_are_those_of_the_objectives(space, tmp_path):
     ordered = sorted(found.places.values(), key=lambda place: place.place)
     points = [as_losses(list(place.values.values()), ["maximize", "minimize", "minimize"]) for place in ordered]
     assert [place.rank for place in ordered] == sorted(ranks(points))
-    assert [space.candidate(params).key for params in found.first] == [
+    assert [space.candidate(params).fingerprint for params in found.first] == [
         next(key for key, place in found.places.items() if place.place == at) for at in (1, 2, 3)
     ]
     assert (found.cost.ranked, found.cost.epochs) == (8, 1)
@@ -114,7 +116,7 @@ def ranking_of(space):
     """Made up: places in the order of the pool."""
     entrants = pool(space)
     places = {
-        entrant.candidate.key: SharedRecord(
+        entrant.candidate.fingerprint: SharedRecord(
             place=at, rank=0, values={"accuracy": 0.1 * at, "energy_mj": 1.0 / at, "params": float(at)}
         )
         for at, entrant in enumerate(entrants, start=1)
@@ -139,19 +141,19 @@ def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
     asked = []
     for _ in range(5):
         job = again.next(lambda record: None)
-        asked.append(job.candidate.key)
+        asked.append(job.candidate.fingerprint)
         again.finish(trained(job))
-    best = [space.candidate(params).key for params in ranking.first]
+    best = [space.candidate(params).fingerprint for params in ranking.first]
     begun = [
-        space.candidate(space.candidates["baseline"]).key,
-        *(space.candidate(p).key for p in initial_design(space)),
+        space.candidate(space.candidates["baseline"]).fingerprint,
+        *(space.candidate(p).fingerprint for p in initial_design(space)),
     ]
     assert asked[: len(begun)] == begun
     assert [key for key in asked[len(begun) :] if key in best] == [key for key in best if key not in begun]
     record = read_study(url, "ranked")
     assert record.header.supernet == ranking.cost
     complete = [trial for trial in record.trials if trial.status == "complete"]
-    assert all(trial.shared == ranking.places[space.candidate(trial.params).key] for trial in complete)
+    assert all(trial.shared == ranking.places[space.candidate(trial.params).fingerprint] for trial in complete)
     agreement = shared_weights_agreement(record)
     assert agreement.trials == 5
     assert set(agreement.correlations) == {"accuracy", "energy_mj", "params"}

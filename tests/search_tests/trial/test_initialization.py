@@ -16,7 +16,8 @@ from reports.storage.results import read_result
 from reports.storage.studies import sqlite_url
 from search.cli.tables import trial_view
 from search.runner.progress import RunningTrial, RunProgress
-from search.space.space import Space, load_space
+from search.space.loading.loader import load_space
+from search.space.space import Space
 from search.study import create, study
 from search.study.warm_start import distance
 from search.trial.job import Job, Parent, Placement

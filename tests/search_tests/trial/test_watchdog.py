@@ -12,7 +12,7 @@ from helpers.waiting import PATIENCE_S
 from reports.records.study import TrialRecord
 from search.errors import SpaceError
 from search.space.limits import Limits
-from search.space.space import load_space
+from search.space.loading.loader import load_space
 from search.trial.job import Job
 from search.trial.run import run
 from search.trial.watchdog import EVERY_S, HUNG, Heartbeats, Watchdog, read_beat, where_it_hung
@@ -33,16 +33,16 @@ def clock() -> Clock:
 
 @pytest.fixture
 def job(tmp_path) -> Job:
-    job = job_for(tmp_path).model_copy(update={"limits": Limits(silence="60s")})
+    job = job_for(tmp_path).model_copy(update={"limits": Limits(stall_timeout="60s")})
     job.folder.mkdir(parents=True)
     return job
 
 
 def test_limits_are_read_from_the_space():
-    space = load_space(SPACES / "smoke.yaml", overrides={"study.limits": "{time: 30m, silence: 2m}"})
-    assert space.study.limits == Limits(time="30m", silence="2m")
-    assert (space.study.limits.time_s, space.study.limits.silence_s) == (1800, 120)
-    with pytest.raises(SpaceError, match=r"study.limits.time.*no span of time; write it as 90s"):
+    space = load_space(SPACES / "smoke.yaml", overrides={"study.limits": "{time: 30m, stall_timeout: 2m}"})
+    assert space.study.limits == Limits(time="30m", stall_timeout="2m")
+    assert (space.study.limits.time_s, space.study.limits.stall_timeout_s) == (1800, 120)
+    with pytest.raises(SpaceError, match=r"study.limits.time.*is not a duration; write it as 90s"):
         load_space(SPACES / "smoke.yaml", overrides={"study.limits": "{time: soon}"})
 
 
@@ -78,7 +78,7 @@ HANGS = """
     def step():
         {how}
 
-    watchdog = Watchdog(Path(sys.argv[1]), Limits(silence="1s"))
+    watchdog = Watchdog(Path(sys.argv[1]), Limits(stall_timeout="1s"))
     with watchdog.watching():
         step()
     print("came back")
@@ -141,7 +141,7 @@ def test_worker_in_the_place_of_one_that_ended_itself_has_all_its_time(job, cloc
 
 
 def test_no_limit_on_silence_watches_nothing(job, clock):
-    free = job.model_copy(update={"limits": Limits(silence=None)})
+    free = job.model_copy(update={"limits": Limits(stall_timeout=None)})
     heartbeats = Heartbeats(clock)
     for _ in range(100):
         assert not heartbeats.stands_still(free)

@@ -1,0 +1,109 @@
+"""From a YAML file to a Space, checked before anything trains."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from reports.records.study import Leaf
+from search.errors import MAX_PROBLEMS, listed, nearest
+from search.space.document import Tree
+from search.space.loading.checks import check_candidates, check_retrain, check_study
+from search.space.loading.named_candidates import read_candidates
+from search.space.loading.old_keys import Renamed
+from search.space.loading.problems import Problems
+from search.space.loading.schema import Model
+from search.space.loading.spec_loader import load
+from search.space.loading.template_reader import read_template
+from search.space.sections import Device, SearchSections, StudySection
+from search.space.space import Space
+from search.space.template import SECTIONS
+from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.data.choice import DataChoice
+from snnkit.data.datasets import DATASETS
+from snnkit.energy import EnergyConfig
+from snnkit.families import FAMILIES, AnyFamily, Family
+from snnkit.training.recipe import Recipe
+
+ALL_SECTIONS = ("study", *SECTIONS, "candidates", "retrain", "reference", "profiles")
+
+
+def load_space(source: Path | str, *, overrides: Mapping[str, Leaf] | None = None, device: Device = "cpu") -> Space:
+    """Return the space in a file (a Path) or a text, with its profile for ``device`` and then ``overrides`` applied.
+
+    Raises SpaceError with all problems, including those of the other device's profile: a file is valid or it is not.
+    """
+    return load(SpaceSpec(), source, overrides or {}, device)
+
+
+class SpaceSpec:
+    """The sections of a space, and how they become a Space."""
+
+    replaceable: ClassVar[tuple[str, ...]] = ("candidates", "retrain", "reference")
+    renamed: ClassVar[Renamed] = {"study.limits.silence": "study.limits.stall_timeout"}
+    section: ClassVar[str] = "study"
+    mistaken: ClassVar[tuple[str, str]] = ("benchmark", "a benchmark, not a space; train it with: snnsearch bench")
+
+    def models(self, problems: Problems) -> dict[str, Model]:
+        """Return the type of every section, except of those whose family or data set is unknown."""
+        models: dict[str, Model | None] = {
+            "study": StudySection,
+            "network": _network_type(problems),
+            "neuron": NeuronConfig,
+            "encoding": EncodingConfig,
+            "train": Recipe,
+            "data": DataChoice if _section_type("data", "name", DATASETS, problems) else None,
+            "energy": EnergyConfig,
+        }
+        return {section: model for section, model in models.items() if model is not None}
+
+    def build(self, problems: Problems, models: Mapping[str, Model]) -> Space | None:
+        """Return the space, or None and at least one problem."""
+        _check_sections(problems)
+        search = _read_search(problems, models)
+        before = len(problems.found)
+        template = read_template(models, problems)
+        if template is not None and len(problems.found) == before:  # else the candidates' problems are consequences
+            if search is not None:
+                check_study(search.study, template, problems)
+            check_candidates(template, problems)
+        if problems.found or search is None or template is None:
+            return None
+        base = template.build(template.anchors())
+        check_retrain(search.retrain, base.train, base.data, problems)
+        candidates = read_candidates(template, problems)
+        return Space(search.study, template.dials, base, candidates, search.retrain, search.reference, template)
+
+
+def _check_sections(problems: Problems) -> None:
+    """Check that every top-level key is a section."""
+    for key in [key for key in problems.document.tree if key not in ALL_SECTIONS][:MAX_PROBLEMS]:
+        problems.add((key,), f"unknown section; allowed are {listed(ALL_SECTIONS)}{nearest(key, ALL_SECTIONS)}")
+
+
+def _section_type(section: str, key: str, registry: Mapping[str, object], problems: Problems) -> object | None:
+    """Return the registry's entry that ``key`` of ``section`` names, or None and a problem."""
+    if section not in problems.document.tree:
+        problems.add((section,), f"is missing; write {section}: {{{key}: {next(iter(registry))}}}")
+        return None
+    tree = problems.document.tree[section]
+    return problems.look_up(registry, tree.get(key) if isinstance(tree, dict) else None, (section, key))
+
+
+def _network_type(problems: Problems) -> Model | None:
+    """Return the design of the family that the document names; of several families, the type of a choice."""
+    tree = problems.document.tree.get("network")
+    given = tree.get("family") if isinstance(tree, dict) else None
+    if isinstance(given, dict):
+        choices = given.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            problems.look_up(FAMILIES, choice, ("network", "family"))
+        return AnyFamily
+    family = _section_type("network", "family", FAMILIES, problems)
+    return family.design if isinstance(family, Family) else None
+
+
+def _read_search(problems: Problems, models: Mapping[str, Model]) -> SearchSections | None:
+    """Return the sections about the search: study, retrain and reference."""
+    given = problems.document.tree
+    tree: Tree = {key: given[key] for key in ("study", "retrain", "reference") if key in given}
+    return problems.validate(SearchSections, tree, models)
