@@ -153,3 +153,5 @@ def test_space_reference_lists_every_key_with_its_default_and_bounds() -> None:
     assert "| `timesteps` | whole number | `4` | ≥ 1, ≤ 64 |" in done.stdout
     assert "| `schedule` | `cosine`, `onecycle`, `constant` | `onecycle` |" in done.stdout
     assert all(f"## network: {family}\n" in done.stdout for family in FAMILIES)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| `")]
+    assert [row for row in rows if row.endswith("|  |")] == [], "describe these keys: Field(description=...)"

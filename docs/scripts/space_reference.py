@@ -48,9 +48,17 @@ def render() -> str:
 
 def _section(name: str, model: type[BaseModel]) -> str:
     schema = model.model_json_schema()
-    lines = [f"## {name}", "", _paragraph(model.__doc__), "", *_table(schema)]
-    for part, definition in _parts(schema):
-        lines += ["", f"### {name}: {part}", "", _paragraph(definition.get("description")), "", *_table(definition)]
+    parts = dict(_parts(schema))
+    lines = [f"## {name}", "", _paragraph(model.__doc__), "", *_table(schema, parts)]
+    for part, definition in parts.items():
+        lines += [
+            "",
+            f"### {name}: {part}",
+            "",
+            _paragraph(definition.get("description")),
+            "",
+            *_table(definition, parts),
+        ]
     return "\n".join([*lines, ""])
 
 
@@ -61,14 +69,20 @@ def _parts(schema: Schema) -> Iterator[tuple[str, Schema]]:
             yield part, definition
 
 
-def _table(schema: Schema) -> list[str]:
+def _table(schema: Schema, parts: Mapping[str, Schema]) -> list[str]:
     required = schema.get("required", ())
     rows = [
         f"| `{key}` | {_type(field)} | {_default(field, needed=key in required)} | {_bounds(field)} "
-        f"| {_cell(field.get('description', ''))} |"
+        f"| {_cell(_meaning(field, parts))} |"
         for key, field in schema["properties"].items()
     ]
     return ["| key | type | default | bounds | meaning |", "|---|---|---|---|---|", *rows]
+
+
+def _meaning(field: Schema, parts: Mapping[str, Schema]) -> str:
+    """Return the field's description; pydantic leaves it out if the nested model has the same one."""
+    part = parts.get(field.get("$ref", "").rsplit("/")[-1], {})
+    return str(field.get("description", part.get("description", "")))
 
 
 def _alternatives(field: Schema) -> list[Schema]:

@@ -1,1 +1,1 @@
-"""From a YAML file to a Space, and from a Space to candidates."""
+"""Spaces: read them from YAML, and build their candidates."""

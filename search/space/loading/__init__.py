@@ -1,1 +1,1 @@
-"""From a YAML file to a checked Space."""
+"""Read and check a space file."""

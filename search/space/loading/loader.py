@@ -1,4 +1,4 @@
-"""From a YAML file to a Space, checked before anything trains."""
+"""Read a space file and check all of it before anything trains."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ ALL_SECTIONS = ("study", *SECTIONS, "candidates", "retrain", "reference", "profi
 def load_space(source: Path | str, *, overrides: Mapping[str, Leaf] | None = None, device: Device = "cpu") -> Space:
     """Return the space in a file (a Path) or a text, with its profile for ``device`` and then ``overrides`` applied.
 
-    Raises SpaceError with all problems, including those of the other device's profile: a file is valid or it is not.
+    Raises SpaceError with all problems, including problems of the other device's profile: a file is valid or it is not.
     """
     return load(SpaceSpec(), source, overrides or {}, device)
 

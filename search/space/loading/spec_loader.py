@@ -38,7 +38,7 @@ class Spec(Protocol[Built]):
 def load(spec: Spec[Built], source: Path | str, overrides: Mapping[str, Leaf], device: Device) -> Built:
     """Return what a file (a Path) or a text describes, with its profile for ``device`` and ``overrides`` applied.
 
-    Raises SpaceError with all problems, including those of the other device's profile: a file is valid or it is not.
+    Raises SpaceError with all problems, including problems of the other device's profile: a file is valid or it is not.
     """
     document = yaml_document.read(source) if isinstance(source, Path) else yaml_document.parse(source)
     document, overrides = rename_keys(document, spec.renamed), rename_paths(overrides, spec.renamed)
