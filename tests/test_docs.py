@@ -106,6 +106,21 @@ def test_links_lead_to_files(page: Path) -> None:
     assert set(missing) <= {"reference.md", "space/reference.md"}  # that page is generated with the site
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a page, as GitHub writes them."""
+    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"(?m)^#+ (.+)$", text)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_anchors(page: Path) -> None:
+    parts = [(link, *link.partition("#")[::2]) for link in links(page)]
+    targets = [(link, page.parent / file if file else page, anchor) for link, file, anchor in parts if anchor]
+    missing = [link for link, file, anchor in targets if file.name != "reference.md" and anchor not in anchors(file)]
+    assert missing == []
+
+
 NAMED = r"\b(?:search|snnkit|reports|benchmarks|tests|spaces|docs)/[\w/.]+\.(?:py|yaml|md|csv)\b"
 
 

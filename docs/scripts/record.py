@@ -29,7 +29,7 @@ def _coloured(line: str) -> Text:
     text = Text.from_ansi(line)
     text.highlight_regex(r"on the front", "bold cyan")
     text.highlight_regex(r"(stopped|duplicate|refused|failed): .*", "dim")
-    text.highlight_regex(r"^(study|search|data|training|on|until|files|front|report|go on) ", "dim")
+    text.highlight_regex(r"^(study|search|data|training|on|until|files|front|report|continue) ", "dim")
     return text
 
 

@@ -220,7 +220,7 @@ def run(out: Path, strikes: int, names: list[str]) -> None:
 
 
 def table(out: Path) -> Iterator[str]:
-    yield "| fault | executor | studies | strikes | survived |\n|---|---|---|---|---|"
+    yield "| fault | executor | studies | faults | survived |\n|---|---|---|---|---|"
     counts: Counter[tuple[str, str, str]] = Counter()
     for row in rows(out):
         key = (str(row["fault"]), str(row["executor"]))
