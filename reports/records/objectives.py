@@ -1,7 +1,7 @@
 """The objectives of a search, one record each: everything that the rest of the code needs to know about an objective.
 
-To add an objective, add a record to `OBJECTIVES`. Space files, samplers, constraints, reports, the page's script and
-the terminal read the record, so nothing else has to change.
+To add an objective, add a record to `_RECORDS`. Space files, samplers, constraints, reports, the page's script and the
+terminal read the record, so nothing else has to change if `Measured` already has the figure.
 """
 
 import math

@@ -9,8 +9,8 @@ from search.cli import console
 from search.cli.options import (
     BenchmarkFile,
     DataRoot,
-    Device,
     DryRun,
+    EvaluationDevice,
     RunName,
     Runs,
     Seeds,
@@ -112,7 +112,9 @@ def train(
     options: RunOptions,
     candidate: Annotated[str, typer.Option(help="Named candidate of the space.", metavar="NAME")],
     seeds: Seeds = 1,
-    name: Annotated[str | None, typer.Option(help="Name of the new benchmark. Default: SPACE-CANDIDATE.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The result is stored as a benchmark with this name. Default: SPACE-CANDIDATE.")
+    ] = None,
     sets: Sets = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -152,8 +154,8 @@ def export(
     timesteps: Annotated[
         int | None,
         typer.Option(
-            help="Number of time steps, if not the trained one. BatchNorm is recalibrated and the figures are measured "
-            "again.",
+            help="Number of time steps. Default: as trained. For another number, BatchNorm is recalibrated and the "
+            "figures are measured again.",
             metavar="T",
         ),
     ] = None,
@@ -196,7 +198,7 @@ def evaluate(
     ] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
-    device: Device = "auto",
+    device: EvaluationDevice = "auto",
     data: DataRoot = None,
 ) -> None:
     """Measure trained networks again from their weights, and compare with the stored figures.

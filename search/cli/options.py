@@ -80,7 +80,8 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Number of trials that run at once. Default: one per core, up to 8; one per GPU.",
+        help="Number of trials that run at once. Default: as many as fit: at most 8 on CPU cores, one per GPU, no "
+        "limit on a cluster. study.resources can change this.",
         metavar="N",
         rich_help_panel=PLACE,
     ),
@@ -96,7 +97,8 @@ ExecutorName = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Address of a running Ray cluster. Its nodes must share the runs folder, or use --exchange.",
+        help="Address of a running Ray cluster. Its nodes must share the runs folder, or the run was started with "
+        "--exchange.",
         metavar="ADDR",
         rich_help_panel=PLACE,
     ),
@@ -116,6 +118,10 @@ Device = Annotated[
         help="Device to train on; it also selects the profile of the file. auto: cuda if torch finds a GPU.",
         rich_help_panel=PLACE,
     ),
+]
+EvaluationDevice = Annotated[
+    AskedDevice,
+    typer.Option(help="Device to evaluate on. auto: cuda if torch finds a GPU.", rich_help_panel=PLACE),
 ]
 DataRoot = Annotated[
     Path | None,

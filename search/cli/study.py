@@ -72,8 +72,9 @@ def report(
 ) -> None:
     """Write the report of a study or benchmark, finished or not.
 
-    A study gets report.html, report.md, front.csv and front.json; a benchmark gets benchmark.html, benchmark.md,
-    benchmark.csv and benchmark.svg. The command prints their paths.
+    A study gets report.html, report.md, front.csv and front.json.
+    A benchmark gets benchmark.html, benchmark.md, benchmark.csv and benchmark.svg.
+    The command prints their paths.
 
     Example: snnsearch report smoke --open
     """
@@ -114,7 +115,7 @@ def show(
 
 def validate(
     space: SpaceFile,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Profile of the space to check.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Check the space with this device's profile.")] = "cpu",
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Which candidate to try next. One sampler is one file and one line of ``SAMPLERS``.
+"""Which candidate to try next. A sampler is one file, one line of ``SAMPLERS`` and its name in the space's schema.
 
 A sampler is a callable ``(space, seed) -> optuna.samplers.BaseSampler``. It may know the space, or only its dials.
 """

@@ -1,7 +1,8 @@
 """Hard constraints: upper bounds of a candidate's size and energy.
 
-Sizes are known before training. Of the energy only the least is known then: the network's energy if no neuron fires. A
-candidate whose least energy exceeds the bound is never trained; one whose spikes raise it above is infeasible.
+Sizes are known before training. For energy, only a lower bound is known then: the energy if no neuron fires. A
+candidate whose lower bound exceeds the constraint is never trained. A trained candidate whose measured energy exceeds
+the constraint is infeasible.
 """
 
 from collections.abc import Mapping
@@ -24,10 +25,10 @@ def examples() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a candidate is refused or infeasible. ``str()`` gives the sentence that records store.
+    """The reason why a candidate is refused or infeasible. ``str()`` returns the sentence that records store.
 
-    ``kind``: "build", the network cannot be built (``reason`` says why); "bound", ``value`` of ``name`` exceeds
-    ``bound``; "least", it does even if no neuron fires.
+    ``kind`` is "build" if the network cannot be built (``reason`` says why), "bound" if ``value`` of ``name`` exceeds
+    ``bound``, and "least" if ``value`` exceeds ``bound`` even when no neuron fires.
     """
 
     kind: Literal["build", "bound", "least"]

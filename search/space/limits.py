@@ -89,7 +89,7 @@ class Resources(Config):
         le=1024,
         examples=[2],
         description="CPU cores of one trial, with one thread each; below 1, several trials share a core. null: the "
-        "machine's cores divided by the number of workers.",
+        "machine's cores divided by the number of workers; on a cluster: one.",
     )
     gpus: float | None = Field(
         None,
@@ -97,5 +97,5 @@ class Resources(Config):
         le=1,
         examples=[0.5],
         description="Share of a GPU that one trial uses; 0.5 runs two trials on each GPU. null: one GPU divided by the "
-        "workers that train on it.",
+        "workers that train on it; on a cluster: one.",
     )

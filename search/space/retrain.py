@@ -6,8 +6,8 @@ from typing import Any
 from snnkit.data.choice import DataChoice
 from snnkit.training.recipe import Recipe
 
-# Augmentation is left to the space, because a mirrored digit is no digit. The fields of `snnkit.training.recipe` name
-# the sources of the others.
+# The space chooses the augmentation, because a mirrored digit is not a valid digit. The fields of
+# `snnkit.training.recipe` name the sources of the other values.
 LONG_RECIPE: Mapping[str, Any] = {
     "epochs": 60,
     "rungs": (),
@@ -22,7 +22,7 @@ KEPT = ("data.name", "data.classes")  # replacing these would make another task
 
 
 def train_of(base: Recipe, retrain: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a finalist that the search trained by ``base``. Raises ValidationError."""
+    """Return the recipe that trains a finalist in full; the search used ``base``. Raises ValidationError."""
     return Recipe.model_validate({**base.model_dump(), **LONG_RECIPE, **_below("train", retrain)})
 
 

@@ -87,7 +87,9 @@ class EarlyStopping(Config):
     better rank, and if it would be dominated even with ``margin`` added to its accuracy.
     """
 
-    reduction: float = Field(3.0, gt=1, le=100, description="One trial in so many continues past a rung.")
+    reduction: float = Field(
+        3.0, gt=1, le=100, description="A trial among the best 1/reduction by rank always continues."
+    )
     first: int = Field(8, ge=1, description="Trials that must have reached a rung before any is stopped there.")
     margin: float = Field(
         0.02, ge=0, lt=1, description="Accuracy (0..1) that is added to a dominated trial before it is judged."
@@ -114,9 +116,7 @@ class StudySection(Config):
         examples=["my-study"], description="Name of the study and of its run folder: a-z, 0-9 and '-', 64 at most."
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the sampler and of every training.")
-    sampler: Sampler = Field(
-        "auto", description="Which candidate is next; auto chooses by the space and the objectives."
-    )
+    sampler: Sampler = Field("auto", description="Method that proposes the next candidate. auto: ehvi.")
     budget: Budget = Field(examples=["{time: 20m} or {trials: 50}"], description="When the study ends.")
     objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(
         min_length=1,

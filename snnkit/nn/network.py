@@ -82,10 +82,10 @@ class Network(nn.Module):
     def forward(self, images: Tensor, observe: Observer | None = None, *, each_step: bool = False) -> Tensor:
         """Return logits (B, classes) in float32 for images (B, C, H, W) or frames (B, T, C, H, W).
 
-        They are the mean of the head's current over time and space. ``each_step`` returns one set per time step,
-        (T, B, classes), with T = 1 in the CNN twin. The twin reads the mean of the frames. The memory format is that of
-        images and weights; under autocast, spikes have autocast's dtype. Raises ValueError if the shape of ``images``
-        does not fit the encoding.
+        The logits are the mean of the head's current over time and space. ``each_step`` returns one set per time
+        step, (T, B, classes), with T = 1 in the CNN twin. The twin reads the mean of the frames. Values inside have
+        the memory format of images and weights; under autocast, spikes have autocast's dtype. Raises ValueError if
+        the shape of ``images`` does not fit the encoding.
         """
         values = {"input": self._over_time(images)}
         for step, unread in zip(self._steps, self._unread, strict=True):

@@ -91,7 +91,7 @@ class _Matcher:
 
 
 def _group_importance(parent: Channels, importance: Mapping[str, Importance]) -> dict[Filter, float]:
-    """Return the mean importance of each group of coupled filters, each relative to the mean of its own layer."""
+    """Return the mean importance of each group of coupled filters. Each filter is divided by the mean of its layer."""
     found: dict[Filter, list[float]] = {}
     for name, layer in importance.items():
         mean = fmean(layer.filters) or 1.0

@@ -48,7 +48,7 @@ def refit_rewired_layers(
 def _refit_layer(
     child: Network, own: Conv, parent: Network, theirs: Conv, filters: Sequence[int | None], batches: Iterable[Tensor]
 ) -> None:  # fmt: skip
-    """Solve a ridge regression with an intercept, which becomes the bias or, without one, is left to BatchNorm."""
+    """Fit a layer by ridge regression. The intercept becomes the bias; if there is none, BatchNorm absorbs it."""
     layer = child.layer(own).conv
     own_filters = torch.tensor([at for at, index in enumerate(filters) if index is not None])
     parent_filters = torch.tensor([index for index in filters if index is not None])

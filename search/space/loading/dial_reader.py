@@ -16,7 +16,7 @@ FORMS = (
 
 
 def read_dial(path: str, tree: dict[str, Tree], *, real: bool, needs: Needs = ()) -> Dial:
-    """Return the dial that ``tree`` describes; ``real`` if its leaf is a float. Raises ValueError with the remedy."""
+    """Return the dial that ``tree`` describes. ``real``: its value is a float. Raises ValueError with the fix."""
     for key in tree:
         if key not in DIAL_KEYS:
             raise ValueError(f"unknown key {key!r}{nearest(key, DIAL_KEYS)}; a dial is {FORMS}")
