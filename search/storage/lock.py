@@ -51,7 +51,8 @@ class StudyLock:
 
 def _locked_file(folder: Path, study: str) -> FileLock:
     holder = folder / HOLDER_FILE
-    lock = FileLock(folder / LOCK_FILE, timeout=0, thread_local=False)
+    # no marker file in place of a lock: it would outlive a driver that dies
+    lock = FileLock(folder / LOCK_FILE, timeout=0, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire()
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")

@@ -40,8 +40,8 @@ def compiled(program: Any, kinds: dict[str, Any], sums: str) -> None:
 
 if __name__ == "__main__":
     for other in OTHERS:
-        compiled(programs.fire, KINDS | other, "")
-        compiled(programs.fire_back, KINDS | other, "*fp32")
+        compiled(programs.lif_forward, KINDS | other, "")
+        compiled(programs.lif_backward, KINDS | other, "*fp32")
     compiled(programs.channel_sums, KINDS, "*fp64")
-    compiled(programs.norm_back, KINDS, "")
+    compiled(programs.batchnorm_backward, KINDS, "")
     print("compiled")

@@ -76,7 +76,7 @@ def check_struck(fault, executor, whole):
     with chaos.study_folder(fault) as runs:
         struck = chaos.StruckStudy(runs, executor)
         chaos.strike(struck, fault, random.Random(0))
-        assert struck.strikes == chaos.STRIKES
+        assert struck.strikes == chaos.MAX_STRIKES
         chaos.check(struck, fault, whole[executor])
 
 

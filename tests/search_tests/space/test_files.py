@@ -104,7 +104,7 @@ def test_defaults_have_the_published_size(name: str) -> None:
     for data, thousands in zip(("cifar10", "cifar100", "tiny-imagenet"), published, strict=True):
         space = load_space(SPACES / f"{name}.yaml", overrides={"data.name": data})
         assert space.base.static()["params"] == pytest.approx(1000 * thousands, rel=tolerance)
-        assert space.base.fingerprint == space.candidate(next(iter(space.candidates.values()))).key
+        assert space.base.fingerprint == space.candidate(next(iter(space.candidates.values()))).fingerprint
 
 
 @pytest.mark.parametrize("name", ["benchmark", "benchmark_small"])

@@ -336,7 +336,7 @@ def test_family_of_an_override_decides_which_other_paths_there_are() -> None:
         "network: {family: squeezenet}\ndata: {name: digits}\n",
         overrides={"network.head.width": 64, "network.family": "mixnet"},
     )
-    assert space.base.network.head.width == 64
+    assert space.base.network.head.width == 64  # type: ignore[attr-defined]
 
 
 def test_hash_leaves_out_name_and_budget(space: Space) -> None:

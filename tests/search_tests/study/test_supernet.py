@@ -60,7 +60,7 @@ def ranked(space, folder):
 def test_every_network_within_the_constraints_enters_once_the_largest_first(space):
     """Three Fires that are alike, side by side: only how many are kept tells networks apart."""
     entrants = [entrant.candidate for entrant in pool(space)]
-    assert len({entrant.key for entrant in entrants}) == len(entrants) == 2 * 4
+    assert len({entrant.fingerprint for entrant in entrants}) == len(entrants) == 2 * 4
     sizes = [entrant.static()["dense_macs"] for entrant in entrants]
     assert sizes == sorted(sizes, reverse=True)
     bounded = load_space(TEXT, overrides={"study.constraints": "{params: {max: 300}}"})

@@ -61,7 +61,7 @@ def test_trial_resumed_elsewhere_keeps_its_parts(tmp_path, monkeypatch):
     sizes = room_for(monkeypatch, 16)
     events = run(job, HERE)
     next(events)
-    events.close()
+    events.close()  # type: ignore[attr-defined]
     tried = len(sizes)
     record = record_of(job)
     assert record.accumulate == 4

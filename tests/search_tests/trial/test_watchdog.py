@@ -156,7 +156,7 @@ def test_interrupted_trial_that_was_out_of_time_says_so_after_resume(tmp_path, m
     next(events)
     clock.now += 3600
     next(events)
-    events.close()  # killed after two epochs and an hour
+    events.close()  # type: ignore[attr-defined]  # killed after two epochs and an hour
     clock.now += 10 * 3600  # nobody worked in this time
     events = run(job, HERE)
     for _ in range(3):

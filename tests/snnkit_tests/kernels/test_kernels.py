@@ -149,7 +149,7 @@ def test_depthwise_convolution_equals_torch(windows: Windows, dtype: torch.dtype
         weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(dtype).to(y.dtype)
         leaves = [*conv.parameters(), leaf] if needs_input else [*conv.parameters()]
         outcomes.append([y.float(), *(grad.float() for grad in torch.autograd.grad(y, leaves, weights))])
-    assert_close(*outcomes, 1e-5 if dtype == torch.float32 else 2**-6)
+    assert_close(*outcomes, 1e-5 if dtype == torch.float32 else 2**-6)  # type: ignore[call-arg]
 
 
 class Spikes:
