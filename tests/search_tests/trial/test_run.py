@@ -234,7 +234,7 @@ def test_full_disk_is_a_failed_trial_and_the_checkpoint_before_it_stays(tmp_path
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.os, "fsync", full)
+        patch.setattr("snnkit.base.files.os.fsync", full)
         record = record_of(job)
     assert record.status == "failed"
     assert "No space left on device" in record.reason

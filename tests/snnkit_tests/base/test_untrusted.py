@@ -82,12 +82,12 @@ def test_weights_run_nothing(tmp_path: Path, owned: Path, make: Callable[[object
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ([1], "a list where a mapping is expected"),
-        ({"metadata": "{}"}, "metadata is none of ours"),
-        ({"metadata": "{", "weights": {}}, "metadata is none of ours"),
-        ({"metadata": "[]", "weights": {}}, "no mapping of texts"),
-        ({"metadata": "{}", "weights": {"stem": 1}}, "not tensors alone"),
-        ({"stem": "text"}, "not tensors alone"),
+        ([1], "it holds a list, not a mapping"),
+        ({"metadata": "{}"}, "metadata was not written by snnsearch"),
+        ({"metadata": "{", "weights": {}}, "metadata was not written by snnsearch"),
+        ({"metadata": "[]", "weights": {}}, "it is not a mapping of texts"),
+        ({"metadata": "{}", "weights": {"stem": 1}}, "it holds other things than tensors"),
+        ({"stem": "text"}, "it holds other things than tensors"),
     ],
 )
 def test_weights_of_another_kind_are_refused(tmp_path: Path, content: object, says: str) -> None:
