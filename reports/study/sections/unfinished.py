@@ -24,7 +24,7 @@ def unfinished_section(study: StudyRecord) -> Section | None:
     order = list(MEANINGS)
     trials = sorted((t for t in study.trials if t.status in MEANINGS), key=lambda t: (order.index(t.status), t.number))
     groups = tuple(_group(status, list(group)) for status, group in groupby(trials, key=lambda t: t.status))
-    return Section("Trials without a result", groups) if groups else None
+    return Section("Trials left out", groups) if groups else None
 
 
 def _group(status: Status, trials: list[TrialRecord]) -> Folded:

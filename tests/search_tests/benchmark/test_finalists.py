@@ -149,9 +149,12 @@ def test_what_is_not_there_is_said_with_what_is(stored):
 @pytest.mark.parametrize(
     ("retrain", "says"),
     [
-        ("{train.epoch: 9}", r"retrain.train.epoch: no leaf that retrain may replace.*did you mean train.epochs\?"),
-        ("{network.stem.width: 9}", r"retrain.network.stem.width: no leaf"),
-        ("{data.name: cifar10}", r"retrain.data.name: no leaf"),
+        (
+            "{train.epoch: 9}",
+            r"retrain.train.epoch: retrain cannot replace this.*did you mean train.epochs\?",
+        ),
+        ("{network.stem.width: 9}", r"retrain.network.stem.width: retrain cannot replace this"),
+        ("{data.name: cifar10}", r"retrain.data.name: retrain cannot replace this"),
         ("{train.epochs: 0}", r"retrain.train.epochs: given 0; write a number not below 1"),
         ("{train.start: scratch, train.distill: 0.5}", r"retrain.train: given distill 0.5 with start scratch"),
         ("{data.subset: 100000}", r"retrain.data: "),
@@ -280,7 +283,7 @@ def test_weights_are_run_for_other_numbers_of_steps(here, monkeypatch):
     assert steps == ["1", "3"]
     assert energies[0] < energies[1]
     assert "twin" not in out
-    assert "on record" in out
+    assert "Stored weights; BatchNorm statistics estimated on training images" in " ".join(out.split())
 
 
 def test_export_for_another_number_of_steps_has_its_own_figures(here, monkeypatch):

@@ -139,7 +139,7 @@ def test_second_damaged_file_gets_its_own_name(folder):
 def test_damage_without_a_header_is_an_error_and_changes_nothing(folder):
     (folder / recovery.HEADER).write_text("{")
     (folder / "study.db").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"header\.json, by which it could be rebuilt, cannot be read"):
+    with pytest.raises(InputError, match=r"header\.json, which is needed to rebuild it, cannot be read"):
         repaired(folder)
     assert (folder / "study.db").read_bytes() == b"x"
 

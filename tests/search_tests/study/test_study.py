@@ -284,5 +284,5 @@ def test_deleted_study_ends_the_run_with_one_message(smoke, tmp_path):
     job = opened.next(ignore)
     optuna.delete_study(study_name="smoke", storage=sqlite_url(tmp_path / "s" / "study.db"))
     for attempt in (lambda: opened.finish(trained(job)), lambda: opened.next(ignore)):
-        with pytest.raises(StorageError, match="somebody has deleted it"):
+        with pytest.raises(StorageError, match="somebody has deleted the study"):
             attempt()

@@ -160,7 +160,7 @@ def test_finalists_follow_what_a_study_begins_with(space, tmp_path):
     text = next(line for line in findings(record) if "ranked by the weights of one supernet" in line)
     assert "8 candidates were ranked" in text
     assert f"baseline at {complete[0].shared.place}" in text
-    assert "Rank correlation with what the 5 of them" in text
+    assert "Rank correlation with the results of the 5 that were then trained" in text
 
 
 def test_rank_correlation_is_spearmans(space, tmp_path):
@@ -178,9 +178,7 @@ def test_rank_correlation_is_spearmans(space, tmp_path):
 
 
 def test_dials_that_change_what_weights_are_trained_for_are_refused():
-    with pytest.raises(
-        SpaceError, match=r"encoding.timesteps: cannot be a dial beside study.supernet.* write encoding"
-    ):
+    with pytest.raises(SpaceError, match=r"encoding.timesteps: cannot be a dial with study.supernet.* write encoding"):
         load_space(TEXT, overrides={"encoding.timesteps": "{choices: [1, 2]}"})
 
 

@@ -218,7 +218,7 @@ def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url,
     folder = written(tmp_path / "runs" / "smoke", **{sync.FILE: "file:///noted"})
     create.create_study(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
     options = options_for(tmp_path / "runs", address="127.0.0.1:9", exchange=url)
-    with pytest.raises(InputError, match="give its --address as well"):
+    with pytest.raises(InputError, match="--exchange works only with a cluster: add its address, --address"):
         launch(smoke, replace(options, runs=tmp_path / "other", address=None))
     assert not (tmp_path / "other").exists()
     with pytest.raises(InputError, match="exists"):

@@ -168,7 +168,7 @@ def test_fused_pooled_currents_equal_the_single_operations(monkeypatch: pytest.M
         return loss.item(), list(torch.autograd.grad(loss, weights))  # 0 for biases before a BatchNorm
 
     loss, gradients = loss_and_gradients()
-    monkeypatch.setattr(fusion, "_driving", lambda *_: ())
+    monkeypatch.setattr(fusion, "_convs_of_current", lambda *_: ())
     expected_loss, expected = loss_and_gradients()
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     assert_close(gradients, expected, 1e-4)
