@@ -153,7 +153,7 @@ def test_message_to_a_second_driver_names_process_and_host_of_the_first(server, 
     here.mkdir()
     there.mkdir()
     url = server.database()
-    with StudyLock(here, space.study.name, url), pytest.raises(InputError, match=r"by process \d+ on .*same database"):
+    with StudyLock(here, space.study.name, url), pytest.raises(InputError, match=r"in process \d+ on .*same database"):
         StudyLock(there, space.study.name, url)
 
 
