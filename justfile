@@ -18,6 +18,7 @@ lint:
 # Check types
 types:
     mypy --strict
+    mypy tests
 
 # Build the documentation into build/site; `just docs serve` shows it
 docs command="build":

@@ -163,8 +163,9 @@ def import_all() -> None:
     """Import every module of the packages, except those that need a library that is not installed."""
     for package in map(importlib.import_module, PACKAGES):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            with suppress(ImportError):
-                importlib.import_module(module.name)
+            if not module.name.endswith(".__main__"):  # its import would run the command line
+                with suppress(ImportError):
+                    importlib.import_module(module.name)
 
 
 def walk_load_space(root: Path, load_space: str) -> Walk:

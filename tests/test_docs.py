@@ -84,7 +84,7 @@ def test_documented_command_is_one(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command = typer.main.get_command(app)
     context = command.make_context("snnsearch", words)
-    while getattr(command, "commands", None):
+    while hasattr(command, "resolve_command"):  # a group of commands
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)
 

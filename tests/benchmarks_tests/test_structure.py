@@ -3,7 +3,7 @@
 import grimp
 import pytest
 
-from benchmarks.structure import Walk, arrows, circles, function, largest_folder, levels, parser
+from benchmarks.structure import PACKAGES, Walk, arrows, circles, function, largest_folder, levels, main, parser
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,14 @@ def test_functions_that_are_walked_exist():
     for name in (options.load_space, options.resume, options.training):
         found = function(name)
         assert f"{found.__module__}:{found.__name__}" == name  # a re-export would hide the file that defines it
+
+
+def test_command_measures_packages_and_walks(capfd):
+    with pytest.raises(SystemExit, match="0"):
+        main([])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capfd.readouterr().out.splitlines()]
+    circles_of = {row[0]: row[4] for row in rows if len(row) == 5 and row[0] in PACKAGES}
+    assert circles_of == dict.fromkeys(PACKAGES, "0 of folders, 0 of modules")
+    files = {row[0]: int(row[2]) for row in rows if len(row) == 5 and row[0].endswith("in search")}
+    assert files["load_space, in search"] > 5
+    assert files["resume, in search"] > 20

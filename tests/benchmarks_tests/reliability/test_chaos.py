@@ -1,4 +1,4 @@
-"""A short run of `benchmarks.reliability.chaos`: one study with three faults. The slow tests try each fault once."""
+"""Check benchmarks.reliability.chaos itself. The slow tests inject three faults into one study, and each fault once."""
 
 import random
 import subprocess
@@ -53,6 +53,7 @@ def test_check_detects_broken_guarantees(whole, monkeypatch):
             chaos.check(struck, FAULTS["torn record"], study)
 
 
+@pytest.mark.slow
 def test_study_struck_three_times_ends_like_an_undisturbed_one(whole, monkeypatch):
     monkeypatch.setattr(chaos, "MAX_STRIKES", 3)
     left = ["clock jump", "SIGTERM of the driver", "torn checkpoint"]
@@ -81,6 +82,5 @@ def check_struck(fault, executor, whole):
 
 
 def test_names_that_processes_of_a_struck_study_replace_exist():
-    assert callable(environment.cores)
-    assert callable(step.make_optimizer)
-    assert callable(step.TrainStep._backward)
+    for owner, name in ((environment, "cores"), (step, "make_optimizer"), (step.TrainStep, "_backward")):
+        assert callable(getattr(owner, name))
