@@ -35,8 +35,9 @@ def test_entries_are_modules_and_folders_that_hold_modules(tmp_path):
 
 
 ONE = """
-def start(): helper(); helper(); other(); end(); never()
+def start(): helper(); helper(); other(); last(); end(); never()
 def other(): pass
+def last(): list(range(1)); return None
 def never(): pass
 """
 TWO = """
@@ -46,13 +47,17 @@ def end(): raise AssertionError
 
 
 def test_walk_counts_first_calls_from_its_start_to_its_end(tmp_path):
-    """start in one.py, helper in two.py, other in one.py, then the end: two files, three stays, one return."""
+    """start in one.py, helper in two.py, other and last in one.py, then the end: two files, three stays, one return.
+
+    Without helper and other, whose bodies are one statement, all is in one.py.
+    """
     names: dict = {}
     for file, text in (("one.py", ONE), ("two.py", TWO)):
+        (tmp_path / file).write_text(text)
         exec(compile(text, str(tmp_path / file), "exec"), names)
     walk = Walk((str(tmp_path),), names["start"].__code__, names["end"].__code__)
     walk.run(lambda: (names["other"](), names["start"]()))
-    assert walk.row("name", str(tmp_path)) == "| name | 3 | 2 | 3 | 1 |"
+    assert walk.row("name", str(tmp_path)) == "| name | 4 | 2 | 3 | 1 | 0 |"
 
 
 def test_functions_that_are_walked_exist():
@@ -68,6 +73,6 @@ def test_command_measures_packages_and_walks(capfd):
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capfd.readouterr().out.splitlines()]
     circles_of = {row[0]: row[4] for row in rows if len(row) == 5 and row[0] in PACKAGES}
     assert circles_of == dict.fromkeys(PACKAGES, "0 of folders, 0 of modules")
-    files = {row[0]: int(row[2]) for row in rows if len(row) == 5 and row[0].endswith("in search")}
+    files = {row[0]: int(row[2]) for row in rows if len(row) == 6 and row[0].endswith("in search")}
     assert files["load_space, in search"] > 5
     assert files["resume, in search"] > 20
