@@ -116,11 +116,13 @@ class Arrived(BaseException):
 
 @dataclass
 class Walk:
-    """The files of functions below ``folders``, at their first calls between ``start`` and ``end``."""
+    """The functions below ``folders``, at their first calls between ``start`` and ``end``, not within ``skip``."""
 
     folders: tuple[str, ...]
     start: CodeType
     end: CodeType | None = None
+    skip: CodeType | None = None
+    skipped: FrameType | None = None  # the call of ``skip`` that is running
     seen: set[CodeType] = field(default_factory=set)
     visits: list[CodeType] = field(default_factory=list)
 
@@ -135,6 +137,11 @@ class Walk:
 
     def _record(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
+        if self.skipped is not None:
+            self.skipped = None if frame is self.skipped and event == "return" else self.skipped
+            return
+        if code is self.skip and event == "call":
+            self.skipped = frame
         if event != "call" or code in self.seen or not self._is_function(code):
             return
         if not self.visits and code is not self.start:
@@ -204,9 +211,10 @@ def walk_load_space(root: Path, load_space: str) -> Walk:
     return walk
 
 
-def walk_resume(root: Path, resume: str, training: str) -> Walk:
+def walk_resume(root: Path, resume: str, training: str, skip: str | None = None) -> Walk:
     """Resume a copy of the stored study through the command line, and stop at the call of ``training``."""
-    walk = Walk(_folders(root), function(resume).__code__, function(training).__code__)
+    skipped = None if skip is None else function(skip).__code__
+    walk = Walk(_folders(root), function(resume).__code__, function(training).__code__, skipped)
     with tempfile.TemporaryDirectory() as runs, redirect_stdout(StringIO()):
         shutil.copytree(STUDY, Path(runs) / STUDY.name)
         words = ["resume", STUDY.name, "--runs", runs, "--executor", "inline", "--trials", "1"]
@@ -237,6 +245,7 @@ def lines(root: Path, options: argparse.Namespace) -> Iterator[str]:
     walks = {
         "load_space": walk_load_space(root, options.load_space),
         "resume": walk_resume(root, options.resume, options.training),
+        "resume without load_space": walk_resume(root, options.resume, options.training, options.load_space),
     }
     for name, walk in walks.items():
         yield walk.row(name, str(root))

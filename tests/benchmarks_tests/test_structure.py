@@ -60,6 +60,16 @@ def test_walk_counts_first_calls_from_its_start_to_its_end(tmp_path):
     assert walk.row("name", str(tmp_path)) == "| name | 4 | 2 | 3 | 1 | 0 |"
 
 
+def test_walk_leaves_out_what_a_skipped_function_calls(tmp_path):
+    names: dict = {}
+    text = "def start(): skipped(); after()\ndef skipped(): inner()\ndef inner(): pass\ndef after(): pass\n"
+    (tmp_path / "one.py").write_text(text)
+    exec(compile(text, str(tmp_path / "one.py"), "exec"), names)
+    walk = Walk((str(tmp_path),), names["start"].__code__, skip=names["skipped"].__code__)
+    walk.run(lambda: names["start"]())
+    assert [code.co_name for code in walk.visits] == ["start", "skipped", "after"]
+
+
 def test_functions_that_are_walked_exist():
     options = parser().parse_args([])
     for name in (options.load_space, options.resume, options.training):
