@@ -66,7 +66,7 @@ def _counts(layer: LayerCounts, timesteps: int) -> Iterator[str]:
     """Check that each count lies between 0 and its upper bound."""
     dense = layer.dense_macs * timesteps
     bounds = {
-        "accumulates": (layer.synapses, dense * (layer.op.input_scale if isinstance(layer.op, Conv) else 1)),
+        "accumulates": (layer.synapses, dense * (layer.op.input_most if isinstance(layer.op, Conv) else 1)),
         "multiply-accumulates": (layer.macs, dense),
         "spikes": (layer.spikes_out, layer.neurons * timesteps),
     }

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from helpers.counting import awake, inputs
-from helpers.designs import narrow, planned
+from helpers.designs import built, examples, narrow, planned
 from helpers.small_trials import job_for, record_of
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from snnkit.base.config import EncodingConfig, NeuronConfig
@@ -59,6 +61,21 @@ def test_figures_of_every_family_agree(family, encoding):
 def test_figures_of_every_twin_agree(family):
     network = network_of(family, EncodingConfig(timesteps=2), twin=True)
     check(network, count_operations(network, [inputs(network, 4)]))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@examples(6)
+@given(data=st.data())
+def test_network_whose_neurons_all_fire_is_within_the_bounds(family, data):
+    """Sums of spikes reach their largest values then: a residual sum of spikes holds more than one spike."""
+    plan = data.draw(built(family))[1]
+    network = Network(plan, NeuronConfig(), EncodingConfig(timesteps=2), seed=0).double().eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.constant_(layer.bias, 1e6)
+    activity = count_operations(network, [inputs(network, 2)])
+    assert any(layer.spikes_out == layer.neurons * 2 for layer in activity.layers)
+    check(network, activity)
 
 
 def changed(activity: OperationCounts, name: str, factor: float) -> OperationCounts:
