@@ -1,4 +1,4 @@
-"""The commands about data sets: ``data list`` and ``data fetch``."""
+"""The commands about data sets: ``data list``, ``data show`` and ``data fetch``."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -8,7 +8,9 @@ import typer
 from search.cli import console
 from search.cli.options import DataRoot, Json
 
-app = typer.Typer(help="List the data sets and download those that are missing.", no_args_is_help=True)
+app = typer.Typer(
+    help="List the data sets, count their images and download those that are missing.", no_args_is_help=True
+)
 
 
 @app.command("fetch")
@@ -40,3 +42,26 @@ def list_(data: DataRoot = None, as_json: Json = False) -> None:
         console.print_json([asdict(each) for each in found])
     else:
         console.out.print(tables.data_table(found))
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="Name of a data set that is on this machine.", metavar="NAME")],
+    data: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Count the images of each class of a data set.
+
+    Example: snnsearch data show cifar10
+    """
+    from search.cli import tables
+    from snnkit.data import DataError, count_classes, dataset_status, load_dataset
+
+    status = dataset_status(name, data)
+    if not status.there:
+        raise DataError(f"{name} is {status.detail}")
+    found = count_classes(load_dataset(name, data))
+    if as_json:
+        console.print_json([asdict(each) for each in found])
+    else:
+        console.out.print(tables.class_table(found))

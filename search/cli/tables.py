@@ -16,7 +16,7 @@ from reports.records.study import StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
 
 if TYPE_CHECKING:  # data sets import numpy, which `status` does not need
-    from snnkit.data import Status
+    from snnkit.data import ClassCount, Status
 
 CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
 
@@ -180,6 +180,18 @@ def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
             layer.name, f"{layer.macs:,.0f}", f"{layer.acs:,.0f}", f"{layer.spikes_out:,.0f}", rate,
             f"{layer.params:,}", f"{energy:.3g}",
         )  # fmt: skip
+    return table
+
+
+def class_table(found: Sequence["ClassCount"]) -> Table:
+    """Return the classes of a data set with their numbers of images, and the totals."""
+    table = Table(box=None, pad_edge=False, header_style="dim", show_footer=True)
+    table.add_column("class", "total", overflow="fold")
+    table.add_column("id", "", overflow="fold")
+    table.add_column("training", f"{sum(each.train for each in found):,}", justify="right")
+    table.add_column("test", f"{sum(each.test for each in found):,}", justify="right")
+    for each in found:
+        table.add_row(each.name, each.id if each.id != each.name else "", f"{each.train:,}", f"{each.test:,}")
     return table
 
 

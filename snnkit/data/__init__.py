@@ -1,6 +1,7 @@
 """Data sets: names and shapes, loading and verification, splits. Importing this package does not load torch."""
 
 from snnkit.data.choice import DataChoice
+from snnkit.data.classes import ClassCount, count_classes
 from snnkit.data.datasets import DATASETS
 from snnkit.data.images import DataError, DataSet, Images
 from snnkit.data.loading import Status, data_root, dataset_status, fetch_dataset, load_dataset
@@ -9,12 +10,14 @@ from snnkit.data.transfer import pack_dataset, receive_dataset
 
 __all__ = [
     "DATASETS",
+    "ClassCount",
     "DataChoice",
     "DataError",
     "DataSet",
     "Images",
     "Splits",
     "Status",
+    "count_classes",
     "data_root",
     "dataset_status",
     "fetch_dataset",

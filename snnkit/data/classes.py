@@ -1,6 +1,7 @@
-"""Select the classes of a data set: all, the first few, or those named in the space."""
+"""Count the images of each class of a data set, and select classes: all, the first few, or those named in the space."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,70 @@ from numpy.typing import NDArray
 from snnkit.data.images import DataError, DataSet, Images, did_you_mean
 
 MAX_NAMES_IN_ERROR = 12
+UNEVEN = 2  # a class with fewer images than the largest class divided by this is pointed out
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many images of one class are on this machine."""
+
+    name: str
+    id: str  # unique; equal to the name if names are unique
+    train: int
+    test: int
+
+
+def count_classes(data: DataSet) -> list[ClassCount]:
+    """Return the number of images of each class, in label order."""
+    train, test = (np.bincount(part.labels, minlength=len(data.classes)).tolist() for part in (data.train, data.test))
+    return [ClassCount(*counts) for counts in zip(data.classes, data.ids or data.classes, train, test, strict=True)]
+
+
+def check_classes(data: DataSet, name: str) -> None:
+    """Check that each class of ``data``, which belongs to the data set ``name``, has images to train and test on.
+
+    Raises:
+        DataError: a class has no training or no test images. Names these classes and the complete ones.
+    """
+    counts = count_classes(data)
+    complete = [each.id for each in counts if each.train and each.test]
+    if len(complete) == len(counts):
+        return
+    parts = {
+        "training": [each for each in counts if not each.train],
+        "test": [each for each in counts if not each.test],
+    }
+    gaps = [
+        f"no {part} images" + ("" if len(empty) == len(counts) else f" of {_names([each.name for each in empty])}")
+        for part, empty in parts.items()
+        if empty
+    ]
+    remedy = "unpack its archive again"
+    if len(complete) >= 2:
+        remedy += f", or use complete classes only: classes: [{_names(complete)}]"
+    raise DataError(f"this copy of {name} has {' and '.join(gaps)}; {remedy}")
+
+
+def describe_gaps(data: DataSet, expected: int | None) -> str:
+    """Return what may be missing: classes of the ``expected`` number, or images of a class. Empty if nothing seems so.
+
+    ``expected`` is None if the space names its classes.
+    """
+    counts = sorted(count_classes(data), key=lambda each: each.train)
+    gaps = []
+    if expected is not None and len(counts) < expected:
+        gaps.append(f"this copy lacks {expected - len(counts)} of the {expected} classes")
+    if counts[0].train * UNEVEN < counts[-1].train:
+        gaps.append(
+            f"{counts[0].train:,} training images of {counts[0].name}, {counts[-1].train:,} of {counts[-1].name}"
+        )
+    return "; ".join(gaps)
+
+
+def _names(names: Sequence[str]) -> str:
+    """Return the first names as a list for an error."""
+    more = f" and {len(names) - MAX_NAMES_IN_ERROR} more" if len(names) > MAX_NAMES_IN_ERROR else ""
+    return ", ".join(names[:MAX_NAMES_IN_ERROR]) + more
 
 
 def select_classes(data: DataSet, chosen: int | tuple[str, ...] | None, name: str) -> DataSet:
@@ -63,7 +128,5 @@ def _label(data: DataSet, word: str, name: str) -> int:
         raise DataError(
             f"classes: {name} has {len(found)} classes {word!r}; write {' or '.join(data.ids[x] for x in found)}"
         )
-    more = f" and {len(data.classes) - MAX_NAMES_IN_ERROR} more" if len(data.classes) > MAX_NAMES_IN_ERROR else ""
-    names = ", ".join(data.classes[:MAX_NAMES_IN_ERROR]) + more
     hint = did_you_mean(word, (*data.classes, *data.ids))
-    raise DataError(f"classes: this copy of {name} has no class {word!r}; it has {names}{hint}")
+    raise DataError(f"classes: this copy of {name} has no class {word!r}; it has {_names(data.classes)}{hint}")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnkit.data.choice import DataChoice
-from snnkit.data.classes import select_classes
+from snnkit.data.classes import check_classes, describe_gaps, select_classes
 from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
 
@@ -24,6 +24,7 @@ class Splits:
     mean: tuple[float, ...]  # per channel over the training images, pixels 0..1; empty for frames of events
     std: tuple[float, ...]  # likewise
     classes: tuple[str, ...]  # names by label; a part of Tiny ImageNet has fewer than the network has outputs
+    gaps: str = ""  # what this copy of the data set seems to lack, in words
 
     def describe(self) -> str:
         """Return a line such as ``cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes``."""
@@ -41,10 +42,11 @@ def split_dataset(data: DataSet, choice: DataChoice, seed: int, *, frames: int |
     selects the same validation images for every subset.
 
     Raises:
-        DataError: ``data`` has fewer images or classes than ``choice`` asks for.
+        DataError: ``data`` has fewer images or classes than ``choice`` asks for, or no image to train on of a class.
         ValueError: ``frames`` is given for still images, or missing for recordings.
     """
     data = select_classes(data, choice.classes, choice.name)
+    check_classes(data, choice.name)
     train, validation = _split_train(data, choice, seed)
     test = _select_test(data, choice, seed)
     if frames is None and isinstance(train, Recordings):
@@ -54,7 +56,8 @@ def split_dataset(data: DataSet, choice: DataChoice, seed: int, *, frames: int |
     if frames is not None:
         train, validation, test = (_with_frames(part, frames) for part in (train, validation, test))
     mean, std = ((), ()) if frames is not None else _channel_moments(train)
-    return Splits(choice.name, train, validation, test, mean, std, data.classes)
+    gaps = describe_gaps(data, choice.outputs if choice.classes is None else None)
+    return Splits(choice.name, train, validation, test, mean, std, data.classes, gaps)
 
 
 def _with_frames(part: Images, frames: int) -> Images:
@@ -72,15 +75,20 @@ def _split_train(data: DataSet, choice: DataChoice, seed: int) -> tuple[Images, 
     except ValueError as error:
         raise DataError(str(error)) from error
     order = stratified_order(data.train.labels, seed)
-    return data.train.take(np.sort(order[held_out:count])), data.train.take(np.sort(order[:held_out]))
+    train = data.train.take(np.sort(order[held_out:count]))
+    if untrained := len(data.classes) - len(np.unique(train.labels)):
+        raise DataError(
+            f"{len(train):,} training images hold none of {untrained} of the {len(data.classes)} classes; use more of "
+            "them with data.subset and data.validation, or fewer classes with data.classes"
+        )
+    return train, data.train.take(np.sort(order[:held_out]))
 
 
 def _select_test(data: DataSet, choice: DataChoice, seed: int) -> Images:
-    if (choice.test or 1) > len(data.test):
-        asked = f"test is {choice.test:,}" if choice.test else "all test images are used"
-        raise DataError(f"{asked}; {_available(data.test, data, choice, 'test')}")
     if choice.test is None:
         return data.test
+    if choice.test > len(data.test):
+        raise DataError(f"test is {choice.test:,}; {_available(data.test, data, choice, 'test')}")
     return data.test.take(np.sort(stratified_order(data.test.labels, seed)[: choice.test]))
 
 

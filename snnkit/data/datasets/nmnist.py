@@ -51,7 +51,9 @@ class NMnistFiles:
 
 
 def _read_part(folder: Path) -> Recordings:
-    files = [(path, label) for label, digit in enumerate(CLASSES) for path in sorted((folder / digit).glob("*.bin"))]
+    files = [
+        (path, label) for label, digit in enumerate(CLASSES) for path in sorted((folder / digit).glob("[!.]*.bin"))
+    ]
     if not files:
         raise DataError(f"{folder}: no recordings 0/*.bin to 9/*.bin; unpack the archive again")
     recordings = np.empty((len(files), *SHAPE), np.uint32)

@@ -11,7 +11,9 @@ from snnkit.data.datasets.info import DatasetInfo
 from snnkit.data.images import DataError, DataSet, Images
 
 SIDE = 64
-READER_VERSION = "2"  # changes when `read` returns more than before: 2 added the WordNet ids
+READER_VERSION = "3"  # changes when `read` returns other data: 2 added the WordNet ids, 3 skips folders of other tools
+ENDINGS = (".jpeg", ".jpg", ".png")  # of image files, in any case
+FOREIGN = (".", "__")  # how names of files and folders begin that other tools leave: .ipynb_checkpoints, ._*, __MACOSX
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,30 @@ class TinyImageNetFiles:
         if not wnids:
             raise DataError(f"{folder / 'train'}: no class folders; unpack the archive again")
         label = {wnid: index for index, wnid in enumerate(wnids)}
-        files = [(path, label[wnid]) for wnid in wnids for path in _jpegs(folder / "train" / wnid / "images")]
+        files = [(path, label[wnid]) for wnid in wnids for path in _images(folder / "train" / wnid / "images")]
         train, test = _decode_images(files), _decode_images(_test_files(folder, label))
         return DataSet(train, test, _class_names(folder, wnids), tuple(wnids))
 
 
 def _class_folders(folder: Path) -> list[Path]:
     train = folder / "train"
-    return sorted(path for path in train.iterdir() if path.is_dir()) if train.is_dir() else []
+    found = train.iterdir() if train.is_dir() else ()
+    return sorted(path for path in found if path.is_dir() and not path.name.startswith(FOREIGN))
 
 
 def _mtime_ns(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def _jpegs(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.JPEG"))
+def _images(folder: Path) -> list[Path]:
+    """Return the image files of a class. Raises DataError if there are none."""
+    names = sorted(path for path in folder.glob("*") if not path.name.startswith(FOREIGN))
+    found = [path for path in names if path.suffix.lower() in ENDINGS]
+    if not found:
+        other = f" among its {len(names):,} files" if names else ""
+        remedy = f"unpack the archive again, or leave out the class: move {folder.parent} elsewhere"
+        raise DataError(f"{folder}: no images (*.JPEG){other}; {remedy}")
+    return found
 
 
 def _test_files(folder: Path, label: dict[str, int]) -> list[tuple[Path, int]]:

@@ -190,6 +190,24 @@ def test_second_driver_is_refused(launched, run, tmp_path):
     assert f"process {os.getpid()} on" in err
 
 
+def test_data_show_counts_the_images_of_each_class(run):
+    code, out, _ = run("data", "show", "digits")
+    rows = [line.split() for line in out.splitlines()]
+    assert code == 0
+    assert rows[1] == ["0", "143", "35"]
+    assert rows[-1] == ["total", "1,437", "360"]
+    counts = json.loads(run("data", "show", "digits", "--json")[1])
+    assert counts[0] == {"name": "0", "id": "0", "train": 143, "test": 35}
+    assert len(counts) == 10
+
+
+def test_data_show_of_an_absent_data_set_says_where_its_files_belong(run, tmp_path):
+    code, _, err = run("data", "show", "nmnist", "--data", str(tmp_path))
+    assert code == 2
+    assert "nmnist is absent; put NMNIST/" in err
+    assert "did you mean cifar10?" in run("data", "show", "cifar")[2]
+
+
 def test_corrupt_data_file_is_refused_and_kept(run, tmp_path):
     folder = tmp_path / "data" / "cifar-10-batches-py"
     folder.mkdir(parents=True)

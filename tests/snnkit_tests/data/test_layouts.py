@@ -168,6 +168,35 @@ def test_tiny_imagenet_uses_the_classes_that_are_there(tiny_root: Path) -> None:
     assert data.test.array.shape == (2, 3, 64, 64)
 
 
+def test_leftovers_of_other_tools_are_no_classes_and_no_images(tiny_root: Path) -> None:
+    train = tiny_root / "tiny-imagenet-200" / "train"
+    expected = TinyImageNetFiles().read(tiny_root)
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (train / name / "images").mkdir(parents=True)
+    (train / "n01" / "images" / "._n01_0.JPEG").write_bytes(b"resource fork")
+    data = TinyImageNetFiles().read(tiny_root)
+    assert (data.classes, data.ids) == (expected.classes, expected.ids)
+    assert np.array_equal(data.train.array, expected.train.array)
+
+
+def test_images_with_other_endings_are_read(tiny_root: Path) -> None:
+    expected = TinyImageNetFiles().read(tiny_root)
+    for number, ending in enumerate((".jpg", ".JPG")):
+        path = tiny_root / "tiny-imagenet-200" / "train" / "n02" / "images" / f"n02_{number}.JPEG"
+        path.rename(path.with_suffix(ending))
+    assert np.array_equal(TinyImageNetFiles().read(tiny_root).train.array, expected.train.array)
+
+
+@pytest.mark.parametrize(("files", "found"), [((), r"\)"), (("a.webp", "b.txt"), r"\) among its 2 files")])
+def test_class_folder_without_images_is_named(tiny_root: Path, files: tuple[str, ...], found: str) -> None:
+    folder = tiny_root / "tiny-imagenet-200" / "train" / "n03" / "images"
+    folder.mkdir(parents=True)
+    for name in files:
+        (folder / name).touch()
+    with pytest.raises(DataError, match=rf"n03/images: no images \(\*\.JPEG{found}; unpack"):
+        TinyImageNetFiles().read(tiny_root)
+
+
 def test_tiny_imagenet_fingerprint_follows_its_classes(tiny_root: Path) -> None:
     before = TinyImageNetFiles().fingerprint(tiny_root)
     assert before == TinyImageNetFiles().fingerprint(tiny_root)

@@ -208,9 +208,52 @@ def test_unknown_classes_are_refused(classes: object, message: str) -> None:
         split_dataset(WORDS, DataChoice.model_validate({"name": "tiny-imagenet", "classes": classes}), 0)
 
 
+def without(part: Images, *labels: int) -> Images:
+    return part.take(np.flatnonzero(~np.isin(part.labels, labels)))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            DataSet(without(DATA.train, 1, 3), DATA.test, DATA.classes),
+            "has no training images of b, d; .*classes: .a, c, e",
+        ),
+        (DataSet(DATA.train, without(DATA.test, 0), DATA.classes), "has no test images of a; "),
+        (
+            DataSet(without(DATA.train, 5), without(DATA.test, 0), DATA.classes),
+            "training images of f and no test images of a",
+        ),
+    ],
+)
+def test_class_without_images_is_refused_by_name(data: DataSet, message: str) -> None:
+    with pytest.raises(DataError, match=f"this copy of cifar10 {message}" if message.startswith("has") else message):
+        split_dataset(data, DataChoice(name="cifar10"), 0)
+
+
+def test_complete_classes_of_an_incomplete_copy_can_be_chosen() -> None:
+    data = DataSet(without(DATA.train, 1, 3), DATA.test, DATA.classes)
+    assert split_dataset(data, DataChoice(name="cifar10", classes=("a", "c", "e")), 0).classes == ("a", "c", "e")
+
+
+def test_subset_too_small_for_all_classes_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^7 training images hold none of 3 of the 10 classes; use more"):
+        cut(subset=10, validation=3)
+
+
+def test_uneven_and_missing_classes_are_pointed_out() -> None:
+    assert cut().gaps == ""
+    rare = DataSet(
+        DATA.train.take(np.flatnonzero((DATA.train.labels != 2) | (np.arange(1000) < 400))), DATA.test, DATA.classes
+    )
+    assert split_dataset(rare, DataChoice(name="cifar10"), 0).gaps == "40 training images of c, 100 of j"
+    few = DataSet(numbered(60, classes=6), numbered(12, classes=6), tuple("abcdef"))
+    assert split_dataset(few, DataChoice(name="cifar10"), 0).gaps == "this copy lacks 4 of the 10 classes"
+
+
 def test_data_without_a_test_image_is_refused() -> None:
     data = DataSet(DATA.train, DATA.test.take(np.array([], np.int64)), DATA.classes)
-    with pytest.raises(DataError, match="all test images are used; this copy of cifar10 has 0"):
+    with pytest.raises(DataError, match="this copy of cifar10 has no test images; unpack its archive again"):
         split_dataset(data, DataChoice(name="cifar10"), 0)
 
 
