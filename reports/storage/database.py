@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from reports.errors import LedgerError
 
@@ -60,7 +60,8 @@ class Database:
     def __init__(self, storage_url: str) -> None:
         scheme, _, place = storage_url.partition("://")
         file = scheme.split("+")[0] == "sqlite"
-        self._source: Source = _File(place.removeprefix("/").partition("?")[0]) if file else _Server(storage_url)
+        path = unquote(place.removeprefix("/").partition("?")[0])
+        self._source: Source = _File(path) if file else _Server(storage_url)
 
     def __enter__(self) -> "Database":
         return self

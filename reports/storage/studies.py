@@ -5,8 +5,9 @@ trials without a record, the state and the parameters are read.
 """
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -62,8 +63,8 @@ def find_trial(name: str, number: int, trials: tuple[TrialRecord, ...]) -> Trial
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the storage URL of an SQLite file for Optuna."""
-    return f"sqlite:///{path.resolve()}"
+    """Return the storage URL of an SQLite file for Optuna, with reserved characters escaped as SQLAlchemy does."""
+    return f"sqlite:///{quote(str(path.resolve()), safe=' +/')}"
 
 
 def study_names(storage_url: str) -> tuple[str, ...]:
@@ -144,10 +145,10 @@ def _value(param: Row) -> Leaf:
 
 
 def _seconds(start: datetime | str | None) -> float | None:
-    """Convert Optuna's naive local time to UTC seconds. SQLite returns it as text."""
+    """Return the seconds since 1970 of a time that Optuna stored: UTC without a zone. SQLite returns it as text."""
     if isinstance(start, str):
         start = datetime.fromisoformat(start)
-    return start.timestamp() if start else None
+    return start.replace(tzinfo=UTC).timestamp() if start else None
 
 
 def _first(error: Exception) -> str:

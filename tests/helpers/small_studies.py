@@ -15,6 +15,7 @@ from reports.records.study import (
     StudyRecord,
     TrialRecord,
 )
+from reports.storage.studies import sqlite_url
 
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}
 NAMED = {"baseline": "23456789", "head-1": "23459", "alt-1": "2468", "SqueezeNet-P": "4689"}
@@ -193,7 +194,7 @@ def write_study(study: StudyRecord, path: Path) -> str:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = f"sqlite:///{path}"
+    url = sqlite_url(path)
     directions = [o.direction for o in study.header.objectives]
     sampler = optuna.samplers.RandomSampler(seed=0)
     stored = optuna.create_study(storage=url, study_name=study.header.name, directions=directions, sampler=sampler)

@@ -3,11 +3,16 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reports.records.study import RECORD_VERSION, StudyRecord
 from reports.storage.database import _TRIALS, Database, _Server
@@ -47,6 +52,56 @@ def test_running_trials_have_the_parameters_asked_for(stored: tuple[StudyRecord,
     assert running.params == trial.params
     assert [type(v) for v in running.params.values()] == [bool, int, float]
     assert running.started_at == trial.datetime_start.timestamp()  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The local time zone of this process."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Chatham"], indirect=True)
+@pytest.mark.parametrize(
+    "start",
+    ["2026-07-01T12:00:00", "2026-10-25T00:59:59", "2026-10-25T01:30:00", "2026-11-01T05:30:00", "2026-11-01T06:30:00"],
+)
+def test_start_of_a_running_trial_is_right_in_every_time_zone(
+    zone: str, start: str, make_study: Build, store: Store, tmp_path: Path
+) -> None:
+    """Optuna stores UTC. On 2026-11-01, clocks of New York went back, so 01:30 came twice there."""
+    store(make_study(1), tmp_path / "study.db")
+    moment = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        connection.execute("UPDATE trials SET datetime_start = ?", (moment.strftime("%Y-%m-%d %H:%M:%S.000000"),))
+    (running,) = [trial for trial in load_study_folder(tmp_path).trials if trial.status == "running"]
+    assert running.started_at == moment.timestamp()
+
+
+PATHS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@given(name=PATHS)
+def test_sqlite_url_names_the_file_whatever_its_characters(name: str) -> None:
+    path = Path("/folder", name, "study.db").resolve()
+    url = sqlite_url(path)
+    assert url == sqlalchemy.URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    assert sqlalchemy.make_url(url).database == str(path)
+
+
+@pytest.mark.parametrize("name", ["a?mode=memory", "a#b", "50%", "%41", "a&b;c", "späte läufe", "a:b@c", "' \""])
+def test_study_in_a_folder_with_reserved_characters_is_stored_and_read_there(
+    make_study: Build, store: Store, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    store(make_study(2), folder / "study.db")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    assert (folder / "study.db").is_file()
+    assert len(load_study_folder(folder).trials) == len(make_study(2).trials)
 
 
 def test_waiting_trials_have_their_name_and_fixed_parameters(stored: tuple[StudyRecord, Path]) -> None:
