@@ -16,6 +16,7 @@ import yaml
 from yaml import events
 
 from search.errors import Keys, Place, Problem, SpaceError, dotted
+from search.space.yaml_text import Loader, invisible_character, misleading_character, number_with_comma
 
 Tree = bool | int | float | str | None | list["Tree"] | dict[str, "Tree"]
 
@@ -121,7 +122,17 @@ def _parse(text: str, file: str, places: dict[Keys, Place], max_entries: int) ->
     except yaml.MarkedYAMLError as error:
         unclosed = any(word in str(error.context) for word in ("flow", "quoted"))  # show where the bracket was opened
         mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
-        raise _file_error(file, _syntax(error), mark.line + 1 if mark else 1) from None
+        line = mark.line + 1 if mark else 1
+        raise _misleading(text, file, line) or _file_error(file, _syntax(error), line) from None
+
+
+def _misleading(text: str, file: str, line: int) -> SpaceError | None:
+    """Return an error that names a misleading character in or beside ``line``; None if there is none."""
+    lines = text.splitlines()
+    for near in (line, line - 1, line + 1):
+        if 1 <= near <= len(lines) and (hint := misleading_character(lines[near - 1])):
+            return _file_error(file, hint, near)
+    return None
 
 
 class _Reader:
@@ -137,7 +148,7 @@ class _Reader:
     def _parsed(self, text: str) -> Iterator[events.Event]:
         line = 1
         try:
-            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            for event in yaml.parse(text, Loader=Loader):
                 line = event.end_mark.line + 1 if event.end_mark else line
                 yield event
         except (ValueError, OverflowError) as error:  # PyYAML passes unchecked numbers to chr() and int()
@@ -172,7 +183,7 @@ class _Reader:
     def _mapping(self, keys: Keys) -> dict[str, Tree]:
         tree: dict[str, Tree] = {}
         while not isinstance(event := next(self._events), events.MappingEndEvent):
-            key = self._key(event, keys)
+            key = self._key(event, keys, tree)
             inner = (*keys, key)
             self._count(event, keys, len(tree))
             if key in tree:
@@ -188,8 +199,15 @@ class _Reader:
             inner = (*keys, len(tree))
             self._count(event, keys, len(tree))
             self._places[inner] = self._place(event)
+            self._check_comma(event, keys, tree[-1] if tree else None)
             tree.append(self._value(event, inner))
         return tree
+
+    def _check_comma(self, event: events.Event, keys: Keys, before: Tree) -> None:
+        """Refuse ``0,01``, which YAML reads as the entry 0 and then 1: no one writes 1 as 01."""
+        digits = event.value if isinstance(event, events.ScalarEvent) and event.style is None else ""
+        if type(before) is int and digits.isdecimal() and len(digits) > 1 and digits[0] == "0":
+            raise self._error(event, keys, _comma_text(f"{before},{digits}"))
 
     def _count(self, event: events.Event, keys: Keys, siblings: int) -> None:
         """Count one more entry of a mapping or list that has ``siblings`` entries so far."""
@@ -199,13 +217,18 @@ class _Reader:
         if self._entries > self._max_entries:
             raise self._error(event, keys, f"more than {self._max_entries:,} entries in all; a space has some hundreds")
 
-    def _key(self, event: events.Event, keys: Keys) -> str:
+    def _key(self, event: events.Event, keys: Keys, before: Mapping[str, Tree]) -> str:
+        """Return the key of ``event`` in a mapping whose entries so far are ``before``."""
         if isinstance(event, events.MappingStartEvent | events.SequenceStartEvent):
             raise self._error(event, keys, "a list or mapping as a key; a key is a word")
         key = self._value(event, keys)
         if key == "<<":
             raise self._error(event, keys, "the merge key '<<'; write the values out")
         if not isinstance(key, str):
+            last = list(before)[-1:]
+            number = before[last[0]] if last else None
+            if type(number) is int and isinstance(event, events.ScalarEvent) and event.value.isdecimal():
+                raise self._error(event, (*keys, *last), _comma_text(f"{number},{event.value}"))
             raise self._error(event, keys, f"the key {key!r} is no text; put it in quotes")
         if len(key) > MAX_KEY_CHARACTERS:
             raise self._error(event, keys, f"a key of {len(key):,} characters; a key is a word")
@@ -216,6 +239,8 @@ class _Reader:
         value = plain(text) if event.style is None else text  # quoted, or a block of text
         if isinstance(value, float) and abs(value) > 1e300:
             raise self._error(event, keys, f"the number {text} is too large")
+        if event.style is None and (hint := invisible_character(text)):
+            raise self._error(event, keys, f"{text!r} has {hint}")
         return value
 
     def _error(self, event: events.Event, keys: Keys, text: str) -> SpaceError:
@@ -276,10 +301,14 @@ def _why_unreadable(path: Path, error: OSError) -> str:
     return f"cannot be read: {error.strerror}"
 
 
+def _comma_text(given: str) -> str:
+    return f"given {given}; a comma separates entries, so write {number_with_comma(given)}"
+
+
 def _syntax(error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem or error.context or "cannot be parsed")
     if "'\\t'" in problem:
-        return "a tab; YAML is indented with spaces"
+        return "a tab as indentation; YAML is indented with spaces"
     if "quoted" in str(error.context):
         return "a quote that is not closed; close it, or double the quotes inside"
     if "flow" in str(error.context):

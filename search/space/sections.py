@@ -38,35 +38,44 @@ def as_folder_name(text: str) -> str:
 def _objectives(given: object) -> object:
     """Check names and directions of objectives; a direction left out is the natural one."""
     if not isinstance(given, Mapping):
-        return given
-    for name, direction in given.items():
-        if name not in OBJECTIVES:
-            raise _at(f"unknown objective; allowed are {', '.join(OBJECTIVES)}{nearest(name, OBJECTIVES)}", name)
-        natural = OBJECTIVES[name].direction
-        if direction not in (None, natural):
-            raise _at(
-                f"given {format_value(direction)}; {name} is something to {natural}: write {name}: {natural}", name
-            )
+        named = [name for name in OBJECTIVES if name in given] if isinstance(given, list | tuple) else []
+        example = ", ".join(f"{name}: {OBJECTIVES[name].direction}" for name in named or ("accuracy", "params"))
+        raise ValueError(f"given {format_value(given)}; write {{{example}}}")
+    _raise_problems({(name,): _objective_problem(name, direction) for name, direction in given.items()})
     return {name: OBJECTIVES[name].direction for name in given}
+
+
+def _objective_problem(name: str, direction: object) -> str:
+    """Return what is wrong with an objective; empty if nothing is."""
+    if name not in OBJECTIVES:
+        return f"unknown objective; allowed are {', '.join(OBJECTIVES)}{nearest(name, OBJECTIVES)}"
+    natural = OBJECTIVES[name].direction
+    if direction not in (None, natural):
+        return f"given {format_value(direction)}; {name} is something to {natural}: write {name}: {natural}"
+    return ""
 
 
 def _constraints(given: object) -> object:
     """Check names and bounds of constraints."""
     if not isinstance(given, Mapping):
         return given
-    limits, allowed = {}, examples()
-    for name, limit in given.items():
-        if name not in allowed:
-            raise _at(f"cannot be bounded; allowed are {', '.join(allowed)}{nearest(name, allowed)}", name)
-        bound = _read_bound(name, limit.get("max")) if isinstance(limit, Mapping) and len(limit) == 1 else None
-        if bound is None:
-            raise _at(f"given {format_value(limit)}; write {name}: {{max: {allowed[name]}}}", name)
-        limits[name] = {"max": bound}
-    return limits
+    _raise_problems({(name,): _constraint_problem(name, limit) for name, limit in given.items()})
+    return {name: {"max": _read_bound(name, limit)} for name, limit in given.items()}
 
 
-def _read_bound(name: str, given: object) -> int | float | None:
-    """Return ``given`` if it can bound ``name``: a whole number of parameters or operations, any number of mJ."""
+def _constraint_problem(name: str, limit: object) -> str:
+    """Return what is wrong with a constraint; empty if nothing is."""
+    allowed = examples()
+    if name not in allowed:
+        return f"cannot be bounded; allowed are {', '.join(allowed)}{nearest(name, allowed)}"
+    if _read_bound(name, limit) is None:
+        return f"given {format_value(limit)}; write {name}: {{max: {allowed[name]}}}"
+    return ""
+
+
+def _read_bound(name: str, limit: object) -> int | float | None:
+    """Return the bound in ``{max: BOUND}``: a whole number of parameters or operations, any number of mJ; else None."""
+    given = limit.get("max") if isinstance(limit, Mapping) and len(limit) == 1 else None
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < math.inf:
         return None
     if not OBJECTIVES[name].is_count:
@@ -74,10 +83,15 @@ def _read_bound(name: str, given: object) -> int | float | None:
     return given if isinstance(given, int) else None
 
 
-def _at(text: str, *loc: str | int) -> ValidationError:
-    """Return an error about a part of the value that a validator was given."""
-    details = InitErrorDetails(type=PydanticCustomError("value_error", text), loc=loc, input=None)
-    return ValidationError.from_exception_data("", [details])
+def _raise_problems(problems: Mapping[tuple[str | int, ...], str]) -> None:
+    """Raise ValidationError with all ``problems`` that have a text: place in the value given to a validator -> text."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError("value_error", text), loc=loc, input=None)
+        for loc, text in problems.items()
+        if text
+    ]
+    if details:
+        raise ValidationError.from_exception_data("", details)
 
 
 class EarlyStopping(Config):
@@ -171,8 +185,14 @@ class SearchSections(Config):
     @field_validator("reference")
     @classmethod
     def _known_energy_models(cls, points: tuple[ReferencePoint, ...]) -> tuple[ReferencePoint, ...]:
-        for at, point in enumerate(points):
-            if point.price not in ENERGY_RULES:
-                allowed = f"{', '.join(ENERGY_RULES)}{nearest(point.price, ENERGY_RULES)}"
-                raise _at(f"given {point.price!r}; allowed are {allowed}", at, "price")
+        _raise_problems(
+            {
+                (
+                    at,
+                    "price",
+                ): f"given {point.price!r}; allowed are {', '.join(ENERGY_RULES)}{nearest(point.price, ENERGY_RULES)}"
+                for at, point in enumerate(points)
+                if point.price not in ENERGY_RULES
+            }
+        )
         return points

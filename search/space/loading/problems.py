@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from search.errors import MAX_PROBLEMS, Keys, Place, Problem, dotted, format_value, listed, nearest
 from search.space.document import Document, Tree
 from search.space.loading.schema import Model, fields, is_open_mapping, kinds, literal_words, submodel, unknown_key
+from search.space.yaml_text import number_with_comma
 
 _BOUNDS = {
     "greater_than_equal": "not below",
@@ -145,6 +146,8 @@ def _explanation(details: ErrorDetails, owner: Model, info: FieldInfo | None) ->
         allowed = re.findall(r"'([^']*)'", context["expected"])
         text = f"given {format_value(given)}; allowed are {listed(allowed) or context['expected']}"
         return text + (nearest(given, allowed) if isinstance(given, str) else "")
+    if isinstance(given, str) and (number := number_with_comma(given)):
+        return f"given {given}; write {number}"
     if kind in _BOUNDS:
         bound = next(value for key, value in context.items() if key in ("ge", "gt", "le", "lt"))
         return f"given {format_value(given)}; write a number {_BOUNDS[kind]} {bound}"

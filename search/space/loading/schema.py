@@ -23,6 +23,11 @@ def is_open_mapping(annotation: Any) -> bool:
     return any(get_origin(kind) in (dict, Mapping) for kind in kinds(annotation))
 
 
+def takes_list(annotation: Any) -> bool:
+    """Return whether a leaf may hold a list."""
+    return any(get_origin(kind) in (tuple, list) for kind in kinds(annotation))
+
+
 def literal_words(annotation: Any) -> tuple[Any, ...]:
     """Return the words that a ``Literal`` allows; empty for other annotations."""
     return next((get_args(kind) for kind in kinds(annotation) if get_origin(kind) is Literal), ())

@@ -10,7 +10,7 @@ from search.space.dials import FAMILY, Dial, Needs
 from search.space.document import Tree
 from search.space.loading.dial_reader import read_dial
 from search.space.loading.problems import Problems, as_strict
-from search.space.loading.schema import Model, fields, is_open_mapping, kinds, submodel, unknown_key
+from search.space.loading.schema import Model, fields, is_open_mapping, kinds, submodel, takes_list, unknown_key
 from search.space.template import OPEN_SECTIONS, SECTIONS, Template
 from snnkit.families import FAMILIES, AnyFamily
 
@@ -70,6 +70,8 @@ class _TreeReader:
                 self._add_dial(at, value, real=_is_float(info.annotation), needs=needs)
                 if key == "keep":
                     needs = (*needs, (".".join(at), True))
+            elif isinstance(value, list) and inner is None and not takes_list(info.annotation):
+                self._add_list(at, value)
             else:
                 fixed[key] = as_strict(value)
         return fixed
@@ -91,16 +93,24 @@ class _TreeReader:
             return f"stands under a family where {FAMILY} is a dial; write {owner}: {{{key}: ...}}"
         return unknown_key(key, model, self._models)
 
+    def _add_list(self, keys: tuple[str, ...], values: list[Tree]) -> None:
+        """Add the problem of a list at a leaf that takes one value: most often, choices of a dial are meant."""
+        choices = f", or {{choices: {format_value(values)}}} to let the search choose" if _may_be_dial(keys) else ""
+        self._problems.add(keys, f"given {format_value(values)}; write one value{choices}")
+
     def _add_dial(self, keys: tuple[str, ...], tree: dict[str, Tree], *, real: bool, needs: Needs) -> None:
-        closed = (keys[0], keys[-1]) in CLOSED_LEAVES
-        if keys[0] not in OPEN_SECTIONS or closed:
-            where = "" if closed else f" in {keys[0]}; dials stand in {listed(OPEN_SECTIONS)}"
+        if not _may_be_dial(keys):
+            where = f" in {keys[0]}; dials stand in {listed(OPEN_SECTIONS)}" if keys[0] not in OPEN_SECTIONS else ""
             self._problems.add(keys, f"given {format_value(tree)}, but this cannot be a dial{where}; write one value")
             return
         try:
             self.dials.append(read_dial(".".join(keys), tree, real=real, needs=needs))
         except ValueError as error:
             self._problems.add(keys, str(error))
+
+
+def _may_be_dial(keys: tuple[str, ...]) -> bool:
+    return keys[0] in OPEN_SECTIONS and (keys[0], keys[-1]) not in CLOSED_LEAVES
 
 
 def _is_float(annotation: Any) -> bool:

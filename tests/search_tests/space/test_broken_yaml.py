@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import MAX_LINES, InputError, SpaceError
+from search.space.document import parse
 from search.space.loading.loader import load_space
 
 SPACES = Path(__file__).parents[3] / "spaces"
@@ -45,6 +46,24 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "empty": (BASE, "", "", ("empty", "study, network and data")),
     "comments only": (BASE, "# nothing\n", "", ("empty",)),
     "tab": ("  sampler", "\tsampler", "3: ", ("tab", "spaces")),
+    "tab before a key": ("  budget", "  \tbudget", "4: ", ("tab as indentation",)),
+    "mapping after a tab": ("{after: [stem, fire4]}", "\n    after:\n    -\ta: 1", "14: ", ("':'",)),
+    "thousands with a comma": ("{trials: 4}", "{trials: 1,000}", "4: study.budget.trials: ", ("given 1,000;", "write 1000 (or 1_000), or 1.000")),
+    "decimal with a comma": ("train:\n  epochs: 2\n", "train: {epochs: 2, batch: 0,5}\nenergy: {}\n", "14: train.batch: ", ("given 0,5;", "write 0.5")),
+    "decimal with a comma in a mapping": ("{choices: [1, 2], default: 2}", "{low: 0,01, high: 1}", "13: encoding.timesteps.low: ", ("given 0,01;", "write 0.01")),
+    "decimal with a comma in a list": ("[1, 2]", "[0,01, 2]", "13: encoding.timesteps.choices: ", ("given 0,01;", "write 0.01")),
+    "thousands as a bound": ("{max: 9_000}", "{max: 9,000}", "6: study.constraints.params.max: ", ("given 9,000;", "write 9000")),
+    "no-break space as indentation": ("  sampler", "\u00a0\u00a0sampler", "3: ", ("invisible", "U+00A0", "plain space")),
+    "no-break space after a colon": ("epochs: 2", "epochs:\u00a02", "15: ", ("invisible", "U+00A0")),
+    "zero-width space in a key": ("epochs: 2", "ep\u200bochs: 2", "15: train: ", ("U+200B, zero width space", "remove it")),
+    "zero-width space in a value": ("sampler: tpe", "sampler: tpe\u200b", "3: study.sampler: ", ("U+200B", "remove it")),
+    "full-width colon": ("name: base", "name\uff1a base", "2: ", ("U+FF1A", "write :")),
+    "curly quotes": ("name: base", "name: \u201cbase: x\u201d", "2: ", ("U+201C", 'write "')),
+    "list at a leaf": ("keep: true", "keep: [true, false]", "10: network.fire2.keep: ", ("write one value, or {choices: [true, false]}",)),
+    "list at a leaf that is no dial": ("sampler: tpe", "sampler: [tpe, gp]", "3: study.sampler: ", ("allowed are auto",)),
+    "list at a closed leaf": ("{timesteps", "{kind: [direct, frames], timesteps", "13: encoding.kind: ", ("'frames']; write one value",)),
+    "objectives as a list": ("{accuracy: maximize, params: minimize}", "[params, accuracy]", "5: study.objectives: ", ("write {accuracy: maximize, params: minimize}",)),
+    "objectives as a word": ("{accuracy: maximize, params: minimize}", "accuracy", "5: study.objectives: ", ("write {accuracy: maximize, params: minimize}",)),
     "bracket left open": ("{trials: 4}", "{trials: 4", "4: ", ("bracket",)),
     "quote left open": ("name: base", "name: 'base", "2: ", ("quote",)),
     "colon in a value": ("name: base", "name: base: new", "2: ", ("quotes",)),
@@ -370,3 +389,37 @@ def test_work_on_problems_and_their_telling_is_bounded(text: str, monkeypatch: p
     monkeypatch.setattr(difflib, "get_close_matches", lambda *given, **more: compared.append(1) or real(*given, **more))
     assert len(error_of(text).splitlines()) <= MAX_LINES + 1
     assert len(compared) <= 1000
+
+
+def test_all_wrong_objectives_and_constraints_are_told() -> None:
+    text = BASE.replace("{accuracy: maximize, params: minimize}", "{acc: maximize, params: maximize}")
+    text = text.replace("{params: {max: 9_000}}", "{params: 9_000, energy: {max: 1}, dense_macs: {max: -1}}")
+    paths = [line.split(": ")[1] for line in error_of(text).splitlines()]
+    objectives, constraints = ["acc", "params"], ["dense_macs", "energy", "params"]
+    expected = [f"study.objectives.{name}" for name in objectives] + [
+        f"study.constraints.{name}" for name in constraints
+    ]
+    assert [path for path in paths if path.startswith("study")] == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("epochs: 2", "epochs:\t2"),
+        ("epochs: 2", "epochs: 2\t"),
+        ("epochs: 2", "epochs: 2\t# two"),
+        ("train:\n", "train:\n\t\n \t# a comment\n"),
+        ("[8, 16]", "[\t8,\t16\t]"),
+        ("[8, 16]", "[8,\n\t16]"),
+        ("{after: [stem, fire4]}", "\n    after:\n    -\tstem\n    -\tfire4"),
+        ("{trials: 4}", "\n    trials:\t4"),
+    ],
+)
+def test_tabs_stand_where_yaml_allows_them(old: str, new: str) -> None:
+    assert old in BASE
+    assert load_space(BASE.replace(old, new, 1)).fingerprint == load_space(BASE).fingerprint
+
+
+def test_tab_inside_text_is_kept() -> None:
+    tree = parse('a: "x\ty"\nb: |\n  x\ty\n').tree
+    assert tree == {"a": "x\ty", "b": "x\ty\n"}
