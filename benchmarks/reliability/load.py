@@ -51,6 +51,7 @@ from search.space.limits import Resources
 from search.space.loading.loader import load_space
 from search.space.space import Space
 from search.study import create, study
+from search.trial.folder import RunFolder
 from search.trial.job import Job
 
 MB = 2**20
@@ -144,7 +145,7 @@ class LoadTest:
         before = RunProgress.of(over)
         del over
         self.trained = before.count("complete")
-        pool = plan_workers(options, self.folder, Resources())
+        pool = plan_workers(options, RunFolder(self.folder), Resources())
         self.block_began = time.perf_counter()
         with observer.running():
             driver = Driver(opened, Budget(trials, None), before, observer)
@@ -155,7 +156,7 @@ class LoadTest:
     def _opened(self, options: RunOptions) -> tuple[study.Study, tuple[TrialRecord, ...]]:
         url = sqlite_url(self.folder / DATABASE)
         if not (self.folder / DATABASE).exists():
-            files.make_folder(self.folder)
+            files.make_folder(RunFolder(self.folder))
             return create.create_study(study_header(self.space, options), self.space, self.folder, url), ()
         opened = create.load_study(read_header(url, self.space.study.name), self.space, self.folder, url)
         opened.recover()
@@ -257,7 +258,7 @@ def _measured(shown: str, words: list[str]) -> str:
 def resume_until_first_question(runs: Path, name: str) -> None:
     """Run `resume` until it has asked for its first candidate, then exit."""
 
-    def asked(source: Source, crew: WorkerPool) -> None:
+    def asked(source: Source, pool: WorkerPool) -> None:
         source.next()
         sys.exit(0)
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from benchmarks.reliability.stand_in import stand_in
 from search.executors import ray_tune
+from search.executors.ray_worker import Worker
 from search.trial import run
 
 
-class Worker(ray_tune._Worker):
+class StandInWorker(Worker):
     """A real worker in a process whose training is the stand-in."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -15,5 +16,5 @@ class Worker(ray_tune._Worker):
         super().setup(config)
 
 
-ray_tune._Worker = Worker  # type: ignore[misc]  # the executor looks the class up when a run begins
+ray_tune.Worker = StandInWorker  # type: ignore[attr-defined]  # the name that the executor imported
 execute = ray_tune.execute

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from benchmarks.search.standin import outcome
 from reports.records.study import EpochRecord, Metrics, TrialRecord
-from search.trial.job import Job, Placement, keep, outline
+from search.trial.job import Job, Placement, outline
 from search.trial.run import figures, layer_records
+from search.trial.sync import SHARED, Sync
 from snnkit.energy import estimate_all
 from snnkit.energy.operations import LayerCounts, OperationCounts, silent_counts
 
@@ -19,9 +20,9 @@ FIRING_RATE = 0.12  # spikes per neuron and time step
 IMAGES = 4500  # of an epoch
 
 
-def stand_in(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
+def stand_in(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRecord | TrialRecord]:
     """Yield what `search.trial.run.run` yields, and store the record in the trial's folder."""
-    job.folder.mkdir(parents=True, exist_ok=True)
+    job.files.create()
     candidate, epochs, began = job.candidate, job.candidate.train.epochs, time.time()
     accuracy, energy_mj, _ = outcome(job.params, candidate, WORLD)
     activity = _firing(silent_counts(candidate.plan(), candidate.neuron, candidate.encoding))
@@ -40,12 +41,13 @@ def stand_in(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialReco
             "metrics": metrics,
             "layers": layer_records(activity, estimate_all(activity)),
             "device": "cpu (1 thread)",
+            "threads": 1,
             "started_at": began,
             "finished_at": time.time(),
             "wall_s": sum(epoch.wall_s for epoch in history),
         }
     )
-    keep(job.folder, record)
+    job.files.finish(record)
     yield record
 
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs with nonzero inputs. 3: images, MACs, measurements at rungs. 4: status infeasible,
 # epochs of CNN twins, initialization, values by shared weights. 5: batches in parts. 6: means of weights. 7: hardware
-# of a benchmark, energy rules in words
-RECORD_VERSION = 7
+# of a benchmark, energy rules in words. 8: CPU threads of a trial
+RECORD_VERSION = 8
 
 Leaf = bool | int | float | str
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # fits in 64 bits, so it can be used as a float too
@@ -170,6 +170,7 @@ class TrialRecord(Versioned):
     restarts: Whole = 0
     accumulate: Whole = 1  # parts of each batch, more than 1 after memory ran out
     device: str | None = None  # "cpu (1 thread)", "cuda: NVIDIA H200"
+    threads: Whole | None = None  # of the CPU; None on a GPU, and in records before version 8
 
     @property
     def training_images(self) -> int:

@@ -11,11 +11,19 @@ from typing import Any
 
 from reports.records.benchmark import Cell, Kind, Published
 from reports.records.study import ModuleState, ReferencePoint
-from reports.storage.benchmarks import trial_folder
 from search.benchmark.sections import BenchmarkSection, DataEntry
 from search.space import document
 from search.space.candidate import Candidate
-from search.trial.job import WEIGHTS, Job, Parent
+from search.trial.folder import RunFolder
+from search.trial.job import (
+    AverageOf,
+    FromParent,
+    Initialization,
+    Job,
+    Parent,
+    TwinFromScratch,
+    initialization_without_parent,
+)
 from snnkit.base.config import Config
 from snnkit.energy import EnergyConfig
 
@@ -58,12 +66,11 @@ class Benchmark:
 
     def jobs(self, folder: Path) -> tuple[Job, ...]:
         """Return a job for each cell, with the same numbers."""
-        return tuple(self._job(number, cell, folder) for number, cell in enumerate(self.cells))
+        run = RunFolder(folder).absolute()
+        return tuple(self._job(number, cell, run) for number, cell in enumerate(self.cells))
 
-    def _job(self, number: int, cell: Cell, folder: Path) -> Job:
-        twin, candidate = cell.kind == "cnn", self.trained(cell)
-        origins = () if twin else self.origins.get(cell.network, ())
-        parents = tuple(self._parent(cell.model_copy(update={"network": origin}), folder) for origin in origins)
+    def _job(self, number: int, cell: Cell, run: RunFolder) -> Job:
+        candidate = self.trained(cell)
         return Job(
             number=number,
             name=cell.label,
@@ -71,13 +78,23 @@ class Benchmark:
             candidate=candidate,
             modules=tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules()),
             static=candidate.static(),
-            folder=trial_folder(folder.absolute(), number),
+            folder=run.trial(number).path,
             seed=cell.seed,
-            twin=twin,
-            parents=parents,
-            taught_by=self.trained(cell.model_copy(update={"kind": "cnn"})) if parents else None,
+            initialization=self._initialization(cell, run),
             limits=self.section.limits,
         )
+
+    def _initialization(self, cell: Cell, run: RunFolder) -> Initialization:
+        """Return where the weights of a cell come from. Its teacher is the twin of the first network of its line."""
+        if cell.kind == "cnn":
+            return TwinFromScratch()
+        origins = self.origins.get(cell.network, ())
+        parents = tuple(self._parent(cell.model_copy(update={"network": origin}), run) for origin in origins)
+        if len(parents) > 1:
+            return AverageOf(parents=parents)
+        if parents:
+            return FromParent(parent=parents[0], teacher=self.trained(cell.model_copy(update={"kind": "cnn"})))
+        return initialization_without_parent(self.trained(cell))
 
     def trained(self, cell: Cell) -> Candidate:
         """Return the candidate of a cell.
@@ -89,10 +106,10 @@ class Benchmark:
             network = self.origins[network][0]
         return self.candidates[cell.data][network]
 
-    def _parent(self, cell: Cell, folder: Path) -> Parent:
+    def _parent(self, cell: Cell, run: RunFolder) -> Parent:
         """Return the training whose weights another one begins with, before that training has run."""
         number = self.cells.index(cell)
-        weights = trial_folder(folder.absolute(), number) / WEIGHTS
+        weights = run.trial(number).weights
         return Parent(number=number, candidate=self.candidates[cell.data][cell.network], weights=weights)
 
     @property

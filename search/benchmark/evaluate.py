@@ -101,14 +101,14 @@ def _cost(found: TrainedNetwork) -> int:
 
 
 def _measured(found: Sequence[TrainedNetwork], data_root: Path | None, device: str, anew: bool) -> list[Metrics]:
-    from search.trial.run import parts_of
+    from search.trial.run import splits_of
 
     run = partial(_measure, data_root=data_root, device=device, anew=anew)
     workers = min(environment.cores(), len(found))
     if device != "cpu" or workers == 1:
         return [run(each) for each in found]
     for each in found:  # here, so that no two workers fetch the same images
-        parts_of(each.candidate, data_root, each.record.seed)
+        splits_of(each.candidate, data_root, each.record.seed)
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
         return list(pool.map(run, found))
@@ -121,10 +121,10 @@ def _one_thread() -> None:
 
 
 def _measure(found: TrainedNetwork, *, data_root: Path | None, device: str, anew: bool) -> Metrics:
-    from search.trial.run import assessed
+    from search.trial.run import measure
 
     network, parts = prepared(found, data_root, device, anew=anew)
-    return assessed(network, found.candidate, parts, device)[0]
+    return measure(network, found.candidate, parts, device)[0]
 
 
 def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> RenderableType:

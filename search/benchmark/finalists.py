@@ -4,7 +4,6 @@ There is no second loop for them. What is to be trained becomes a benchmark, eac
 CNN twin beside it: resumable, several seeds, the test images looked at when a training is over.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -127,19 +126,14 @@ def expected_s(record: StudyRecord, benchmark: Benchmark, crew: WorkerPool) -> f
     if not done:
         return None
     work = np.array([(trial.training_images, trial.training_macs) for trial in done], dtype=float)
-    spent = np.array([trial.wall_s * _threads(trial) for trial in done])
+    threads = crew.placement.threads  # assumed for trials whose record does not have them
+    spent = np.array([trial.wall_s * (trial.threads or threads) for trial in done])
     unit = work.mean(axis=0)
     (per_image, per_mac), _ = nnls(work / unit, spent)
     twins, row = benchmark.section.twins, [each for found in benchmark.candidates.values() for each in found.values()]
     images, macs = np.sum([_work(candidate, twin=twins) for candidate in row], axis=0) / unit
     seconds = len(benchmark.section.seeds) * (per_image * images + per_mac * macs)
-    return float(seconds / ((crew.workers or 1) * crew.placement.threads))
-
-
-def _threads(trial: TrialRecord) -> int:
-    """Of the CPU that it was trained on; 1 on a GPU."""
-    told = re.search(r"\((\d+) thread", trial.device or "")
-    return int(told[1]) if told else 1
+    return float(seconds / ((crew.workers or 1) * threads))
 
 
 def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:

@@ -1,12 +1,9 @@
 """`run_benchmark`: train the networks of a benchmark that are not trained yet, and write its report."""
 
-from pathlib import Path
-
 from reports.benchmark.write import write_benchmark
 from reports.document.wording import count
 from reports.records.benchmark import BenchmarkHeader, BenchmarkRecord
-from reports.storage.benchmarks import HEADER, is_benchmark, read_benchmark, read_header, write_header
-from reports.storage.studies import DATABASE
+from reports.storage.benchmarks import is_benchmark, read_benchmark, read_header, write_header
 from search.benchmark.benchmark import Benchmark, trained_leaves
 from search.benchmark.describe import describe_run
 from search.benchmark.header import benchmark_header
@@ -23,8 +20,7 @@ from search.runner.resources import plan_workers
 from search.space import document
 from search.storage.lock import StudyLock
 from search.trial import sync
-
-BENCHMARK_FILE = "benchmark.yaml"
+from search.trial.folder import RunFolder
 
 
 def run_benchmark(benchmark: Benchmark, options: RunOptions, observer: Observer, command: str) -> BenchmarkRecord:
@@ -34,33 +30,33 @@ def run_benchmark(benchmark: Benchmark, options: RunOptions, observer: Observer,
     something else, DataError if a data set is missing, and RunError if the run cannot continue.
     """
     name = benchmark.section.name
-    folder = options.runs / name
+    folder = RunFolder(options.runs / name)
     _check_free(folder, benchmark)
     files.make_folder(folder)
-    with StudyLock(folder, name, ""):
-        if sync.noted(folder) is None:
+    with StudyLock(folder.path, name, ""):
+        if folder.read_exchange() is None:
             files.save_exchange(folder, files.new_exchange(name, options))
         sync.catch_up(folder)
-        work = Trainings(benchmark.jobs(folder), command)
+        work = Trainings(benchmark.jobs(folder.path), command)
         if work.left:
             _train(work, benchmark, options, observer, command)
         else:
             observer.message(f"all {len(work.over)} trainings of {name} are done; nothing is trained again")
-            _save(folder, _with_edits(read_header(folder), benchmark))
-        record = read_benchmark(folder)
-        write_benchmark(record, folder)
+            _save(folder, _with_edits(read_header(folder.path), benchmark))
+        record = read_benchmark(folder.path)
+        write_benchmark(record, folder.path)
     return record
 
 
 def _train(work: Trainings, benchmark: Benchmark, options: RunOptions, observer: Observer, command: str) -> None:
-    folder = options.runs / benchmark.section.name
+    folder = RunFolder(options.runs / benchmark.section.name)
     for data in benchmark.entries:
         files.announce_download(data, options, observer)
     header = benchmark_header(benchmark, options, command)
     _save(folder, header)
     pool = plan_workers(options, folder, benchmark.section.resources)
     budget = _budget(benchmark, options)
-    observer.message(describe_run(header, len(work.over), budget, pool, folder))
+    observer.message(describe_run(header, len(work.over), budget, pool, folder.path))
     observer.opened(header, work.over)
     run_trials(Driver(work, budget, RunProgress.of(work.over), observer), options.executor, pool)
 
@@ -83,33 +79,34 @@ def _with_edits(header: BenchmarkHeader, benchmark: Benchmark) -> BenchmarkHeade
     )
 
 
-def _save(folder: Path, header: BenchmarkHeader) -> None:
+def _save(folder: RunFolder, header: BenchmarkHeader) -> None:
     """Write the YAML, then the header: a folder with a header is complete. Raises InputError."""
-    files.write_file(folder / BENCHMARK_FILE, header.benchmark_yaml)
+    files.write_file(folder.benchmark, header.benchmark_yaml)
     try:
-        write_header(folder, header)
+        write_header(folder.path, header)
     except OSError as error:
         raise InputError(
-            f"cannot write {folder / HEADER}: {error.strerror}. Free some space, or choose another folder: --runs DIR"
+            f"cannot write {folder.benchmark_header}: {error.strerror}. Free some space, or choose another folder: "
+            "--runs DIR"
         ) from error
 
 
-def _check_free(folder: Path, benchmark: Benchmark) -> None:
+def _check_free(folder: RunFolder, benchmark: Benchmark) -> None:
     """Raise InputError if ``folder`` holds anything other than this benchmark."""
-    if (folder / DATABASE).exists():
-        raise InputError(f"{folder} holds a study of that name. Give the benchmark another name: --name NAME")
-    if not is_benchmark(folder):
-        if next((folder / "trials").glob("*"), None) is not None:
+    if folder.database.exists():
+        raise InputError(f"{folder.path} holds a study of that name. Give the benchmark another name: --name NAME")
+    if not is_benchmark(folder.path):
+        if folder.has_trials():
             raise InputError(
-                f"{folder / 'trials'} holds trials of something else: {folder} has no {HEADER}. Move that folder "
-                "away, or use another name: --name NAME"
+                f"{folder.trials} holds trials of something else: {folder.path} has no {folder.benchmark_header.name}. "
+                "Move that folder away, or use another name: --name NAME"
             )
         return
-    before = read_header(folder)
+    before = read_header(folder.path)
     if before.benchmark_hash != benchmark.fingerprint and (difference := _difference(before, benchmark)):
         raise InputError(
-            f"{folder} holds a benchmark of other trainings: {difference}. To continue that one: "
-            f"snnsearch bench {folder / BENCHMARK_FILE}. To start this one, use another name: --name NAME"
+            f"{folder.path} holds a benchmark of other trainings: {difference}. To continue that one: "
+            f"snnsearch bench {folder.benchmark}. To start this one, use another name: --name NAME"
         )
 
 

@@ -13,14 +13,14 @@ from reports.analysis.front import front_trials
 from reports.document.wording import candidate_name, count, number
 from reports.records.benchmark import KINDS
 from reports.records.study import TrialRecord
-from reports.storage.benchmarks import HEADER, is_benchmark, read_benchmark, trial_folder
+from reports.storage.benchmarks import is_benchmark, read_benchmark
 from reports.storage.studies import find_study, find_trial
 from search.benchmark.loader import load_benchmark
 from search.errors import InputError
 from search.runner.progress import TRAINED_TO_END
 from search.space.candidate import Candidate
 from search.space.loading.loader import load_space
-from search.trial.job import WEIGHTS
+from search.trial.folder import RunFolder
 
 if TYPE_CHECKING:
     from snnkit.data import Splits
@@ -45,23 +45,28 @@ class TrainedNetwork:
 def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) -> list[TrainedNetwork]:
     """Trials of the study or benchmark ``name``; with no ``numbers`` a study's front, all that a benchmark has. Raises
     InputError, LedgerError."""
-    folder = runs / name
-    if is_benchmark(folder):
-        found = read_benchmark(folder)
+    run = RunFolder(runs / name)
+    if is_benchmark(run.path):
+        found = read_benchmark(run.path)
         benchmark, result = load_benchmark(found.header.benchmark_yaml), []
         if benchmark.cells != found.header.cells:
-            raise InputError(f"{folder / HEADER}: its cells are not those of the YAML in it; restore that file")
+            raise InputError(f"{run.benchmark_header}: its cells are not those of the YAML in it; restore that file")
         for number in numbers or [trial.number for trial in found.trials if trial.status in TRAINED_TO_END]:
             record, cell = _complete(name, number, found.trials), found.header.cells[number]
             label, candidate = f"{cell.network}, {KINDS[cell.kind]}", benchmark.trained(cell)
-            result.append(TrainedNetwork(name, label, record, candidate, cell.kind == "cnn", _file(folder, record)))
+            result.append(TrainedNetwork(name, label, record, candidate, cell.kind == "cnn", run.trial(number).weights))
     else:
         study = find_study(name, runs, storage)
         space = load_space(study.header.space_yaml)
         records = [_complete(name, number, study.trials) for number in numbers] or list(front_trials(study))
         result = [
             TrainedNetwork(
-                name, candidate_name(record), record, space.candidate(record.params), False, _file(folder, record)
+                name,
+                candidate_name(record),
+                record,
+                space.candidate(record.params),
+                False,
+                run.trial(record.number).weights,
             )
             for record in records
         ]
@@ -84,10 +89,10 @@ def network_of(found: TrainedNetwork) -> "Network":
 def prepared(found: TrainedNetwork, data_root: Path | None, device: str, *, anew: bool) -> "tuple[Network, Splits]":
     """The network on ``device``, and its data. ``anew``: with BatchNorm's statistics estimated anew on training images,
     as they are in as many steps as the network has now. Raises InputError, DataError."""
-    from search.trial.run import parts_of
+    from search.trial.run import splits_of
     from snnkit.training.recalibration import calibration_batches, recalibrate
 
-    parts, network = parts_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
+    parts, network = splits_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
     if anew:
         recalibrate(network, calibration_batches(parts, found.record.seed, device))
     return network, parts
@@ -100,7 +105,7 @@ def export(
     calibrated and measured for them. Raises InputError, DataError."""
     import torch
 
-    from search.trial.run import assessed
+    from search.trial.run import measure
     from snnkit import export as exports
     from snnkit.export import pytorch
     from snnkit.training.evaluation import batches
@@ -108,7 +113,7 @@ def export(
     network, parts = prepared(found, data_root, "cpu", anew=anew)
     _, metadata = pytorch.read(found.weights)
     if anew:
-        metrics, _ = assessed(network, found.candidate, parts, "cpu")
+        metrics, _ = measure(network, found.candidate, parts, "cpu")
         metadata |= {"candidate": found.candidate.model_dump_json(), "metrics": metrics.model_dump_json()}
         metadata["calibrated"] = "BatchNorm's statistics are of training images in these steps, not of the training"
     images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=IMAGES), 1)))
@@ -149,7 +154,3 @@ def _complete(name: str, trial: int, trials: tuple[TrialRecord, ...]) -> TrialRe
     if record.status not in TRAINED_TO_END:
         raise InputError(f"trial {trial} of {name!r} is {record.status}: only what was trained to its end has weights")
     return record
-
-
-def _file(folder: Path, record: TrialRecord) -> Path:
-    return trial_folder(folder, record.number) / WEIGHTS

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from reports.records.study import EpochRecord, StartRecord, TrialRecord
-from reports.storage.results import read_result, write_result
 from search.storage.url import StorageError
-from search.trial.job import Job, forget, outline
+from search.trial.job import Job, outline
 
 
 class Trainings:
@@ -18,10 +17,10 @@ class Trainings:
     """
 
     def __init__(self, jobs: Sequence[Job], again: str) -> None:
-        results = {job.number: read_result(job.folder) for job in jobs}
+        results = {job.number: job.files.read_result() for job in jobs}
         self.over = tuple(r for r in results.values() if r is not None and r.status != "failed")
         left = [job for job in jobs if job.number not in {record.number for record in self.over}]
-        self._begun = [job for job in left if results[job.number] is None and job.folder.is_dir()]
+        self._begun = [job for job in left if results[job.number] is None and job.files.exists()]
         self._waiting = _twins_first([job for job in left if job not in self._begun])
         self._jobs = {job.number: job for job in left}
         self._ended = {record.number: record for record in self.over}
@@ -39,9 +38,9 @@ class Trainings:
     def next(self, record: Callable[[TrialRecord], None]) -> Job | None:
         """The next job. One that failed in an earlier run is tried anew: the cause may have been a full disk."""
         job = self._drawn(record)
-        if job is not None and read_result(job.folder) is not None:
+        if job is not None and job.files.read_result() is not None:
             try:
-                forget(job.folder)
+                job.files.discard_failure()
             except OSError as error:
                 raise self._unwritable(job, error) from error
         return job
@@ -64,7 +63,7 @@ class Trainings:
         for parent in job.parents:
             images, macs = self._behind(parent.number, counted)
             parents.append(parent.model_copy(update={"images": images, "macs": macs}))
-        return job.model_copy(update={"parents": tuple(parents)})
+        return job.with_parents(parents)
 
     def _behind(self, number: int, counted: set[str]) -> tuple[int, float]:
         """Images and multiply-accumulates of a training and of all that it began with, but for what is ``counted``."""
@@ -91,10 +90,9 @@ class Trainings:
         """Makes sure that the record is where the next run looks for it: a worker may not have been able to write it.
         Raises StorageError."""
         job = self._jobs[record.number]
-        if read_result(job.folder) != record:
+        if job.files.read_result() != record:
             try:
-                job.folder.mkdir(parents=True, exist_ok=True)
-                write_result(job.folder, record)
+                job.files.write_result(record)
             except OSError as error:
                 raise self._unwritable(job, error) from error
         self._ended[record.number] = record
@@ -107,7 +105,7 @@ class Trainings:
         return self.finish(outline(self._jobs[number], status="failed", reason=reason, traceback=traceback))
 
     def remedy(self, number: int) -> str:
-        return f"see: {self._jobs[number].folder / 'log.txt'}; when it is put right: {self._again}"
+        return f"see: {self._jobs[number].files.log_file}; when it is put right: {self._again}"
 
     def _unwritable(self, job: Job, error: OSError) -> StorageError:
         return StorageError(
@@ -117,5 +115,8 @@ class Trainings:
 
 
 def _twins_first(jobs: list[Job]) -> list[Job]:
+    """Sort by seed, and within a seed put the CNN twins that networks start from first."""
     seeds = list(dict.fromkeys(job.seed for job in jobs))
-    return sorted(jobs, key=lambda job: (seeds.index(job.seed), not (job.twin and job.candidate.train.start == "cnn")))
+    return sorted(
+        jobs, key=lambda job: (seeds.index(job.seed), not (job.is_twin and job.candidate.train.start == "cnn"))
+    )

@@ -89,6 +89,7 @@ def retrain(
     from search.benchmark import finalists
     from search.runner.resources import plan_workers
     from search.space.loading.loader import load_space
+    from search.trial.folder import RunFolder
 
     record = read_study(study, options.runs, options.storage)
     space = load_space(record.header.space_yaml)
@@ -99,7 +100,7 @@ def retrain(
     base, wanted = finalists.longer(space.base, space), range(first, first + seeds)
     text = finalists.benchmark_text(name or f"{study}-finals", chosen, space, wanted, base=base)
     benchmark = _load_benchmark(text, name, sets, options)
-    pool = plan_workers(options, options.runs, benchmark.section.resources)
+    pool = plan_workers(options, RunFolder(options.runs / benchmark.section.name), benchmark.section.resources)
     if foreword := finalists.foreword(record, benchmark, pool, of_front):
         console.out.print(foreword, highlight=False, soft_wrap=True)
     _run(benchmark, context, options, dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""Where trials run. An executor draws jobs from a Source and hands back what came of them; it decides nothing else."""
+"""Executors run trials. An executor draws jobs from a Source and returns their results; it decides nothing else."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -10,38 +10,40 @@ from snnkit.base.config import Config
 
 
 class Source(Protocol):
-    """What an executor asks for work and tells of it: all calls from the thread that runs the executor."""
+    """Gives an executor its jobs and takes the results. All calls come from the thread that runs the executor."""
 
     def next(self) -> Job | None:
-        """The next job; None when no more are to be started."""
+        """Return the next job; None if no more are to be started."""
 
     def epoch(self, number: int, epoch: EpochRecord) -> bool:
-        """A trial has finished an epoch. Whether it goes on; where not, its record is made here, and nothing more is to
-        be said of it."""
+        """Take a finished epoch of a trial, and return whether the trial continues.
+
+        If not, the source makes the trial's record, and the executor reports nothing more about it.
+        """
 
     def finished(self, record: TrialRecord) -> None:
-        """A trial is over, well or badly."""
+        """Take the record of a trial that has ended, well or badly."""
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
-        """A trial's worker is gone and left no record."""
+        """Note that a trial's worker is gone and left no record."""
 
     def halt(self, reason: str) -> None:
-        """Stop: a machine that cannot train would be given one job after the other."""
+        """Stop the run: a machine that cannot train would take one job after the other."""
 
     def stopping(self) -> bool:
-        """Whether to stop now and leave running trials to the next driver."""
+        """Return whether to stop now and leave running trials to the next driver."""
 
 
 class WorkerPool(Config):
-    """How many trials run at once, where, and on what each."""
+    """The number of workers, what each one gets, and the machines they run on."""
 
     workers: int | None = 1  # None: as many as a cluster has room for
     cpus: float = 1.0  # of each worker
     gpus: float = 0.0
     placement: Placement = Placement()
     address: str | None = None  # of a running Ray cluster
-    exchange: str | None = None  # URL of the run's files, where its machines share no folder
-    scratch: str = ""  # folder for the executor's own files
+    exchange: str | None = None  # URL for the run's files; None: all machines share the run's folder
+    scratch: str = ""  # the run's folder, absolute; the executor may keep files of its own in it
 
 
 Execute = Callable[[Source, WorkerPool], None]
@@ -50,6 +52,6 @@ EXECUTORS: Mapping[str, str] = {"ray": "search.executors.ray_tune", "inline": "s
 
 
 def load(name: str) -> Execute:
-    """The executor called ``name``, imported now: only a launch that uses Ray pays for it."""
+    """Return the executor called ``name``, imported now: only a launch that uses Ray pays for its import."""
     execute: Execute = import_module(EXECUTORS[name]).execute
     return execute

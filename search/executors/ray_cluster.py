@@ -1,4 +1,4 @@
-"""Ray itself: a cluster of this machine alone, or one that runs; and what its machines need before they train."""
+"""Start Ray on this machine or join a running cluster, and prepare the cluster's machines for training."""
 
 import logging
 import math
@@ -16,110 +16,109 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import numpy as np
 import ray
-import ray._private.serialization as ray_errors
 from numpy.typing import NDArray
-from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.errors import InputError
-from search.executors import WorkerPool
-from search.trial import sync
-from search.trial.job import Job, Placement, log
+from search.executors import WorkerPool, ray_private
+from search.trial.job import Job, Placement
+from search.trial.sync import Sync, connect_worker
 from snnkit.base.config import Config
 from snnkit.data import DATASETS, DataError, pack_dataset, receive_dataset
 from snnkit.data.transfer import Files
 
 SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
-PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in an address
+PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in the URL of a database
 OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; this machine's workers read data sets from disk
-DEPOT = "depot"
-KNOCK_S = 10  # for an answer
+DEPOT = "depot"  # name of the actor that sends data sets
+ANSWER_TIMEOUT_S = 10
 
 
 class Ticket(Config):
-    """What a worker on a cluster is told beside its job: the driver's version, and the URL of the run's files."""
+    """Sent to each worker of a cluster with its job: the driver's version, and the URL for the run's files."""
 
     sender: str
     exchange: str | None = None
 
 
-class Unfit(Exception):  # noqa: N818  # of a machine
-    """This machine of a cluster cannot train; the text says why, and what to do."""
+class MachineUnfit(Exception):  # noqa: N818  # an outcome, not an error
+    """This machine of a cluster cannot train. The text says why, and what to do."""
 
 
-def connect(crew: WorkerPool) -> None:
-    """Start Ray, or join the cluster at ``crew.address``. Raises InputError where none answers there."""
+def connect(pool: WorkerPool) -> None:
+    """Start Ray, or join the cluster at ``pool.address``. Raises InputError if no cluster answers there."""
     logging.getLogger("ray").setLevel(logging.ERROR)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the traceback of a trial that goes on elsewhere
-    ray_errors.OutOfMemoryError = _killed  # type: ignore[attr-defined,assignment]  # a name in Ray's own module
-    with _secrets_kept():
-        if crew.address is None:
-            _start(crew)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # hides tracebacks of trials that continue elsewhere
+    ray_private.treat_memory_kills_as_deaths()
+    with _secrets_hidden():
+        if pool.address is None:
+            _start(pool)
         else:
-            _join(crew.address)
-            _open_depot(crew.placement)
-
-
-def _killed(text: str) -> RayActorError:
-    """To Tune a worker that Ray has killed for its memory is to be dead, and replaced. Ray's own error is "unexpected"
-    there, and the end of all others."""
-    return RayActorError(error_msg=text)
+            _join(pool.address)
+            _open_depot(pool.placement)
 
 
 def store_answers() -> bool:
-    """Whether Ray's control store can be reached. Without it most of Ray's functions wait, and a minute later Ray ends
-    this process."""
+    """Return whether Ray's control store can be reached.
+
+    Without it, most functions of Ray wait, and after a minute Ray ends this process.
+    """
     try:
-        _knock(ray.get_runtime_context().gcs_address)
+        _connect_to(ray.get_runtime_context().gcs_address)
     except OSError:
         return False
     return True
 
 
 def node_lives() -> bool:
-    """Whether the cluster still has the driver's machine."""
+    """Return whether the driver's machine still belongs to the cluster."""
     own = ray.get_runtime_context().get_node_id()
     return any(node["Alive"] and node["NodeID"] == own for node in ray.nodes())  # type: ignore[no-untyped-call]
 
 
-def board(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placement]:
-    """In a worker on any machine of a cluster: ``job`` and its placement as they are there, with what they need. A data
-    set is sent by the driver's machine once, the trial's files where no folder is shared. Raises Unfit."""
+def prepare_machine(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job, Placement, Sync]:
+    """Return the job and placement with the folders of this machine of a cluster, and the link to the run's files.
+
+    A worker calls this before it trains. The driver's machine sends a data set once to each machine. If no folder is
+    shared, the trial's files are fetched. Raises MachineUnfit.
+    """
     address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     here = f"node {address}"
     if (own := version("snnsearch")) != ticket.sender:
-        raise Unfit(f"{here} has snnsearch {own}, the driver {ticket.sender}: install the same")
-    if ticket.exchange is not None:
-        try:
-            job = sync.settled(job, ticket.exchange)
-        except (InputError, OSError) as error:
-            raise Unfit(f"{here}: {error}") from error
-    elif not job.folder.parent.is_dir():
-        raise Unfit(
-            f"{here} does not see {job.folder.parent}: --runs must name a folder that all machines of the cluster "
-            "share; where there is none, launch with --exchange URL"
+        raise MachineUnfit(f"{here} has snnsearch {own}, the driver {ticket.sender}: install the same")
+    try:
+        sync = connect_worker(ticket.exchange)
+        job = sync.localize(job)
+    except (InputError, OSError) as error:
+        raise MachineUnfit(f"{here}: {error}") from error
+    if not job.files.run.trials.is_dir():
+        raise MachineUnfit(
+            f"{here} does not see {job.files.run.trials}: --runs must name a folder that all machines of the cluster "
+            "share. If there is no such folder, launch with --exchange URL"
         )
-    job.folder.mkdir(exist_ok=True)
-    log(job.folder, f"event=boarded node={address}")
+    job.files.create()
+    job.files.log(f"event=boarded node={address}")
     data = job.candidate.data
     if DATASETS[data.name].layout.embedded:
-        return job, placement
+        return job, placement, sync
     try:
-        root, received = receive_dataset(data.name, placement.data_root, data.resolution, lambda: _sent(data.name))
+        root, received = receive_dataset(data.name, placement.data_root, data.resolution, lambda: _packed(data.name))
     except DataError as error:
-        raise Unfit(f"{here}: {error}") from error
+        raise MachineUnfit(f"{here}: {error}") from error
     if received:
-        log(job.folder, f"event=data_received data={data.name} bytes={received} node={address}")
-    return job, placement.model_copy(update={"data_root": root})
+        job.files.log(f"event=data_received data={data.name} bytes={received} node={address}")
+    return job, placement.model_copy(update={"data_root": root}), sync
 
 
 @contextmanager
-def _secrets_kept() -> Iterator[None]:
-    """All of Ray's processes inherit the driver's environment, and its command line is shown to whoever lists the jobs
-    of a cluster: neither is to hold the database's password, which only the driver needs."""
+def _secrets_hidden() -> Iterator[None]:
+    """Within the block, hide the database's password, which only the driver needs.
+
+    All processes of Ray inherit the driver's environment, and anyone who lists a cluster's jobs sees its command line.
+    """
     if re.search(PASSWORD, " ".join(sys.argv)):
         title = re.sub(PASSWORD, r"\1***@", " ".join(sys.argv))
-        ray._raylet.setproctitle(title)  # type: ignore[attr-defined]  # compiled, and without types
+        ray_private.set_command_line(title)
     kept = {name: os.environ.pop(name) for name in SECRETS if name in os.environ}
     try:
         yield
@@ -127,12 +126,12 @@ def _secrets_kept() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _start(crew: WorkerPool) -> None:
-    workers = crew.workers or 1
+def _start(pool: WorkerPool) -> None:
+    workers = pool.workers or 1
     ray.init(
-        address="local",  # not one that happens to run here, which may be another user's
-        num_cpus=math.ceil(workers * crew.cpus),
-        num_gpus=math.ceil(workers * crew.gpus),
+        address="local",  # never a cluster that happens to run here: it may be another user's
+        num_cpus=math.ceil(workers * pool.cpus),
+        num_gpus=math.ceil(workers * pool.gpus),
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
@@ -143,8 +142,8 @@ def _start(crew: WorkerPool) -> None:
 def _join(address: str) -> None:
     if address.startswith("ray://"):
         raise InputError(
-            f"--address {address}: the driver runs on a machine of the cluster, not as Ray's client. There: "
-            "ray start --address HEAD:6379, and launch with --address auto"
+            f"--address {address}: the driver runs on a machine of the cluster, not as a client of Ray. On "
+            "that machine: ray start --address HEAD:6379, and launch with --address auto"
         )
     _check_answers(address)
     try:
@@ -152,8 +151,8 @@ def _join(address: str) -> None:
     except (ConnectionError, ValueError) as error:
         if "authentication token" in str(error.__cause__).lower():
             raise InputError(
-                f"--address {address}: the cluster wants a token that is not this one. Copy ~/.ray/auth_token of its "
-                "head to this machine, and: export RAY_AUTH_MODE=token"
+                f"--address {address}: the cluster expects another token. Copy ~/.ray/auth_token from its head to "
+                "this machine, and: export RAY_AUTH_MODE=token"
             ) from error
         cause = str(error).splitlines()[0]
         raise InputError(
@@ -162,28 +161,28 @@ def _join(address: str) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Whether anybody is there: Ray itself would wait for minutes. Raises InputError."""
+    """Raise InputError if nothing listens at ``address``: Ray itself would wait for minutes."""
     if address == "auto":
         return
     _, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal():
         raise InputError(f"--address {address}: write HOST:PORT of the cluster's head, or auto on a machine of it")
     try:
-        _knock(address)
+        _connect_to(address)
     except (OSError, OverflowError) as error:
         raise InputError(
             f"--address {address}: no Ray cluster answers: {error}. Start one: ray start --head"
         ) from error
 
 
-def _knock(address: str) -> None:
-    """Raises OSError where nobody answers, OverflowError where there is no such port."""
+def _connect_to(address: str) -> None:
+    """Raise OSError if nothing answers at ``address``, or OverflowError if there is no such port."""
     host, _, port = address.rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+    socket.create_connection((host.strip("[]"), int(port)), ANSWER_TIMEOUT_S).close()
 
 
 class _Depot:
-    """On the driver's machine: the data sets that other machines lack."""
+    """An actor on the driver's machine that sends data sets to the other machines."""
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
@@ -198,9 +197,9 @@ def _open_depot(placement: Placement) -> None:
     _held.append(depot.remote(placement.data_root))
 
 
-_held: list[object] = []  # an actor ends with its last handle
+_held: list[object] = []  # handles: Ray ends an actor that has none
 
 
-def _sent(name: str) -> Files:
+def _packed(name: str) -> Files:
     files: dict[str, NDArray[np.uint8]] = ray.get(ray.get_actor(DEPOT).files.remote(name))  # type: ignore[assignment]
     return files

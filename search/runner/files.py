@@ -5,31 +5,31 @@ from pathlib import Path
 from reports.records.study import StudyHeader
 from reports.storage.benchmarks import is_benchmark
 from reports.storage.files import replace_text
-from reports.storage.studies import DATABASE, list_studies, sqlite_url
+from reports.storage.studies import list_studies, sqlite_url
 from search.errors import InputError, SpaceError
 from search.runner.observer import Observer
 from search.runner.options import RunOptions
 from search.space.loading.loader import load_space
 from search.space.space import Space
 from search.storage.url import check_url
-from search.study import recovery
 from search.trial import sync
+from search.trial.folder import RunFolder
 from snnkit.data import data_root, dataset_status
 
-SPACE_FILE = "space.yaml"
 
-
-def storage_url(folder: Path, options: RunOptions) -> str:
+def storage_url(folder: RunFolder, options: RunOptions) -> str:
     """Return the URL of the study database: the one given, or SQLite in ``folder``. Raises InputError."""
-    return check_url(options.storage) if options.storage else sqlite_url(folder / DATABASE)
+    return check_url(options.storage) if options.storage else sqlite_url(folder.database)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: RunFolder) -> None:
     """Create ``folder`` and its folder for trials. Raises InputError."""
     try:
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        folder.create()
     except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}. Choose another folder: --runs DIR") from error
+        raise InputError(
+            f"cannot write to {folder.path}: {error.strerror}. Choose another folder: --runs DIR"
+        ) from error
 
 
 def write_file(path: Path, text: str) -> None:
@@ -42,11 +42,11 @@ def write_file(path: Path, text: str) -> None:
         ) from error
 
 
-def save_study(folder: Path, header: StudyHeader, exchange: str | None) -> None:
+def save_study(folder: RunFolder, header: StudyHeader, exchange: str | None) -> None:
     """Write the files that `resume` reads: the space, the header and the exchange URL. Raises InputError."""
     save_exchange(folder, exchange)
-    write_file(folder / SPACE_FILE, header.space_yaml)
-    write_file(folder / recovery.HEADER, header.model_dump_json(indent=1))
+    write_file(folder.space, header.space_yaml)
+    write_file(folder.header, header.model_dump_json(indent=1))
 
 
 def new_exchange(name: str, options: RunOptions) -> str | None:
@@ -55,13 +55,13 @@ def new_exchange(name: str, options: RunOptions) -> str | None:
         return None
     if options.address is None:
         raise InputError("--exchange works only with a cluster: add its address, --address HOST:PORT")
-    return sync.own(options.exchange, name)
+    return sync.new_url(options.exchange, name)
 
 
-def save_exchange(folder: Path, url: str | None) -> None:
+def save_exchange(folder: RunFolder, url: str | None) -> None:
     """Store the exchange URL for later runs and for the workers. Raises InputError."""
     if url is not None:
-        write_file(folder / sync.FILE, url + "\n")
+        write_file(folder.exchange, url + "\n")
 
 
 def announce_download(name: str, options: RunOptions, observer: Observer) -> None:
@@ -70,36 +70,36 @@ def announce_download(name: str, options: RunOptions, observer: Observer) -> Non
         observer.message(f"fetching  {name} into {data_root(options.data_root)} …")
 
 
-def check_no_benchmark(folder: Path, remedy: str) -> None:
+def check_no_benchmark(folder: RunFolder, remedy: str) -> None:
     """Raise InputError if ``folder`` holds a benchmark."""
-    if is_benchmark(folder):
-        raise InputError(f"{folder} holds a benchmark, not a study. {remedy}")
+    if is_benchmark(folder.path):
+        raise InputError(f"{folder.path} holds a benchmark, not a study. {remedy}")
 
 
-def check_study_exists(folder: Path, options: RunOptions) -> None:
+def check_study_exists(folder: RunFolder, options: RunOptions) -> None:
     """Raise InputError if there is no study to resume in ``folder``."""
-    if not folder.is_dir() and options.storage is not None:
+    if not folder.path.is_dir() and options.storage is not None:
         raise InputError(
-            f"there is no folder {folder} with the files of the trials of {folder.name!r}. Give the folder that holds "
-            "it: --runs DIR. If it is lost or on another machine, create an empty one: finished trials are kept, "
+            f"there is no folder {folder.path} with the files of the trials of {folder.name!r}. Give the folder that "
+            "holds it: --runs DIR. If it is lost or on another machine, create an empty one: finished trials are kept, "
             "unfinished ones start again"
         )
-    if not folder.is_dir():
+    if not folder.path.is_dir():
         others = ", ".join(path.name for path in list_studies(options.runs)) or "none"
         raise InputError(f"no study {folder.name!r} in {options.runs}. Studies there: {others}")
-    if options.storage is None and not (folder / DATABASE).is_file():
+    if options.storage is None and not folder.database.is_file():
         raise InputError(
-            f"{folder} has no {DATABASE}: this study was launched with --storage. Give the same --storage again, "
-            "or set SNNSEARCH_STORAGE"
+            f"{folder.path} has no {folder.database.name}: this study was launched with --storage. Give the same "
+            "--storage again, or set SNNSEARCH_STORAGE"
         )
 
 
-def check_space_unchanged(folder: Path, stored: str, space: Space) -> None:
+def check_space_unchanged(folder: RunFolder, stored: str, space: Space) -> None:
     """Raise InputError if space.yaml no longer equals ``stored``, the space at launch: the edit would have no effect.
 
     Writes the file if it is missing.
     """
-    path = folder / SPACE_FILE
+    path = folder.space
     if not path.exists():
         write_file(path, stored)
         return

@@ -25,6 +25,7 @@ from search.storage.lock import StudyLock
 from search.study import create, recovery, supernet
 from search.study.study import Study
 from search.trial import environment, sync
+from search.trial.folder import RunFolder
 
 
 def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
@@ -34,14 +35,14 @@ def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> St
     RunError if the run cannot continue.
     """
     name = space.study.name
-    folder = options.runs / name
+    folder = RunFolder(options.runs / name)
     files.check_no_benchmark(folder, "Give the study another name: --name NAME")
     url, exchange = files.storage_url(folder, options), files.new_exchange(name, options)
     files.make_folder(folder)
-    with StudyLock(folder, name, url, observer.message) as lock:
+    with StudyLock(folder.path, name, url, observer.message) as lock:
         files.announce_download(space.base.data.name, options, observer)
         header = study_header(space, options)
-        study = create.create_study(header, space, folder, url, lock.connection)
+        study = create.create_study(header, space, folder.path, url, lock.connection)
         files.save_study(folder, header, exchange)  # only now: an existing study would have failed above
         observer.opened(header, ())
         run = _Run(study, space, url, options, observer, lock.stop)
@@ -54,14 +55,14 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
     The budget is the space's own, unless ``options`` give a time, or trials to train on top of those trained so far.
     Raises InputError if there is no such study or its space.yaml was edited, and RunError if it cannot continue.
     """
-    folder = options.runs / name
-    files.check_no_benchmark(folder, f"Continue it with: snnsearch bench {folder / 'benchmark.yaml'}")
+    folder = RunFolder(options.runs / name)
+    files.check_no_benchmark(folder, f"Continue it with: snnsearch bench {folder.benchmark}")
     url = files.storage_url(folder, options)
     files.check_study_exists(folder, options)
-    with StudyLock(folder, name, url, observer.message) as lock:
+    with StudyLock(folder.path, name, url, observer.message) as lock:
         sync.catch_up(folder)
         if options.storage is None:
-            recovery.repair(folder, observer.message)
+            recovery.repair(folder.path, observer.message)
         run = _load(name, url, options, observer, lock)
         interrupted = _adopt_trials(run.study, observer)
         before = _finished_trials(run.study.header, url, observer)
@@ -75,9 +76,9 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
 def preview(space: Space, options: RunOptions) -> str:
     """Return what `launch` would do. Downloads, writes and trains nothing."""
     header = preview_header(space, options)
-    folder = options.runs / space.study.name
+    folder = RunFolder(options.runs / space.study.name)
     text = describe_run(
-        header, _launch_budget(space, options), plan_workers(options, folder, space.study.resources), folder
+        header, _launch_budget(space, options), plan_workers(options, folder, space.study.resources), folder.path
     )
     first = [*space.candidates, *("a corner of the space" for _ in initial_design(space))]
     return "\n".join([text, *(f"first     {name}" for name in first)])
@@ -96,7 +97,7 @@ class _Run:
 
     def to_end(self, budget: Budget, before: RunProgress) -> StudyRecord:
         """Run trials within ``budget``, which ``before`` has partly used, and write the report. Raises RunError."""
-        pool = plan_workers(self.options, self.study.folder, self.space.study.resources)
+        pool = plan_workers(self.options, RunFolder(self.study.folder), self.space.study.resources)
         self.observer.message(describe_run(self.study.header, budget, pool, self.study.folder))
         if self.space.study.supernet is not None:
             budget = self._rank_candidates(pool, budget)
@@ -121,7 +122,7 @@ class _Run:
         try:
             ranking = supernet.rank(
                 self.space,
-                self.study.folder / supernet.FOLDER,
+                RunFolder(self.study.folder),
                 placement,
                 lambda text: self.observer.message(f"supernet  {text}"),
             )
@@ -136,12 +137,12 @@ class _Run:
 
 def _load(name: str, url: str, options: RunOptions, observer: Observer, lock: StudyLock) -> _Run:
     """Load the study and, if it has one, its ranking by shared weights. Raises InputError, LedgerError."""
-    header, folder = read_header(url, name), options.runs / name
+    header, folder = read_header(url, name), RunFolder(options.runs / name)
     space = load_space(header.space_yaml)
     files.check_space_unchanged(folder, header.space_yaml, space)
-    study = create.load_study(header, space, folder, url, lock.connection)
+    study = create.load_study(header, space, folder.path, url, lock.connection)
     if header.supernet is not None:  # before trials are adopted: their records store the candidate's place
-        study.apply_ranking(supernet.recalled(space, folder / supernet.FOLDER, header.supernet))
+        study.apply_ranking(supernet.recalled(space, folder, header.supernet))
     return _Run(study, space, url, options, observer, lock.stop)
 
 

@@ -1,18 +1,18 @@
 """Plan the worker pool: how many trials run at once and what each gets, from the options, the space and the machine."""
 
 import math
-from pathlib import Path
 
 from search.executors import WorkerPool
 from search.runner.options import RunOptions
 from search.space.limits import Resources
-from search.trial import environment, sync
+from search.trial import environment
+from search.trial.folder import RunFolder
 from search.trial.job import Placement
 
 MAX_DEFAULT_WORKERS = 8  # on CPUs, if neither --workers nor the space says how many
 
 
-def plan_workers(options: RunOptions, folder: Path, resources: Resources) -> WorkerPool:
+def plan_workers(options: RunOptions, folder: RunFolder, resources: Resources) -> WorkerPool:
     """Return the worker pool of a run.
 
     By default: one worker with one thread a core, eight at most; one worker a GPU; on a cluster, as many as fit. If
@@ -30,8 +30,8 @@ def plan_workers(options: RunOptions, folder: Path, resources: Resources) -> Wor
         gpus=gpus if options.device == "cuda" else 0.0,
         placement=placement,
         address=options.address,
-        exchange=None if options.address is None else sync.noted(folder),  # one machine needs no exchange
-        scratch=str(folder.resolve()),
+        exchange=None if options.address is None else folder.read_exchange(),  # one machine needs no exchange
+        scratch=str(folder.path.resolve()),
     )
 
 

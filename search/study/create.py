@@ -18,6 +18,7 @@ from search.storage.retrying import connect
 from search.storage.url import storage_errors
 from search.study.stored import INITIAL, NAME, RECORD, STATES, StoredTrial
 from search.study.study import Study
+from search.trial.folder import RunFolder
 
 
 def create_study(
@@ -31,9 +32,10 @@ def create_study(
     with storage_errors("creating a study"):
         storage = connect(url, connection)
         _clear(header.name, storage, space.fingerprint)
-        if next((folder / "trials").glob("*"), None) is not None:
+        run = RunFolder(folder)
+        if run.has_trials():
             raise InputError(
-                f"{folder / 'trials'} holds trials of another study, whose database is missing. Move that folder "
+                f"{run.trials} holds trials of another study, whose database is missing. Move that folder "
                 "away, or launch under another name: --name NAME"
             )
         study = _new(header, space, storage)

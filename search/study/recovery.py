@@ -15,15 +15,12 @@ from pydantic import ValidationError
 
 from reports.document.wording import count
 from reports.records.study import StudyHeader
-from reports.storage.results import read_result
-from reports.storage.studies import DATABASE, sqlite_url
+from reports.storage.studies import sqlite_url
 from search.errors import InputError
 from search.space.loading.loader import load_space
 from search.study import create
 from search.study.stored import StoredTrial
-from search.trial.job import read_starts
-
-HEADER = "header.json"  # the study's header at its launch
+from search.trial.folder import RunFolder
 
 
 def repair(folder: Path, say: Callable[[str], None]) -> None:
@@ -32,14 +29,15 @@ def repair(folder: Path, say: Callable[[str], None]) -> None:
     The damaged file is kept under another name. Raises InputError if the header, which a rebuild needs, is missing or
     the file cannot be read.
     """
-    path = folder / DATABASE
+    run = RunFolder(folder)
+    path = run.database
     damage = _damage(path)
     if damage is None:
         return
-    header = _header(folder, damage)
+    header = _header(run, damage)
     aside = _set_aside(path)
     say(f"{path} is damaged ({damage}); kept as {aside.name}")
-    stored = dict(_stored_trials(folder))
+    stored = dict(_stored_trials(run))
     create.rebuild_study(header, load_space(header.space_yaml), folder, sqlite_url(path), stored)
     finished = sum(each.record is not None for each in stored.values())
     say(f"rebuilt from the files of the trials: {finished} finished, {len(stored) - finished} to be continued")
@@ -64,14 +62,14 @@ def _damage(path: Path) -> str | None:
     return "it holds no study" if empty else None
 
 
-def _header(folder: Path, damage: str) -> StudyHeader:
+def _header(run: RunFolder, damage: str) -> StudyHeader:
     try:
-        return StudyHeader.model_validate_json((folder / HEADER).read_bytes())
+        return run.read_header()
     except (OSError, ValidationError) as error:
         raise InputError(
-            f"{folder / DATABASE} is damaged ({damage}), and {folder / HEADER}, which is needed to rebuild it, cannot "
-            f"be read. The trained networks are in {folder / 'trials'}. Restore a copy of either file, or launch a new "
-            f"study: snnsearch launch {folder / 'space.yaml'} --name NAME"
+            f"{run.database} is damaged ({damage}), and {run.header}, which is needed to rebuild it, cannot be read. "
+            f"The trained networks are in {run.trials}. Restore a copy of either file, or launch a new study: "
+            f"snnsearch launch {run.space} --name NAME"
         ) from error
 
 
@@ -85,9 +83,9 @@ def _set_aside(path: Path) -> Path:
     return path.rename(aside)
 
 
-def _stored_trials(folder: Path) -> Iterator[tuple[int, StoredTrial]]:
-    for trial in (folder / "trials").glob("[0-9]*"):
-        record = read_result(trial)
-        either = record or read_starts(trial)
-        if either is not None and trial.name.isdecimal():
-            yield int(trial.name), StoredTrial(either.name, either.params, record)
+def _stored_trials(run: RunFolder) -> Iterator[tuple[int, StoredTrial]]:
+    for number, trial in run.trial_folders():
+        record = trial.read_result()
+        either = record or trial.read_attempts()
+        if either is not None:
+            yield number, StoredTrial(either.name, either.params, record)

@@ -18,7 +18,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
-from reports.storage.results import read_result
 from search.samplers.history import RUNG_PREFIX, at_rungs
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
@@ -28,7 +27,8 @@ from search.study.stored import FINALIST, KEY, NAME, RECORD, STATES, StoredTrial
 from search.study.supernet import Ranking
 from search.study.untried import untried_neighbour
 from search.study.warm_start import ParentSelector
-from search.trial.job import Job, keep, outline, read_start
+from search.trial.folder import RunFolder, TrialFolder
+from search.trial.job import Job, initialization_without_parent, outline
 from snnkit.base.seeds import derived_seed
 
 MAX_ATTEMPTS = 2  # of one candidate; after so many failures it is not tried again
@@ -98,7 +98,7 @@ class Study:
             record = record_of(trial)
             if record is None:
                 self._set_aside_other(trial.number, trial.params)
-                record = read_result(self.trial_folder(trial.number))
+                record = self.trial_folder(trial.number).read_result()
             if record is None:
                 self._interrupted.append(trial)
             else:
@@ -113,9 +113,9 @@ class Study:
         That happens when the database was restored from a backup and has lost the trial that left the result.
         """
         folder = self.trial_folder(number)
-        record = read_result(folder)
+        record = folder.read_result()
         if record is not None and record.params != dict(params):
-            folder.rename(folder.with_name(f"{number}-lost-{time.time_ns()}"))
+            folder.path.rename(folder.path.with_name(f"{number}-lost-{time.time_ns()}"))
 
     def restore(self, stored: StoredTrial) -> None:
         """Add a trial of a lost database as the next row: finished if it has a record, else running."""
@@ -215,9 +215,9 @@ class Study:
             self.header = self.header.model_copy(update={"supernet": ranking.cost})
             self._study.set_user_attr("header", self.header.model_dump(mode="json"))
 
-    def trial_folder(self, number: int) -> Path:
+    def trial_folder(self, number: int) -> TrialFolder:
         """Return the trial's folder, absolute: the nodes of a cluster use it too."""
-        return self.folder.absolute() / "trials" / str(number)
+        return RunFolder(self.folder).absolute().trial(number)
 
     # -- proposals ----------------------------------------------------------------------------------------------
 
@@ -255,8 +255,9 @@ class Study:
             candidate=candidate,
             modules=tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules()),
             static=candidate.static(),
-            folder=self.trial_folder(trial.number),
+            folder=self.trial_folder(trial.number).path,
             seed=self.header.seed,
+            initialization=initialization_without_parent(candidate),
             limits=self._space.study.limits,
         )
 
@@ -277,12 +278,12 @@ class Study:
         job = self._job(self._live[number], self._live[number].params)
         history = tuple(self._epochs[number].values())
         record = outline(job, status="stopped", reason=reason)
-        record = record.model_copy(update={"history": history, "start": read_start(job.folder)})
+        record = record.model_copy(update={"history": history, "start": job.files.read_start()})
         spent = sum(epoch.wall_s for epoch in record.epochs)
         record = record.model_copy(
             update={"wall_s": spent, "finished_at": time.time(), "started_at": time.time() - spent}
         )
-        keep(job.folder, record)
+        job.files.finish(record)
         return record
 
     def _set_constraints(self, trial: Trial, record: TrialRecord) -> None:

@@ -25,6 +25,7 @@ from search.samplers.evolutionary import crowding_distance
 from search.samplers.initial_design import initial_design
 from search.space.candidate import Candidate
 from search.space.space import Space
+from search.trial.folder import RunFolder
 from search.trial.job import Placement
 from snnkit.base.seeds import derived_seed
 from snnkit.data import Splits, load_dataset, split_dataset
@@ -32,7 +33,6 @@ from snnkit.data import Splits, load_dataset, split_dataset
 if TYPE_CHECKING:
     from snnkit.weights.supernet import Supernet
 
-FOLDER, CHECKPOINT, RANKING = "supernet", "checkpoint.pt", "ranking.jsonl"
 MAX_DRAWS = 20  # per wanted candidate; then the space counts as exhausted
 
 Say = Callable[[str], None]
@@ -91,25 +91,25 @@ def pool(space: Space) -> list[Entrant]:
     return sorted(found.values(), key=lambda entrant: -entrant.candidate.static()["dense_macs"])
 
 
-def rank(space: Space, folder: Path, placement: Placement, say: Say) -> Ranking:
+def rank(space: Space, run: RunFolder, placement: Placement, say: Say) -> Ranking:
     """Train the supernet, evaluate the candidates and rank them, or continue; pass progress lines to ``say``.
 
     Raises CheckpointError, OSError.
     """
     assert space.study.supernet is not None
-    folder.mkdir(parents=True, exist_ok=True)
+    run.supernet_checkpoint.parent.mkdir(parents=True, exist_ok=True)
     entrants = pool(space)
     data, encoding = space.base.data, space.base.encoding
     images = load_dataset(data.name, placement.data_root, side=data.resolution)
     parts = split_dataset(images, data, space.study.seed, frames=encoding.frames)
-    cost, supernet = _train_supernet(space, entrants, parts, folder / CHECKPOINT, placement, say)
-    evaluations = _evaluate(supernet, entrants, parts, folder / RANKING, placement, say)
+    cost, supernet = _train_supernet(space, entrants, parts, run.supernet_checkpoint, placement, say)
+    evaluations = _evaluate(supernet, entrants, parts, run.supernet_ranking, placement, say)
     return _rank(space, cost, evaluations)
 
 
-def recalled(space: Space, folder: Path, cost: SupernetRecord) -> Ranking:
+def recalled(space: Space, run: RunFolder, cost: SupernetRecord) -> Ranking:
     """Return the ranking of an earlier run from its stored lines."""
-    evaluations = {each.key: each for each in _read(folder / RANKING)}
+    evaluations = {each.key: each for each in _read(run.supernet_ranking)}
     return _rank(space, SupernetRecord(ranked=cost.ranked), evaluations)
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from optuna.trial import FrozenTrial, Trial
 
 from reports.records.study import Leaf, TrialRecord
 from search.space.candidate import Candidate
 from search.space.space import Space
-from search.trial.job import WEIGHTS, Job, Parent
+from search.trial.folder import TrialFolder
+from search.trial.job import FromParent, Job, Parent
 
 PARENT_ATTRIBUTE = "parent"  # a trial's attribute: the number of its parent; None if it has none
 IGNORED_DIALS = ("train.start",)  # dials that do not make two trials less similar
@@ -20,7 +20,7 @@ class ParentSelector:
     """Selects parents among the complete ``trials`` of a study. ``folder`` returns the folder of a trial by number."""
 
     space: Space
-    folder: Callable[[int], Path]
+    folder: Callable[[int], TrialFolder]
     trials: Callable[[], Sequence[FrozenTrial]]
 
     def with_parent(self, trial: Trial, job: Job) -> Job:
@@ -32,19 +32,21 @@ class ParentSelector:
             attributes[PARENT_ATTRIBUTE] = self._nearest(job)
             trial.set_user_attr(PARENT_ATTRIBUTE, attributes[PARENT_ATTRIBUTE])
         chosen = attributes[PARENT_ATTRIBUTE]
-        return job if chosen is None else job.model_copy(update={"parents": (self._parent(chosen),)})
+        if chosen is None:
+            return job
+        return job.model_copy(update={"initialization": FromParent(parent=self._parent(chosen))})
 
     def _nearest(self, job: Job) -> int | None:
         by_distance = sorted(self.trials(), key=lambda trial: (distance(job.params, trial.params), trial.number))
         return next((trial.number for trial in by_distance if self._can_be_parent(trial, job)), None)
 
     def _can_be_parent(self, trial: FrozenTrial, job: Job) -> bool:
-        has_weights = (self.folder(trial.number) / WEIGHTS).is_file()
+        has_weights = self.folder(trial.number).weights.is_file()
         return has_weights and can_inherit(job.candidate, self.space.candidate(trial.params))
 
     def _parent(self, number: int) -> Parent:
         (trial,) = (trial for trial in self.trials() if trial.number == number)
-        weights = self.folder(number) / WEIGHTS
+        weights = self.folder(number).weights
         parent = Parent(number=number, candidate=self.space.candidate(trial.params), weights=weights)
         return parent.trained(TrialRecord.model_validate(trial.user_attrs["record"]))
 

@@ -1,23 +1,25 @@
-"""A training goes on from its checkpoint, or from the beginning where that cannot be used."""
+"""Start a training again if its checkpoint cannot be used."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from search.trial.job import log
+from search.trial.folder import TrialFolder
 from snnkit.training.checkpoint import CheckpointError, set_aside
 
-Epoch = TypeVar("Epoch")
+Event = TypeVar("Event")
 
 
-def from_checkpoint(
-    begin: Callable[[], Iterator[Epoch]], checkpoint: Path, forget: Callable[[], None] = lambda: None
-) -> Iterator[Epoch]:
-    """The epochs of a training; a checkpoint that is corrupt or of another training, which it refuses before its first
-    step, is kept under another name, what is known of it is forgotten, and the training starts from the beginning."""
+def restart_without_checkpoint(
+    train: Callable[[], Iterator[Event]], checkpoint: Path, files: TrialFolder
+) -> Iterator[Event]:
+    """Yield the events of ``train``; if it refuses ``checkpoint``, rename that file and call ``train`` once more.
+
+    A training refuses a checkpoint that is corrupt or belongs to another training, before its first step.
+    """
     try:
-        yield from begin()
+        yield from train()
+        return
     except CheckpointError as error:
-        log(checkpoint.parent, f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
-        forget()
-        yield from begin()
+        files.log(f"event=checkpoint_unusable moved_to={set_aside(checkpoint).name} error={error}")
+    yield from train()

@@ -1,9 +1,9 @@
-"""CNN twins that spiking networks start from: each is trained once in a run, and kept for all trials that need it.
+"""CNN twins that spiking networks start from or learn from. A run trains each of them once, for all of its trials.
 
-What a twin becomes depends on network, recipe, data and seed alone. Trials that differ in neurons, time steps or what
-follows the twin's training share one, as do a benchmark's SNN and its CNN twin. ``twin.pt`` in a trial's folder is the
-checkpoint while it trains one; what is trained lies in the run's folder ``twins``, by the digest of all it depends on.
-Two workers that need the same one at the same time both train it, to the same weights.
+A trained twin depends on network, recipe, data and seed only. So trials that differ in neurons, time steps or their own
+recipe share one, and so do an SNN of a benchmark and its CNN twin. ``twin.pt`` in the trial's folder is the checkpoint
+of the training; the trained twin is stored in the run's folder ``twins`` by its training fingerprint. If two workers
+need the same twin at the same time, both train it, to the same weights.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from search.trial import oom, sync
-from search.trial.checkpointing import from_checkpoint
-from search.trial.job import TWIN_CHECKPOINT, Job, log
+from search.trial.checkpointing import restart_without_checkpoint
+from search.trial.job import FromParent, Job
+from search.trial.sync import Sync
 from snnkit.data import Splits
 from snnkit.nn.network import Network
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -25,7 +25,9 @@ from snnkit.training.step import TrainStep
 
 @dataclass(frozen=True)
 class TrainedTwin:
-    trial: int  # that did it
+    """``trial`` is the number of the trial that trained the twin."""
+
+    trial: int
     history: tuple[Epoch, ...]
 
     @property
@@ -37,69 +39,74 @@ class TrainedTwin:
         return sum(epoch.macs for epoch in self.history)
 
 
-def drawn(job: Job) -> Network:
-    """The twin before its training."""
+def untrained_twin(job: Job) -> Network:
+    """Return the twin with its random initial weights."""
     candidate = job.candidate
     return Network(candidate.plan(), None, candidate.encoding, seed=job.seed)
 
 
-def teacher(job: Job, parts: Splits, device: str, *, beat: Beat) -> Network:
-    """The trained twin that ``job`` is taught by. Raises TrainingStopped and OSError as `epochs` does."""
-    if job.taught_by is not None:
-        job = job.model_copy(update={"candidate": job.taught_by})
-    twin = drawn(job)
-    for _ in epochs(job, twin, parts, device, beat=beat):
+def trained_teacher(job: Job, parts: Splits, device: str, sync: Sync, *, beat: Beat) -> Network:
+    """Return the trained twin that teaches ``job``, after training it if necessary.
+
+    Raises TrainingStopped and OSError as `train_twin` does.
+    """
+    if isinstance(job.initialization, FromParent) and job.initialization.teacher is not None:
+        job = job.model_copy(update={"candidate": job.initialization.teacher})
+    twin = untrained_twin(job)
+    for _ in train_twin(job, twin, parts, device, sync, beat=beat):
         pass
     return twin
 
 
-def trained(job: Job, twin: Network, parts: Splits, device: str) -> TrainedTwin | None:
-    """Give ``twin``, as it was drawn, the weights that a trial of this run has trained; None where none has, or what it
-    left cannot be read."""
+def load_twin(job: Job, twin: Network, parts: Splits, device: str, sync: Sync) -> TrainedTwin | None:
+    """Give ``twin`` the weights that a trial of this run has trained; return None if there are no readable ones."""
     path = _path(job, twin, parts)
     try:
-        sync.here(job, path)
+        sync.fetch_missing(path)
         found = load_checkpoint(path)
         twin.load_state_dict(found["network"])
-        twin.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
+        twin.to(device).to(memory_format=torch.channels_last)  # as after a training
         return TrainedTwin(found["trial"], tuple(Epoch(**epoch) for epoch in found["history"]))
     except FileNotFoundError:
         return None
-    except (OSError, CheckpointError, TypeError) as error:  # TypeError: its epochs are another version's
-        log(job.folder, f"event=twin_unusable path={path.name} error={error}")
+    except (OSError, CheckpointError, TypeError) as error:  # TypeError: another version stored its epochs
+        job.files.log(f"event=twin_unusable path={path.name} error={error}")
         return None
 
 
-def epochs(job: Job, twin: Network, parts: Splits, device: str, *, beat: Beat) -> Iterator[Epoch]:
-    """Train ``twin``, as it was drawn, from its checkpoint where there is one, and keep it; the epochs of one that is
-    trained already are yielded as they were.
+def train_twin(job: Job, twin: Network, parts: Splits, device: str, sync: Sync, *, beat: Beat) -> Iterator[Epoch]:
+    """Train ``twin``, which has its initial weights, store it, and yield its epochs.
 
-    Raises TrainingStopped where the training ends early, OSError where the checkpoint cannot be written.
+    An interrupted training resumes from its checkpoint. If the run has this twin already, its stored epochs are
+    yielded and nothing is trained.
+
+    Raises:
+        TrainingStopped: the training ended early.
+        OSError: the checkpoint cannot be written.
     """
-    if (before := trained(job, twin, parts, device)) is not None:
+    if (before := load_twin(job, twin, parts, device, sync)) is not None:
         yield from before.history
         return
-    path, checkpoint, recipe = _path(job, twin, parts), job.folder / TWIN_CHECKPOINT, job.candidate.train.for_cnn_twin
-
-    def begin() -> Iterator[Epoch]:
-        make_step = partial(TrainStep, accumulate=oom.accumulate(job.folder))
-        return train(
-            twin, parts, recipe, seed=job.seed, device=device, checkpoint=checkpoint, beat=beat, make_step=make_step
-        )
-
-    history = []
-    for epoch in from_checkpoint(begin, checkpoint):
+    files = job.files
+    history: list[Epoch] = []
+    attempt = partial(
+        train, twin, parts, job.candidate.train.for_cnn_twin,
+        seed=job.seed, device=device, checkpoint=files.twin_checkpoint, beat=beat,
+        make_step=partial(TrainStep, accumulate=files.read_batch_parts()),
+    )  # fmt: skip
+    for epoch in restart_without_checkpoint(attempt, files.twin_checkpoint, files):
         history.append(epoch)
         yield epoch
+    path = _path(job, twin, parts)
     try:
         path.parent.mkdir(exist_ok=True)
         state = {"trial": job.number, "history": [asdict(epoch) for epoch in history], "network": twin.state_dict()}
         save_checkpoint(path, state)
-        sync.kept(job, path)
+        sync.hand_over(path)
     except OSError as error:
-        log(job.folder, f"event=twin_not_kept path={path.name} error={error}")
+        files.log(f"event=twin_not_kept path={path.name} error={error}")
 
 
 def _path(job: Job, twin: Network, parts: Splits) -> Path:
-    digest = training_fingerprint(twin, parts, job.candidate.train.for_cnn_twin, seed=job.seed)
-    return job.folder.parent.parent / "twins" / f"{digest[:16]}.pt"
+    fingerprint = training_fingerprint(twin, parts, job.candidate.train.for_cnn_twin, seed=job.seed)
+    return job.files.run.twin(fingerprint)

@@ -14,6 +14,7 @@ step, and a file that cannot be read counts as missing.
 """
 
 import contextlib
+import logging
 import time
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from reports.storage.studies import DATABASE
 from snnkit.base.config import Config
 
 M = TypeVar("M", bound=BaseModel)
+
+logger = logging.getLogger(__name__)
 
 
 class Attempts(Config):
@@ -85,7 +88,7 @@ class TrialFolder:
 
     @property
     def start(self) -> Path:
-        """Where the initial weights came from."""
+        """The source of the initial weights."""
         return self.path / "start.json"
 
     @property
@@ -153,7 +156,7 @@ class TrialFolder:
         return _read(Heartbeat, self.heartbeat) or Heartbeat()
 
     def write_heartbeat(self, heartbeat: Heartbeat) -> None:
-        self.heartbeat.write_text(heartbeat.model_dump_json())
+        replace_text(self.heartbeat, heartbeat.model_dump_json())
 
     def read_rung(self, epoch: int) -> Measured | None:
         return _read(Measured, self.rung(epoch))
@@ -169,7 +172,7 @@ class TrialFolder:
             return 1
 
     def write_batch_parts(self, parts: int) -> None:
-        self.batch_parts.write_text(str(parts))
+        replace_text(self.batch_parts, str(parts))
 
     def checkpoint_digest(self) -> int:
         """CRC of the checkpoints that the trial would resume from; 0 if there are none.
@@ -183,6 +186,18 @@ class TrialFolder:
         return digest
 
     # -- life cycle -------------------------------------------------------------------------------------------------
+
+    def finish(self, record: TrialRecord) -> None:
+        """Write the record of a trial that has ended, and remove what only a running trial needs.
+
+        A full disk is a warning here, because the driver receives the record too.
+        """
+        try:
+            self.write_result(record)
+            self.discard_state()
+            self.log(f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
+        except OSError as error:
+            logger.warning("result or its log line not written folder=%s error=%s", self.path, error)
 
     def discard_progress(self) -> None:
         """Remove what was recorded during a training that restarts from the beginning."""

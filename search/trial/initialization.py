@@ -1,13 +1,13 @@
-"""The first weights of a trial that does not draw them: a parent's, or those of its CNN twin. In a worker.
+"""Give a network its first weights, if they are not random: a parent's, its CNN twin's, or the mean of several trials'.
 
-``start.json`` in the trial's folder says what came of it: a trial that is taken up again before its first own
-checkpoint comes to the same weights, and later takes them from that.
+``start.json`` in the trial's folder records the result. A trial that is interrupted before its own first checkpoint
+computes the same weights again; later, they are in the checkpoint.
 """
 
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,162 +16,176 @@ import torch
 from reports.records.study import EpochRecord, Metrics, StartRecord
 from search.space.candidate import Candidate
 from search.trial import cnn_twin, environment
-from search.trial.job import WEIGHTS, Job, log, read_start, write_start
+from search.trial.job import FromCnnTwin, FromParent, Job, Parent
+from search.trial.sync import Sync
+from snnkit.base.files import atomic_write
 from snnkit.base.torch_files import StoredError
 from snnkit.data import Splits
 from snnkit.export import pytorch
 from snnkit.nn.network import Network
-from snnkit.training.loop import Beat, TrainingStopped
+from snnkit.training.loop import Beat, Epoch, TrainingStopped
 from snnkit.training.recalibration import CALIBRATION_BATCH_SIZE, calibration_batches, recalibrate
 from snnkit.weights.ann_to_snn import convert
 from snnkit.weights.inherit import inherit
 from snnkit.weights.model_soup import average_weights
 from snnkit.weights.refit import refit_rewired_layers
 
-BALANCE = 512  # of the images for calibration those that thresholds are balanced and layers fitted on
-
-Epochs = Generator[EpochRecord, None, None]
+FITTING_IMAGES = 512  # of the calibration images: thresholds are balanced, and layers fitted, on these
 
 
 def origin(job: Job) -> str:
-    """Where the first weights come from, for a checkpoint to be known by."""
+    """Describe the source of the first weights. A checkpoint stores this text; never change it."""
     start = job.candidate.train.start
-    if job.twin or (start == "scratch" and job.parent is None):
+    if isinstance(job.initialization, FromParent):
+        parent = job.initialization.parent
+        return f"{start} {(parent.number, parent.candidate.fingerprint)}"
+    if job.is_twin or start == "scratch":
         return ""
-    parent = None if job.parent is None else (job.parent.number, job.parent.candidate.fingerprint)
-    return f"{start} {parent}"
+    return f"{start} None"
 
 
-def first_weights(
-    job: Job, network: Network, parts: Splits, device: str, *, beat: Beat
-) -> Epochs:  # fmt: skip
-    """Give ``network``, as it was drawn, the weights of its parent, else those that its recipe's ``start`` asks for;
-    the epochs are its twin's.
+def set_first_weights(
+    job: Job, network: Network, parts: Splits, device: str, sync: Sync, *, beat: Beat
+) -> Iterator[EpochRecord]:
+    """Replace the random weights of ``network`` as the job's initialization says. Yield the epochs of its CNN twin.
 
-    Raises TrainingStopped where the twin's training ends early, OSError where nothing can be written, and where a
-    benchmark's network is to have weights that cannot be read OSError, RuntimeError or StoredError.
+    Raises:
+        TrainingStopped: the training of the twin ended early.
+        OSError: a file cannot be written, or the weights of a benchmark's network cannot be read.
+        RuntimeError, StoredError: the weights of a benchmark's network do not fit or are damaged.
     """
-    if not origin(job):
-        return
-    if job.parent is not None or job.candidate.train.start == "inherit":
-        start = _inherited(job, network, parts, device)
-    else:
-        start = yield from _converted(job, network, parts, device, beat)
-    write_start(job.folder, start)
-    log(job.folder, f"event=weights start={start.kind} parent={start.parent} layers={start.layers}")
+    match job.initialization:
+        case FromParent(parent=parent):
+            _write_start(job, _set_inherited_weights(job, network, parent, parts, device))
+        case FromCnnTwin():
+            yield from _set_twin_weights(job, network, parts, device, sync, beat)
+        case _ if job.candidate.train.start == "inherit":
+            _write_start(job, StartRecord(kind="scratch", reason="no relative was finished yet"))
 
 
-def earlier_epochs(job: Job) -> Epochs:
-    """The twin's epochs again, of a trial that goes on from a checkpoint of its own."""
-    start = read_start(job.folder)
-    yield from start.history if start else ()
+def stored_twin_epochs(job: Job) -> Sequence[EpochRecord]:
+    """Return the epochs of the CNN twin that a trial with a checkpoint of its own has started from."""
+    start = job.files.read_start()
+    return start.history if start else ()
 
 
-def mean_weights(job: Job, network: Network, parts: Splits, device: str) -> None:
-    """Give ``network`` the mean of its parents' weights, in place of a training.
+def set_average_weights(job: Job, network: Network, parents: Sequence[Parent], parts: Splits, device: str) -> None:
+    """Give ``network`` the mean of the weights of ``parents``, in place of a training.
 
-    Raises OSError where nothing can be written; OSError, RuntimeError, StoredError where weights cannot be read;
-    KeyError where their neurons have other parameters.
+    Raises:
+        OSError: a file cannot be written or read.
+        RuntimeError, StoredError: weights are damaged.
+        KeyError: the neurons of the parents have different parameters.
     """
-    states = [trained_network(parent.candidate, parent.weights).state_dict() for parent in job.parents]
+    states = [trained_network(parent.candidate, parent.weights).state_dict() for parent in parents]
     network.load_state_dict(average_weights(states))
-    network.to(device).to(memory_format=torch.channels_last)  # as a training leaves it
+    network.to(device).to(memory_format=torch.channels_last)  # as after a training
     if job.candidate.train.recalibrate:
         recalibrate(network, calibration_batches(parts, job.seed, device, job.candidate.train.recalibrate))
     start = StartRecord(
         kind="mean",
-        parents=tuple(parent.number for parent in job.parents),
-        inherited_images=sum(parent.images for parent in job.parents),
-        inherited_macs=sum(parent.macs for parent in job.parents),
+        parents=tuple(parent.number for parent in parents),
+        inherited_images=sum(parent.images for parent in parents),
+        inherited_macs=sum(parent.macs for parent in parents),
     )
-    write_start(job.folder, start)
-    log(job.folder, f"event=weights start={start.kind} parents={start.parents}")
+    job.files.write_start(start)
+    job.files.log(f"event=weights start={start.kind} parents={start.parents}")
 
 
-def _inherited(job: Job, network: Network, parts: Splits, device: str) -> StartRecord:
-    if job.parent is None:
-        return StartRecord(kind="scratch", reason="no relative was finished yet")
-    number = job.parent.number
+def _write_start(job: Job, start: StartRecord) -> None:
+    job.files.write_start(start)
+    job.files.log(f"event=weights start={start.kind} parent={start.parent} layers={start.layers}")
+
+
+def _set_inherited_weights(job: Job, network: Network, parent: Parent, parts: Splits, device: str) -> StartRecord:
     try:
-        parent = trained_network(job.parent.candidate, job.parent.weights)
+        source = trained_network(parent.candidate, parent.weights)
     except (OSError, RuntimeError, StoredError) as error:
-        if job.candidate.train.start != "inherit":  # these weights were asked for, not any relative's
+        if job.candidate.train.start != "inherit":  # a benchmark asks for the weights of this very network
             raise
-        log(job.folder, f"event=parent_unusable parent={number} weights={job.parent.weights} error={error}")
-        return StartRecord(kind="scratch", parent=number, reason=f"the weights of trial {number} cannot be read")
-    found = inherit(network.to("cpu"), parent)
+        job.files.log(f"event=parent_unusable parent={parent.number} weights={parent.weights} error={error}")
+        reason = f"the weights of trial {parent.number} cannot be read"
+        return StartRecord(kind="scratch", parent=parent.number, reason=reason)
+    found = inherit(network.to("cpu"), source)
     images = calibration_batches(parts, job.seed, device)
     network.to(device)
-    comparable = network.encoding.frames == parent.encoding.frames  # the same images go through both
-    few = images[: BALANCE // CALIBRATION_BATCH_SIZE]
-    fitted = refit_rewired_layers(network, parent.to(device), found, few) if comparable else ()
+    fitted: Sequence[str] = ()
+    if network.encoding.frames == source.encoding.frames:  # the same images go through both
+        few = images[: FITTING_IMAGES // CALIBRATION_BATCH_SIZE]
+        fitted = refit_rewired_layers(network, source.to(device), found, few)
     recalibrate(network, images)
     return StartRecord(
         kind="inherit",
-        parent=number,
+        parent=parent.number,
         layers=dict(Counter(each.outcome for each in found)),
         refitted=len(fitted),
-        inherited_images=job.parent.images,
-        inherited_macs=job.parent.macs,
+        inherited_images=parent.images,
+        inherited_macs=parent.macs,
     )
 
 
+def _set_twin_weights(
+    job: Job, network: Network, parts: Splits, device: str, sync: Sync, beat: Beat
+) -> Iterator[EpochRecord]:
+    """Convert the trained CNN twin into ``network``. Yield its epochs if this trial trains it."""
+    twin = cnn_twin.untrained_twin(job)
+    history: list[EpochRecord] = []
+    start = StartRecord(kind="cnn", layers={"copied": len(network.plan.convs)})
+    before = cnn_twin.load_twin(job, twin, parts, device, sync)
+    if before is not None and before.trial != job.number:
+        behind = {"parent": before.trial, "inherited_images": before.images, "inherited_macs": before.macs}
+        start = start.model_copy(update=behind)
+    else:
+        try:
+            for epoch in cnn_twin.train_twin(job, twin, parts, device, sync, beat=beat):
+                history.append(EpochRecord(**asdict(epoch), twin=True))
+                job.files.log(f"twin=1 {epoch_figures(epoch)}")
+                yield history[-1]
+        except TrainingStopped as stop:
+            job.files.write_start(StartRecord(kind="cnn", history=tuple(history)))
+            raise TrainingStopped(f"the CNN twin: {stop.reason}", ()) from stop
+        start = start.model_copy(update={"history": tuple(history)})
+    images = calibration_batches(parts, job.seed, device)
+    convert(network.to(device), twin, images[: FITTING_IMAGES // CALIBRATION_BATCH_SIZE])
+    recalibrate(network, images)
+    _write_start(job, start)
+
+
+def epoch_figures(epoch: Epoch) -> str:
+    """Return the figures of an epoch for a line of the log."""
+    return " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items())
+
+
 def save_weights(job: Job, network: Network, parts: Splits, metrics: Metrics) -> None:
-    """Leave the trained network in the trial's folder, with all that it takes to build it, to feed it and to know it
-    again. Raises OSError."""
+    """Write ``weights.pt``: the trained network, with the metadata to rebuild it and to prepare its input.
+
+    Raises OSError.
+    """
     metadata = {
         "producer": "snnsearch " + environment.versions().get("snnsearch", ""),
-        "from": ", ".join(filter(None, (job.folder.parent.parent.name, f"trial {job.number}", job.name))),
+        "from": ", ".join(filter(None, (job.files.run.name, f"trial {job.number}", job.name))),
         "commit": environment.commit() or "",
-        "kind": "cnn" if job.twin else "snn",
+        "kind": "cnn" if job.is_twin else "snn",
         "candidate": job.candidate.model_dump_json(),
         "classes": json.dumps(parts.classes),
         "input": json.dumps({"mean": parts.mean, "std": parts.std, "scale": "pixels / 255"}),
         "metrics": metrics.model_dump_json(),
         "seed": str(job.seed),
     }
-    scratch = job.folder / f"{WEIGHTS}.partial"
-    pytorch.write(network, scratch, metadata)
-    scratch.replace(job.folder / WEIGHTS)
+    with atomic_write(job.files.weights) as partial:
+        pytorch.write(network, partial, metadata)
 
 
 def trained_network(candidate: Candidate, weights: Path, *, twin: bool = False) -> Network:
-    """The candidate with the weights of a file that a trial has left. Raises OSError, RuntimeError, StoredError."""
+    """Return the candidate, or its CNN ``twin``, with the weights in a trial's file.
+
+    Raises:
+        OSError: the file is missing or cut short.
+        RuntimeError: the weights are of another network.
+        StoredError: the file is damaged.
+    """
     if not zipfile.is_zipfile(weights):
         raise OSError("there is no such file, or it was cut short")
     network = Network(candidate.plan(), None if twin else candidate.neuron, candidate.encoding)
     network.load_state_dict(pytorch.read(weights)[0])
     return network
-
-
-def _converted(
-    job: Job, network: Network, parts: Splits, device: str, beat: Beat
-) -> Generator[EpochRecord, None, StartRecord]:  # fmt: skip
-    twin = cnn_twin.drawn(job)
-    start = StartRecord(kind="cnn", layers={"copied": len(network.plan.convs)})
-    before = cnn_twin.trained(job, twin, parts, device)
-    if before is not None and before.trial != job.number:
-        behind = {"parent": before.trial, "inherited_images": before.images, "inherited_macs": before.macs}
-        start = start.model_copy(update=behind)
-    else:
-        history = yield from _twin_epochs(job, twin, parts, device, beat)
-        start = start.model_copy(update={"history": history})
-    images = calibration_batches(parts, job.seed, device)
-    convert(network.to(device), twin, images[: BALANCE // CALIBRATION_BATCH_SIZE])
-    recalibrate(network, images)
-    return start
-
-
-def _twin_epochs(
-    job: Job, twin: Network, parts: Splits, device: str, beat: Beat
-) -> Generator[EpochRecord, None, tuple[EpochRecord, ...]]:  # fmt: skip
-    history: list[EpochRecord] = []
-    try:
-        for epoch in cnn_twin.epochs(job, twin, parts, device, beat=beat):
-            history.append(EpochRecord(**asdict(epoch), twin=True))
-            log(job.folder, " ".join(["twin=1", *(f"{name}={value:.6g}" for name, value in asdict(epoch).items())]))
-            yield history[-1]
-    except TrainingStopped as stop:
-        write_start(job.folder, StartRecord(kind="cnn", history=tuple(history)))
-        raise TrainingStopped(f"the CNN twin: {stop.reason}", ()) from stop
-    return tuple(history)

@@ -1,35 +1,43 @@
-"""A trial that runs out of memory is tried once more, each batch in parts whose gradients are added up.
+"""Train a trial that ran out of memory once more, with each batch in parts whose gradients are added up.
 
-The weights it comes to are not those of whole batches, since BatchNorm sees a part at a time; its record says so.
+The weights differ from those of whole batches, because BatchNorm sees one part at a time. The trial's record says so.
 """
 
 import gc
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 
-PARTS = 4  # so a trial passes that needs up to four times what there is
-FILE = "accumulate.txt"
-SIGNS = ("out of memory", "can't allocate memory", "not enough memory")  # of CUDA, of torch's allocator for the CPU
+from search.trial.folder import TrialFolder
+
+BATCH_PARTS = 4  # enough for a trial that needs up to four times the available memory
+MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")  # of CUDA, and of torch's CPU allocator
+
+Event = TypeVar("Event")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that there was too little memory."""
+    """Return whether ``error`` says that memory ran out."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in MESSAGES)
 
 
-def accumulate(folder: Path) -> int:
-    """In how many parts the trial in ``folder`` takes its batches."""
+def retry_in_parts(train: Callable[[], Iterator[Event]], files: TrialFolder) -> Iterator[Event]:
+    """Yield the events of ``train``; if memory runs out, note smaller batches in ``files`` and call it once more.
+
+    The note stays: any worker that continues the trial splits its batches too. Raises OSError if it cannot be written.
+    """
     try:
-        return max(1, int((folder / FILE).read_text()))
-    except (OSError, ValueError):
-        return 1
-
-
-def split(folder: Path) -> None:
-    """From now on the trial takes its batches in parts, in this worker and any other. Raises OSError."""
-    (folder / FILE).write_text(str(PARTS))
+        yield from train()
+        return
+    except Exception as error:
+        if not is_out_of_memory(error) or files.read_batch_parts() > 1:
+            raise
+        files.log(f"event=out_of_memory accumulate={BATCH_PARTS} error={str(error).splitlines()[0]!r}")
+    # outside of the except block: until its end, the traceback holds the tensors of the failed step
+    files.write_batch_parts(BATCH_PARTS)
     gc.collect()
-    torch.cuda.empty_cache()  # nothing where CUDA is not in use
+    torch.cuda.empty_cache()  # does nothing without CUDA
+    yield from train()

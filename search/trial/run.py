@@ -1,44 +1,38 @@
-"""One candidate, from its job to its record: load, build, train, count, price. Runs in a worker; imports torch.
+"""Train one candidate in a worker, from its job to its record.
 
-Everything of it lies in the job's folder: ``checkpoint.pt`` while it trains, ``weights.pt`` once it has, ``log.txt``,
-``rung-<epoch>.json`` where it was measured on the way, what `search.trial.initialization` keeps, ``result.json``. The
-record is written before it is handed back, so that a driver that dies loses nothing.
+    run -> train -> measure -> record
+
+`run` yields the record of each epoch, and finally the record of the trial. All files are in the job's folder
+(`search.trial.folder`). The result is written before it is yielded, so nothing is lost if the driver dies.
 """
 
 import json
 import math
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from reports.records.study import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
-from reports.storage.files import replace_text
-from reports.storage.results import read_result
 from search.space.candidate import Candidate
 from search.trial import cnn_twin, oom
-from search.trial.checkpointing import from_checkpoint
-from search.trial.initialization import earlier_epochs, first_weights, mean_weights, origin, save_weights
-from search.trial.job import (
-    CHECKPOINT,
-    START,
-    Job,
-    Placement,
-    Starts,
-    keep,
-    log,
-    outline,
-    reached,
-    read_start,
-    read_starts,
-    write_starts,
+from search.trial.checkpointing import restart_without_checkpoint
+from search.trial.folder import Attempts
+from search.trial.initialization import (
+    epoch_figures,
+    origin,
+    save_weights,
+    set_average_weights,
+    set_first_weights,
+    stored_twin_epochs,
 )
+from search.trial.job import AverageOf, Job, Placement, TwinFromScratch, outline
+from search.trial.sync import SHARED, Sync
 from search.trial.watchdog import Watchdog
 from snnkit.data import DataChoice, DataSet, Splits, load_dataset, split_dataset
 from snnkit.energy import PRESETS, Energy, EnergyConfig, estimate_all
@@ -47,125 +41,136 @@ from snnkit.energy.operations import OperationCounts, count_operations, twin_cou
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.kernels import prepare
 from snnkit.nn.network import Network
+from snnkit.training import loop
 from snnkit.training.evaluation import batches, evaluate, evaluate_and_count
-from snnkit.training.loop import Beat, Epoch, TrainingStopped, train
+from snnkit.training.loop import Beat, Epoch, TrainingStopped
 from snnkit.training.step import TrainStep
 
-RUNG = "rung-{}.json"  # of an epoch
-IDLE_STARTS = 8  # starts in a row without a new checkpoint after which a trial counts as what kills its worker
+MAX_IDLE_STARTS = 8  # in a row without a new checkpoint; then the trial itself is what kills its workers
 
-Events = Generator[EpochRecord, None, TrialRecord]
-Prices = dict[str, Energy]  # by price name: horowitz45/exact ...
+Prices = dict[str, Energy]  # by energy model and preset: horowitz45/exact ...
 
 
-def run(job: Job, placement: Placement) -> Iterator[EpochRecord | TrialRecord]:
-    """Train ``job`` epoch by epoch; the last event is its record, whatever happened. Only interruptions get out."""
-    if (kept := read_result(job.folder)) is not None:  # its worker died between writing it and handing it over
-        yield kept
+@dataclass(frozen=True)
+class Trained:
+    """The last event of a training: the trained network with its measurements."""
+
+    history: tuple[EpochRecord, ...]
+    metrics: Metrics
+    layers: tuple[LayerRecord, ...]
+
+
+def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRecord | TrialRecord]:
+    """Train ``job`` and yield each epoch, then the trial's record, whatever happened. Only interruptions are raised."""
+    files = job.files
+    if (stored := files.read_result()) is not None:  # the worker died between writing it and yielding it
+        yield stored
         return
-    record = outline(job).model_copy(update={"started_at": time.time(), "device": device_name(placement)})
+    threads = placement.threads if placement.device == "cpu" else None
+    record = outline(job).model_copy(
+        update={"started_at": time.time(), "device": device_name(placement), "threads": threads}
+    )
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
+        files.create()
         torch.set_num_threads(placement.threads)
         record = record.model_copy(update={"restarts": _count_start(job)})
-        params = json.dumps(job.params)
         place = f"device={record.device!r} threads={placement.threads} kernel={prepare(placement.device)}"
-        log(job.folder, f"event=start restarts={record.restarts} {place} params={params}")
-        watchdog = Watchdog(job.folder, job.limits)
+        files.log(f"event=start restarts={record.restarts} {place} params={json.dumps(job.params)}")
+        watchdog = Watchdog(files, job.limits)
+        attempt = partial(train, job, placement, sync, watchdog.beat)
+        attempt = partial(restart_without_checkpoint, attempt, files.checkpoint, files)
         with watchdog.watching():
-            record = yield from _within_memory(job, placement, record, watchdog.beat)
+            for event in oom.retry_in_parts(attempt, files):
+                if isinstance(event, Trained):
+                    outcome = {"history": event.history, "metrics": event.metrics, "layers": event.layers}
+                    record = record.model_copy(update={"status": "complete", **outcome})
+                else:
+                    yield event
     except TrainingStopped as stop:
         record = record.model_copy(
             update={"status": "stopped", "reason": stop.reason, "history": _storable(stop.history)}
         )
     except Exception as error:  # the one place where a trial's failure becomes a record
         record = record.model_copy(update=_failure(job, error))
-    record = record.model_copy(update={"start": read_start(job.folder), "accumulate": oom.accumulate(job.folder)})
-    record = record.model_copy(update={"finished_at": time.time(), "wall_s": _spent(record)})
-    keep(job.folder, record)
+    record = record.model_copy(update={"start": files.read_start(), "accumulate": files.read_batch_parts()})
+    record = record.model_copy(update={"finished_at": time.time(), "wall_s": _spent_s(record)})
+    files.finish(record)
     yield record
 
 
-def _failure(job: Job, error: Exception) -> dict[str, str]:
-    """What the record says of it."""
-    # without the folder, so that one cause reads the same in every trial: a driver stops after equal ones in a row
-    reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
-    if oom.is_out_of_memory(error):  # of the candidate and its machine: another start would come to the same
-        reason = f"out of memory, with each batch in {oom.accumulate(job.folder)} parts too: {reason}"
-        return {"status": "stopped", "reason": reason, "traceback": traceback.format_exc()}
-    return {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
+def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[EpochRecord | Trained]:
+    """Train the network, or resume its training, and yield each epoch; then measure it, save its weights and yield it.
 
-
-def _within_memory(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> Events:
-    """`_train`, and once more with less on the device at a time where that was too much."""
-    try:
-        return (yield from _train(job, placement, record, beat))
-    except Exception as error:
-        if not oom.is_out_of_memory(error) or oom.accumulate(job.folder) > 1:
-            raise
-        log(job.folder, f"event=out_of_memory accumulate={oom.PARTS} error={str(error).splitlines()[0]!r}")
-    oom.split(job.folder)  # here, where the error's traceback, which held the step's tensors, is gone
-    return (yield from _train(job, placement, record, beat))
-
-
-def _train(job: Job, placement: Placement, record: TrialRecord, beat: Beat) -> Events:
-    candidate, device = job.candidate, placement.device
-    parts = parts_of(candidate, placement.data_root, job.seed)
-    neuron = None if job.twin else candidate.neuron
+    Raises what `_epochs` and `measure` raise.
+    """
+    device, candidate = placement.device, job.candidate
+    parts = splits_of(candidate, placement.data_root, job.seed)
+    neuron = None if job.is_twin else candidate.neuron
     network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
-    checkpoint = job.folder / CHECKPOINT
-    recipe = candidate.train
-
-    def measure_at_rung(epoch: Epoch, evaluated: nn.Module) -> None:
-        assert isinstance(evaluated, Network)
-        if epoch.epoch in recipe.rungs:
-            _at_rung(job, epoch, lambda: count_operations(evaluated, batches(parts.validation, parts, device)))
-
-    def begin() -> Iterator[EpochRecord | Epoch]:
-        if job.twin:
-            yield from cnn_twin.epochs(job, network, parts, device, beat=beat)
-            return
-        if job.is_mean:
-            mean_weights(job, network, parts, device)
-            return
-        goes_on = checkpoint.exists()
-        yield from earlier_epochs(job) if goes_on else first_weights(job, network, parts, device, beat=beat)
-        teacher = cnn_twin.teacher(job, parts, device, beat=beat) if recipe.distill else None
-        yield from train(
-            network, parts, recipe,
-            seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job), beat=beat,
-            make_step=partial(TrainStep, teacher=teacher, accumulate=oom.accumulate(job.folder)),
-            after_epoch=measure_at_rung,
-        )  # fmt: skip
-
-    if not checkpoint.exists():
-        _forget(job.folder)
+    if not job.files.checkpoint.exists():
+        job.files.discard_progress()
     history: list[EpochRecord] = []
-    for epoch in from_checkpoint(begin, checkpoint, lambda: _forget(job.folder)):
-        if isinstance(epoch, EpochRecord):  # of the twin that it starts from
+    for epoch in _epochs(job, network, parts, device, sync, beat):
+        if isinstance(epoch, EpochRecord):  # of the CNN twin that the weights come from
             yield epoch
             continue
         measured = None
-        if not job.twin and epoch.epoch in recipe.rungs:
-            measured = _at_rung(job, epoch, lambda: count_operations(network, batches(parts.validation, parts, device)))
+        if not job.is_twin and epoch.epoch in candidate.train.rungs:
+            measured = _measure_rung(job, epoch, network, parts, device)
         history.append(EpochRecord(**asdict(epoch), measured=measured))
-        log(job.folder, " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
+        job.files.log(epoch_figures(epoch))
         yield history[-1]
     if network.neuron is not None and network.neuron.learn_leak:
         leaks = " ".join(f"{op.name}={network.lif(op).current_neuron.leak:.3f}" for op in network.spiking_ops)
-        log(job.folder, f"event=leaks {leaks}")
-    metrics, layers = assessed(network, candidate, parts, device)
+        job.files.log(f"event=leaks {leaks}")
+    metrics, layers = measure(network, candidate, parts, device)
     save_weights(job, network, parts, metrics)
-    return record.model_copy(
-        update={"status": "complete", "history": tuple(history), "metrics": metrics, "layers": layers}
-    )
+    yield Trained(tuple(history), metrics, layers)
 
 
-def assessed(
+def _epochs(
+    job: Job, network: Network, parts: Splits, device: str, sync: Sync, beat: Beat
+) -> Iterator[EpochRecord | Epoch]:
+    """Train ``network`` in place, and yield its epochs. Epochs of its CNN twin come first, as records.
+
+    Raises:
+        TrainingStopped: the training ended early.
+        CheckpointError: the checkpoint cannot be used.
+        OSError: a file cannot be written or read.
+    """
+    if isinstance(job.initialization, TwinFromScratch):
+        yield from cnn_twin.train_twin(job, network, parts, device, sync, beat=beat)
+        return
+    if isinstance(job.initialization, AverageOf):
+        set_average_weights(job, network, job.initialization.parents, parts, device)
+        return
+    recipe, checkpoint = job.candidate.train, job.files.checkpoint
+
+    def measure_rung(epoch: Epoch, evaluated: nn.Module) -> None:
+        assert isinstance(evaluated, Network)
+        if epoch.epoch in recipe.rungs:
+            _measure_rung(job, epoch, evaluated, parts, device)
+
+    if checkpoint.exists():
+        yield from stored_twin_epochs(job)
+    else:
+        yield from set_first_weights(job, network, parts, device, sync, beat=beat)
+    teacher = cnn_twin.trained_teacher(job, parts, device, sync, beat=beat) if recipe.distill else None
+    yield from loop.train(
+        network, parts, recipe,
+        seed=job.seed, device=device, checkpoint=checkpoint, origin=origin(job), beat=beat,
+        make_step=partial(TrainStep, teacher=teacher, accumulate=job.files.read_batch_parts()),
+        after_epoch=measure_rung,
+    )  # fmt: skip
+
+
+def measure(
     network: Network, candidate: Candidate, parts: Splits, device: str
 ) -> tuple[Metrics, tuple[LayerRecord, ...]]:
-    """What is recorded of a trained network: accuracy, operations and energy on the validation images, and a look at
-    the test images. Raises Contradiction where they cannot all be right."""
+    """Return the measurements of a trained network: on validation images, and its accuracy on test images.
+
+    Raises Contradiction if the figures cannot all be right.
+    """
     validation, activity = evaluate_and_count(network, parts, device=device)
     test = evaluate(network, parts.test, parts, device=device)
     prices = estimate_all(activity, candidate.energy)
@@ -176,19 +181,21 @@ def assessed(
     return metrics, layer_records(activity, prices)
 
 
-def _at_rung(job: Job, epoch: Epoch, activity: Callable[[], OperationCounts]) -> Measured:
-    """Measured once and kept: when the trial is taken up again later, the network is no longer what it was here."""
-    path = job.folder / RUNG.format(epoch.epoch)
-    try:
-        return Measured.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        measured = figures(activity(), epoch.val_accuracy, job.candidate.energy)
-    replace_text(path, measured.model_dump_json())
+def _measure_rung(job: Job, epoch: Epoch, network: Network, parts: Splits, device: str) -> Measured:
+    """Return the measurement after ``epoch``, which is made once and stored.
+
+    When the trial is resumed later, the network is no longer the one of this epoch.
+    """
+    if (stored := job.files.read_rung(epoch.epoch)) is not None:
+        return stored
+    activity = count_operations(network, batches(parts.validation, parts, device))
+    measured = figures(activity, epoch.val_accuracy, job.candidate.energy)
+    job.files.write_rung(epoch.epoch, measured)
     return measured
 
 
 def figures(activity: OperationCounts, accuracy: float, pricing: EnergyConfig) -> Measured:
-    """What the search may see of a network."""
+    """Return the measurements that the search may use."""
     prices, twin = (estimate_all(each, pricing) for each in (activity, twin_counts(activity.plan)))
     return Measured(
         accuracy=accuracy,
@@ -212,7 +219,7 @@ def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
 
 
 def layer_records(activity: OperationCounts, prices: Prices) -> tuple[LayerRecord, ...]:
-    """Of each layer, by each price."""
+    """Return the counts and the energies of each layer."""
     return tuple(
         LayerRecord(
             name=layer.name,
@@ -230,54 +237,62 @@ def layer_records(activity: OperationCounts, prices: Prices) -> tuple[LayerRecor
     )
 
 
-@lru_cache(maxsize=1)  # a worker trains one candidate after the other on the same images
+@lru_cache(maxsize=1)  # a worker trains many candidates on the same images
 def _data(name: str, root: Path | None, side: int | None) -> DataSet:
     return load_dataset(name, root, side=side)
 
 
-def parts_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
-    """The images that a candidate is trained, validated and tested on; those of the last one are kept. Raises
-    DataError."""
-    return _parts(candidate.data, candidate.encoding.frames, root, seed)
+def splits_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
+    """Return the images that a candidate is trained, validated and tested on. The latest ones are kept in memory.
+
+    Raises DataError.
+    """
+    return _splits(candidate.data, candidate.encoding.frames, root, seed)
 
 
 @lru_cache(maxsize=1)
-def _parts(choice: DataChoice, frames: int | None, root: Path | None, seed: int) -> Splits:
+def _splits(choice: DataChoice, frames: int | None, root: Path | None, seed: int) -> Splits:
     return split_dataset(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
 
 
 def device_name(placement: Placement) -> str:
-    """``cpu (1 thread)`` or ``cuda: NVIDIA H200``."""
+    """Return for example ``cpu (1 thread)`` or ``cuda: NVIDIA H200``."""
     if placement.device == "cuda":
         return f"cuda: {torch.cuda.get_device_name()}"
     return f"cpu ({placement.threads} thread{'s' if placement.threads > 1 else ''})"
 
 
 def _count_start(job: Job) -> int:
-    """The number of earlier starts. Raises RuntimeError where too many of them in a row led nowhere."""
-    before, now = read_starts(job.folder) or Starts(), reached(job.folder)
-    idle = before.idle + 1 if before.starts and now == before.checkpoint else 0
-    write_starts(job, Starts(starts=before.starts + 1, idle=idle, checkpoint=now))
-    if idle >= IDLE_STARTS:
-        raise RuntimeError(
-            f"started {before.starts + 1} times, the last {idle + 1} without getting any further; given up"
-        )
+    """Note another start, and return the number of earlier ones.
+
+    Raises RuntimeError if too many of them in a row led to no new checkpoint.
+    """
+    before, digest = job.files.read_attempts() or Attempts(), job.files.checkpoint_digest()
+    idle = before.idle + 1 if before.starts and digest == before.checkpoint else 0
+    now = Attempts(starts=before.starts + 1, idle=idle, checkpoint=digest, name=job.name, params=job.params)
+    job.files.write_attempts(now)
+    if idle >= MAX_IDLE_STARTS:
+        raise RuntimeError(f"started {now.starts} times, the last {idle + 1} without getting any further; given up")
     return before.starts
 
 
-def _forget(folder: Path) -> None:
-    """What is known of a training that is not continued."""
-    for path in (*folder.glob(RUNG.format("*")), *folder.glob(START)):
-        path.unlink()
+def _failure(job: Job, error: Exception) -> dict[str, str]:
+    """Return the fields of the record that describe ``error``."""
+    # without the folder, so that one cause reads the same in every trial: a driver stops after equal failures in a row
+    reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
+    if oom.is_out_of_memory(error):  # another start on this machine would run out of memory too
+        reason = f"out of memory, with each batch in {job.files.read_batch_parts()} parts too: {reason}"
+        return {"status": "stopped", "reason": reason, "traceback": traceback.format_exc()}
+    return {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
 
 
 def _storable(history: tuple[Epoch, ...]) -> tuple[EpochRecord, ...]:
-    """Records of the epochs up to the one whose loss is no number, which no record holds."""
+    """Return the records of the epochs with finite losses: a record holds no other numbers."""
     finite = (epoch for epoch in history if math.isfinite(epoch.train_loss) and math.isfinite(epoch.val_loss))
     return tuple(EpochRecord(**asdict(epoch)) for epoch in finite)
 
 
-def _spent(record: TrialRecord) -> float:
-    """Seconds of work: all epochs, and in a trial that was never interrupted what came around them too."""
+def _spent_s(record: TrialRecord) -> float:
+    """Return the seconds of work: of all epochs, or of the whole trial if it was never interrupted."""
     epochs = sum(epoch.wall_s for epoch in record.epochs)
     return epochs if record.restarts or record.started_at is None else max(epochs, time.time() - record.started_at)

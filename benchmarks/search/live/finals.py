@@ -29,7 +29,7 @@ from reports.storage.results import read_result
 from reports.storage.studies import load_study_folder
 from search.space.loading.loader import load_space
 from search.space.space import Space
-from search.trial.job import Job, Placement
+from search.trial.job import Job, Placement, initialization_without_parent
 
 SEED = 1000
 SHARES = ("a third of the time", "a third of optuna's MACs", "all of the time")
@@ -99,7 +99,7 @@ def job(space: Space, key: str, params: Params, out: Path) -> Job:
     candidate = space.candidate(dict(params))
     return Job(
         number=0, name=None, params=dict(params), candidate=candidate, modules=(), static=candidate.static(),
-        folder=out / "finals" / key, seed=SEED,
+        folder=out / "finals" / key, seed=SEED, initialization=initialization_without_parent(candidate),
     )  # fmt: skip
 
 

@@ -1,0 +1,41 @@
+"""Every use of Ray that its public API does not cover. Written against Ray 2.60; pyproject.toml admits no other."""
+
+from typing import Any
+
+import ray
+import ray._private.serialization as serialization
+from ray.exceptions import RayActorError
+from ray.tune.experiment import Trial as TuneTrial
+
+
+def treat_memory_kills_as_deaths() -> None:
+    """Make Tune replace a worker that Ray has killed because memory ran low.
+
+    Ray's own error for it is unexpected to Tune, which would end all trials.
+    """
+    serialization.OutOfMemoryError = _dead_worker  # type: ignore[attr-defined,assignment]  # replaces a class
+
+
+def _dead_worker(text: str) -> RayActorError:
+    return RayActorError(error_msg=text)
+
+
+def set_command_line(title: str) -> None:
+    """Replace the command line that Ray shows for this process in the list of a cluster's jobs."""
+    ray._raylet.setproctitle(title)  # type: ignore[attr-defined]  # compiled, and without types
+
+
+def worker_of(trial: TuneTrial) -> Any:
+    """Return the actor that runs ``trial``; None while the trial waits for room."""
+    return trial.temporary_state.ray_actor
+
+
+def drop_results(trial: TuneTrial, keys: tuple[str, ...]) -> None:
+    """Remove entries of the trial's last result, which Tune keeps in memory as long as it runs."""
+    for key in keys:
+        trial.run_metadata.last_result.pop(key, None)
+
+
+def failure_of(trial: TuneTrial) -> str:
+    """Return why Tune gave the trial up."""
+    return str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
