@@ -4,7 +4,7 @@ from helpers.untrained import SPACES
 
 from reports.records.study import EpochRecord, TrialRecord
 from search.space.loading.loader import load_space
-from search.trial.job import Job, Placement
+from search.trial.job import Job, Placement, initialization_without_parent
 from search.trial.run import run
 
 HERE = Placement(threads=1)
@@ -17,7 +17,7 @@ def job_for(folder, **overrides) -> Job:
     candidate = space.candidate(params)
     return Job(
         number=0, name="no-fire3", params=params, candidate=candidate, modules=(), static=candidate.static(),
-        folder=folder / "trials" / "0", seed=0,
+        folder=folder / "trials" / "0", seed=0, initialization=initialization_without_parent(candidate),
     )  # fmt: skip
 
 

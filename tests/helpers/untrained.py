@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 
 from reports.records.study import Metrics, StudyHeader, TrialRecord
-from reports.storage.results import write_result
 from search.runner.header import study_header
 from search.runner.options import RunOptions
 from search.space.space import Space
@@ -38,5 +37,4 @@ def trained(job: Job) -> TrialRecord:
 
 def finish(job: Job, **changes: object) -> None:
     """Leave the record of ``job`` as if it had been trained, with ``changes``, where the next run looks for it."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    write_result(job.folder, trained(job).model_copy(update=changes))
+    job.files.write_result(trained(job).model_copy(update=changes))

@@ -116,7 +116,7 @@ def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
             epoch=1, train_loss=1, train_accuracy=0.1, val_loss=1, val_accuracy=0.1, learning_rate=0.1, wall_s=1,
             images=100, macs=macs,
         )  # fmt: skip
-        spent = {"history": (epoch,), "wall_s": (0.2 + macs * 1e-9) / 2, "device": "cpu (2 threads)"}
+        spent = {"history": (epoch,), "wall_s": (0.2 + macs * 1e-9) / 2, "threads": 2}
         return trial.model_copy(update=spent)
 
     told = record.model_copy(update={"trials": tuple(map(timed, record.trials))})

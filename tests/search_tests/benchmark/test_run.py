@@ -16,11 +16,11 @@ from reports.storage.benchmarks import is_benchmark, read_benchmark, write_heade
 from reports.storage.studies import DATABASE
 from search.benchmark import evaluate, trained
 from search.benchmark.loader import load_benchmark
-from search.benchmark.run import BENCHMARK_FILE, run_benchmark
+from search.benchmark.run import run_benchmark
 from search.errors import InputError
 from search.runner.observer import SILENT
 from search.storage.lock import StudyLock
-from search.trial.run import assessed
+from search.trial.run import measure
 from snnkit.export import pytorch
 
 AGAIN = "snnsearch bench tiny.yaml"
@@ -76,13 +76,13 @@ def test_every_network_is_trained_as_snn_and_as_twin(done: Path) -> None:
 
 def test_files_of_a_benchmark(done: Path) -> None:
     folder = done / "tiny"
-    for name in ("benchmark.html", "benchmark.md", "benchmark.csv", "benchmark.json", BENCHMARK_FILE):
+    for name in ("benchmark.html", "benchmark.md", "benchmark.csv", "benchmark.json", "benchmark.yaml"):
         assert (folder / name).stat().st_size > 0
     rows = list(csv.DictReader((folder / "benchmark.csv").open()))
     assert [(row["network"], row["kind"], row["seed"]) for row in rows] == [
         ("One", "snn", "0"), ("One", "cnn", "0"), ("Two", "snn", "0"), ("Two", "cnn", "0"),
     ]  # fmt: skip
-    assert load_benchmark(folder / BENCHMARK_FILE).fingerprint == read_benchmark(folder).header.benchmark_hash
+    assert load_benchmark(folder / "benchmark.yaml").fingerprint == read_benchmark(folder).header.benchmark_hash
 
 
 def test_second_run_trains_nothing_again(done: Path, monkeypatch) -> None:
@@ -94,7 +94,7 @@ def test_second_run_trains_nothing_again(done: Path, monkeypatch) -> None:
 
 
 def test_resolved_file_goes_on_with_the_same_benchmark(done: Path) -> None:
-    assert run(done / "tiny" / BENCHMARK_FILE, done).header.name == "tiny"
+    assert run(done / "tiny" / "benchmark.yaml", done).header.name == "tiny"
 
 
 def test_benchmark_of_a_version_that_knew_fewer_leaves_goes_on(done: Path, monkeypatch) -> None:
@@ -103,9 +103,9 @@ def test_benchmark_of_a_version_that_knew_fewer_leaves_goes_on(done: Path, monke
     older = header.benchmark_yaml.replace("  learn_leak: false\n", "")
     assert older != header.benchmark_yaml
     write_header(folder, header.model_copy(update={"benchmark_yaml": older, "benchmark_hash": "0" * 16}))
-    (folder / BENCHMARK_FILE).write_text(older)
+    (folder / "benchmark.yaml").write_text(older)
     monkeypatch.setattr("search.trial.run.train", lambda *_, **__: 1 / 0)
-    assert len(run(folder / BENCHMARK_FILE, done).trials) == 4
+    assert len(run(folder / "benchmark.yaml", done).trials) == 4
 
 
 def test_published_figures_may_be_edited_without_training_again(done: Path, monkeypatch) -> None:
@@ -192,7 +192,7 @@ def test_networks_that_are_equal_are_measured_once(further: Path, monkeypatch) -
     measured = []
     monkeypatch.setattr("search.trial.environment.cores", lambda: 1)
     monkeypatch.setattr(
-        "search.trial.run.assessed", lambda network, *rest: measured.append(network) or assessed(network, *rest)
+        "search.trial.run.measure", lambda network, *rest: measured.append(network) or measure(network, *rest)
     )
     evaluated = evaluate.evaluate(trained.trained("tiny", [], further.parent, None), None, "cpu")
     assert [each.trained.record.number for each in evaluated] == [0, 1, 2, 3, 4, 5]

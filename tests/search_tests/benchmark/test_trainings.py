@@ -15,7 +15,7 @@ from search.runner.loop import Driver, RunError
 from search.runner.observer import SILENT
 from search.runner.progress import RunProgress
 from search.storage.url import StorageError
-from search.trial.job import Job, outline
+from search.trial.job import AverageOf, FromParent, Job, Parent, outline
 
 AGAIN = "snnsearch bench tiny.yaml"
 
@@ -23,6 +23,11 @@ AGAIN = "snnsearch bench tiny.yaml"
 @pytest.fixture
 def jobs(tmp_path: Path) -> tuple[Job, ...]:
     return load_benchmark(TINY).jobs(tmp_path / "tiny")
+
+
+def parent_of(job: Job) -> Parent:
+    assert isinstance(job.initialization, FromParent)
+    return job.initialization.parent
 
 
 def drawn(work: Trainings) -> list[int]:
@@ -91,9 +96,9 @@ def test_equal_failures_in_a_row_name_the_log_and_the_command(jobs) -> None:
 def test_weights_may_be_handed_on_and_the_teacher_is_the_first_ones_twin(tmp_path: Path) -> None:
     text = with_third("Three", "{weights: Two, train: {lr: 0.001}}").replace("[0, 1]", "[0]")
     one, _, two, _, three, twin = load_benchmark(text).jobs(tmp_path)
-    assert (two.parent.number, three.parent.number) == (0, 2)
-    assert two.taught_by == three.taught_by == twin.candidate == one.candidate
-    assert three.parent.candidate == two.candidate
+    assert (parent_of(two).number, parent_of(three).number) == (0, 2)
+    assert two.initialization.teacher == three.initialization.teacher == twin.candidate == one.candidate
+    assert parent_of(three).candidate == two.candidate
 
 
 def test_network_waits_for_the_one_whose_weights_it_begins_with(tmp_path: Path) -> None:
@@ -103,13 +108,14 @@ def test_network_waits_for_the_one_whose_weights_it_begins_with(tmp_path: Path) 
     assert work.left == 2  # Two, of both seeds
     record = work.finish(trained(jobs[0]))
     two = work.next(lambda record: None)
-    assert (two.number, two.parent) == (2, jobs[2].parent.trained(record))
+    assert (two.number, parent_of(two)) == (2, parent_of(jobs[2]).trained(record))
     assert work.next(lambda record: None) is None
 
 
 def test_mean_waits_for_all_whose_mean_it_is_and_counts_what_they_share_once(tmp_path: Path) -> None:
     one, _, two, _, mean, twin, *_ = jobs = load_benchmark(AVERAGED).jobs(tmp_path / "tiny")
-    assert (mean.is_mean, mean.parent, [parent.number for parent in mean.parents]) == (True, None, [0, 2])
+    assert isinstance(mean.initialization, AverageOf)
+    assert [parent.number for parent in mean.parents] == [0, 2]
     assert twin.candidate == load_benchmark(AVERAGED).jobs(tmp_path)[1].candidate
     work = Trainings(jobs, AGAIN)
     begun = drawn(work)
@@ -120,7 +126,7 @@ def test_mean_waits_for_all_whose_mean_it_is_and_counts_what_they_share_once(tmp
     of_twin = StartRecord(kind="cnn", parent=1, inherited_images=7)
     first = work.finish(trained(one).model_copy(update={"history": (epoch, epoch), "start": of_twin}))
     second = work.next(lambda record: None)
-    assert (second.number, second.parent.images) == (2, 207)
+    assert (second.number, parent_of(second).images) == (2, 207)
     assert work.next(lambda record: None) is None  # the mean waits for Two
     on = StartRecord(kind="inherit", parent=first.number, inherited_images=207)
     work.finish(trained(two).model_copy(update={"history": (epoch,), "start": on}))

@@ -10,7 +10,7 @@ from helpers.untrained import SPACES
 from helpers.waiting import PATIENCE_S, wait_for
 
 from reports.storage.studies import LedgerError, load_study_folder
-from search.trial.job import CHECKPOINT, read_starts
+from search.trial.folder import RunFolder
 
 pytestmark = [pytest.mark.slow, needs_namespaces]
 
@@ -66,7 +66,7 @@ def in_the_middle(tmp_path, node):
 
 def went_on(tmp_path, number):
     """Whether the trial's last start was from a checkpoint."""
-    return read_starts(tmp_path / "runs" / NAME / "trials" / str(number)).checkpoint != 0
+    return RunFolder(tmp_path / "runs" / NAME).trial(number).read_attempts().checkpoint != 0
 
 
 def trained(tmp_path):
@@ -168,7 +168,7 @@ def test_files_go_through_an_exchange_where_no_folder_is_shared(exchange, three,
     for node in (2, 3):
         three.start(node, cpus=1, hidden=[tmp_path / "runs", data])
     driver = launch(three, data, tmp_path, 6, "--exchange", exchange)
-    at_work = f"cache2/snnsearch/exchange/*/trials/*/{CHECKPOINT}"
+    at_work = "cache2/snnsearch/exchange/*/trials/*/checkpoint.pt"
     wait_for(
         lambda: any("epoch=3 " in (path.parent / "log.txt").read_text() for path in tmp_path.glob(at_work)),
         what="an epoch",

@@ -9,8 +9,9 @@ from ray._private import serialization
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 from search.executors import WorkerPool, ray_cluster, ray_tune
-from search.executors.ray_tune import RETRIES, Searcher, TuneTrial, _Gone, _Jobs, _Watch
-from search.trial.job import CHECKPOINT, Job, Starts, write_starts
+from search.executors.ray_tune import MAX_RETRIES, Searcher, TuneTrial, _Jobs, _RayGone, _Watch
+from search.trial.folder import Attempts
+from search.trial.job import Job
 
 
 @dataclass
@@ -59,11 +60,11 @@ def test_a_trial_whose_worker_died_before_it_began_is_handed_out_again(given):
     """Tune gives a trial up at once where the worker that was to take it is gone."""
     jobs = _Jobs(given, WorkerPool())
     assert number(jobs.suggest("a")) == 0
-    for attempt in range(RETRIES):
+    for attempt in range(MAX_RETRIES):
         jobs.abandon(Ended("ab"[attempt % 2]))
         assert given.lost_numbers == []
         assert number(jobs.suggest("ba"[attempt % 2])) == 0
-    jobs.abandon(Ended("ab"[RETRIES % 2]))
+    jobs.abandon(Ended("ab"[MAX_RETRIES % 2]))
     assert given.lost_numbers == [0]
     assert number(jobs.suggest("c")) == 1
 
@@ -82,7 +83,7 @@ def test_tune_is_given_nothing_that_it_would_keep_in_pieces(given):
 def test_a_trial_that_tune_has_tried_often_enough_is_lost(given):
     jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
-    jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+    jobs.abandon(Ended("a", num_failures=MAX_RETRIES + 1))
     assert given.lost_numbers == [0]
 
 
@@ -95,7 +96,7 @@ def lost_after(given, crew, get_on):
     for handed in range(10):
         if handed < 4:
             get_on(job, handed)
-        jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+        jobs.abandon(Ended("a", num_failures=MAX_RETRIES + 1))
         if given.lost_numbers:
             return handed
         assert number(jobs.suggest("a")) == 0
@@ -104,12 +105,14 @@ def lost_after(given, crew, get_on):
 
 def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
     """Later workers may die before they begin: the checkpoint says how far the trial is."""
-    assert lost_after(given, WorkerPool(), lambda job, n: (job.folder / CHECKPOINT).write_text(str(n))) == 4
+    assert lost_after(given, WorkerPool(), lambda job, n: job.files.checkpoint.write_text(str(n))) == 4
 
 
 def test_through_an_exchange_a_trial_has_got_on_where_it_began_from_another_checkpoint(given, tmp_path):
     crew = WorkerPool(exchange=str(tmp_path / "exchange"), scratch=str(tmp_path))
-    assert lost_after(given, crew, lambda job, n: write_starts(job, Starts(starts=n + 1, checkpoint=n + 1))) == 4
+    assert (
+        lost_after(given, crew, lambda job, n: job.files.write_attempts(Attempts(starts=n + 1, checkpoint=n + 1))) == 4
+    )
 
 
 def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(given, tmp_path):
@@ -120,10 +123,10 @@ def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(g
     assert jobs.suggest("c") is None
     assert given.asked == 3  # a question may be a search for what was not tried: none without a reason
     given.jobs.append(job_for(tmp_path).model_copy(update={"number": 7}))
-    jobs.abandon(Ended("a", num_failures=RETRIES + 1))
+    jobs.abandon(Ended("a", num_failures=MAX_RETRIES + 1))
     assert number(jobs.suggest("c")) == 7
-    jobs.abandon(Ended("b", num_failures=RETRIES + 1))
-    jobs.abandon(Ended("c", num_failures=RETRIES + 1))
+    jobs.abandon(Ended("b", num_failures=MAX_RETRIES + 1))
+    jobs.abandon(Ended("c", num_failures=MAX_RETRIES + 1))
     assert jobs.suggest("d") == Searcher.FINISHED
 
 
@@ -184,7 +187,7 @@ def test_a_driver_ends_when_a_part_of_ray_is_gone(given, ray, part, text, after)
     watch = _Watch(given, _Jobs(given, WorkerPool()))
     watched(watch, under_way(None), ray, 100)
     setattr(ray, part, False)
-    with pytest.raises(_Gone, match=text):
+    with pytest.raises(_RayGone, match=text):
         watched(watch, under_way(None), ray, 200)
     assert ray.now - 100 <= after
 
@@ -199,7 +202,7 @@ def test_a_control_store_may_come_back(given, ray):
 
 def test_tune_takes_a_worker_that_ray_kills_for_its_memory_for_dead(monkeypatch):
     monkeypatch.setattr(serialization, "OutOfMemoryError", OutOfMemoryError)
-    monkeypatch.setattr(ray_cluster, "_start", lambda crew: None)
+    monkeypatch.setattr(ray_cluster, "_start", lambda pool: None)
     ray_cluster.connect(WorkerPool())
     error = serialization.OutOfMemoryError("low on memory")
     assert isinstance(error, RayActorError)

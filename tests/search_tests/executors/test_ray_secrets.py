@@ -7,8 +7,8 @@ import sys
 SHOW = """
 import os
 from ray._private.utils import get_entrypoint_name
-from search.executors.ray_cluster import _secrets_kept
-with _secrets_kept():
+from search.executors.ray_cluster import _secrets_hidden
+with _secrets_hidden():
     print(get_entrypoint_name(), sorted(os.environ.items()))
 print(os.environ["SNNSEARCH_STORAGE"], os.environ["PGPASSWORD"])
 """

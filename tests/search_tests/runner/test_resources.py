@@ -9,6 +9,7 @@ from search.runner.resources import plan_workers
 from search.space.limits import Resources
 from search.space.loading.loader import load_space
 from search.trial import environment
+from search.trial.folder import RunFolder
 
 SPACE = """
 study:
@@ -27,7 +28,9 @@ def crew(monkeypatch, tmp_path, *, cores=2, cards=0, cpus=None, gpus=None, **opt
     monkeypatch.setattr(environment, "cores", lambda: cores)
     monkeypatch.setattr(environment, "gpus", lambda: cards)
     defaults = {"workers": None, "executor": "ray", "device": "cuda" if cards else "cpu"}
-    return plan_workers(options_for(tmp_path, **(defaults | options)), tmp_path, Resources(cpus=cpus, gpus=gpus))
+    return plan_workers(
+        options_for(tmp_path, **(defaults | options)), RunFolder(tmp_path), Resources(cpus=cpus, gpus=gpus)
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,12 @@
 import pytest
 from helpers.untrained import SPACES, header_for, trained
 
-from reports.storage.results import write_result
 from reports.storage.studies import LedgerError, load_study_folder, sqlite_url
 from search.errors import InputError
 from search.space.loading.loader import load_space
 from search.space.space import Space
 from search.study import create, recovery
-from search.trial.job import Starts, write_starts
+from search.trial.folder import Attempts, RunFolder
 
 
 @pytest.fixture
@@ -23,14 +22,14 @@ def folder(space, tmp_path):
     url = sqlite_url(tmp_path / "study.db")
     header = header_for(space, tmp_path)
     opened = create.create_study(header, space, tmp_path, url)
-    (tmp_path / recovery.HEADER).write_text(header.model_dump_json())
+    RunFolder(tmp_path).header.write_text(header.model_dump_json())
     for over in (True, True, True, True, True, False):
         job = opened.next(lambda record: None)
-        job.folder.mkdir(parents=True)
-        write_starts(job, Starts(starts=1))
+        job.files.create()
+        job.files.write_attempts(Attempts(starts=1, name=job.name, params=job.params))
         if over:
             record = trained(job)
-            write_result(job.folder, record)
+            job.files.write_result(record)
             opened.finish(record)
     return tmp_path
 
@@ -137,7 +136,7 @@ def test_second_damaged_file_gets_its_own_name(folder):
 
 
 def test_damage_without_a_header_is_an_error_and_changes_nothing(folder):
-    (folder / recovery.HEADER).write_text("{")
+    RunFolder(folder).header.write_text("{")
     (folder / "study.db").write_bytes(b"x")
     with pytest.raises(InputError, match=r"header\.json, which is needed to rebuild it, cannot be read"):
         repaired(folder)

@@ -15,6 +15,7 @@ from search.samplers.initial_design import initial_design
 from search.space.loading.loader import load_space
 from search.study import create
 from search.study.supernet import Ranking, pool, rank, recalled
+from search.trial.folder import RunFolder
 from search.trial.job import Placement
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -54,7 +55,7 @@ def space():
 
 def ranked(space, folder):
     said = []
-    return rank(space, folder, Placement(), said.append), said
+    return rank(space, RunFolder(folder), Placement(), said.append), said
 
 
 def test_every_network_within_the_constraints_enters_once_the_largest_first(space):
@@ -94,8 +95,10 @@ def test_places_are_those_of_the_objectives(space, tmp_path):
 
 def test_what_was_judged_is_not_judged_again(space, tmp_path, monkeypatch):
     first, _ = ranked(space, tmp_path)
-    lines = (tmp_path / "ranking.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "ranking.jsonl").write_text("".join(lines[:5]) + lines[5][:40])  # killed in the middle of a line
+    lines = RunFolder(tmp_path).supernet_ranking.read_text().splitlines(keepends=True)
+    RunFolder(tmp_path).supernet_ranking.write_text(
+        "".join(lines[:5]) + lines[5][:40]
+    )  # killed in the middle of a line
     again, said = ranked(space, tmp_path)
     assert said[-1] == "8 of 8 candidates evaluated"
     assert again.places == first.places
@@ -105,11 +108,11 @@ def test_what_was_judged_is_not_judged_again(space, tmp_path, monkeypatch):
 
 def test_a_ranking_is_recalled_without_its_supernet(space, tmp_path):
     found, _ = ranked(space, tmp_path)
-    (tmp_path / "checkpoint.pt").unlink()
-    again = recalled(space, tmp_path, found.cost)
+    RunFolder(tmp_path).supernet_checkpoint.unlink()
+    again = recalled(space, RunFolder(tmp_path), found.cost)
     assert (again.places, again.first) == (found.places, found.first)
-    (tmp_path / "ranking.jsonl").unlink()
-    assert recalled(space, tmp_path, found.cost).places == {}
+    RunFolder(tmp_path).supernet_ranking.unlink()
+    assert recalled(space, RunFolder(tmp_path), found.cost).places == {}
 
 
 def ranking_of(space):

@@ -20,7 +20,7 @@ from search.space.loading.loader import load_space
 from search.space.space import Space
 from search.study import create, study
 from search.study.warm_start import distance
-from search.trial.job import Job, Parent, Placement
+from search.trial.job import FromParent, Job, Parent, Placement, TwinFromScratch, initialization_without_parent
 from search.trial.run import run
 from snnkit.architecture.plan import PASSES
 from snnkit.export import pytorch
@@ -40,6 +40,7 @@ def job_for(folder: Path, name: str, number: int, **overrides: object) -> Job:
     return Job(
         number=number, name=name, params=space.candidates[name], candidate=candidate, modules=(),
         static=candidate.static(), folder=folder / "trials" / str(number), seed=0,
+        initialization=initialization_without_parent(candidate),
     )  # fmt: skip
 
 
@@ -62,7 +63,15 @@ def child_of(trained: tuple[Job, TrialRecord], folder: Path, name: str = "no-fir
         number=0, candidate=job.candidate, weights=job.folder / "weights.pt", images=record.training_images,
         macs=record.training_macs,
     )  # fmt: skip
-    return job_for(folder, name, 1, **{"train.start": "inherit"}).model_copy(update={"parents": (parent,)})
+    return with_parent(job_for(folder, name, 1, **{"train.start": "inherit"}), parent)
+
+
+def with_parent(job: Job, parent: Parent) -> Job:
+    return job.model_copy(update={"initialization": FromParent(parent=parent)})
+
+
+def parent_of(job: Job) -> Parent | None:
+    return job.parents[0] if job.parents else None
 
 
 def weights_of(job: Job) -> dict[str, torch.Tensor]:
@@ -102,8 +111,8 @@ def test_child_that_was_interrupted_ends_with_the_same_weights_though_its_parent
     whole, cut = child_of(trained, tmp_path / "whole"), child_of(trained, tmp_path / "cut")
     _, expected = events_of(whole)
     next(run(cut, HERE))  # one epoch, then the process is gone
-    moved = cut.parent.model_copy(update={"weights": tmp_path / "gone.pt"})
-    _, record = events_of(cut.model_copy(update={"parents": (moved,)}))
+    moved = parent_of(cut).model_copy(update={"weights": tmp_path / "gone.pt"})
+    _, record = events_of(with_parent(cut, moved))
     assert record.restarts == 1
     assert record.start == expected.start
     assert record.metrics == expected.metrics
@@ -113,7 +122,7 @@ def test_child_that_was_interrupted_ends_with_the_same_weights_though_its_parent
 def test_checkpoint_of_a_child_of_another_parent_is_put_aside(trained, tmp_path):
     job = child_of(trained, tmp_path)
     next(run(job, HERE))
-    other = job.model_copy(update={"parents": (job.parent.model_copy(update={"number": 7}),)})
+    other = with_parent(job, parent_of(job).model_copy(update={"number": 7}))
     _, record = events_of(other)
     assert (job.folder / "checkpoint.pt.corrupt").exists()
     assert record.start.parent == 7
@@ -125,7 +134,7 @@ def test_weights_that_cannot_be_read_are_said_and_the_trial_draws_its_own(traine
     path = tmp_path / "weights.pt"
     if content is not None:
         path.write_bytes(content)
-    _, record = events_of(job.model_copy(update={"parents": (job.parent.model_copy(update={"weights": path}),)}))
+    _, record = events_of(with_parent(job, parent_of(job).model_copy(update={"weights": path})))
     assert (record.start.kind, record.start.parent) == ("scratch", 0)
     assert "weights of trial 0" in record.start.reason
     assert "event=parent_unusable" in (job.folder / "log.txt").read_text()
@@ -197,7 +206,9 @@ def test_a_twin_is_trained_once_for_all_trials_that_differ_in_neurons(from_twin,
 
 def test_a_benchmarks_twin_is_that_which_its_network_starts_from(from_twin, tmp_path):
     snn = job_for(tmp_path, "no-fire3", 0, **CNN)
-    cell = snn.model_copy(update={"twin": True, "number": 1, "folder": snn.folder.with_name("1")})
+    cell = snn.model_copy(
+        update={"initialization": TwinFromScratch(), "number": 1, "folder": snn.folder.with_name("1")}
+    )
     _, trained = events_of(cell)
     epochs, record = events_of(snn)
     assert [epoch.twin for epoch in epochs] == [False] * 2
@@ -278,10 +289,10 @@ def test_parent_is_the_nearest_finished_trial_whose_weights_are_there(tmp_path):
     for _ in range(8):
         job = opened.next(ignore)
         near = [(distance(job.params, params), number) for number, params in done.items()]
-        assert (None if job.parent is None else job.parent.number) == min(near, default=(0, None))[1]
-        if job.parent is not None:
-            assert job.parent.candidate == space.candidate(done[job.parent.number])
-            assert job.parent.weights == opened.trial_folder(job.parent.number) / "weights.pt"
+        assert (None if parent_of(job) is None else parent_of(job).number) == min(near, default=(0, None))[1]
+        if parent_of(job) is not None:
+            assert parent_of(job).candidate == space.candidate(done[parent_of(job).number])
+            assert parent_of(job).weights == opened.trial_folder(parent_of(job).number).weights
         kept = job.number % 3 != 1
         finish(opened, job, weights=kept)
         if kept:
@@ -295,7 +306,7 @@ def test_interrupted_trial_keeps_its_parent_though_a_nearer_one_has_finished_sin
     first = opened.next(ignore)
     finish(opened, first)
     cut, other = opened.next(ignore), opened.next(ignore)
-    assert cut.parent.number == first.number
+    assert parent_of(cut).number == first.number
     finish(opened, other)
     shutil.rmtree(first.folder)  # its weights too: that is the worker's to say
     again = reopened(tmp_path / "s", space).next(ignore)
@@ -306,7 +317,7 @@ def test_trial_that_had_no_parent_gets_none_when_it_is_taken_up_again(tmp_path):
     space = space_for(**{"train.start": "inherit"})
     opened = opened_in(tmp_path / "s", space)
     first, second = opened.next(ignore), opened.next(ignore)
-    assert first.parent is second.parent is None
+    assert parent_of(first) is parent_of(second) is None
     finish(opened, second)
     assert reopened(tmp_path / "s", space).next(ignore) == first
 
@@ -318,7 +329,7 @@ def test_images_behind_a_child_of_a_child_add_up(tmp_path):
     opened, behind = opened_in(tmp_path / "s", space), []
     for _ in range(3):
         job = opened.next(ignore)
-        behind.append((job.parent.images, job.parent.macs) if job.parent else (0, 0.0))
+        behind.append((parent_of(job).images, parent_of(job).macs) if parent_of(job) else (0, 0.0))
         job.folder.mkdir(parents=True)
         (job.folder / "weights.pt").write_bytes(b"")
         epoch = EpochRecord(
@@ -328,8 +339,8 @@ def test_images_behind_a_child_of_a_child_add_up(tmp_path):
         start = {"kind": "inherit", "inherited_images": behind[-1][0], "inherited_macs": behind[-1][1]}
         record = outcome(job).model_copy(update={"history": (epoch,)})
         opened.finish(TrialRecord.model_validate(record.model_dump() | {"start": start}))
-        if job.parent is not None:
-            parent = behind[job.parent.number]
+        if parent_of(job) is not None:
+            parent = behind[parent_of(job).number]
             assert behind[-1] == (parent[0] + 10, parent[1] + 5.0)
 
 
@@ -339,8 +350,8 @@ def test_trials_that_are_to_be_validated_on_other_images_are_no_relatives(tmp_pa
     opened, done = opened_in(tmp_path / "s", space), {}
     for _ in range(8):
         job = opened.next(ignore)
-        if job.parent is not None:
-            assert done[job.parent.number].data == job.candidate.data
+        if parent_of(job) is not None:
+            assert done[parent_of(job).number].data == job.candidate.data
         done[job.number] = job.candidate
         finish(opened, job)
     assert len({candidate.data for candidate in done.values()}) == 2

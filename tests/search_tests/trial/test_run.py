@@ -12,8 +12,8 @@ from reports.records.study import EpochRecord, Metrics
 from reports.storage.results import read_result
 from search.space.candidate import Candidate
 from search.trial.initialization import trained_network
-from search.trial.job import Job
-from search.trial.run import IDLE_STARTS, _count_start, _data, run
+from search.trial.job import Job, TwinFromScratch
+from search.trial.run import MAX_IDLE_STARTS, _count_start, _data, run
 from snnkit.data import DataError
 from snnkit.export import pytorch
 from snnkit.training import checkpoint as checkpoints
@@ -76,7 +76,7 @@ def test_trial_on_events_has_a_frame_for_each_time_step(tmp_path, timesteps):
 def test_twin_is_trained_counted_and_priced_as_a_network_without_spikes_or_time(tmp_path):
     snn, cnn = (
         record_of(job_for(tmp_path / "snn")),
-        record_of(job_for(tmp_path / "cnn").model_copy(update={"twin": True})),
+        record_of(job_for(tmp_path / "cnn").model_copy(update={"initialization": TwinFromScratch()})),
     )
     metrics = cnn.metrics
     assert (metrics.timesteps, metrics.acs, metrics.spikes, metrics.firing_rate) == (1, 0, 0, 0)
@@ -210,7 +210,7 @@ def test_failure_is_a_record_with_its_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("search.trial.run.evaluate_and_count", lambda *_, **__: 1 / 0)
     record = record_of(job_for(tmp_path))
     assert (record.status, record.reason) == ("failed", "ZeroDivisionError: division by zero")
-    assert "assessed" in record.traceback
+    assert "in measure" in record.traceback
 
 
 def test_missing_data_is_a_failed_trial_that_says_what_to_do(tmp_path, monkeypatch):
@@ -249,7 +249,7 @@ def test_folder_that_cannot_be_written_is_a_failed_trial(tmp_path):
 
 def test_trial_that_keeps_killing_its_worker_is_given_up(tmp_path):
     job = job_for(tmp_path)
-    for _ in range(IDLE_STARTS):
+    for _ in range(MAX_IDLE_STARTS):
         _start_and_die(job)
     record = record_of(job)
     assert record.status == "failed"
@@ -263,8 +263,8 @@ def _start_and_die(job: Job) -> None:
 
 
 def test_starts_that_get_further_are_not_counted_against_a_trial(tmp_path):
-    job = job_for(tmp_path, **{"train.epochs": IDLE_STARTS + 3})
-    for _ in range(IDLE_STARTS + 2):
+    job = job_for(tmp_path, **{"train.epochs": MAX_IDLE_STARTS + 3})
+    for _ in range(MAX_IDLE_STARTS + 2):
         events = run(job, HERE)
         done = len(finished_epochs(job))
         for _ in range(done + 1):

@@ -18,9 +18,10 @@ from search.runner.resources import plan_workers
 from search.space.limits import Resources
 from search.study import create
 from search.trial import sync
-from search.trial.job import BEAT, CHECKPOINT, WEIGHTS, Parent, read_starts
+from search.trial.folder import RunFolder
+from search.trial.job import AverageOf, Job, Parent
 from search.trial.run import run
-from search.trial.sync import Exchange, ExchangeError
+from search.trial.sync import ExchangeError, RemoteFolder, connect_worker
 
 NEVER = 3600.0  # seconds until the next sign of life
 
@@ -36,6 +37,13 @@ def machine(tmp_path, name, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
 
 
+def started(job: Job, url: str):
+    """Return the job on this machine, and its events, each after its files were handed over."""
+    remote = connect_worker(url)
+    there = remote.localize(job)
+    return there, remote.deliver(there, run(there, HERE, remote), NEVER)
+
+
 def written(folder, **files):
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -48,7 +56,7 @@ def contents(folder):
 
 
 def test_a_folder_is_found_by_another_machine_as_it_was_left(url, tmp_path):
-    one, two = (Exchange(url, tmp_path / name) for name in ("one", "two"))
+    one, two = (RemoteFolder(url, RunFolder(tmp_path / name)) for name in ("one", "two"))
     folder = written(tmp_path / "one" / "trials" / "3", log="a", checkpoint="b")
     one.hand_over_folder(folder)
     (folder / "checkpoint").unlink()
@@ -62,7 +70,7 @@ def test_a_folder_is_found_by_another_machine_as_it_was_left(url, tmp_path):
 
 
 def test_only_what_has_changed_is_sent(url, tmp_path, monkeypatch):
-    one, sent = Exchange(url, tmp_path / "one"), []
+    one, sent = RemoteFolder(url, RunFolder(tmp_path / "one")), []
     folder = written(tmp_path / "one" / "trials" / "3", log="a", weights="b")
     monkeypatch.setattr(one, "_put", lambda path: sent.append(path.name))
     one.hand_over_folder(folder)
@@ -73,7 +81,7 @@ def test_only_what_has_changed_is_sent(url, tmp_path, monkeypatch):
 
 def test_nothing_is_there_in_part(url, tmp_path, monkeypatch):
     """A machine that dies as it sends leaves what was there before."""
-    one = Exchange(url, tmp_path / "one")
+    one = RemoteFolder(url, RunFolder(tmp_path / "one"))
     folder = written(tmp_path / "one" / "trials" / "3", checkpoint="first")
     one.hand_over_folder(folder)
     put = one._files.put_file
@@ -87,14 +95,14 @@ def test_nothing_is_there_in_part(url, tmp_path, monkeypatch):
     written(folder, checkpoint="second")
     with pytest.raises(KeyboardInterrupt):
         one.hand_over_folder(folder)
-    two = Exchange(url, tmp_path / "two")
+    two = RemoteFolder(url, RunFolder(tmp_path / "two"))
     assert two.fetch_folder(tmp_path / "two" / "trials" / "3")
     assert contents(tmp_path / "two" / "trials" / "3") == {"checkpoint": "first"}
 
 
 def test_a_transfer_that_fails_is_tried_again_and_then_given_up(url, tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "PAUSE_S", 0.0)
-    one, failures = Exchange(url, tmp_path / "one"), []
+    one, failures = RemoteFolder(url, RunFolder(tmp_path / "one")), []
     folder = written(tmp_path / "one" / "trials" / "3", log="a")
     put = one._put
 
@@ -118,42 +126,39 @@ def test_a_trial_goes_on_on_another_machine_as_if_it_had_never_left(url, tmp_pat
     expected = record_of(job_for(tmp_path / "whole"))
     job = job_for(tmp_path / "driver")
     machine(tmp_path, "first", monkeypatch)
-    there = sync.settled(job, url)
-    first = sync.handed_over(there, run(there, HERE), NEVER)
+    _, first = started(job, url)
     assert isinstance(next(first), EpochRecord)  # one epoch, then the machine is gone
 
     machine(tmp_path, "second", monkeypatch)
-    there = sync.settled(job, url)
-    assert (there.folder / CHECKPOINT).exists()
-    *_, record = sync.handed_over(there, run(there, HERE), NEVER)
+    there, second = started(job, url)
+    assert there.files.checkpoint.exists()
+    *_, record = second
     assert record.restarts == 1
     assert figures(record) == figures(expected)
     assert not there.folder.exists()
 
-    driver = Exchange(url, tmp_path / "driver")
+    driver = RemoteFolder(url, RunFolder(tmp_path / "driver"))
     assert driver.fetch_folder(job.folder)
-    assert {WEIGHTS, "result.json", "log.txt"} <= {path.name for path in job.folder.iterdir()}
-    assert not (job.folder / CHECKPOINT).exists()
+    assert {"weights.pt", "result.json", "log.txt"} <= {path.name for path in job.folder.iterdir()}
+    assert not job.files.checkpoint.exists()
 
 
 def test_starts_that_get_no_further_count_on_whatever_machine(url, tmp_path, monkeypatch):
     for name in ("first", "second", "third"):
         machine(tmp_path, name, monkeypatch)
-        there = sync.settled(job_for(tmp_path / "driver"), url)
-        next(sync.handed_over(there, run(there, HERE), NEVER))  # the second and third repeat what the first did
-    assert read_starts(there.folder).idle == 1
+        there, events = started(job_for(tmp_path / "driver"), url)
+        next(events)  # the second and third repeat what the first did
+    assert there.files.read_attempts().idle == 1
 
 
 def test_a_trial_starts_from_weights_and_twins_of_other_machines(url, tmp_path, monkeypatch):
     twinned = {"train.start": "cnn", "train.cnn_epochs": 1, "train.epochs": 1}
     machine(tmp_path, "first", monkeypatch)
-    there = sync.settled(job_for(tmp_path / "driver", **twinned), url)
-    list(sync.handed_over(there, run(there, HERE), NEVER))
+    list(started(job_for(tmp_path / "driver", **twinned), url)[1])
 
     machine(tmp_path, "second", monkeypatch)
     other = job_for(tmp_path / "driver", **twinned, **{"neuron.threshold": 0.5})
-    there = sync.settled(other.model_copy(update={"number": 1}), url)
-    *_, record = sync.handed_over(there, run(there, HERE), NEVER)
+    *_, record = started(other.model_copy(update={"number": 1}), url)[1]
     assert record.status == "complete"
     assert record.start.parent == 0  # it trained no twin
 
@@ -164,58 +169,57 @@ def test_a_mean_is_of_weights_of_other_machines(url, tmp_path, monkeypatch):
     for number in (0, 1):
         folder = here.folder.with_name(str(number))
         job = here.model_copy(update={"number": number, "seed": number, "folder": folder})
-        there = sync.settled(job, url)
-        list(sync.handed_over(there, run(there, HERE), NEVER))
-        parents.append(Parent(number=number, candidate=job.candidate, weights=folder / WEIGHTS))
+        list(started(job, url)[1])
+        parents.append(Parent(number=number, candidate=job.candidate, weights=job.files.weights))
 
     machine(tmp_path, "second", monkeypatch)
     folder = here.folder.with_name("2")
-    mean = here.model_copy(update={"number": 2, "parents": tuple(parents), "folder": folder})
-    there = sync.settled(mean, url)
-    *_, record = sync.handed_over(there, run(there, HERE), NEVER)
+    average = AverageOf(parents=tuple(parents))
+    mean = here.model_copy(update={"number": 2, "initialization": average, "folder": folder})
+    *_, record = started(mean, url)[1]
     assert (record.status, record.start.parents) == ("complete", (0, 1))
     assert not parents[0].weights.exists()  # the driver's machine had not fetched them
 
 
 def test_training_goes_on_while_nothing_can_be_handed_over(url, tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "TRIES", 1)
-    there = sync.settled(job_for(tmp_path / "driver"), url)
-    of = sync._of(there)
-    monkeypatch.setattr(of, "_put", lambda path: 1 / 0)
-    events = sync.handed_over(there, run(there, HERE), NEVER)
+    remote = connect_worker(url)
+    there = remote.localize(job_for(tmp_path / "driver"))
+    monkeypatch.setattr(remote, "_put", lambda path: 1 / 0)
+    events = remote.deliver(there, run(there, HERE, remote), NEVER)
     next(events)
     assert "event=not_handed_over" in (there.folder / "log.txt").read_text()
     monkeypatch.undo()
     *_, record = events
     assert record.status == "complete"
-    assert Exchange(url, tmp_path / "driver").fetch_folder(tmp_path / "driver" / "trials" / "0")
+    assert RemoteFolder(url, RunFolder(tmp_path / "driver")).fetch_folder(tmp_path / "driver" / "trials" / "0")
 
 
 def test_a_driver_catches_up_with_what_is_not_over(url, tmp_path):
-    worker, run = Exchange(url, tmp_path / "worker"), tmp_path / "run"
+    worker, run = RemoteFolder(url, RunFolder(tmp_path / "worker")), tmp_path / "run"
     for number in (0, 1):
         worker.hand_over_folder(written(tmp_path / "worker" / "trials" / str(number), log=f"new {number}"))
     worker.hand_over_folder(written(tmp_path / "worker" / "twins", twin="t"))
     written(run / "trials" / "0", log="old")
     (run / "trials" / "0" / "result.json").write_text("{}")
-    (run / sync.FILE).write_text(url)
-    sync.catch_up(run)
+    RunFolder(run).exchange.write_text(url)
+    sync.catch_up(RunFolder(run))
     assert (run / "trials" / "0" / "log").read_text() == "old"
     assert (run / "trials" / "1" / "log").read_text() == "new 1"
     assert (run / "twins" / "twin").read_text() == "t"
-    sync.catch_up(tmp_path)  # a run without a URL
+    sync.catch_up(RunFolder(tmp_path))  # a run without a URL
 
 
 def test_storage_that_does_not_answer_is_told(url, tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "TRIES", 1)
-    run = written(tmp_path / "run", **{sync.FILE: url})
-    monkeypatch.setattr(sync.of(url, run)._files, "find", lambda root: 1 / 0)
-    with pytest.raises(InputError, match=r"cannot be fetched from .*ZeroDivisionError.*the same command goes on"):
+    run = RunFolder(written(tmp_path / "run", **{"exchange.txt": url}))
+    monkeypatch.setattr(RemoteFolder(url, run)._files, "find", lambda root: 1 / 0)  # fsspec has one for each URL
+    with pytest.raises(InputError, match=r"cannot be fetched from .*ZeroDivisionError.*run the same command again"):
         sync.catch_up(run)
 
 
 def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url, smoke, tmp_path):
-    folder = written(tmp_path / "runs" / "smoke", **{sync.FILE: "file:///noted"})
+    folder = written(tmp_path / "runs" / "smoke", **{"exchange.txt": "file:///noted"})
     create.create_study(header_for(smoke, tmp_path), smoke, folder, sqlite_url(folder / "study.db"))
     options = options_for(tmp_path / "runs", address="127.0.0.1:9", exchange=url)
     with pytest.raises(InputError, match="--exchange works only with a cluster: add its address, --address"):
@@ -223,38 +227,39 @@ def test_a_launch_that_is_refused_leaves_the_url_of_the_study_that_is_there(url,
     assert not (tmp_path / "other").exists()
     with pytest.raises(InputError, match="exists"):
         launch(smoke, options)
-    assert sync.noted(folder) == "file:///noted"
+    assert RunFolder(folder).read_exchange() == "file:///noted"
 
 
 def test_on_one_machine_files_are_where_they_are(url, tmp_path):
     """What the storage has may be older than what a run without the cluster has left here."""
-    written(tmp_path, **{sync.FILE: url})
-    assert plan_workers(options_for(tmp_path), tmp_path, Resources()).exchange is None
-    assert plan_workers(options_for(tmp_path, address="auto"), tmp_path, Resources()).exchange == url
+    written(tmp_path, **{"exchange.txt": url})
+    assert plan_workers(options_for(tmp_path), RunFolder(tmp_path), Resources()).exchange is None
+    assert plan_workers(options_for(tmp_path, address="auto"), RunFolder(tmp_path), Resources()).exchange == url
 
 
 def test_signs_of_life_are_handed_over_between_epochs(url, tmp_path):
-    there = sync.settled(job_for(tmp_path / "driver"), url)
-    driver = Exchange(url, tmp_path / "driver")
+    remote = connect_worker(url)
+    there = remote.localize(job_for(tmp_path / "driver"))
+    driver = RemoteFolder(url, RunFolder(tmp_path / "driver"))
 
     def events():
-        (there.folder / BEAT).write_text('{"count": 7}')
+        there.files.heartbeat.write_text('{"count": 7}')
         for _ in range(1000):
-            if driver.fetch(tmp_path / "driver" / "trials" / "0" / BEAT):
+            if driver.fetch(RunFolder(tmp_path / "driver").trial(0).heartbeat):
                 break
         else:
             pytest.fail("no sign of life was handed over")
         yield from ()
 
-    assert list(sync.handed_over(there, events(), 0.001)) == []
+    assert list(remote.deliver(there, events(), 0.001)) == []
 
 
 def test_each_run_has_a_folder_of_its_own(url, tmp_path):
     """A study of a name that was there before does not take the other one's results for its own."""
-    first, second = sync.own(url, "smoke"), sync.own(url, "smoke")
+    first, second = sync.new_url(url, "smoke"), sync.new_url(url, "smoke")
     assert first != second
-    save_exchange(tmp_path, second)
-    assert sync.noted(tmp_path) == second
+    save_exchange(RunFolder(tmp_path), second)
+    assert RunFolder(tmp_path).read_exchange() == second
     assert re.fullmatch(re.escape(url) + "/smoke-[0-9a-f]{8}", second)
 
 
@@ -268,5 +273,5 @@ def test_each_run_has_a_folder_of_its_own(url, tmp_path):
 )
 def test_a_url_that_cannot_be_used_is_refused(url, said, tmp_path):
     with pytest.raises(InputError, match=said) as raised:
-        sync.own(url, "smoke")
+        sync.new_url(url, "smoke")
     assert "s3cret" not in str(raised.value)

@@ -11,11 +11,13 @@ from helpers.waiting import PATIENCE_S
 
 from reports.records.study import TrialRecord
 from search.errors import SpaceError
+from search.executors.heartbeats import Heartbeats
 from search.space.limits import Limits
 from search.space.loading.loader import load_space
+from search.trial.folder import TrialFolder
 from search.trial.job import Job
 from search.trial.run import run
-from search.trial.watchdog import EVERY_S, HUNG, Heartbeats, Watchdog, read_beat, where_it_hung
+from search.trial.watchdog import MAX_INTERVAL_S, Watchdog, where_it_hung
 
 
 class Clock:
@@ -49,7 +51,7 @@ def test_limits_are_read_from_the_space():
 def test_trial_whose_time_is_up_is_stopped_with_what_it_has(tmp_path, monkeypatch):
     clock = Clock()
     job = job_for(tmp_path, **{"train.epochs": 4}).model_copy(update={"limits": Limits(time="90m")})
-    monkeypatch.setattr("search.trial.run.Watchdog", lambda folder, limits: Watchdog(folder, limits, clock))
+    monkeypatch.setattr("search.trial.run.Watchdog", lambda files, limits: Watchdog(files, limits, clock))
     found = []
     for event in run(job, HERE):
         clock.now += 3600  # an epoch takes an hour
@@ -62,10 +64,10 @@ def test_trial_whose_time_is_up_is_stopped_with_what_it_has(tmp_path, monkeypatc
 def test_time_of_earlier_starts_counts(job, clock):
     limits = Limits(time="90m")
     for spent_s in (3000, 6000):
-        watchdog = Watchdog(job.folder, limits, clock)
+        watchdog = Watchdog(job.files, limits, clock)
         clock.now += 3000
         reason = watchdog.beat()
-        assert read_beat(job.folder).spent_s == spent_s
+        assert job.files.read_heartbeat().spent_s == spent_s
         assert (reason is not None) == (spent_s > 5400)
 
 
@@ -73,12 +75,13 @@ HANGS = """
     import sys, time
     from pathlib import Path
     from search.space.limits import Limits
+    from search.trial.folder import TrialFolder
     from search.trial.watchdog import Watchdog
 
     def step():
         {how}
 
-    watchdog = Watchdog(Path(sys.argv[1]), Limits(stall_timeout="1s"))
+    watchdog = Watchdog(TrialFolder(Path(sys.argv[1])), Limits(stall_timeout="1s"))
     with watchdog.watching():
         step()
     print("came back")
@@ -93,27 +96,27 @@ def test_worker_that_hangs_ends_and_says_where(tmp_path, how):
     )
     assert done.returncode == 1
     assert done.stdout == b""
-    assert where_it_hung(tmp_path) == '"<string>", line 8 in step'
+    assert where_it_hung(TrialFolder(tmp_path)) == '"<string>", line 9 in step'
 
 
 def test_of_several_threads_the_one_that_trains_is_told(tmp_path):
     others = "import threading; threading.Thread(target=time.sleep, args=(600,), daemon=True).start(); time.sleep(600)"
     code = textwrap.dedent(HANGS).format(how=others)
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=PATIENCE_S, check=False)
-    assert (tmp_path / HUNG).read_text().count("(most recent call first)") == 2
-    assert where_it_hung(tmp_path) == '"<string>", line 8 in step'
+    assert TrialFolder(tmp_path).hang_trace.read_text().count("(most recent call first)") == 2
+    assert where_it_hung(TrialFolder(tmp_path)) == '"<string>", line 9 in step'
 
 
 def test_trial_that_gets_on_leaves_no_word_of_hanging(tmp_path):
     job = job_for(tmp_path)
     assert record_of(job).status == "complete"
-    assert not (job.folder / HUNG).exists()
-    assert where_it_hung(job.folder) is None
+    assert not job.files.hang_trace.exists()
+    assert where_it_hung(job.files) is None
 
 
 def test_driver_sees_a_worker_that_stands_still_and_one_that_gets_on(job, clock):
     heartbeats = Heartbeats(clock)
-    watchdog = Watchdog(job.folder, job.limits, clock)
+    watchdog = Watchdog(job.files, job.limits, clock)
     assert not heartbeats.stands_still(job)
     for _ in range(10):  # five minutes, with signs
         clock.now += 30
@@ -121,8 +124,8 @@ def test_driver_sees_a_worker_that_stands_still_and_one_that_gets_on(job, clock)
         assert not heartbeats.stands_still(job)
     still = 0
     while not heartbeats.stands_still(job):
-        clock.now += EVERY_S
-        still += EVERY_S
+        clock.now += MAX_INTERVAL_S
+        still += MAX_INTERVAL_S
     assert still == 90  # one and a half times what is allowed
     assert "event=worker_ended" in (job.folder / "log.txt").read_text()
     assert not heartbeats.stands_still(job)  # of the next worker
@@ -133,7 +136,7 @@ def test_worker_in_the_place_of_one_that_ended_itself_has_all_its_time(job, cloc
     assert not heartbeats.stands_still(job)
     clock.now += 80
     assert not heartbeats.stands_still(job)
-    heartbeats.begun(job)
+    heartbeats.restart(job)
     for _ in range(3):
         assert not heartbeats.stands_still(job)
         clock.now += 40
@@ -150,7 +153,7 @@ def test_no_limit_on_silence_watches_nothing(job, clock):
 
 def test_interrupted_trial_that_was_out_of_time_says_so_after_resume(tmp_path, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("search.trial.run.Watchdog", lambda folder, limits: Watchdog(folder, limits, clock))
+    monkeypatch.setattr("search.trial.run.Watchdog", lambda files, limits: Watchdog(files, limits, clock))
     job = job_for(tmp_path, **{"train.epochs": 4}).model_copy(update={"limits": Limits(time="90m")})
     events = run(job, HERE)
     next(events)
