@@ -43,7 +43,7 @@ class WorkerPool(Config):
     placement: Placement = Placement()
     address: str | None = None  # of a running Ray cluster
     exchange: str | None = None  # URL for the run's files; None: all machines share the run's folder
-    scratch: str = ""  # the run's folder, absolute; the executor may keep files of its own in it
+    scratch: str = ""  # the run's folder, absolute; an executor may keep files of its own in it
 
 
 Execute = Callable[[Source, WorkerPool], None]

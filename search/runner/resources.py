@@ -31,7 +31,7 @@ def plan_workers(options: RunOptions, folder: RunFolder, resources: Resources) -
         placement=placement,
         address=options.address,
         exchange=None if options.address is None else folder.read_exchange(),  # one machine needs no exchange
-        scratch=str(folder.path.resolve()),
+        scratch=str(folder.path.absolute()),
     )
 
 

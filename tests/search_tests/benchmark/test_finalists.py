@@ -319,7 +319,7 @@ def test_cells_that_are_not_those_of_the_benchmark_are_refused(here, monkeypatch
     cells = tuple(cell.model_copy(update={"network": "of-nothing"}) for cell in header.cells)
     path.write_text(header.model_copy(update={"cells": cells}).model_dump_json())
     code, _ = call(monkeypatch, "evaluate", "smoke-finals")
-    assert (code, "are not those of the YAML in it" in " ".join(capsys.readouterr().err.split())) == (2, True)
+    assert (code, "differ from the cells of the YAML in it" in " ".join(capsys.readouterr().err.split())) == (2, True)
 
 
 @pytest.mark.parametrize("cores", [1, 2])

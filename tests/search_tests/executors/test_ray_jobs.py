@@ -110,9 +110,8 @@ def test_a_trial_that_gets_on_may_lose_any_number_of_workers(given):
 
 def test_through_an_exchange_a_trial_has_got_on_where_it_began_from_another_checkpoint(given, tmp_path):
     crew = WorkerPool(exchange=str(tmp_path / "exchange"), scratch=str(tmp_path))
-    assert (
-        lost_after(given, crew, lambda job, n: job.files.write_attempts(Attempts(starts=n + 1, checkpoint=n + 1))) == 4
-    )
+    attempts = [Attempts(starts=n, checkpoint=n) for n in range(1, 5)]
+    assert lost_after(given, crew, lambda job, n: job.files.write_attempts(attempts[n])) == 4
 
 
 def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(given, tmp_path):
