@@ -50,7 +50,9 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
         found = read_benchmark(run.path)
         benchmark, result = load_benchmark(found.header.benchmark_yaml), []
         if benchmark.cells != found.header.cells:
-            raise InputError(f"{run.benchmark_header}: its cells differ from the cells of the YAML in it; restore that file")
+            raise InputError(
+                f"{run.benchmark_header}: its cells differ from the cells of the YAML in it; restore that file"
+            )
         for number in numbers or [trial.number for trial in found.trials if trial.status in TRAINED_TO_END]:
             record, cell = _complete(name, number, found.trials), found.header.cells[number]
             label, candidate = f"{cell.network}, {KINDS[cell.kind]}", benchmark.trained(cell)

@@ -64,8 +64,6 @@ class TrialFolder:
     def run(self) -> "RunFolder":
         return RunFolder(self.path.parent.parent)
 
-    # -- names ------------------------------------------------------------------------------------------------------
-
     @property
     def checkpoint(self) -> Path:
         """State of the training; removed at its end."""
@@ -116,8 +114,6 @@ class TrialFolder:
     def rung(self, epoch: int) -> Path:
         """The measurement of the network after ``epoch``."""
         return self.path / f"rung-{epoch}.json"
-
-    # -- contents ---------------------------------------------------------------------------------------------------
 
     def exists(self) -> bool:
         return self.path.is_dir()
@@ -175,17 +171,12 @@ class TrialFolder:
         replace_text(self.batch_parts, str(parts))
 
     def checkpoint_digest(self) -> int:
-        """CRC of the checkpoints that the trial would resume from; 0 if there are none.
-
-        File times would not do: clocks of the machines that train a trial differ.
-        """
-        digest = 0
+        """CRC of the checkpoints that the trial would resume from; 0 if there are none."""
+        digest = 0  # not the times of the files: the clocks of machines differ
         for path in (self.checkpoint, self.twin_checkpoint):
             with contextlib.suppress(OSError):
                 digest = zlib.crc32(path.read_bytes(), digest)
         return digest
-
-    # -- life cycle -------------------------------------------------------------------------------------------------
 
     def finish(self, record: TrialRecord) -> None:
         """Write the record of a trial that has ended, and remove what only a running trial needs.
@@ -194,7 +185,8 @@ class TrialFolder:
         """
         try:
             self.write_result(record)
-            self.discard_state()
+            for path in (self.checkpoint, self.twin_checkpoint, self.heartbeat):
+                path.unlink(missing_ok=True)
             self.log(f"event=end status={record.status} reason={record.reason!r} wall_s={record.wall_s:.1f}")
         except OSError as error:
             logger.warning("result or its log line not written folder=%s error=%s", self.path, error)
@@ -202,11 +194,6 @@ class TrialFolder:
     def discard_progress(self) -> None:
         """Remove what was recorded during a training that restarts from the beginning."""
         for path in (*self.path.glob("rung-*.json"), self.start):
-            path.unlink(missing_ok=True)
-
-    def discard_state(self) -> None:
-        """Remove what only a running trial needs."""
-        for path in (self.checkpoint, self.twin_checkpoint, self.heartbeat):
             path.unlink(missing_ok=True)
 
     def discard_failure(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reports.records.study import Leaf, ModuleState, Status, TrialRecord
 from search.space.candidate import Candidate
@@ -89,6 +89,13 @@ class Job(Config):
     seed: int
     initialization: Initialization
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _initialization_fits_recipe(self) -> "Job":
+        wanted = initialization_without_parent(self.candidate)
+        if isinstance(self.initialization, FromScratch | FromCnnTwin) and self.initialization != wanted:
+            raise ValueError(f"{self.initialization!r} contradicts train.start: {self.candidate.train.start}")
+        return self
 
     @property
     def files(self) -> TrialFolder:

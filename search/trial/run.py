@@ -53,7 +53,7 @@ Prices = dict[str, Energy]  # by energy model and preset: horowitz45/exact ...
 
 @dataclass(frozen=True)
 class Trained:
-    """The last event of a training: the trained network with its measurements."""
+    """The last event of a training: its epochs, and the measurements of the trained network."""
 
     history: tuple[EpochRecord, ...]
     metrics: Metrics
@@ -78,9 +78,9 @@ def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRe
         files.log(f"event=start restarts={record.restarts} {place} params={json.dumps(job.params)}")
         watchdog = Watchdog(files, job.limits)
         attempt = partial(train, job, placement, sync, watchdog.beat)
-        attempt = partial(restart_without_checkpoint, attempt, files.checkpoint, files)
+        restarting = partial(restart_without_checkpoint, attempt, files.checkpoint, files)
         with watchdog.watching():
-            for event in oom.retry_in_parts(attempt, files):
+            for event in oom.retry_in_parts(restarting, files):
                 if isinstance(event, Trained):
                     outcome = {"history": event.history, "metrics": event.metrics, "layers": event.layers}
                     record = record.model_copy(update={"status": "complete", **outcome})
@@ -99,7 +99,7 @@ def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRe
 
 
 def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[EpochRecord | Trained]:
-    """Train the network, or resume its training, and yield each epoch; then measure it, save its weights and yield it.
+    """Train or resume, and yield each epoch. Then measure the network, save its weights, and yield the measurements.
 
     Raises what `_epochs` and `measure` raise.
     """

@@ -28,6 +28,7 @@ from search.errors import InputError
 from search.trial.folder import Attempts, RunFolder, TrialFolder
 from search.trial.job import Job
 from snnkit.base.cache import user_cache
+from snnkit.base.files import atomic_write
 
 TRIES = 4  # of a transfer
 PAUSE_S = 1.0  # before the second try; doubled before each further one
@@ -177,14 +178,12 @@ class RemoteFolder:
     # -- transfers --------------------------------------------------------------------------------------------------
 
     def _fetch(self, path: Path) -> bool:
-        partial = path.with_name(f".{path.name}{PARTIAL}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _retrying(lambda: self._files.get_file(self._remote(path), str(partial)))
+            with atomic_write(path) as partial:
+                _retrying(lambda: self._files.get_file(self._remote(path), str(partial)))
         except FileNotFoundError:
-            partial.unlink(missing_ok=True)
             return False
-        partial.replace(path)
         self._sent[path] = _stamp(path)
         return True
 

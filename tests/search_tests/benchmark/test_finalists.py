@@ -128,6 +128,8 @@ def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
     assert f"expected  about {duration(seconds / 4)} in all with 2 workers" in finalists.foreword(
         told, found, four, None
     )
+    old = told.model_copy(update={"trials": tuple(t.model_copy(update={"threads": None}) for t in told.trials)})
+    assert finalists.expected_s(old, found, four) == pytest.approx(seconds / 4)  # as many threads as workers have now
     assert finalists.expected_s(record.model_copy(update={"trials": ()}), found, one) is None
 
 

@@ -23,7 +23,7 @@ from snnkit.training.loop import Epoch, TrainingStopped
 def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
     job = job_for(tmp_path)
     record = record_of(job)
-    assert record.status == "complete"
+    assert (record.status, record.device, record.threads) == ("complete", "cpu (1 thread)", 1)
     metrics = record.metrics
     assert metrics.accuracy == record.history[-1].val_accuracy
     assert metrics.params == job.static["params"]
