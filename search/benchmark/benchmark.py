@@ -85,7 +85,10 @@ class Benchmark:
         )
 
     def _initialization(self, cell: Cell, run: RunFolder) -> Initialization:
-        """Return where the weights of a cell come from. Its teacher is the twin of the first network of its line."""
+        """Return the source of a cell's first weights.
+
+        A network with another network's weights learns from the CNN twin of the first network in this chain.
+        """
         if cell.kind == "cnn":
             return TwinFromScratch()
         origins = self.origins.get(cell.network, ())

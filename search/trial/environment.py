@@ -1,4 +1,4 @@
-"""What this runs on and with: stored in a study's header, so that a figure can be placed."""
+"""Describe the machine and the software. A study's header stores this, so that its figures can be compared."""
 
 import os
 import platform
@@ -12,19 +12,19 @@ from reports.document.wording import count
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(device: str) -> str:
-    """``2 cores of Intel Xeon …, 23 GiB, Linux``; with a GPU, its name first."""
+    """Return for example ``2 cores of Intel Xeon …, 23 GiB, Linux``. On a GPU, its name comes first."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     computer = f"{hardware('cpu')}, {memory:.0f} GiB, {platform.system()}"
     return f"{hardware(device)}; {computer}" if device == "cuda" else computer
 
 
 def hardware(device: str) -> str:
-    """Return what trains on ``device``: the name of the GPU, or the number and model of the CPU cores."""
+    """Return the name of the GPU, or the number and model of the CPU cores, that train on ``device``."""
     if device != "cuda":
         return f"{count(cores(), 'core')} of {_processor()}"
     if not gpus():
@@ -42,32 +42,33 @@ def _processor() -> str:
 
 
 def detect_device() -> Literal["cpu", "cuda"]:
-    """``cuda`` where torch can use a GPU, else ``cpu``."""
+    """Return ``cuda`` if torch can use a GPU, else ``cpu``."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def gpus() -> int:
-    """How many torch can use."""
+    """Return the number of GPUs that torch can use."""
     import torch
 
     return torch.cuda.device_count()
 
 
 def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that determine results."""
     found = {"python": platform.python_version()}
     for package in ("snnsearch", "torch", "optuna", "ray"):
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # ray on a machine that runs `inline` only
+        except PackageNotFoundError:  # for example ray, where trials run `inline`
             continue
     return found
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the checkout that this code stands in; None where it is no checkout."""
+    """Return the commit of the checkout that this code belongs to; None if it is installed from elsewhere."""
     try:
         out = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
