@@ -69,8 +69,9 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     "start",
     ["2026-07-01T12:00:00", "2026-10-25T00:59:59", "2026-10-25T01:30:00", "2026-11-01T05:30:00", "2026-11-01T06:30:00"],
 )
+@pytest.mark.usefixtures("zone")
 def test_start_of_a_running_trial_is_right_in_every_time_zone(
-    zone: str, start: str, make_study: Build, store: Store, tmp_path: Path
+    start: str, make_study: Build, store: Store, tmp_path: Path
 ) -> None:
     """Optuna stores UTC. On 2026-11-01, clocks of New York went back, so 01:30 came twice there."""
     store(make_study(1), tmp_path / "study.db")
