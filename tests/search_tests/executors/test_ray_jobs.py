@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+import ray.exceptions
 from helpers.small_trials import job_for
 from ray._private import serialization
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
 
 from search.executors import WorkerPool, ray_cluster, ray_tune
-from search.executors.ray_tune import MAX_RETRIES, Searcher, TuneTrial, _Jobs, _RayGone, _Watch
+from search.executors.ray_tune import MAX_RETRIES, _Jobs, _RayGone, _Watch
 from search.trial.folder import Attempts
 from search.trial.job import Job
 
@@ -130,28 +132,28 @@ def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(g
 
 
 @pytest.fixture
-def ray(monkeypatch):
+def cluster(monkeypatch):
     """What a driver sees of Ray: its ``now``, and whether its parts are there. ``ended``: workers, and when."""
-    ray = SimpleNamespace(now=0.0, store=True, node=True, ended=[])
-    monkeypatch.setattr(ray_tune, "time", SimpleNamespace(monotonic=lambda: ray.now))
-    monkeypatch.setattr(ray_tune, "store_answers", lambda: ray.store)
-    monkeypatch.setattr(ray_tune, "node_lives", lambda: ray.node)
-    monkeypatch.setattr(ray_tune.ray, "kill", lambda worker: ray.ended.append((worker, ray.now)))
-    return ray
+    cluster = SimpleNamespace(now=0.0, store=True, node=True, ended=[])
+    monkeypatch.setattr(ray_tune, "time", SimpleNamespace(monotonic=lambda: cluster.now))
+    monkeypatch.setattr(ray_tune, "store_answers", lambda: cluster.store)
+    monkeypatch.setattr(ray_tune, "node_lives", lambda: cluster.node)
+    monkeypatch.setattr(ray, "kill", lambda worker: cluster.ended.append((worker, cluster.now)))
+    return cluster
 
 
 def under_way(worker, status=TuneTrial.RUNNING):
     return SimpleNamespace(trial_id="a", status=status, temporary_state=SimpleNamespace(ray_actor=worker))
 
 
-def watched(watch, trial, ray, until):
+def watched(watch, trial, cluster, until):
     """So many seconds pass."""
-    while ray.now < until:
+    while cluster.now < until:
         watch.on_step_end(0, [trial])
-        ray.now += 1
+        cluster.now += 1
 
 
-def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(given, ray):
+def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(given, cluster):
     """The first one ends itself after the 10 minutes allowed, the second one is stopped and cannot."""
     jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
@@ -159,50 +161,50 @@ def test_a_worker_that_stands_still_is_ended_and_the_next_one_has_all_its_time(g
     for worker, until in (("first", 610), ("second", 1600)):
         trial = under_way(worker)
         watch.on_trial_start(0, [trial], trial)
-        watched(watch, trial, ray, until)
-    assert ray.ended == [("second", 610 + 900)]
+        watched(watch, trial, cluster, until)
+    assert cluster.ended == [("second", 610 + 900)]
 
 
-def test_a_worker_that_stands_still_between_two_trials_is_ended(given, ray):
+def test_a_worker_that_stands_still_between_two_trials_is_ended(given, cluster):
     """Tune waits for it before it calls the second one running."""
     jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
-    watched(_Watch(given, jobs), under_way("worker", TuneTrial.PENDING), ray, 1000)
-    assert ray.ended == [("worker", 900)]
+    watched(_Watch(given, jobs), under_way("worker", TuneTrial.PENDING), cluster, 1000)
+    assert cluster.ended == [("worker", 900)]
 
 
-def test_a_trial_that_waits_for_room_has_no_worker_to_end(given, ray):
+def test_a_trial_that_waits_for_room_has_no_worker_to_end(given, cluster):
     jobs = _Jobs(given, WorkerPool())
     jobs.suggest("a")
-    watched(_Watch(given, jobs), under_way(None, TuneTrial.PENDING), ray, 2000)
-    assert ray.ended == []
+    watched(_Watch(given, jobs), under_way(None, TuneTrial.PENDING), cluster, 2000)
+    assert cluster.ended == []
 
 
 @pytest.mark.parametrize(
     ("part", "text", "after"),
     [("node", "this machine's raylet is gone", 5), ("store", "Ray's control store is gone", 25)],
 )
-def test_a_driver_ends_when_a_part_of_ray_is_gone(given, ray, part, text, after):
+def test_a_driver_ends_when_a_part_of_ray_is_gone(given, cluster, part, text, after):
     watch = _Watch(given, _Jobs(given, WorkerPool()))
-    watched(watch, under_way(None), ray, 100)
-    setattr(ray, part, False)
+    watched(watch, under_way(None), cluster, 100)
+    setattr(cluster, part, False)
     with pytest.raises(_RayGone, match=text):
-        watched(watch, under_way(None), ray, 200)
-    assert ray.now - 100 <= after
+        watched(watch, under_way(None), cluster, 200)
+    assert cluster.now - 100 <= after
 
 
-def test_a_control_store_may_come_back(given, ray):
+def test_a_control_store_may_come_back(given, cluster):
     watch = _Watch(given, _Jobs(given, WorkerPool()))
     for until in range(15, 300, 15):
-        ray.store = not ray.store
-        watched(watch, under_way(None), ray, until)
-    assert ray.now == 285
+        cluster.store = not cluster.store
+        watched(watch, under_way(None), cluster, until)
+    assert cluster.now == 285
 
 
 def test_tune_takes_a_worker_that_ray_kills_for_its_memory_for_dead(monkeypatch):
-    monkeypatch.setattr(serialization, "OutOfMemoryError", OutOfMemoryError)
+    monkeypatch.setattr(serialization, "OutOfMemoryError", ray.exceptions.OutOfMemoryError)
     monkeypatch.setattr(ray_cluster, "_start", lambda pool: None)
     ray_cluster.connect(WorkerPool())
-    error = serialization.OutOfMemoryError("low on memory")
-    assert isinstance(error, RayActorError)
+    error = getattr(serialization, "OutOfMemoryError")("low on memory")  # noqa: B009  # mypy knows no such name
+    assert isinstance(error, ray.exceptions.RayActorError)
     assert str(error) == "low on memory"
