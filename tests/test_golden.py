@@ -33,7 +33,7 @@ SPACES = Path(__file__).parents[1] / "spaces"
 ASKED = json.loads((GOLDEN / "asked.json").read_text())
 COMMANDS = (
     "", "launch", "resume", "status", "report", "show", "validate", "bench", "retrain", "train", "export", "evaluate",
-    "data", "data list", "data show", "data fetch",
+    "spaces", "spaces copy", "data", "data list", "data show", "data fetch",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from search.cli import console, data, networks, status, study
+from search.cli import console, data, networks, spaces, status, study
 from search.errors import InputError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(networks.train)
 app.command()(networks.bench)
 app.command()(networks.evaluate)
 app.command()(networks.export)
+app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
 
 
@@ -66,7 +67,7 @@ def snnsearch(
 ) -> None:
     """Search and prune lightweight spiking neural networks.
 
-    First steps: snnsearch launch spaces/smoke.yaml, then snnsearch report smoke --open
+    First steps: snnsearch launch smoke, then snnsearch report smoke --open
 
     The same commands are available as: python -m search
     """

@@ -19,6 +19,7 @@ from search.cli.options import (
     Storage,
     StudyName,
     TrialNumber,
+    expand_home,
     find_device,
     next_command,
     parse_numbers,
@@ -47,9 +48,11 @@ def bench(
 
     The same command continues a benchmark that was interrupted. Nothing is trained twice.
 
-    Example: snnsearch bench spaces/benchmark_small.yaml
+    Example: snnsearch bench benchmark_small
     """
-    benchmark = _load_benchmark(file, name, sets, options)
+    from search.space.shipped import find_file
+
+    benchmark = _load_benchmark(find_file(file), name, sets, options)
     _run(benchmark, context, options, dry_run=dry_run)
 
 
@@ -121,13 +124,14 @@ def train(
 ) -> None:
     """Train one named candidate of a space and its CNN twin, without a study.
 
-    Example: snnsearch train spaces/smoke.yaml --candidate baseline
+    Example: snnsearch train smoke --candidate baseline
     """
     from search.benchmark import finalists
     from search.space.loading.loader import load_space
     from search.space.sections import as_folder_name
+    from search.space.shipped import find_file
 
-    loaded = load_space(space, device=options.device)
+    loaded = load_space(find_file(space), device=options.device)
     found = finalists.named(loaded, candidate)
     first = loaded.study.seed
     text = finalists.benchmark_text(
@@ -150,7 +154,12 @@ def export(
     ] = "pytorch",
     to: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write. Default: NAME-TRIAL in the current folder.", metavar="FILE"),
+        typer.Option(
+            "--out",
+            help="File to write. Default: NAME-TRIAL in the current folder.",
+            metavar="FILE",
+            callback=expand_home,
+        ),
     ] = None,
     timesteps: Annotated[
         int | None,

@@ -21,6 +21,17 @@ BUDGET, PLACE = "Budget", "Where to run"  # headings of --help
 NOT_REPEATED = {"runs", "storage", "time", "workers", "executor", "address", "exchange", "data", "dry_run"}
 
 
+def expand_home(path: Path | None) -> Path | None:
+    """Return ``path`` with ``~`` replaced by the home folder, as after ``--runs=`` or in a variable no shell does it.
+
+    Raises InputError if the home folder is unknown.
+    """
+    try:
+        return None if path is None else path.expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: the home folder behind ~ is unknown; write the whole path") from error
+
+
 def _folder_name(name: str | None) -> str | None:
     """Return ``name`` if it names a folder in the runs folder. Raises InputError if it is a path to elsewhere."""
     if name is None or (Path(name).name == name not in ("", "..") and name.isprintable() and len(name.encode()) <= 255):
@@ -32,10 +43,18 @@ def _folder_name(name: str | None) -> str | None:
 
 
 SpaceFile = Annotated[
-    Path, typer.Argument(help="Space file, for example spaces/squeezenet_prune.yaml.", metavar="SPACE.yaml")
+    Path,
+    typer.Argument(
+        help="Space file, or the name of a shipped one (snnsearch spaces).", metavar="SPACE.yaml", callback=expand_home
+    ),
 ]
 BenchmarkFile = Annotated[
-    Path, typer.Argument(help="Benchmark file, for example spaces/benchmark.yaml.", metavar="FILE.yaml")
+    Path,
+    typer.Argument(
+        help="Benchmark file, or the name of a shipped one (snnsearch spaces).",
+        metavar="FILE.yaml",
+        callback=expand_home,
+    ),
 ]
 StudyName = Annotated[
     str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_folder_name)
@@ -52,7 +71,11 @@ TrialNumber = Annotated[int, typer.Argument(help="Number of the trial.", metavar
 Runs = Annotated[
     Path,
     typer.Option(
-        "--runs", envvar="SNNSEARCH_RUNS", help="Folder that holds all studies and benchmarks.", metavar="DIR"
+        "--runs",
+        envvar="SNNSEARCH_RUNS",
+        help="Folder that holds all studies and benchmarks.",
+        metavar="DIR",
+        callback=expand_home,
     ),
 ]
 Storage = Annotated[
@@ -130,6 +153,7 @@ DataRoot = Annotated[
         envvar="SNNSEARCH_DATA",
         help="Folder of the data sets. Default: the user's cache folder.",
         metavar="DIR",
+        callback=expand_home,
     ),
 ]
 Sets = Annotated[

@@ -29,7 +29,7 @@ def status(
     if as_json:
         console.print_json(found.to_json()[0] if name else found.to_json())
     elif not found.to_json() and not found.unreadable:
-        console.out.print(f"no studies in {runs}; start one: snnsearch launch spaces/smoke.yaml")
+        console.out.print(f"no studies in {runs}; start one: snnsearch launch smoke")
     else:
         console.out.print(found.view(in_full=name is not None))
 

@@ -37,14 +37,15 @@ def launch(
 ) -> None:
     """Start a study: search the space, train candidates, report the front.
 
-    Example: snnsearch launch spaces/smoke.yaml --time 5m
+    Example: snnsearch launch smoke --time 5m
     """
     from search.cli.progress import TerminalObserver
     from search.runner import launch as launching
     from search.space.loading.loader import load_space
+    from search.space.shipped import find_file
 
     overrides = parse_overrides(sets) | ({"study.name": name} if name is not None else {})
-    loaded = load_space(space, overrides=overrides, device=options.device)
+    loaded = load_space(find_file(space), overrides=overrides, device=options.device)
     if dry_run:
         console.out.print(launching.preview(loaded, options), highlight=False)
         return
@@ -121,12 +122,13 @@ def validate(
 ) -> None:
     """Check a space file, and show its dials, size, constraints and named candidates.
 
-    Example: snnsearch validate spaces/squeezenet_prune.yaml
+    Example: snnsearch validate mine.yaml
     """
     from search.cli.validate import render, survey
     from search.space.loading.loader import load_space
+    from search.space.shipped import find_file
 
-    found = survey(load_space(space, overrides=parse_overrides(sets), device=device))
+    found = survey(load_space(find_file(space), overrides=parse_overrides(sets), device=device))
     if as_json:
         console.print_json(found.to_dict())
     else:

@@ -16,6 +16,7 @@ from reports.records.study import StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
 
 if TYPE_CHECKING:  # data sets import numpy, which `status` does not need
+    from search.space.shipped import ShippedFile
     from snnkit.data import ClassCount, Status
 
 CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
@@ -180,6 +181,16 @@ def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
             layer.name, f"{layer.macs:,.0f}", f"{layer.acs:,.0f}", f"{layer.spikes_out:,.0f}", rate,
             f"{layer.params:,}", f"{energy:.3g}",
         )  # fmt: skip
+    return table
+
+
+def shipped_table(found: Sequence["ShippedFile"]) -> Table:
+    """Return the spaces and benchmarks that come with snnsearch."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("name", "kind", "about"):
+        table.add_column(column, overflow="fold")
+    for each in found:
+        table.add_row(each.name, each.kind, each.about)
     return table
 
 

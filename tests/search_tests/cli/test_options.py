@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,8 @@ import typer
 from typer.testing import CliRunner
 
 from search.cli.main import app
-from search.cli.options import Sets, next_command, with_run_options
+from search.cli.options import Sets, expand_home, next_command, with_run_options
+from search.errors import InputError
 from search.runner.options import RunOptions
 
 ROOT = Path(__file__).parents[3]
@@ -76,3 +78,33 @@ def test_h_is_help(command: str) -> None:
 
 def test_shell_completion_can_be_installed() -> None:
     assert "--install-completion" in CliRunner().invoke(app, ["--help"]).output
+
+
+def paths(command: object, name: str = "snnsearch") -> Iterator[tuple[str, object]]:
+    """The parameters of all commands that take a path, by command and name."""
+    for below, each in getattr(command, "commands", {}).items():
+        yield from paths(each, f"{name} {below}")
+    for parameter in command.params:  # type: ignore[attr-defined]
+        if parameter.type.name in ("path", "file", "directory"):
+            yield f"{name} {parameter.name}", parameter
+
+
+def test_every_path_of_the_command_line_may_begin_with_the_home_folder() -> None:
+    found = dict(paths(typer.main.get_command(app)))
+    assert {"snnsearch launch space", "snnsearch export to", "snnsearch status runs"} <= set(found)
+    assert [name for name, parameter in found.items() if parameter.callback is None] == []
+
+
+@pytest.mark.parametrize("variable", [False, True], ids=["option", "environment"])
+def test_tilde_is_the_home_folder(variable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    if variable:
+        monkeypatch.setenv("SNNSEARCH_RUNS", "~/studies")
+    options, _ = called("a.yaml", *([] if variable else ["--runs=~/studies"]))
+    assert options.runs == Path("/home/ann/studies")
+
+
+def test_tilde_without_a_home_folder_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError("no home")))
+    with pytest.raises(InputError, match=r"~/x: the home folder behind ~ is unknown; write the whole path"):
+        expand_home(Path("~/x"))

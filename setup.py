@@ -1,0 +1,13 @@
+"""Put the shipped spaces into the package: all else about the build is in pyproject.toml."""
+
+from setuptools import find_namespace_packages, setup
+
+SPACES = "search.shipped"  # spaces/ in a checkout
+
+setup(
+    packages=[
+        *find_namespace_packages(include=["search*", "snnkit*", "reports*"], exclude=["reports.gallery*"]),
+        SPACES,
+    ],
+    package_dir={"": ".", SPACES: "spaces"},
+)
