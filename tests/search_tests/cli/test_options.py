@@ -1,10 +1,11 @@
 """The options that commands share: declared once, collected into one value, repeated in the next command."""
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import pytest
 import typer
@@ -80,19 +81,21 @@ def test_shell_completion_can_be_installed() -> None:
     assert "--install-completion" in CliRunner().invoke(app, ["--help"]).output
 
 
-def paths(command: object, name: str = "snnsearch") -> Iterator[tuple[str, object]]:
-    """The parameters of all commands that take a path, by command and name."""
-    for below, each in getattr(command, "commands", {}).items():
-        yield from paths(each, f"{name} {below}")
-    for parameter in command.params:  # type: ignore[attr-defined]
-        if parameter.type.name in ("path", "file", "directory"):
-            yield f"{name} {parameter.name}", parameter
+def paths(group: typer.Typer) -> Iterator[tuple[str, Any]]:
+    """The parameters of all commands that take a path: command and name, and what typer was told of it."""
+    for command in group.registered_commands:
+        for each in inspect.signature(command.callback, eval_str=True).parameters.values():
+            kind, *told = get_args(each.annotation) or (None,)
+            if Path in (kind, *get_args(kind)):
+                yield f"{command.callback.__name__} {each.name}", told[0]
+    for below in group.registered_groups:
+        yield from paths(below.typer_instance)
 
 
 def test_every_path_of_the_command_line_may_begin_with_the_home_folder() -> None:
-    found = dict(paths(typer.main.get_command(app)))
-    assert {"snnsearch launch space", "snnsearch export to", "snnsearch status runs"} <= set(found)
-    assert [name for name, parameter in found.items() if parameter.callback is None] == []
+    found = dict(paths(app))
+    assert {"launch space", "export to", "status runs", "fetch data"} <= set(found)
+    assert [name for name, told in found.items() if told.callback is not expand_home] == []
 
 
 @pytest.mark.parametrize("variable", [False, True], ids=["option", "environment"])
