@@ -7,8 +7,10 @@ past of the curve. With constants it stays, and studies with the same objectives
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from reports.analysis.front import finished, front_trials
-from reports.analysis.pareto import Point, dominates, hypervolume, hypervolume_contribution
+from reports.analysis.pareto import Point, hypervolume, hypervolume_contribution
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import ObjectiveRecord, StudyRecord, TrialRecord
 
@@ -52,7 +54,7 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
     complete = {t.number for t in finished(study)}
     worst = _worst(objectives)
     steps: list[Step] = []
-    front: list[Point] = []
+    front = np.empty((0, len(objectives)))  # (points, objectives)
     before = study.header.supernet
     spent, macs = (before.wall_s, before.macs) if before else (0.0, 0.0)
     volume = 0.0
@@ -62,9 +64,9 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
         macs += trial.training_macs
         if trial.number in complete:
             point = _scaled(trial, objectives)
-            if not any(q == point or dominates(q, point) for q in front):
+            if not (front <= point).all(axis=1).any():
                 volume += hypervolume_contribution(point, front, worst)
-                front = [q for q in front if not dominates(point, q)] + [point]
+                front = np.vstack([front[~(front >= point).all(axis=1)], point])
             steps.append(Step(trial.number, len(steps) + 1, spent, macs, volume))
     return tuple(steps)
 

@@ -2,16 +2,19 @@
 
 All functions take losses: points as tuples of finite floats, with every coordinate to be minimised. `as_losses` turns
 values with directions into such a point. Ranks are computed by efficient non-dominated sorting with bisection (Zhang et
-al. 2015). Hypervolume is computed by a sweep for up to three objectives, and by the WFG recursion over exclusive
-volumes (While, Bradstreet and Barone 2012) for more, with one objective fewer at each level.
+al. 2015). Hypervolume is computed by moocore (https://multi-objective.github.io/moocore). moocore is imported where it
+is used, because it loads NumPy, and `snnsearch status` needs ranks only.
 """
 
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reports.records.study import Direction
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Point = tuple[float, ...]
 
@@ -117,64 +120,24 @@ def _second_and_third(point: Point) -> tuple[float, float]:
     return y, z
 
 
-def hypervolume(points: Sequence[Point], reference: Point) -> float:
-    """Return the exact volume that ``points`` dominate, bounded by ``reference``.
+def hypervolume(points: "ArrayLike", reference: Point) -> float:
+    """Return the exact volume that ``points``, (points, objectives), dominate, bounded by ``reference``.
 
     A point that is not better than the reference in every coordinate adds nothing.
     """
-    inside = [p for p in points if all(x < r for x, r in zip(p, reference, strict=True))]
-    if len(reference) == 1:
-        return reference[0] - min((p[0] for p in inside), default=reference[0])
-    if len(reference) == 2:
-        return _area(inside, reference)
-    if len(reference) == 3:
-        return _volume(inside, reference)
-    worst_first = sorted((inside[i] for i in front(inside)), key=lambda p: p[-1], reverse=True)
-    flat = [p[:-1] for p in worst_first]  # later points cover the full depth of earlier ones, so one coordinate can go
-    slices = (
-        (reference[-1] - p[-1]) * hypervolume_contribution(flat[i], flat[i + 1 :], reference[:-1])
-        for i, p in enumerate(worst_first)
-    )
-    return math.fsum(slices)
+    import moocore
+    import numpy as np
+
+    array = np.asarray(points)
+    return float(moocore.hypervolume(array, ref=reference)) if len(array) else 0.0
 
 
-def hypervolume_contribution(point: Point, others: Sequence[Point], reference: Point) -> float:
-    """Return the volume that ``point`` adds to the hypervolume of ``others``."""
+def hypervolume_contribution(point: Point, others: "ArrayLike", reference: Point) -> float:
+    """Return the volume that ``point`` adds to the hypervolume of ``others``, (points, objectives)."""
+    import numpy as np
+
+    array = np.asarray(others)
     box = math.prod(max(r - x, 0.0) for x, r in zip(point, reference, strict=True))
-    if not others or box == 0.0:
+    if not len(array) or box == 0.0:
         return box
-    limited = [tuple(max(x, y) for x, y in zip(point, q, strict=True)) for q in others]
-    return max(box - hypervolume(limited, reference), 0.0)
-
-
-def _area(points: list[Point], reference: Point) -> float:
-    """Sweep along the first of two objectives, with one strip for each new best value of the second."""
-    area, ceiling = 0.0, reference[1]
-    for x, y in sorted(points):
-        if y < ceiling:
-            area += (reference[0] - x) * (ceiling - y)
-            ceiling = y
-    return area
-
-
-def _volume(points: list[Point], reference: Point) -> float:
-    """Sweep along the first of three objectives (Fonseca, Paquete and López-Ibáñez 2006).
-
-    The other two objectives form a staircase. Every new step of it ends a slab.
-    """
-    slabs, area, since = [], 0.0, 0.0
-    steps = [(-math.inf, reference[2]), (reference[1], -math.inf)]  # the second ascending, the third descending
-    for x, y, z in sorted(points):
-        at = end = bisect_left(steps, (y, -math.inf))
-        if steps[at - 1][1] <= z or (steps[at][0] == y and steps[at][1] <= z):
-            continue
-        slabs.append(area * (x - since))
-        since = x
-        left, ceiling = y, steps[at - 1][1]
-        while steps[end][1] >= z:
-            area += (steps[end][0] - left) * (ceiling - z)
-            left, ceiling = steps[end]
-            end += 1
-        area += (steps[end][0] - left) * (ceiling - z)
-        steps[at:end] = [(y, z)]
-    return math.fsum([*slabs, area * (reference[0] - since)])
+    return max(box - hypervolume(np.maximum(array, point), reference), 0.0)
