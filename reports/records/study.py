@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs with nonzero inputs. 3: images, MACs, measurements at rungs. 4: status infeasible,
 # epochs of CNN twins, initialization, values by shared weights. 5: batches in parts. 6: means of weights. 7: hardware
-# of a benchmark, energy rules in words. 8: CPU threads of a trial
+# of a benchmark, energy rules in words. 8: CPU threads, kind of failure
 RECORD_VERSION = 8
 
 Leaf = bool | int | float | str
@@ -161,6 +161,7 @@ class TrialRecord(Versioned):
     shared: SharedRecord | None = None  # if the study ranks its candidates by shared weights
     start: StartRecord | None = None  # None: the space only trains from scratch
     reason: str | None = None  # why it is not complete, in one sentence
+    failure_kind: str | None = None  # equal in trials that failed by one cause; None if unknown or not failed
     traceback: str | None = None
     duplicate_of: Whole | None = None
     seed: Whole = 0

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from reports.records.study import EpochRecord, StartRecord, TrialRecord
 from search.storage.url import StorageError
+from search.trial.failures import WORKER_DIED
 from search.trial.job import Job, outline
 
 
@@ -51,7 +52,7 @@ class Trainings:
             ended = [self._ended[parent.number] for parent in job.parents if parent.number in self._ended]
             if without := next((parent for parent in ended if parent.status != "complete"), None):
                 reason = f"there are no weights of {without.name}, which is {without.status}: {without.reason}"
-                record(self.lost(self._taken(job).number, reason))
+                record(self._fail(self._taken(job), reason, kind=f"no weights of training {without.number}"))
             elif len(ended) == len(job.parents):
                 return self._with_ledgers(self._taken(job))
         return None
@@ -102,7 +103,11 @@ class Trainings:
         """Every training of a benchmark runs to its end."""
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
-        return self.finish(outline(self._jobs[number], status="failed", reason=reason, traceback=traceback))
+        return self._fail(self._jobs[number], reason, kind=WORKER_DIED, traceback=traceback)
+
+    def _fail(self, job: Job, reason: str, *, kind: str, traceback: str | None = None) -> TrialRecord:
+        record = outline(job, status="failed", reason=reason, traceback=traceback)
+        return self.finish(record.model_copy(update={"failure_kind": kind}))
 
     def remedy(self, number: int) -> str:
         return f"see: {self._jobs[number].files.log_file}; when it is put right: {self._again}"

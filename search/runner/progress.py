@@ -32,8 +32,8 @@ class RunProgress:
     wall_s: tuple[float, ...] = ()  # of each trial trained to the end, ascending
     macs: tuple[float, ...] = ()  # multiply-accumulates of training, of the same trials, ascending
     finished_macs: float = 0.0  # of all finished trials
-    failure: str | None = None  # reason of the latest trained trial, if it failed
-    equal_failures: int = 0  # number of latest trained trials that all failed with that reason
+    failure_cause: str | None = None  # of the latest trained trial, if it failed
+    equal_failures: int = 0  # number of latest trained trials that all failed by that cause
     running: dict[int, RunningTrial] = field(default_factory=dict)
     started_at: float = 0.0  # clock seconds
     deadline: float | None = None  # clock seconds
@@ -70,9 +70,10 @@ class RunProgress:
 
     def _count_failure(self, record: TrialRecord) -> "RunProgress":
         if record.status != "failed":
-            return replace(self, failure=None, equal_failures=0)
-        equal = self.equal_failures + 1 if record.reason == self.failure else 1
-        return replace(self, failure=record.reason, equal_failures=equal)
+            return replace(self, failure_cause=None, equal_failures=0)
+        cause = record.failure_kind or record.reason  # records before version 8 have no kind
+        equal = self.equal_failures + 1 if cause == self.failure_cause else 1
+        return replace(self, failure_cause=cause, equal_failures=equal)
 
     def count(self, *statuses: str) -> int:
         """Return the number of finished trials with one of ``statuses``."""

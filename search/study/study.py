@@ -27,6 +27,7 @@ from search.study.stored import FINALIST, KEY, NAME, RECORD, STATES, StoredTrial
 from search.study.supernet import Ranking
 from search.study.untried import untried_neighbour
 from search.study.warm_start import ParentSelector
+from search.trial.failures import WORKER_DIED
 from search.trial.folder import RunFolder, TrialFolder
 from search.trial.job import Job, initialization_without_parent, outline
 from snnkit.base.seeds import derived_seed
@@ -193,7 +194,8 @@ class Study:
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
         """Store a trial that no worker will finish as failed, and return its record. Raises StorageError."""
         job = self._job(self._live[number], self._live[number].params)
-        return self.finish(outline(job, status="failed", reason=reason, traceback=traceback))
+        record = outline(job, status="failed", reason=reason, traceback=traceback)
+        return self.finish(record.model_copy(update={"failure_kind": WORKER_DIED}))
 
     def remedy(self, number: int) -> str:
         """Return the commands that show a failed trial and that resume the study."""

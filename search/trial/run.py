@@ -22,6 +22,7 @@ from reports.records.study import EpochRecord, LayerRecord, Measured, Metrics, O
 from search.space.candidate import Candidate
 from search.trial import cnn_twin, oom
 from search.trial.checkpointing import restart_without_checkpoint
+from search.trial.failures import failure_kind
 from search.trial.folder import Attempts
 from search.trial.initialization import (
     epoch_figures,
@@ -278,12 +279,13 @@ def _count_start(job: Job) -> int:
 
 def _failure(job: Job, error: Exception) -> dict[str, str]:
     """Return the fields of the record that describe ``error``."""
-    # without the folder, so that one cause reads the same in every trial: a driver stops after equal failures in a row
+    # without the folder, so that one cause reads the same in every trial
     reason = f"{type(error).__name__}: {error}".splitlines()[0].replace(str(job.folder), "its folder")
     if oom.is_out_of_memory(error):  # another start on this machine would run out of memory too
         reason = f"out of memory, with each batch in {job.files.read_batch_parts()} parts too: {reason}"
         return {"status": "stopped", "reason": reason, "traceback": traceback.format_exc()}
-    return {"status": "failed", "reason": reason, "traceback": traceback.format_exc()}
+    failed = {"status": "failed", "failure_kind": failure_kind(error)}
+    return {**failed, "reason": reason, "traceback": traceback.format_exc()}
 
 
 def _storable(history: tuple[Epoch, ...]) -> tuple[EpochRecord, ...]:

@@ -141,7 +141,7 @@ def _explanation(details: ErrorDetails, owner: Model, info: FieldInfo | None) ->
     if kind == "missing":
         return f"is missing; write {_example(info)}"
     if kind == "value_error":
-        return details["msg"].removeprefix("Value error, ")
+        return str(context.get("error", details["msg"]))
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"])
         text = f"given {format_value(given)}; allowed are {listed(allowed) or context['expected']}"

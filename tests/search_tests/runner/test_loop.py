@@ -129,6 +129,26 @@ def test_equal_failures_in_a_row_stop_the_run_and_say_so(opened, clock):
     assert "snnsearch resume smoke" in str(driver.failure)
 
 
+def fail(driver, reason, kind):
+    record = outline(driver.next(), status="failed", reason=reason)
+    driver.finished(record.model_copy(update={"failure_kind": kind}))
+
+
+def test_failures_of_one_kind_stop_the_run_although_their_reasons_differ(opened, clock):
+    driver = driver_of(opened, clock, trials=12)
+    for at in range(MAX_EQUAL_FAILURES):
+        assert not driver.stopping()
+        fail(driver, f"its worker died, at last since it hung for {at} s", "worker died")
+    assert driver.stopping()
+
+
+def test_failures_of_different_kinds_do_not_stop_the_run(opened, clock):
+    driver = driver_of(opened, clock, trials=12)
+    for at in range(MAX_EQUAL_FAILURES):
+        fail(driver, "given up", f"RuntimeError in function_{at}")
+    assert not driver.stopping()
+
+
 def test_trials_that_were_not_trained_do_not_hide_equal_failures(opened, clock):
     driver = driver_of(opened, clock, trials=12)
     for _ in range(MAX_EQUAL_FAILURES):

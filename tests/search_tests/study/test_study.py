@@ -179,6 +179,7 @@ def test_lost_worker_is_a_failed_trial_with_its_reason(smoke, tmp_path):
     opened.lost(job.number, "its worker died 3 times", "Traceback …")
     record = read(smoke, tmp_path / "s").trials[job.number]
     assert (record.status, record.reason, record.traceback) == ("failed", "its worker died 3 times", "Traceback …")
+    assert record.failure_kind == "worker died"
 
 
 @pytest.mark.parametrize(
