@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.analysis.front import finished, front_trials
-from reports.analysis.pareto import Point, hypervolume, hypervolume_contribution
+from reports.analysis.pareto import Point
+from reports.analysis.volume import hypervolume, hypervolume_contribution
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import ObjectiveRecord, StudyRecord, TrialRecord
 

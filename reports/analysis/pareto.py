@@ -1,20 +1,15 @@
-"""Pareto dominance and exact hypervolume, for any number of objectives.
+"""Pareto dominance, fronts and ranks, for any number of objectives.
 
 All functions take losses: points as tuples of finite floats, with every coordinate to be minimised. `as_losses` turns
 values with directions into such a point. Ranks are computed by efficient non-dominated sorting with bisection (Zhang et
-al. 2015). Hypervolume is computed by moocore (https://multi-objective.github.io/moocore). moocore is imported where it
-is used, because it loads NumPy, and `snnsearch status` needs ranks only.
+al. 2015), in pure Python: `snnsearch status` needs them and starts without NumPy.
 """
 
-import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from reports.records.study import Direction
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 Point = tuple[float, ...]
 
@@ -118,26 +113,3 @@ def _second_and_third(point: Point) -> tuple[float, float]:
     """Return the second and third objective; 0 for a missing one."""
     _, y, z = (*point, 0.0, 0.0)[:3]
     return y, z
-
-
-def hypervolume(points: "ArrayLike", reference: Point) -> float:
-    """Return the exact volume that ``points``, (points, objectives), dominate, bounded by ``reference``.
-
-    A point that is not better than the reference in every coordinate adds nothing.
-    """
-    import moocore
-    import numpy as np
-
-    array = np.asarray(points)
-    return float(moocore.hypervolume(array, ref=reference)) if len(array) else 0.0
-
-
-def hypervolume_contribution(point: Point, others: "ArrayLike", reference: Point) -> float:
-    """Return the volume that ``point`` adds to the hypervolume of ``others``, (points, objectives)."""
-    import numpy as np
-
-    array = np.asarray(others)
-    box = math.prod(max(r - x, 0.0) for x, r in zip(point, reference, strict=True))
-    if not len(array) or box == 0.0:
-        return box
-    return max(box - hypervolume(np.maximum(array, point), reference), 0.0)

@@ -23,7 +23,8 @@ from pathlib import Path
 from benchmarks.search.live.run import METHODS, SPACE, study
 from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.front import losses as losses_in
-from reports.analysis.pareto import front, hypervolume
+from reports.analysis.pareto import front
+from reports.analysis.volume import hypervolume
 from reports.records.study import Leaf, StudyRecord, TrialRecord
 from reports.storage.results import read_result
 from reports.storage.studies import load_study_folder

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from optuna._hypervolume import compute_hypervolume
 
-from reports.analysis.pareto import as_losses, dominates, front, hypervolume, hypervolume_contribution, ranks
+from reports.analysis.pareto import as_losses, dominates, front, ranks
+from reports.analysis.volume import hypervolume, hypervolume_contribution
 
 Point = tuple[float, ...]
 

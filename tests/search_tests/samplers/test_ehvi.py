@@ -9,7 +9,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from reports.analysis.pareto import as_losses, front, hypervolume, hypervolume_contribution
+from reports.analysis.pareto import as_losses, front
+from reports.analysis.volume import hypervolume, hypervolume_contribution
 from reports.records.objectives import OBJECTIVES, Scale
 from search.samplers.ehvi import (
     N_POINTS,
