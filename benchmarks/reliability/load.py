@@ -39,6 +39,7 @@ from reports.storage.studies import DATABASE, read_header, read_study, sqlite_ur
 from search import executors
 from search.cli.progress import TerminalObserver
 from search.executors import Source, WorkerPool, inline
+from search.registries import EXECUTORS, SAMPLERS
 from search.runner import files, launch
 from search.runner.budget import Budget
 from search.runner.header import study_header
@@ -46,7 +47,6 @@ from search.runner.loop import Driver
 from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
-from search.samplers import SAMPLERS
 from search.space.limits import Resources
 from search.space.loading.loader import load_space
 from search.space.space import Space
@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument(
         "--marks", type=int, nargs="*", default=[1000, 5000], help="numbers of trials at which commands are timed"
     )
-    parser.add_argument("--executor", choices=list(executors.EXECUTORS), default="inline")
+    parser.add_argument("--executor", choices=list(EXECUTORS), default="inline")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the study in this folder, and continue it if it exists")
     parser.add_argument("--asked", help=argparse.SUPPRESS)

@@ -24,9 +24,10 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks.search.outcomes import losses, scaled
-from reports.analysis.pareto import hypervolume
+from reports.analysis.volume import hypervolume
 from reports.records.study import Direction, Leaf
-from search.samplers import SAMPLERS, make_sampler
+from search.registries import SAMPLERS
+from search.samplers import make_sampler
 from search.samplers.initial_design import initial_design
 from search.samplers.variation import module_of
 from search.space.candidate import Candidate

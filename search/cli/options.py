@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from search.errors import InputError
+from search.errors import InputError, listed, nearest
+from search.registries import EXECUTORS
 from search.runner.options import RunOptions
 from search.space.limits import seconds_in
 
@@ -40,6 +41,13 @@ def _folder_name(name: str | None) -> str | None:
         f"given {name[:80]!r}, which is not a name. Write the name of a folder in the runs folder, for example smoke; "
         "to use another runs folder, add --runs DIR"
     )
+
+
+def _executor_name(name: str) -> str:
+    """Return ``name`` if it is an executor. Raises InputError."""
+    if name not in EXECUTORS:
+        raise InputError(f"--executor {name!r}: allowed are {listed(EXECUTORS)}{nearest(name, EXECUTORS)}")
+    return name
 
 
 SpaceFile = Annotated[
@@ -110,9 +118,12 @@ Workers = Annotated[
     ),
 ]
 ExecutorName = Annotated[
-    Literal["ray", "inline"],
+    str,
     typer.Option(
         "--executor",
+        callback=_executor_name,
+        metavar=f"<{'|'.join(EXECUTORS)}>",
+        autocompletion=lambda: list(EXECUTORS),
         help="ray: trials run in parallel worker processes. inline: one after the other in this process.",
         rich_help_panel=PLACE,
     ),

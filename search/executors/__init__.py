@@ -1,10 +1,10 @@
 """Executors run trials. An executor draws jobs from a Source and returns their results; it decides nothing else."""
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable
 from typing import Protocol
 
 from reports.records.study import EpochRecord, TrialRecord
+from search.registries import EXECUTORS, load_implementation
 from search.trial.job import Job, Placement
 from snnkit.base.config import Config
 
@@ -48,10 +48,8 @@ class WorkerPool(Config):
 
 Execute = Callable[[Source, WorkerPool], None]
 
-EXECUTORS: Mapping[str, str] = {"ray": "search.executors.ray_tune", "inline": "search.executors.inline"}
-
 
 def load(name: str) -> Execute:
     """Return the executor called ``name``, imported now: only a launch that uses Ray pays for its import."""
-    execute: Execute = import_module(EXECUTORS[name]).execute
+    execute: Execute = load_implementation(EXECUTORS, name)
     return execute

@@ -17,10 +17,7 @@ MAX_NAMED_TRIALS = 3  # trials that a reason names; it counts the others
 
 
 class ParetoPruner:
-    """Decides which trials to stop, from the objectives measured at each rung.
-
-    Another stopping rule needs the same two methods, `add` and `prune_reason`.
-    """
+    """Stops the trials at a rung that many others beat."""
 
     def __init__(self, rule: EarlyStopping, objectives: Mapping[str, Direction]) -> None:
         self._rule = rule
@@ -28,12 +25,14 @@ class ParetoPruner:
         self._margins = tuple(rule.margin if name == "accuracy" else 0.0 for name in objectives)
         self._rungs: dict[int, dict[int, Point]] = {}  # epoch -> trial -> losses
 
+    @staticmethod
+    def describe(rule: EarlyStopping) -> str:
+        return f"by rank (1 in {rule.reduction:g}, margin {rule.margin:g})"
+
     def add(self, epoch: int, trial: int, values: Sequence[float]) -> None:
-        """Store the objectives of ``trial`` after ``epoch``. A second call for the same rung changes nothing."""
         self._rungs.setdefault(epoch, {}).setdefault(trial, as_losses(values, self._directions))
 
     def prune_reason(self, epoch: int, trial: int) -> str | None:
-        """Return why to stop ``trial``, which has reached the rung ``epoch``; None to let it continue."""
         rung = self._rungs[epoch]
         if len(rung) < self._rule.first:
             return None

@@ -5,6 +5,7 @@ from pathlib import Path
 from reports.document.wording import count, duration
 from reports.records.study import StudyHeader
 from search.executors import WorkerPool
+from search.pruners import describe_pruner
 from search.runner.budget import Budget
 from search.space.space import Space
 from snnkit.training.recipe import Recipe
@@ -53,7 +54,7 @@ def describe_training(space: Space) -> str:
     if "train.start" in dials:
         train, start = train.model_copy(update={"start": "scratch"}), ", start a dial"
     rule = space.study.stopping
-    stopping = "" if rule is None else f", stopped early by rank (1 in {rule.reduction:g}, margin {rule.margin:g})"
+    stopping = "" if rule is None else f", stopped early {describe_pruner(rule)}"
     return f"{steps}, {describe_recipe(train)}{start}{stopping}"
 
 

@@ -17,7 +17,7 @@ class RunOptions:
     trials: int | None = None  # `launch`: in all; `resume`: on top of the finished ones; None: as the space says
     seconds: float | None = None  # of this run; None: as the space says
     workers: int | None = None  # trials at once; None: as many as fit
-    executor: str = "ray"  # a key of `search.executors.EXECUTORS`
+    executor: str = "ray"  # a key of `search.registries.EXECUTORS`
     address: str | None = None  # of a running Ray cluster; None: this machine
     exchange: str | None = None  # URL for the files of a cluster whose nodes share no folder
     device: "Device" = "cpu"

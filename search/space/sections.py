@@ -2,24 +2,50 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Direction, ReferencePoint
-from search.errors import format_value, nearest
+from search.errors import format_value, listed, nearest
+from search.registries import PRUNERS, SAMPLERS
 from search.space.constraints import examples
 from search.space.limits import Budget, Limits, Resources
 from snnkit.base.config import Config
 from snnkit.energy import ENERGY_RULES
 
-Sampler = Literal["auto", "ehvi", "ga", "tpe", "gp", "random"]
+DEFAULT_RULE = "pareto"  # of early stopping
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
+
+
+def _check_name(names: Collection[str]) -> BeforeValidator:
+    """Return a validator that refuses what is not among ``names`` and lists them."""
+
+    def check(given: object) -> object:
+        if given not in names:
+            hint = nearest(given, names) if isinstance(given, str) else ""
+            raise ValueError(f"given {format_value(given)}; allowed are {listed(names)}{hint}")
+        return given
+
+    return BeforeValidator(check)
+
+
+_SAMPLER_NAMES = ("auto", *SAMPLERS)
+SamplerName = Annotated[str, _check_name(_SAMPLER_NAMES), WithJsonSchema({"enum": _SAMPLER_NAMES})]
+RuleName = Annotated[str, _check_name(PRUNERS), WithJsonSchema({"enum": tuple(PRUNERS)})]
 
 
 def folder_name(name: str) -> str:
@@ -95,14 +121,16 @@ def _raise_problems(problems: Mapping[tuple[str | int, ...], str]) -> None:
 
 
 class EarlyStopping(Config):
-    """``study.stopping``: which trials stop early, by successive halving on several objectives.
+    """``study.stopping``: which trials stop early at the rungs (``train.rungs``), and by which rule.
 
-    At each rung (``train.rungs``) a trial is stopped if one in ``reduction`` of the trials that reached the rung has a
-    better rank, and if it would be dominated even with ``margin`` added to its accuracy.
+    pareto, successive halving on several objectives: a trial is stopped if one in ``reduction`` of the trials that
+    reached the rung has a better rank, and if it would be dominated even with ``margin`` added to its accuracy. median:
+    a trial is stopped if its first objective is worse than the median of the others at the rung.
     """
 
+    rule: RuleName = Field(DEFAULT_RULE, description="Rule that decides which trials to stop.")
     reduction: float = Field(
-        3.0, gt=1, le=100, description="A trial among the best 1/reduction by rank always continues."
+        3.0, gt=1, le=100, description="pareto: a trial among the best 1/reduction by rank continues."
     )
     first: int = Field(8, ge=1, description="Trials that must have reached a rung before any is stopped there.")
     margin: float = Field(
@@ -130,7 +158,7 @@ class StudySection(Config):
         examples=["my-study"], description="Name of the study and of its run folder: a-z, 0-9 and '-', 64 at most."
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the sampler and of every training.")
-    sampler: Sampler = Field("auto", description="Method that proposes the next candidate. auto: ehvi.")
+    sampler: SamplerName = Field("auto", description="Method that proposes the next candidate. auto: ehvi.")
     budget: Budget = Field(examples=["{time: 20m} or {trials: 50}"], description="When the study ends.")
     objectives: Annotated[dict[str, Direction], BeforeValidator(_objectives)] = Field(
         min_length=1,

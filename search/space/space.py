@@ -15,10 +15,11 @@ from search.space.candidate import Candidate
 from search.space.constraints import Refusal, exceeded, excesses, known_figures, measured_figures
 from search.space.dials import Dial, Needs, Trial, complete
 from search.space.document import dump, with_value
-from search.space.sections import StudySection
+from search.space.sections import DEFAULT_RULE, StudySection
 from search.space.template import SECTIONS, Params, Template
 from snnkit.architecture.plan import PlanError
 
+ADDED_KEY = ("rule", DEFAULT_RULE)  # of study.stopping; not in fingerprints, because stored studies have no rule
 FORMER_KEYS = {"stall_timeout": "silence"}  # in fingerprints, so that they match those of stored studies
 
 
@@ -48,6 +49,8 @@ class Space:
         """Identify everything that the search depends on: not the study's name or budget, nor the retraining."""
         tree = {key: value for key, value in self._resolved().items() if key != "retrain"}
         study = {key: value for key, value in tree["study"].items() if key not in ("name", "budget")}
+        if "stopping" in study:
+            study["stopping"] = {key: value for key, value in study["stopping"].items() if (key, value) != ADDED_KEY}
         study["limits"] = {FORMER_KEYS.get(key, key): value for key, value in study["limits"].items()}
         return hashlib.sha256(json.dumps({**tree, "study": study}).encode()).hexdigest()[:16]
 

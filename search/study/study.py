@@ -18,11 +18,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
+from search.pruners import make_pruner
 from search.samplers.history import RUNG_PREFIX, at_rungs
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
 from search.storage.url import storage_errors
-from search.study.pruner import ParetoPruner
 from search.study.stored import FINALIST, KEY, NAME, RECORD, STATES, StoredTrial, record_of, status_of
 from search.study.supernet import Ranking
 from search.study.untried import untried_neighbour
@@ -44,7 +44,8 @@ class Study:
         self._live: dict[int, Trial] = {}  # running trials by number
         self._interrupted: list[FrozenTrial] = []
         self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
-        self._pruner = ParetoPruner(space.study.stopping, space.study.objectives) if space.study.stopping else None
+        stopping = space.study.stopping
+        self._pruner = None if stopping is None else make_pruner(stopping, space.study.objectives)
         self._places: Mapping[str, SharedRecord] = {}  # by candidate key, from the ranking by shared weights
         self._parents = ParentSelector(space, self.trial_folder, self._complete)
         self._tried: dict[str, int] = {}  # candidate key -> number of its first trial

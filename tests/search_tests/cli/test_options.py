@@ -111,3 +111,8 @@ def test_tilde_without_a_home_folder_is_refused_with_a_remedy(monkeypatch: pytes
     monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError("no home")))
     with pytest.raises(InputError, match=r"~/x: the home folder behind ~ is unknown; write the whole path"):
         expand_home(Path("~/x"))
+
+
+def test_an_unknown_executor_is_refused_with_the_ones_there_are() -> None:
+    result = CliRunner().invoke(app, ["launch", "a.yaml", "--executor", "inlne"])
+    assert "allowed are ray, inline; did you mean inline?" in str(result.exception)

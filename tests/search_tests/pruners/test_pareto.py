@@ -11,6 +11,7 @@ from reports.analysis.pareto import dominates
 from reports.records.study import EpochRecord, Measured
 from reports.storage.studies import read_study, sqlite_url
 from search.errors import SpaceError
+from search.pruners.pareto import ParetoPruner
 from search.runner.budget import Budget
 from search.runner.launch import launch
 from search.runner.loop import Driver
@@ -19,7 +20,6 @@ from search.runner.progress import RunProgress
 from search.space.loading.loader import load_space
 from search.space.sections import EarlyStopping
 from search.study import create
-from search.study.pruner import ParetoPruner
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 OBJECTIVES = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}
@@ -197,6 +197,18 @@ def test_study_stops_trials_at_rungs(executor, tmp_path):
     complete = [trial for trial in record.trials if trial.status == "complete"]
     assert all([e.epoch for e in trial.history if e.measured] == [1, 2] for trial in complete)
     assert not any(trial.status in ("running", "failed") for trial in record.trials)
+
+
+def test_rule_of_the_space_decides_which_trials_are_stopped(tmp_path):
+    space, folder = load_space(early("{first: 3", "{rule: median, first: 3")), tmp_path / "smoke"
+    folder.mkdir()
+    opened = create.create_study(header_for(space, tmp_path), space, folder, sqlite_url(folder / "study.db"))
+    driver = driver_of(opened)
+    good_trials(driver, 5)
+    job = driver.next()
+    assert not driver.epoch(job.number, epoch_of(1, 0.2))
+    reason = read_study(sqlite_url(folder / "study.db"), "smoke").trials[job.number].reason
+    assert reason == "early: after epoch 1 accuracy 0.200, worse than the median 0.900 of 5 trials"
 
 
 # -- what is refused ------------------------------------------------------------------------------------------------

@@ -7,8 +7,7 @@ import optuna
 import pytest
 from helpers.untrained import SPACES
 
-from search.samplers import SAMPLERS
-from search.samplers.evolutionary import N_STARTUP_TRIALS, crowding_distance, sorted_by_fitness
+from search.samplers.evolutionary import N_STARTUP_TRIALS, GeneticSampler, crowding_distance, sorted_by_fitness
 from search.samplers.history import RUNG_PREFIX
 from search.samplers.stateless import StatelessSampler
 from search.samplers.variation import crossover, module_of, mutate, perturb
@@ -141,7 +140,7 @@ def test_ends_of_a_front_and_isolated_points_have_the_largest_distance():
 
 def grown(space: Space, trials: int, stopping: bool) -> list[dict]:
     """Search for many kept modules; with ``stopping`` half of the trials are stopped. Return the proposals."""
-    make = partial(SAMPLERS["ga"], space)
+    make = partial(GeneticSampler, space)
     study = optuna.create_study(direction="maximize", sampler=StatelessSampler(make, 3))
     found = []
     for number in range(trials):

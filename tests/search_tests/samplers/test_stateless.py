@@ -5,7 +5,8 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from search.samplers import SAMPLERS, make_sampler
+from search.registries import SAMPLERS
+from search.samplers import make_sampler
 from search.space.loading.loader import load_space
 from search.space.space import Space
 from snnkit.base.seeds import derived_seed

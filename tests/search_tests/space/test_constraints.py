@@ -14,7 +14,7 @@ from reports.storage.studies import read_study, sqlite_url
 from reports.study.report import markdown, page
 from search.cli.tables import ending
 from search.cli.validate import survey
-from search.samplers import SAMPLERS
+from search.registries import SAMPLERS
 from search.space.loading.loader import load_space
 from search.space.space import Space
 from search.study import create

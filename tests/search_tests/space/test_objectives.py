@@ -1,14 +1,15 @@
 """Every objective reads a finite number from the measurements, and space files use the names of the registries."""
 
 import math
-from typing import get_args
+from collections.abc import Mapping
 
 import pytest
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Metrics
-from search.samplers import SAMPLERS
-from search.space.sections import Sampler
+from search.registries import EXECUTORS, PRUNERS, SAMPLERS, load_implementation
+from search.space.limits import Budget
+from search.space.sections import StudySection
 
 METRICS = Metrics(
     accuracy=0.75,
@@ -47,5 +48,12 @@ def test_only_accuracy_is_maximized() -> None:
     assert [name for name, objective in OBJECTIVES.items() if objective.direction == "maximize"] == ["accuracy"]
 
 
-def test_a_space_may_name_every_sampler_there_is() -> None:
-    assert set(get_args(Sampler)) == {"auto", *SAMPLERS}
+@pytest.mark.parametrize("name", ["auto", *SAMPLERS])
+def test_a_space_may_name_every_sampler_there_is(name: str) -> None:
+    section = StudySection(name="x", sampler=name, budget=Budget(trials=1), objectives={"accuracy": "maximize"})
+    assert section.sampler == name
+
+
+@pytest.mark.parametrize("registry", [SAMPLERS, PRUNERS, EXECUTORS], ids=["samplers", "pruners", "executors"])
+def test_every_registered_name_has_an_implementation(registry: Mapping[str, str]) -> None:
+    assert all(callable(load_implementation(registry, name)) for name in registry)

@@ -14,7 +14,7 @@ from reports.errors import LedgerError
 from reports.storage.results import read_result, write_result
 from reports.storage.studies import read_study, sqlite_url
 from search.errors import InputError
-from search.samplers import SAMPLERS
+from search.registries import SAMPLERS
 from search.space.loading.loader import load_space
 from search.storage.url import StorageError
 from search.study import create as opening
