@@ -42,7 +42,7 @@ def _check_means(file: BenchmarkFile, problems: Problems) -> None:
             continue
         keys: Keys = ("overrides", label, "mean_of")
         if each.weights is not None:
-            text = "given beside weights; a network begins with one or is the mean of several: keep one of the two"
+            text = "given together with weights; a network begins with one or is the mean of several: keep one"
             problems.add(keys, text)
         if len(set(each.mean_of)) < len(each.mean_of):
             problems.add(keys, f"given {', '.join(each.mean_of)}; name each network once")
@@ -61,9 +61,9 @@ def _check_origins(file: BenchmarkFile, origins: Origins, problems: Problems) ->
         if origin in others:
             text = f"given {origin}, which is another network; write the same as in networks.{origin}"
         elif origin in networks:
-            text = f"given {origin}, which does not stand above it in networks; move it there"
+            text = f"given {origin}, which is not listed above it in networks; move it there"
         else:
-            allowed = listed(others) or "networks that stand above it"
+            allowed = listed(others) or "networks listed above it"
             text = f"given {origin!r}; allowed are {allowed}{nearest(origin, others)}"
         problems.add(("overrides", label, "mean_of" if overrides[label].mean_of else "weights"), text)
 

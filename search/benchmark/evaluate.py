@@ -1,5 +1,7 @@
-"""``snnsearch evaluate``: figures of trained networks measured anew from their weights, beside those on record; or what
-the same weights give in other numbers of time steps."""
+"""``snnsearch evaluate``: measure trained networks again from their weights, and compare with the stored figures.
+
+The same weights can also be measured with other numbers of time steps.
+"""
 
 import hashlib
 import itertools
@@ -25,39 +27,46 @@ from search.errors import InputError, format_validation
 from search.trial import environment
 from snnkit.base.config import EncodingConfig
 
-# what the rounding of another machine's kernels may change: of the images, and as a share of the energy
+# differences that another machine's rounding may cause: share of the images, share of the energy
 ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
 
 
 @dataclass(frozen=True)
 class Evaluated:
+    """A trained network and the metrics that were measured now."""
+
     trained: TrainedNetwork
     now: Metrics
 
     @property
     def before(self) -> Metrics:
-        """As recorded."""
+        """The stored metrics."""
         assert self.trained.record.metrics is not None, "a trial that is complete was measured"
         return self.trained.record.metrics
 
     @property
-    def accuracy_differs(self) -> float:
+    def accuracy_difference(self) -> float:
+        """Difference of the test accuracies, 0..1."""
         return abs(self.now.test_accuracy - self.before.test_accuracy)
 
     @property
-    def energy_differs(self) -> float:
-        """As a share of what is on record, by the price that differs most."""
+    def energy_difference(self) -> float:
+        """Difference of the energies as a share of the stored one, by the energy model that differs most."""
         pairs = [(self.now.energy_mj[price], mj) for price, mj in self.before.energy_mj.items()]
         return max((abs(now - mj) / mj for now, mj in pairs if mj), default=0.0)
 
     @property
     def reproduced(self) -> bool:
-        close = self.accuracy_differs <= ACCURACY_TOLERANCE and self.energy_differs <= ENERGY_TOLERANCE
+        """Whether the metrics equal the stored ones, within the tolerances."""
+        close = self.accuracy_difference <= ACCURACY_TOLERANCE and self.energy_difference <= ENERGY_TOLERANCE
         return close and self.now.params == self.before.params
 
 
-def in_steps(found: Sequence[TrainedNetwork], timesteps: Sequence[int]) -> list[TrainedNetwork]:
-    """The spiking networks of ``found``, to be run for each of these numbers of steps. Raises InputError."""
+def with_timesteps(found: Sequence[TrainedNetwork], timesteps: Sequence[int]) -> list[TrainedNetwork]:
+    """Return each spiking network of ``found`` once for each number of time steps.
+
+    Raises InputError if a number is not allowed or if ``found`` has CNN twins only.
+    """
     asked = []
     for each, steps in itertools.product(found, dict.fromkeys(timesteps)):
         try:
@@ -72,21 +81,20 @@ def in_steps(found: Sequence[TrainedNetwork], timesteps: Sequence[int]) -> list[
 
 
 def evaluate(
-    found: Sequence[TrainedNetwork], data_root: Path | None, device: str, *, anew: bool = False
+    found: Sequence[TrainedNetwork], data_root: Path | None, device: str, *, recalibrated: bool = False
 ) -> list[Evaluated]:
-    """Each in turn, those that are equal in every weight once; on a CPU as many at once as it has cores, each on one.
-    ``anew`` as `prepared` has it.
+    """Measure all networks; equal ones are measured once. On a CPU, each core measures one network at a time.
 
-    Raises InputError where weights cannot be read, DataError.
+    ``recalibrated`` has the same meaning as in `prepared`. Raises InputError if weights cannot be read, and DataError.
     """
     identities = [_identity(each) for each in found]
     different = dict(sorted(zip(identities, found, strict=True), key=lambda each: -_cost(each[1])))
-    measured = dict(zip(different, _measured(list(different.values()), data_root, device, anew), strict=True))
+    measured = dict(zip(different, _measured(list(different.values()), data_root, device, recalibrated), strict=True))
     return [Evaluated(each, measured[identity]) for each, identity in zip(found, identities, strict=True)]
 
 
 def _identity(found: TrainedNetwork) -> str:
-    """Equal for networks that are measured alike: the twins of networks that differ in their neurons alone."""
+    """Return a digest that is equal for equal networks, for example CNN twins of networks with other neurons."""
     network, candidate = network_of(found), found.candidate
     digest = hashlib.sha256(network.describe().encode())
     digest.update(f"{candidate.data!r} {candidate.energy!r} {found.record.seed}".encode())
@@ -96,18 +104,20 @@ def _identity(found: TrainedNetwork) -> str:
 
 
 def _cost(found: TrainedNetwork) -> int:
-    """Roughly; what takes longest goes first, so that no core is left with it in the end."""
+    """Estimate how long a network takes. The longest is measured first, so that no core starts it last."""
     return found.record.static["dense_macs"] * (1 if found.twin else found.candidate.encoding.timesteps)
 
 
-def _measured(found: Sequence[TrainedNetwork], data_root: Path | None, device: str, anew: bool) -> list[Metrics]:
+def _measured(
+    found: Sequence[TrainedNetwork], data_root: Path | None, device: str, recalibrated: bool
+) -> list[Metrics]:
     from search.trial.run import splits_of
 
-    run = partial(_measure, data_root=data_root, device=device, anew=anew)
+    run = partial(_measure, data_root=data_root, device=device, recalibrated=recalibrated)
     workers = min(environment.cores(), len(found))
     if device != "cpu" or workers == 1:
         return [run(each) for each in found]
-    for each in found:  # here, so that no two workers fetch the same images
+    for each in found:  # before the workers start, or several would download the same images
         splits_of(each.candidate, data_root, each.record.seed)
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
@@ -120,22 +130,26 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _measure(found: TrainedNetwork, *, data_root: Path | None, device: str, anew: bool) -> Metrics:
+def _measure(found: TrainedNetwork, *, data_root: Path | None, device: str, recalibrated: bool) -> Metrics:
     from search.trial.run import measure
 
-    network, parts = prepared(found, data_root, device, anew=anew)
+    network, parts = prepared(found, data_root, device, recalibrated=recalibrated)
     return measure(network, found.candidate, parts, device)[0]
 
 
 def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> RenderableType:
-    """Each network's figures, its seeds put together; which published points of ``benchmark``, of which they are, they
-    dominate; and how far they are from those on record."""
-    told = [] if benchmark is None else _dominance(evaluated, benchmark)
-    return Group(figures(evaluated), Text(), *map(Text, told), *([Text()] if told else []), _against_record(evaluated))
+    """Return the figures of each network over its seeds, and how far they are from the stored ones.
+
+    If the networks belong to ``benchmark``, the published points that they dominate are listed too.
+    """
+    lines = [] if benchmark is None else _dominance(evaluated, benchmark)
+    return Group(
+        figures(evaluated), Text(), *map(Text, lines), *([Text()] if lines else []), _against_record(evaluated)
+    )
 
 
 def figures(evaluated: Sequence[Evaluated]) -> Table:
-    """Each network's, its seeds put together."""
+    """Return a table with one line for each network, over its seeds."""
     prices = list(evaluated[0].now.energy_mj)
     table = Table(box=None, pad_edge=False, header_style="dim")
     heads = (
@@ -162,7 +176,7 @@ def figures(evaluated: Sequence[Evaluated]) -> Table:
 
 
 def _dominance(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord) -> list[str]:
-    """By what was measured now."""
+    """Return what `dominance` says of the metrics that were measured now."""
     now = {
         each.trained.record.number: each.trained.record.model_copy(update={"metrics": each.now}) for each in evaluated
     }
@@ -172,7 +186,7 @@ def _dominance(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord) -> li
 
 
 def _groups(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str, int], list[Evaluated]]:
-    """By data, network and steps."""
+    """Group the networks by data set, label and number of time steps."""
     found: dict[tuple[str, str, int], list[Evaluated]] = {}
     for each in evaluated:
         candidate = each.trained.candidate
@@ -180,16 +194,16 @@ def _groups(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str, int], list[E
     return found
 
 
-def _spread(values: list[float], told: Callable[[float], str]) -> str:
-    return Spread(tuple(values)).text(told)
+def _spread(values: list[float], format_value: Callable[[float], str]) -> str:
+    return Spread(tuple(values)).text(format_value)
 
 
 def _against_record(evaluated: Sequence[Evaluated]) -> Text:
-    accuracy = max(each.accuracy_differs for each in evaluated)
-    energy = max(each.energy_differs for each in evaluated)
+    accuracy = max(each.accuracy_difference for each in evaluated)
+    energy = max(each.energy_difference for each in evaluated)
     text = Text(
-        f"{count(len(evaluated), 'network')} from their weights; against the record test accuracy differs by "
-        f"{number(accuracy)} at most, energy by {energy:.2%}"
+        f"{count(len(evaluated), 'network')} measured from the stored weights; test accuracy differs from the record "
+        f"by at most {number(accuracy)}, energy by at most {energy:.2%}"
     )
     if other := [str(each.trained.record.number) for each in evaluated if not each.reproduced]:
         text.append(f"\nnot as recorded: {', '.join(other)}", style="bold red")

@@ -1,7 +1,7 @@
-"""Candidates that are trained in full: the front of a study, or what a space calls by name.
+"""Finalists: candidates that are trained in full, from the front of a study or from a space's named candidates.
 
-There is no second loop for them. What is to be trained becomes a benchmark, each finalist one of its networks, with its
-CNN twin beside it: resumable, several seeds, the test images looked at when a training is over.
+They become the networks of a benchmark, each with its CNN twin, so they have several seeds, can be resumed, and are
+measured on the test images once, after training.
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,8 @@ from snnkit.architecture.plan import training_macs
 
 @dataclass(frozen=True)
 class Finalist:
+    """A candidate to train in full, with its label in the benchmark."""
+
     label: str
     candidate: Candidate
 
@@ -35,37 +37,39 @@ class Finalist:
 def of_study(
     record: StudyRecord, space: Space, numbers: Sequence[int], names: Sequence[str], *, best: int
 ) -> list[Finalist]:
-    """The trials and named candidates that are asked for, as they are to be trained; where none is, the ``best`` of the
-    front, by the hypervolume that they have together. Raises InputError."""
+    """Return the trials ``numbers`` and the named candidates ``names``, with the recipe for finalists.
+
+    Without either, return the ``best`` candidates of the front by joint hypervolume. Raises InputError.
+    """
     if not numbers and not names:
         trials, _ = hypervolume_subset(record, best)
         if not trials:
             raise InputError(
-                f"study {record.header.name!r} has no finished trial yet; go on with it: snnsearch resume "
+                f"study {record.header.name!r} has no finished trial yet; continue it: snnsearch resume "
                 f"{record.header.name}"
             )
-        return [_longer(_finalist(trial, space), space) for trial in trials]
+        return [_with_retrain(_finalist(trial, space), space) for trial in trials]
     for number in numbers:
         if not 0 <= number < len(record.trials) or not record.trials[number].params:
             front = listed([trial.number for trial in front_trials(record)])
             raise InputError(
-                f"study {record.header.name!r} has no candidate of trial {number}; its front is {front}, and it has "
+                f"study {record.header.name!r} has no candidate for trial {number}; its front is {front}, and it has "
                 f"{len(record.trials)} trials"
             )
     found = [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, each) for each in names)]
-    return [_longer(each, space) for each in found]
+    return [_with_retrain(each, space) for each in found]
 
 
 def named(space: Space, name: str) -> Finalist:
-    """A candidate that the space names. Raises InputError."""
+    """Return a named candidate of the space. Raises InputError."""
     if name not in space.candidates:
         allowed = f"{listed(space.candidates)}{nearest(name, space.candidates)}" if space.candidates else "none"
         raise InputError(f"space {space.study.name} names no candidate {name!r}; it has {allowed}")
     return Finalist(_label(name, name), space.candidate(space.candidates[name]))
 
 
-def longer(candidate: Candidate, space: Space) -> Candidate:
-    """The candidate with the recipe and the data that the space has for finalists."""
+def with_retrain(candidate: Candidate, space: Space) -> Candidate:
+    """Return the candidate with the recipe and the data of the space's ``retrain`` section."""
     train, data = train_of(candidate.train, space.retrain), data_of(candidate.data, space.retrain)
     return candidate.model_copy(update={"train": train, "data": data})
 
@@ -73,9 +77,9 @@ def longer(candidate: Candidate, space: Space) -> Candidate:
 def benchmark_text(
     name: str, finalists: Sequence[Finalist], space: Space, seeds: Sequence[int], *, base: Candidate
 ) -> str:
-    """The benchmark of the finalists, as YAML; ``base`` is what they are described against.
+    """Return the benchmark of the finalists as YAML, with their differences from ``base`` as overrides.
 
-    Of finalists that are equal when they are trained so, such as two that differ in epochs alone, the first stands.
+    Finalists that are equal with the recipe for finalists, for example two that differed only in epochs, appear once.
     """
     networks, overrides = {}, {}
     seen: set[str] = set()
@@ -98,46 +102,50 @@ def benchmark_text(
     return document.dump(tree)
 
 
-def foreword(record: StudyRecord, benchmark: Benchmark, crew: WorkerPool, best: int | None) -> str:
-    """Before it begins: how the finalists were chosen, where they are the ``best`` of the front, and how long it will
-    take."""
+def foreword(record: StudyRecord, benchmark: Benchmark, pool: WorkerPool, best: int | None) -> str:
+    """Return how the ``best`` finalists were chosen from the front, and how long their training will take.
+
+    ``best`` is None if the user chose the finalists.
+    """
     lines = []
     if best is not None:
         front = front_trials(record)
         chosen, share = hypervolume_subset(record, best)
         if len(chosen) < len(front):
             lines.append(
-                f"front     {len(chosen)} of its {count(len(front), 'candidate')}: of the more accurate half those "
-                f"with most of its hypervolume together, {ratio(share)}; others: --best {len(front)}, --trials N,N"
+                f"front     {len(chosen)} of its {count(len(front), 'candidate')}: chosen from the more accurate half, "
+                f"with {ratio(share)} of its hypervolume together; to choose others: --best {len(front)}, --trials N,N"
             )
-    if (seconds := expected_s(record, benchmark, crew)) is not None:
+    if (seconds := expected_s(record, benchmark, pool)) is not None:
         place = f" on {record.header.machine}" if record.header.machine else ""
         lines.append(
-            f"expected  about {duration(seconds)} in all with {count(crew.workers or 1, 'worker')}, "
-            f"at the study's own speed{place}"
+            f"expected  about {duration(seconds)} in all with {count(pool.workers or 1, 'worker')}, "
+            f"estimated from the study's trials{place}"
         )
     return "\n".join(lines)
 
 
-def expected_s(record: StudyRecord, benchmark: Benchmark, crew: WorkerPool) -> float | None:
-    """Seconds that the benchmark takes on what the study ran on, by the time that the study's own trials took for an
-    image and for a multiply-accumulate of training; None where none has told."""
+def expected_s(record: StudyRecord, benchmark: Benchmark, pool: WorkerPool) -> float | None:
+    """Estimate the seconds that the benchmark takes on the study's machine; None if no trial of the study was trained.
+
+    The time per training image and per multiply-accumulate is fitted to the study's trials.
+    """
     done = [trial for trial in record.trials if trial.status in TRAINED_TO_END and trial.training_macs and trial.wall_s]
     if not done:
         return None
     work = np.array([(trial.training_images, trial.training_macs) for trial in done], dtype=float)
-    threads = crew.placement.threads  # assumed for trials whose record does not have them
+    threads = pool.placement.threads  # assumed for trials whose record does not have them
     spent = np.array([trial.wall_s * (trial.threads or threads) for trial in done])
     unit = work.mean(axis=0)
     (per_image, per_mac), _ = nnls(work / unit, spent)
-    twins, row = benchmark.section.twins, [each for found in benchmark.candidates.values() for each in found.values()]
-    images, macs = np.sum([_work(candidate, twin=twins) for candidate in row], axis=0) / unit
+    candidates = [each for row in benchmark.candidates.values() for each in row.values()]
+    images, macs = np.sum([_work(each, twin=benchmark.section.twins) for each in candidates], axis=0) / unit
     seconds = len(benchmark.section.seeds) * (per_image * images + per_mac * macs)
-    return float(seconds / ((crew.workers or 1) * threads))
+    return float(seconds / ((pool.workers or 1) * threads))
 
 
 def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
-    """Images and multiply-accumulates of training it, and its CNN twin where that is trained."""
+    """Return the images and multiply-accumulates of its training, and of its CNN twin's if that is trained."""
     recipe, frames = candidate.train, candidate.encoding.frames
     images, steps = candidate.data.train_images, candidate.encoding.timesteps
     short = min(recipe.short_timesteps, steps)
@@ -152,8 +160,8 @@ def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
     return float(images * sum(epochs.values())), float(images * macs)
 
 
-def _longer(finalist: Finalist, space: Space) -> Finalist:
-    return Finalist(finalist.label, longer(finalist.candidate, space))
+def _with_retrain(finalist: Finalist, space: Space) -> Finalist:
+    return Finalist(finalist.label, with_retrain(finalist.candidate, space))
 
 
 def _finalist(trial: TrialRecord, space: Space) -> Finalist:
@@ -161,7 +169,7 @@ def _finalist(trial: TrialRecord, space: Space) -> Finalist:
 
 
 def _label(wanted: str | None, other: str) -> str:
-    """``wanted`` where it can be a network's label in a benchmark."""
+    """Return ``wanted`` if it can be a network's label in a benchmark, else ``other`` with '-' for other letters."""
     if wanted is not None and LABEL.fullmatch(wanted):
         return wanted
     return "".join(letter if LABEL.fullmatch(f"a{letter}") else "-" for letter in other)[:40]

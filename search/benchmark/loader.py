@@ -1,4 +1,4 @@
-"""From a benchmark file to a Benchmark, checked before anything trains: every network is planned on every data set."""
+"""Load a benchmark file and check it before anything trains: every network is planned on every data set."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,8 @@ def load_benchmark(
 ) -> Benchmark:
     """Return the benchmark in a file (a Path) or a text, with its profile for ``device`` and ``overrides`` applied.
 
-    Raises SpaceError with all problems, including those of the other device's profile: a file is valid or it is not.
+    Raises SpaceError with all problems, including problems of the other device's profile, so that a file is valid on
+    every device or on none.
     """
     return load(BenchmarkSpec(), source, overrides or {}, device)
 
@@ -114,7 +115,7 @@ def _read_networks(problems: Problems) -> list[tuple[str, Tree]]:
         if LABEL.fullmatch(key) and not hasattr(BaseModel, key):
             found.append((key, tree))
         else:
-            text = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no word of Python's"
+            text = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no Python keyword"
             problems.add(("networks", key), text)
     return found
 

@@ -1,4 +1,4 @@
-"""Trained networks out of the runs folder; ``snnsearch export``: into a file, checked on real images."""
+"""Find trained networks in the runs folder, and export them to files that are checked on real images."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from snnkit.export import Parity
     from snnkit.nn.network import Network
 
-IMAGES = 64  # of the validation images, that the file is checked on
+N_IMAGES = 64  # validation images that an exported file is checked on
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TrainedNetwork:
     """A trial that was trained to its end."""
 
     name: str  # of its study or benchmark
-    label: str  # of what was trained: equal for the seeds of one network
+    label: str  # of the network; equal for all its seeds
     record: TrialRecord
     candidate: Candidate
     twin: bool
@@ -43,8 +43,11 @@ class TrainedNetwork:
 
 
 def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) -> list[TrainedNetwork]:
-    """Trials of the study or benchmark ``name``; with no ``numbers`` a study's front, all that a benchmark has. Raises
-    InputError, LedgerError."""
+    """Return trials of the study or benchmark ``name``.
+
+    Without ``numbers``, these are the front of a study or all trained networks of a benchmark. Raises InputError and
+    LedgerError.
+    """
     run = RunFolder(runs / name)
     if is_benchmark(run.path):
         found = read_benchmark(run.path)
@@ -73,12 +76,12 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
             for record in records
         ]
     if not result:
-        raise InputError(f"{name!r} has nothing that was trained to its end yet: snnsearch status {name}")
+        raise InputError(f"{name!r} has no trained network yet: snnsearch status {name}")
     return result
 
 
 def network_of(found: TrainedNetwork) -> "Network":
-    """With its weights. Raises InputError."""
+    """Build the network with its trained weights. Raises InputError if they cannot be read."""
     from search.trial.initialization import trained_network
     from snnkit.base.torch_files import StoredError
 
@@ -88,23 +91,31 @@ def network_of(found: TrainedNetwork) -> "Network":
         raise InputError(f"{found.weights} cannot be read ({error}): train the network again") from error
 
 
-def prepared(found: TrainedNetwork, data_root: Path | None, device: str, *, anew: bool) -> "tuple[Network, Splits]":
-    """The network on ``device``, and its data. ``anew``: with BatchNorm's statistics estimated anew on training images,
-    as they are in as many steps as the network has now. Raises InputError, DataError."""
+def prepared(
+    found: TrainedNetwork, data_root: Path | None, device: str, *, recalibrated: bool
+) -> "tuple[Network, Splits]":
+    """Return the network on ``device``, and its data.
+
+    If ``recalibrated``, BatchNorm's statistics are estimated again on training images, with the current number of time
+    steps. Raises InputError and DataError.
+    """
     from search.trial.run import splits_of
     from snnkit.training.recalibration import calibration_batches, recalibrate
 
     parts, network = splits_of(found.candidate, data_root, found.record.seed), network_of(found).to(device)
-    if anew:
+    if recalibrated:
         recalibrate(network, calibration_batches(parts, found.record.seed, device))
     return network, parts
 
 
 def export(
-    found: TrainedNetwork, kind: str, path: Path, data_root: Path | None, *, anew: bool = False
+    found: TrainedNetwork, kind: str, path: Path, data_root: Path | None, *, recalibrated: bool = False
 ) -> RenderableType:
-    """Write the file, and say how it compares. ``anew``: it has other numbers of steps than it was trained for, and is
-    calibrated and measured for them. Raises InputError, DataError."""
+    """Write the file and return how its outputs compare with the network's.
+
+    ``recalibrated`` is for a number of time steps that the network was not trained with: BatchNorm is recalibrated and
+    the metrics are measured again. Raises InputError and DataError.
+    """
     import torch
 
     from search.trial.run import measure
@@ -112,41 +123,41 @@ def export(
     from snnkit.export import pytorch
     from snnkit.training.evaluation import batches
 
-    network, parts = prepared(found, data_root, "cpu", anew=anew)
+    network, parts = prepared(found, data_root, "cpu", recalibrated=recalibrated)
     _, metadata = pytorch.read(found.weights)
-    if anew:
+    if recalibrated:
         metrics, _ = measure(network, found.candidate, parts, "cpu")
         metadata |= {"candidate": found.candidate.model_dump_json(), "metrics": metrics.model_dump_json()}
-        metadata["calibrated"] = "BatchNorm's statistics are of training images in these steps, not of the training"
-    images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=IMAGES), 1)))
+        metadata["calibrated"] = "BatchNorm's statistics were estimated after training, with this number of time steps"
+    images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=N_IMAGES), 1)))
     try:
         parity = exports.export(network, path, kind, images, metadata)
     except exports.ExportError as error:
         raise InputError(f"{found.name}, trial {found.record.number}, as {kind}: {error}") from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}. Free some space, or: --out FILE") from error
-    return _told(parity, path)
+    return _describe_parity(parity, path)
 
 
 def suffix(kind: str) -> str:
-    """Of a file of that format."""
+    """Return the file name's suffix for an export format."""
     from snnkit.export import EXPORTS
 
     return EXPORTS[kind].suffix
 
 
-def _told(parity: "Parity", path: Path) -> RenderableType:
+def _describe_parity(parity: "Parity", path: Path) -> RenderableType:
     text = Text(f"{path}  {path.stat().st_size:,} bytes\n")
     text.append(
         f"checked   on {count(parity.images, 'validation image')}: {parity.same_class} of {parity.images} in the same "
-        f"class, logits differ by {number(parity.logit_difference)} at most"
+        f"class, logits differ by at most {number(parity.logit_difference)}"
     )
     if parity.spikes:
-        most = max(parity.spikes, key=lambda name: abs(parity.spikes[name][0] - parity.spikes[name][1]))
-        ours, theirs = parity.spikes[most]
+        layer = max(parity.spikes, key=lambda name: abs(parity.spikes[name][0] - parity.spikes[name][1]))
+        ours, theirs = parity.spikes[layer]
         text.append(
             f"\nspikes    {sum(o for o, _ in parity.spikes.values()):,.0f} in {len(parity.spikes)} layers, "
-            f"{parity.spike_difference:.2%} differ; most in {most}: {ours:,.0f}, in the file {theirs:,.0f}"
+            f"{parity.spike_difference:.2%} differ; most in {layer}: {ours:,.0f}, in the file {theirs:,.0f}"
         )
     return text
 
@@ -154,5 +165,5 @@ def _told(parity: "Parity", path: Path) -> RenderableType:
 def _complete(name: str, trial: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:
     record = find_trial(name, trial, trials)
     if record.status not in TRAINED_TO_END:
-        raise InputError(f"trial {trial} of {name!r} is {record.status}: only what was trained to its end has weights")
+        raise InputError(f"trial {trial} of {name!r} is {record.status}: only fully trained trials have weights")
     return record

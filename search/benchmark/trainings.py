@@ -1,4 +1,4 @@
-"""The trainings of a benchmark as Work for a Driver. Each one's ``result.json`` is the only truth of what is done."""
+"""The trainings of a benchmark as Work for a Driver. A training is done if its folder has a ``result.json``."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,15 +9,17 @@ from search.trial.job import Job, outline
 
 
 class Trainings:
-    """Those that were interrupted go first, then those that were never begun or failed, in the order of the jobs; but
-    of a seed the twins that networks start from go before these, or two workers would train the same one, and what goes
-    on from the weights of another one, or is the mean of several, waits for them.
+    """Hands out the trainings that are left, and stores their records. Hold the StudyLock while you use it.
 
-    ``over`` are the records of those that are done: complete, or stopped for a reason of their own. ``again`` is the
-    command that goes on with the benchmark. Hold its Lease while you draw jobs.
+    Order: interrupted trainings first, then new and failed ones in the order of the jobs. Within a seed, CNN twins run
+    before the networks that start from them, so that no twin is trained twice. A network that begins with the weights
+    of other networks waits for them.
+
+    ``over`` are the records of finished trainings: complete, or stopped for a reason of their own. ``command`` is the
+    command that continues the benchmark.
     """
 
-    def __init__(self, jobs: Sequence[Job], again: str) -> None:
+    def __init__(self, jobs: Sequence[Job], command: str) -> None:
         results = {job.number: job.files.read_result() for job in jobs}
         self.over = tuple(r for r in results.values() if r is not None and r.status != "failed")
         left = [job for job in jobs if job.number not in {record.number for record in self.over}]
@@ -25,11 +27,11 @@ class Trainings:
         self._waiting = _twins_first([job for job in left if job not in self._begun])
         self._jobs = {job.number: job for job in left}
         self._ended = {record.number: record for record in self.over}
-        self._again = again
+        self._command = command
 
     @property
     def left(self) -> int:
-        """How many are still to be drawn."""
+        """Number of trainings that are still to be drawn."""
         return len(self._begun) + len(self._waiting)
 
     @property
@@ -37,7 +39,8 @@ class Trainings:
         return bool(self._begun)
 
     def next(self, record: Callable[[TrialRecord], None]) -> Job | None:
-        """The next job. One that failed in an earlier run is tried anew: the cause may have been a full disk."""
+        """Return the next job; None if none is ready. A training that failed in an earlier run is repeated, because the
+        cause may have been a full disk. Raises StorageError."""
         job = self._drawn(record)
         if job is not None and job.files.read_result() is not None:
             try:
@@ -47,7 +50,7 @@ class Trainings:
         return job
 
     def _drawn(self, record: Callable[[TrialRecord], None]) -> Job | None:
-        """The first whose parents, if it has any, are trained; those whose parents will have no weights are lost."""
+        """Return the first job whose parents are trained. Jobs whose parents have no weights are stored as failed."""
         for job in (*self._begun, *self._waiting):
             ended = [self._ended[parent.number] for parent in job.parents if parent.number in self._ended]
             if without := next((parent for parent in ended if parent.status != "complete"), None):
@@ -58,7 +61,10 @@ class Trainings:
         return None
 
     def _with_ledgers(self, job: Job) -> Job:
-        """``job`` with what stands behind its parents' weights, what they share being counted with the first."""
+        """Return ``job`` with the images and operations that its parents' weights took to train.
+
+        Trainings that several parents share are counted with the first parent.
+        """
         counted: set[str] = set()
         parents = []
         for parent in job.parents:
@@ -67,7 +73,10 @@ class Trainings:
         return job.with_parents(parents)
 
     def _behind(self, number: int, counted: set[str]) -> tuple[int, float]:
-        """Images and multiply-accumulates of a training and of all that it began with, but for what is ``counted``."""
+        """Return images and multiply-accumulates of a training and of all trainings whose weights it began with.
+
+        Trainings in ``counted`` are left out, and the others are added to it.
+        """
         if str(number) in counted:
             return 0, 0.0
         counted.add(str(number))
@@ -88,8 +97,7 @@ class Trainings:
         return job
 
     def finish(self, record: TrialRecord) -> TrialRecord:
-        """Makes sure that the record is where the next run looks for it: a worker may not have been able to write it.
-        Raises StorageError."""
+        """Write the record to the training's folder if its worker could not, and return it. Raises StorageError."""
         job = self._jobs[record.number]
         if job.files.read_result() != record:
             try:
@@ -100,7 +108,7 @@ class Trainings:
         return record
 
     def prune(self, number: int, epoch: EpochRecord) -> None:
-        """Every training of a benchmark runs to its end."""
+        """Do nothing: every training of a benchmark runs to its end."""
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> TrialRecord:
         return self._fail(self._jobs[number], reason, kind=WORKER_DIED, traceback=traceback)
@@ -110,12 +118,12 @@ class Trainings:
         return self.finish(record.model_copy(update={"failure_kind": kind}))
 
     def remedy(self, number: int) -> str:
-        return f"see: {self._jobs[number].files.log_file}; when it is put right: {self._again}"
+        return f"see: {self._jobs[number].files.log_file}; after correcting the cause: {self._command}"
 
     def _unwritable(self, job: Job, error: OSError) -> StorageError:
         return StorageError(
-            f"cannot write to {job.folder}: {error.strerror or error}. What is trained is kept; make the folder "
-            f"writable or free some space, then: {self._again}"
+            f"cannot write to {job.folder}: {error.strerror or error}. No results are lost: make the folder "
+            f"writable or free some space, then: {self._command}"
         )
 
 

@@ -100,7 +100,7 @@ def retrain(
     numbers = parse_numbers(trials, "--trials", "3,17")
     chosen = finalists.of_study(record, space, numbers, candidates or [], best=best or N_FINALISTS)
     first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
-    base, wanted = finalists.longer(space.base, space), range(first, first + seeds)
+    base, wanted = finalists.with_retrain(space.base, space), range(first, first + seeds)
     text = finalists.benchmark_text(name or f"{study}-finals", chosen, space, wanted, base=base)
     benchmark = _load_benchmark(text, name, sets, options)
     pool = plan_workers(options, RunFolder(options.runs / benchmark.section.name), benchmark.section.resources)
@@ -185,8 +185,8 @@ def export(
     found = trained.trained(study, [trial], runs, storage)
     path = to or Path(f"{study}-{trial}{trained.suffix(kind)}")
     if timesteps is not None:
-        found = reevaluation.in_steps(found, [timesteps])
-    result = trained.export(found[0], kind, path, data, anew=timesteps is not None)
+        found = reevaluation.with_timesteps(found, [timesteps])
+    result = trained.export(found[0], kind, path, data, recalibrated=timesteps is not None)
     console.out.print(result, highlight=False, soft_wrap=True)
 
 
@@ -226,8 +226,8 @@ def evaluate(
     # figures are never truncated: a narrower terminal wraps their lines
     wide = console.Terminal(file=console.out.file, width=max(console.out.width, 140))
     if timesteps:
-        asked = reevaluation.in_steps(found, parse_numbers(timesteps, "--timesteps", "2,3"))
-        wide.print(reevaluation.figures(reevaluation.evaluate(asked, data, place, anew=True)))
+        asked = reevaluation.with_timesteps(found, parse_numbers(timesteps, "--timesteps", "2,3"))
+        wide.print(reevaluation.figures(reevaluation.evaluate(asked, data, place, recalibrated=True)))
         wide.print(
             "\nStored weights; BatchNorm statistics estimated on training images with this number of time steps."
         )

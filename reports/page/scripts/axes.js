@@ -1,4 +1,4 @@
-// The axes of a plot: values, scale and ticks. What is known of an objective comes with the data (study.objectives).
+// The axes of a plot: values, scale and ticks. study.objectives describes the objectives.
 
 // value(trial): the value of a candidate. published(point): the value of a published point, or undefined if it cannot be
 // compared with the candidates on this axis.

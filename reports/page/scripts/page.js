@@ -53,7 +53,7 @@ function drawLegend() {
   byId("modules-legend").replaceChildren(...cells.map(([kind, text]) => el("span", {}, el("span", { class: `cell ${kind}` }), text)));
 }
 
-// Says what the plots show at the moment, and how to see the published points.
+// Writes the caption of the plots: what they show now, and how to see the published points.
 function drawCaption() {
   const wanted = study.references[0];
   const own = `The front is computed from the study's objectives, with validation accuracy and energy by ${study.price}. The line joins its best trade-offs in the two axes shown.`;

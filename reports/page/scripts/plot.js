@@ -99,9 +99,9 @@ function dot(p) {
 
 const diamond = (p) => svg("path", { class: "ref", d: `M${p.px} ${p.py - 6}l6 6l-6 6l-6 -6Z` });
 
-// Labels of the points: names of published and named ones, and in the large panel the numbers of the front. If there is
-// no room near a point, its name moves further away in the large panel, with a line to the point. Numbers, and names in
-// small panels, are left out instead.
+// Labels of the points: names of published points and named candidates, and in the large panel the numbers of the front.
+// If there is no room near a point, its name moves further away in the large panel, with a line to the point. Numbers,
+// and names in small panels, are left out instead.
 function labels(panel) {
   const { plot } = panel;
   const spots = [...panel.points, ...panel.published].map((p) => [p.px, p.py, p.px, p.py]);
@@ -134,7 +134,7 @@ function labels(panel) {
   });
 }
 
-// Places for a label, those towards the better corner of the panel first, because the staircase is not there.
+// Possible places for a label. Places towards the better corner of the panel come first: the staircase is not there.
 function places({ x, y }) {
   const [right, left] = [["start", 7], ["end", -7]];
   const [better, worse] = x.better > 0 ? [right, left] : [left, right];

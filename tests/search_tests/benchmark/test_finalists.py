@@ -54,7 +54,7 @@ def stored(tmp_path_factory):
 
 def benchmark(record, space, numbers=(), names=()):
     chosen = finalists.of_study(record, space, numbers, names, best=99)
-    base = finalists.longer(space.base, space)
+    base = finalists.with_retrain(space.base, space)
     return load_benchmark(finalists.benchmark_text("smoke-finals", chosen, space, (5, 6), base=base))
 
 
@@ -96,7 +96,7 @@ def test_of_a_front_those_are_trained_that_span_most_of_it(stored):
     crew = WorkerPool()
     text = finalists.foreword(record, benchmark(record, space), crew, 1)
     assert f"front     1 of its {len(front)} candidates: " in text
-    assert f"hypervolume together, {ratio(share)}; " in text
+    assert f"with {ratio(share)} of its hypervolume together; " in text
     assert "front" not in finalists.foreword(record, benchmark(record, space), crew, len(front))
 
 
@@ -142,7 +142,7 @@ def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
 
 def test_what_is_not_there_is_said_with_what_is(stored):
     record, space = stored
-    with pytest.raises(InputError, match=r"no candidate of trial 99; its front is .*, and it has 6 trials"):
+    with pytest.raises(InputError, match=r"no candidate for trial 99; its front is .*, and it has 6 trials"):
         finalists.of_study(record, space, (99,), (), best=5)
     with pytest.raises(InputError, match=r"names no candidate 'smalest'; it has .*; did you mean smallest\?"):
         finalists.of_study(record, space, (), ("smalest",), best=5)
@@ -273,7 +273,7 @@ def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeyp
     code, out = call(monkeypatch, "evaluate", name)
     assert code == 0, out
     assert ("worse (" in out and "is dominated by baseline" in out) == (name == "smoke-finals")
-    assert "against the record test accuracy differs by 0 at most, energy by 0.00%" in " ".join(out.split())
+    assert "test accuracy differs from the record by at most 0, energy by at most 0.00%" in " ".join(out.split())
     assert [label in out for label in ("baseline, SNN", "baseline, CNN twin")] == [name == "smoke-finals"] * 2
 
 
@@ -337,7 +337,7 @@ def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(he
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["evaluate", "smoke", "--trials", "2"], "is waiting: only what was trained to its end has weights"),
+        (["evaluate", "smoke", "--trials", "2"], "is waiting: only fully trained trials have weights"),
         (["evaluate", "smoke", "--timesteps", "two"], "write numbers separated by commas: --timesteps 2,3"),
         (
             ["evaluate", "smoke", "--timesteps", "65"],
@@ -346,7 +346,7 @@ def test_weights_that_cannot_be_read_are_told_from_a_process_of_their_own_too(he
         (["evaluate", "smoke-finals", "--trials", "1", "--timesteps", "2"], "only CNN twins were asked for"),
         (["export", "smoke-finals", "1", "--timesteps", "2"], "only CNN twins were asked for"),
         (["export", "smoke", "7"], "has no trial 7; it has 3"),
-        (["export", "smoke", "2"], "is waiting: only what was trained to its end has weights"),
+        (["export", "smoke", "2"], "is waiting: only fully trained trials have weights"),
         (["export", "smoke", "0", "--format", "nir"], "as nir: "),
         (["retrain", "smoke", "--trials", "first"], "write numbers separated by commas: --trials 3,17"),
         (["train", SMOKE, "--candidate", "baselin"], "did you mean baseline?"),

@@ -56,7 +56,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "own leaves that do not go with the rest": ("train: {epochs: 1,", "overrides: {Two: {train: {epochs: 2}}}\ntrain: {epochs: 5, short_epochs: 3,", "13: overrides.Two.train: ", ("short_epochs 3 of 2",)),
     "a data set's leaves that do not go with the rest": ("train: {epochs: 2}", "train: {epochs: 2, rungs: [3]}", "15: data.digits.train: ", ("rungs [3]",)),
     "weights of nothing here": ("published:", "overrides: {Two: {weights: Onee}}\npublished:", "16: overrides.Two.weights: ", ("allowed are One", "did you mean One?")),
-    "weights of its own": ("published:", "overrides: {Two: {weights: Two}}\npublished:", "16: overrides.Two.weights: ", ("does not stand above it",)),
+    "weights of its own": ("published:", "overrides: {Two: {weights: Two}}\npublished:", "16: overrides.Two.weights: ", ("is not listed above it",)),
     "weights of another network": ("published:", "overrides: {Two: {weights: One}}\npublished:", "16: overrides.Two.weights: ", ("networks.One",)),
     "mean of one": ("published:", "overrides: {Two: {mean_of: [One]}}\npublished:", "16: overrides.Two.mean_of: ", ("at least 2",)),
     "mean of one twice": (
