@@ -27,12 +27,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class RankReversal:
-    """The pairs of front candidates that two energy models order differently: the study's model and ``price``."""
+    """The pairs of front candidates that two energy models order differently: the study's model and ``model``."""
 
-    price: str
+    model: str
     pairs: int
     reversed_pairs: int
-    example: tuple[TrialRecord, TrialRecord] | None  # the first needs less by the study's model, more by ``price``
+    example: tuple[TrialRecord, TrialRecord] | None  # the first needs less by the study's model, more by ``model``
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def _compare(reference: ReferencePoint, trials: tuple[TrialRecord, ...]) -> Comp
     )
 
 
-def _point(metrics: Metrics | None, price: str) -> Point | None:
-    if metrics is None or price not in metrics.energy_mj:
+def _point(metrics: Metrics | None, model: str) -> Point | None:
+    if metrics is None or model not in metrics.energy_mj:
         return None
-    return (-metrics.test_accuracy, metrics.energy_mj[price], float(metrics.params))
+    return (-metrics.test_accuracy, metrics.energy_mj[model], float(metrics.params))
 
 
 def dominated_names(study: StudyRecord) -> dict[int, tuple[TrialRecord, ...]]:
@@ -104,8 +104,8 @@ def rank_reversals(study: StudyRecord) -> tuple[RankReversal, ...]:
     """Compare the study's energy model with every other model that all front candidates have."""
     front = [t for t in front_trials(study) if t.metrics and study.header.price in t.metrics.energy_mj]
     shared = [set(t.metrics.energy_mj) for t in front if t.metrics]
-    prices = sorted(set.intersection(*shared)) if shared else []
-    return tuple(_rank_reversal(study.header.price, price, front) for price in prices if price != study.header.price)
+    models = sorted(set.intersection(*shared)) if shared else []
+    return tuple(_rank_reversal(study.header.price, model, front) for model in models if model != study.header.price)
 
 
 def _rank_reversal(own: str, other: str, front: list[TrialRecord]) -> RankReversal:
@@ -117,12 +117,12 @@ def _rank_reversal(own: str, other: str, front: list[TrialRecord]) -> RankRevers
     return RankReversal(other, len(pairs), len(turned), example)
 
 
-def _ratio(a: TrialRecord, b: TrialRecord, price: str) -> float:
+def _ratio(a: TrialRecord, b: TrialRecord, model: str) -> float:
     """Return how many times the energy of ``b`` ``a`` needs. A network without a spike may need none."""
-    return energy(a, price) / max(energy(b, price), MIN_ENERGY_MJ)
+    return energy(a, model) / max(energy(b, model), MIN_ENERGY_MJ)
 
 
-def energy(trial: TrialRecord, price: str) -> float:
+def energy(trial: TrialRecord, model: str) -> float:
     """Return a complete trial's millijoules per inference."""
     assert trial.metrics is not None  # complete trials have metrics
-    return trial.metrics.energy_mj[price]
+    return trial.metrics.energy_mj[model]

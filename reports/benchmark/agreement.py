@@ -72,37 +72,37 @@ def _note(group: Group) -> str:
 
 
 def _parameters(members: Sequence[Group]) -> list[str]:
-    compared = [(g, own, there) for g in members if (own := g.mean(params)) and (there := _published(g).params)]
-    equal = [g.network for g, own, there in compared if _close(own, there)]
+    compared = [(g, own, published) for g in members if (own := g.mean(params)) and (published := _published(g).params)]
+    equal = [g.network for g, own, published in compared if _close(own, published)]
     where = f"on {members[0].data}"
     lines = (
         [f"Parameters are within {RELATIVE_TOLERANCE:.0%} of the published {where}: {listing(equal, MAX_NAMES)}."]
         if equal
         else []
     )
-    for group, own, there in compared:
-        if not _close(own, there):
+    for group, own, published in compared:
+        if not _close(own, published):
             lines.append(
-                f"{group.network} has {own:,.0f} parameters {where}, {_times_of(own, there)} the published "
-                f"{there:,.0f}: not the same network, or not counted alike."
+                f"{group.network} has {own:,.0f} parameters {where}, {_times_of(own, published)} the published "
+                f"{published:,.0f}: not the same network, or not counted alike."
             )
     return lines
 
 
 def _energies(members: Sequence[Group], kind: Kind) -> list[str]:
     """Compare the energies by the published rule, and name the operations that make the difference."""
-    both, prices = [], []
+    both, models = [], []
     for group in members:
         point = _published(group)
         own = group.mean(energy(point.price))
         if own is None or point.energy_mj is None:
             continue
-        prices.append(point.price)
+        models.append(point.price)
         cause = _cause(group, point)
         both.append(
             f"{group.network} {number(own)} mJ (published {point.energy_mj:g}, {_share(own, point.energy_mj)}{cause})"
         )
-    by = listing(sorted(set(prices)))
+    by = listing(sorted(set(models)))
     return [f"Energy on {members[0].data}, {KINDS[kind]}, by {by}: {listing(both)}."] if both else []
 
 
@@ -114,9 +114,9 @@ def _cause(group: Group, point: Published) -> str:
         return ""
     counted = [("MACs", group.mean(macs(preset)), point.macs), ("ACs", group.mean(acs(preset)), point.acs)]
     parts = [
-        f"{name} {'agree' if _close(mine, there) else f'{mine / there:.3g} times'}"
-        for name, mine, there in counted
-        if mine is not None and there
+        f"{name} {'agree' if _close(mine, published) else f'{mine / published:.3g} times'}"
+        for name, mine, published in counted
+        if mine is not None and published
     ]
     return f": {', '.join(parts)}" if parts else ""
 
@@ -124,14 +124,14 @@ def _cause(group: Group, point: Published) -> str:
 def _other_energy_models(members: Sequence[Group], setup: Setup, own: str) -> list[str]:
     """Compare the benchmark's own energy model with the models of the published figures, on our trainings."""
     lines = []
-    for price in sorted({_published(g).price for g in members} - {own}):
+    for model in sorted({_published(g).price for g in members} - {own}):
         factors = [
-            mine / theirs for g in members if (mine := g.mean(energy(own))) and (theirs := g.mean(energy(price)))
+            mine / theirs for g in members if (mine := g.mean(energy(own))) and (theirs := g.mean(energy(model)))
         ]
         if factors:
             span = " to ".join(dict.fromkeys((f"{min(factors):.2f}", f"{max(factors):.2f}")))
             lines.append(
-                f"The published energies are by {price}{caveat(price)}. By {own}, over all T = {setup.timesteps} "
+                f"The published energies are by {model}{caveat(model)}. By {own}, over all T = {setup.timesteps} "
                 f"time steps, the same SNNs need {span} times as much."
             )
     return lines
@@ -142,17 +142,17 @@ def given_ratio(value: float | None) -> str:
     return "" if value is None else max(f"{value:.2f}", f"{value:g}", key=len)
 
 
-def _close(own: float, there: float) -> bool:
-    return abs(own - there) <= RELATIVE_TOLERANCE * abs(there)
+def _close(own: float, published: float) -> bool:
+    return abs(own - published) <= RELATIVE_TOLERANCE * abs(published)
 
 
-def _times_of(own: float, there: float) -> str:
-    if not 0.5 < own / there < 2:
-        return f"{own / there:.2g} times"
-    return f"{abs(own / there - 1):.1%} {'more' if own > there else 'fewer'} than"
+def _times_of(own: float, published: float) -> str:
+    if not 0.5 < own / published < 2:
+        return f"{own / published:.2g} times"
+    return f"{abs(own / published - 1):.1%} {'more' if own > published else 'fewer'} than"
 
 
-def _share(own: float, there: float) -> str:
-    if _close(own, there):
+def _share(own: float, published: float) -> str:
+    if _close(own, published):
         return f"within {RELATIVE_TOLERANCE:.0%}"
-    return f"{abs(own / there - 1):.0%} less" if own < there else f"{own / there:.3g} times as much"
+    return f"{abs(own / published - 1):.0%} less" if own < published else f"{own / published:.3g} times as much"

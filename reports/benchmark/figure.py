@@ -30,12 +30,12 @@ class Dot:
     high: float
 
 
-def figure(members: Sequence[Group], price: str) -> Markup:
+def figure(members: Sequence[Group], model: str) -> Markup:
     """Return the plot for one data set and energy model; empty if there is nothing to draw."""
-    dots = [dot for group in members for dot in _dots(group, price)]
+    dots = [dot for group in members for dot in _dots(group, model)]
     if not dots:
         return Markup()
-    title = f"Test accuracy against energy in mJ by {price}: {len(dots)} points"
+    title = f"Test accuracy against energy in mJ by {model}: {len(dots)} points"
     svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{drawing(dots, _twins)}</svg>'
     return Markup(svg)
 
@@ -53,18 +53,18 @@ def drawing(dots: Sequence[Dot], lines: Callable[[Sequence[Dot], Positions], lis
     return "".join(parts)
 
 
-def _dots(group: Group, price: str) -> list[Dot]:
-    own, point = own_dot(group, price), group.published
+def _dots(group: Group, model: str) -> list[Dot]:
+    own, point = own_dot(group, model), group.published
     found = [] if own is None else [own]
-    if point is not None and point.price == price and point.energy_mj:
+    if point is not None and point.price == model and point.energy_mj:
         accurate = point.accuracy
         found.append(Dot(group.network, group.kind, True, point.energy_mj, accurate, accurate, accurate))
     return found
 
 
-def own_dot(group: Group, price: str) -> Dot | None:
+def own_dot(group: Group, model: str) -> Dot | None:
     """Return the dot of our trainings; None if none is finished or has energy by that model."""
-    own, mj = group.spread(accuracy), group.mean(energy(price))
+    own, mj = group.spread(accuracy), group.mean(energy(model))
     if own is None or not mj:
         return None
     return Dot(group.network, group.kind, False, mj, own.mean, min(own.values), max(own.values))

@@ -95,12 +95,12 @@ class Pair:
     snn: Group
     cnn: Group
 
-    def energy_ratio(self, price: str) -> Spread | None:
+    def energy_ratio(self, model: str) -> Spread | None:
         """Return CNN energy / SNN energy over the seeds that have both; None if there is no such seed."""
         found = [
-            self.cnn.by_seed[seed].energy_mj[price] / metrics.energy_mj[price]
+            self.cnn.by_seed[seed].energy_mj[model] / metrics.energy_mj[model]
             for seed, metrics in self.snn.by_seed.items()
-            if seed in self.cnn.by_seed and metrics.energy_mj.get(price) and price in self.cnn.by_seed[seed].energy_mj
+            if seed in self.cnn.by_seed and metrics.energy_mj.get(model) and model in self.cnn.by_seed[seed].energy_mj
         ]
         return Spread(tuple(found)) if found else None
 
@@ -124,12 +124,12 @@ def energy_models_of(record: BenchmarkRecord) -> tuple[str, ...]:
     """Return the energy models that all finished trainings have, the benchmark's own first."""
     shared = [set(t.metrics.energy_mj) for t in record.trials if t.metrics]
     own = record.header.price
-    return tuple(sorted(set.intersection(*shared), key=lambda price: (price != own, price))) if shared else ()
+    return tuple(sorted(set.intersection(*shared), key=lambda model: (model != own, model))) if shared else ()
 
 
-def preset_of(price: str) -> str:
+def preset_of(model: str) -> str:
     """Return the counting preset of an energy model: ``exact`` for ``horowitz45/exact``."""
-    return price.split("/", 1)[-1]
+    return model.split("/", 1)[-1]
 
 
 def accuracy(metrics: Metrics) -> float:
@@ -144,9 +144,9 @@ def params(metrics: Metrics) -> float:
     return metrics.params
 
 
-def energy(price: str) -> Metric:
-    """Return the metric of millijoules per inference by the energy model ``price``."""
-    return lambda metrics: metrics.energy_mj.get(price)
+def energy(model: str) -> Metric:
+    """Return the metric of millijoules per inference by the energy model ``model``."""
+    return lambda metrics: metrics.energy_mj.get(model)
 
 
 def macs(preset: str) -> Metric:

@@ -85,9 +85,9 @@ def _caption(record: BenchmarkRecord) -> list[str]:
     trainings = f"n = {' or '.join(map(str, counts))}{bars}" if counts else "nothing yet"
     lines = [f"Blue: ours, energy by {header.price}; {trainings}."]
     if header.references:
-        prices = " and ".join(dict.fromkeys(point.price + caveat(point.price) for point in header.references))
+        models = " and ".join(dict.fromkeys(point.price + caveat(point.price) for point in header.references))
         sources = "; ".join(dict.fromkeys(point.source for point in header.references if point.source))
-        lines.append(f"Purple: published{f' ({sources})' if sources else ''}, energy by {prices}.")
+        lines.append(f"Purple: published{f' ({sources})' if sources else ''}, energy by {models}.")
     if header.sittings:
         last = header.sittings[-1]
         day = time.strftime("%Y-%m-%d", time.gmtime(last.started_at))

@@ -33,7 +33,7 @@ def networks_table(record: BenchmarkRecord, data: str) -> Table:
     """Return a row for each SNN on one data set: accuracy, F1, parameters, operations and energies."""
     blocks = _energy_columns(record)
     columns = ["network", "n", "accuracy", "macro F1", "parameters, k"]
-    heads = [("", len(columns)), *((price, len(heads)) for price, heads in blocks)]
+    heads = [("", len(columns)), *((model, len(heads)) for model, heads in blocks)]
     columns += [column for _, heads in blocks for column in heads]
     rows: list[tuple[str, ...]] = []
     published = set()
@@ -52,9 +52,9 @@ def networks_table(record: BenchmarkRecord, data: str) -> Table:
 def _energy_columns(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
     """Return the columns of each energy model. The first model of a preset also has the preset's operations."""
     blocks, counted = [], set()
-    for price in energy_models_of(record):
-        preset = preset_of(price)
-        blocks.append((price, (["AC, k", "MAC, k"] if preset not in counted else []) + ["energy, mJ"]))
+    for model in energy_models_of(record):
+        preset = preset_of(model)
+        blocks.append((model, (["AC, k", "MAC, k"] if preset not in counted else []) + ["energy, mJ"]))
         counted.add(preset)
     return blocks
 
@@ -62,17 +62,17 @@ def _energy_columns(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
 def _own_row(group: Group, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
     cells = [group.network, f"{group.n} of {group.n_seeds}" if group.n < group.n_seeds else str(group.n)]
     cells += [_cell(group, accuracy, ratio), _cell(group, f1, ratio), _cell(group, params, _tenths, 1000)]
-    for price, columns in blocks:
+    for model, columns in blocks:
         if len(columns) > 1:
-            cells += [_cell(group, count(preset_of(price)), _tenths, 1000) for count in (acs, macs)]
-        cells.append(_cell(group, energy(price), number))
+            cells += [_cell(group, count(preset_of(model)), _tenths, 1000) for count in (acs, macs)]
+        cells.append(_cell(group, energy(model), number))
     return tuple(cells)
 
 
 def _published_row(point: Published, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
     cells = [PUBLISHED, "", given_ratio(point.accuracy), given_ratio(point.f1), _in_thousands(point.params)]
-    for price, columns in blocks:
-        own = price == point.price
+    for model, columns in blocks:
+        own = model == point.price
         if len(columns) > 1:
             cells += [_in_thousands(count if own else None) for count in (point.acs, point.macs)]
         cells.append(_as_given(point.energy_mj if own else None))
@@ -84,38 +84,38 @@ def twins_table(record: BenchmarkRecord, data: str) -> Table | None:
     found = [pair for pair in pairs(groups(record)) if pair.snn.data == data]
     if not found:
         return None
-    prices = energy_models_of(record)
+    models = energy_models_of(record)
     rows: list[tuple[str, ...]] = []
     published = set()
     for pair in found:
-        rows.append(_pair_row(pair, prices))
+        rows.append(_pair_row(pair, models))
         if pair.snn.published and pair.cnn.published:
             published.add(len(rows))
-            rows.append(_published_pair_row(pair, prices))
-    columns = ("network", "CNN", "SNN", *(column for _ in prices for column in ("CNN, mJ", "SNN, mJ", "CNN / SNN")))
-    heads = (("", 1), ("accuracy", 2), *((price, 3) for price in prices))
+            rows.append(_published_pair_row(pair, models))
+    columns = ("network", "CNN", "SNN", *(column for _ in models for column in ("CNN, mJ", "SNN, mJ", "CNN / SNN")))
+    heads = (("", 1), ("accuracy", 2), *((model, 3) for model in models))
     numeric = (False, *(True for _ in columns[1:]))
     label = f"CNN against SNN on {data}"
     return Table(columns, numeric, tuple(rows), label, heads, frozenset(published))
 
 
-def _pair_row(pair: Pair, prices: tuple[str, ...]) -> tuple[str, ...]:
+def _pair_row(pair: Pair, models: tuple[str, ...]) -> tuple[str, ...]:
     cells = [pair.snn.network, _cell(pair.cnn, accuracy, ratio), _cell(pair.snn, accuracy, ratio)]
-    for price in prices:
-        times = pair.energy_ratio(price)
-        cells += [_cell(pair.cnn, energy(price), number), _cell(pair.snn, energy(price), number)]
+    for model in models:
+        times = pair.energy_ratio(model)
+        cells += [_cell(pair.cnn, energy(model), number), _cell(pair.snn, energy(model), number)]
         cells.append("" if times is None else times.text(factor))
     return tuple(cells)
 
 
-def _published_pair_row(pair: Pair, prices: tuple[str, ...]) -> tuple[str, ...]:
+def _published_pair_row(pair: Pair, models: tuple[str, ...]) -> tuple[str, ...]:
     snn, cnn = pair.snn.published, pair.cnn.published
     assert snn is not None  # the caller has checked both
     assert cnn is not None
     cells = [PUBLISHED, given_ratio(cnn.accuracy), given_ratio(snn.accuracy)]
-    for price in prices:
-        cells += [_as_given(point.energy_mj if point.price == price else None) for point in (cnn, snn)]
-        times = pair.published_ratio if snn.price == price else None
+    for model in models:
+        cells += [_as_given(point.energy_mj if point.price == model else None) for point in (cnn, snn)]
+        times = pair.published_ratio if snn.price == model else None
         cells.append("" if times is None else factor(times))
     return tuple(cells)
 
@@ -138,32 +138,32 @@ def failures_table(record: BenchmarkRecord) -> Table:
 
 def benchmark_csv(record: BenchmarkRecord) -> str:
     """Return a row for every training that has ended, with all figures and all energy models."""
-    prices = energy_models_of(record)
+    models = energy_models_of(record)
     presets = sorted({preset for t in record.trials if t.metrics for preset in t.metrics.operations})
     measures = ["test_accuracy", "test_f1", "validation_accuracy", "params", "dense_macs", "spikes", "firing_rate"]
     measures += ["timesteps", *(f"{name} {preset}" for preset in presets for name in ("macs", "acs"))]
     columns = ["trial", "data", "network", "kind", "seed", "status", *measures]
-    columns += [*(f"energy_mj {price}" for price in prices), "epochs", "wall_s", "device", "reason"]
+    columns += [*(f"energy_mj {model}" for model in models), "epochs", "wall_s", "device", "reason"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(csv_cell, columns))
     for cell, trial in zip(record.header.cells, record.trials, strict=True):
         if trial.status not in ("running", "waiting"):
             where: list[Leaf] = [trial.number, cell.data, cell.network, cell.kind, cell.seed, trial.status]
-            writer.writerow(map(csv_cell, [*where, *_measured(trial, presets, prices), *_circumstances(trial)]))
+            writer.writerow(map(csv_cell, [*where, *_measured(trial, presets, models), *_circumstances(trial)]))
     return text.getvalue()
 
 
-def _measured(trial: TrialRecord, presets: list[str], prices: tuple[str, ...]) -> list[Leaf]:
+def _measured(trial: TrialRecord, presets: list[str], models: tuple[str, ...]) -> list[Leaf]:
     m = trial.metrics
     if m is None:
-        return [""] * (8 + 2 * len(presets) + len(prices))
+        return [""] * (8 + 2 * len(presets) + len(models))
     found: list[Leaf] = [m.test_accuracy, m.test_f1, m.accuracy, m.params, m.dense_macs, m.spikes, m.firing_rate]
     found.append(m.timesteps)
     for preset in presets:
         counted = m.operations.get(preset)
         found += [counted.macs, counted.acs] if counted else ["", ""]
-    return found + [m.energy_mj[price] for price in prices]
+    return found + [m.energy_mj[model] for model in models]
 
 
 def _circumstances(trial: TrialRecord) -> list[Leaf]:

@@ -23,16 +23,16 @@ def payload(study: StudyRecord) -> str:
 def _payload(study: StudyRecord) -> dict[str, Any]:
     trials, ranks, front = finished(study), trial_ranks(study), front_trials(study)
     progress = hypervolume_over_time(study)
-    prices = energy_models_of(study)
+    models = energy_models_of(study)
     by_rank = sorted(trials, key=lambda trial: (trial.name is None, ranks[trial.number], trial.number))
     detailed = {trial.number for trial in by_rank[:MAX_DETAILED]}
     return {
         "objectives": [_objective(o) for o in study.header.objectives],
-        "price": study.header.price if study.header.price in prices or not prices else prices[0],
-        "prices": prices,
+        "energy_model": study.header.price if study.header.price in models or not models else models[0],
+        "energy_models": models,
         "references": [r.model_dump() for r in study.header.references],
         "trials": [
-            _trial(study, t, ranks[t.number]) | (_details(study, t, prices) if t.number in detailed else {})
+            _trial(study, t, ranks[t.number]) | (_details(study, t, models) if t.number in detailed else {})
             for t in trials
         ],
         "selected": front[0].number if front else None,
@@ -76,8 +76,8 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
         "spikes": _brief(metrics.spikes),
         "rate": _brief(metrics.firing_rate),
         "timesteps": metrics.timesteps,
-        "energy": {price: _brief(value) for price, value in metrics.energy_mj.items()},
-        "twin": {price: _brief(value) for price, value in metrics.twin_energy_mj.items()},
+        "energy": {model: _brief(value) for model, value in metrics.energy_mj.items()},
+        "twin": {model: _brief(value) for model, value in metrics.twin_energy_mj.items()},
         "values": trial.values,
         "wall": _brief(trial.wall_s),
         "device": trial.device,
@@ -88,10 +88,10 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
     }
 
 
-def _details(study: StudyRecord, trial: TrialRecord, prices: list[str]) -> dict[str, Any]:
+def _details(study: StudyRecord, trial: TrialRecord, models: list[str]) -> dict[str, Any]:
     """Return the layers, training curve and dials of a candidate."""
     return {
-        "layers": [_layer(layer, prices) for layer in trial.layers],
+        "layers": [_layer(layer, models) for layer in trial.layers],
         "history": [_epoch(epoch) for epoch in trial.history],
         "dials": trial.params,
         "again": train_again(study, trial),
@@ -99,10 +99,10 @@ def _details(study: StudyRecord, trial: TrialRecord, prices: list[str]) -> dict[
     }
 
 
-def _layer(layer: LayerRecord, prices: list[str]) -> list[Any]:
+def _layer(layer: LayerRecord, models: list[str]) -> list[Any]:
     """Return a layer in the order of LAYER in detail.js."""
     counts = [layer.macs, layer.acs, layer.dense_macs, layer.spikes_in, layer.spikes_out, layer.neurons]
-    energies = [layer.energy_mj.get(price, 0.0) for price in prices]
+    energies = [layer.energy_mj.get(model, 0.0) for model in models]
     rate = None if layer.firing_rate is None else _brief(layer.firing_rate)
     return [layer.name, *map(_brief, counts), rate, layer.params, *map(_brief, energies)]
 

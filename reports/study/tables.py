@@ -39,10 +39,10 @@ def candidates_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Table
     return Table((*columns, "started from"), (*numeric, False), longer, label)
 
 
-def twin_ratio(trial: TrialRecord, price: str) -> str:
+def twin_ratio(trial: TrialRecord, model: str) -> str:
     """Return how many times the candidate's energy its CNN twin needs; empty if one is unknown or the first is 0."""
     assert trial.metrics is not None
-    own, twin = trial.metrics.energy_mj.get(price), trial.metrics.twin_energy_mj.get(price)
+    own, twin = trial.metrics.energy_mj.get(model), trial.metrics.twin_energy_mj.get(model)
     return f"{twin / own:.1f}" if own and twin is not None else ""
 
 
@@ -71,8 +71,8 @@ def front_csv(study: StudyRecord) -> str:
     """
     trials = front_trials(study)
     objectives = [o.name for o in study.header.objectives]
-    prices = sorted({price for t in trials if t.metrics for price in t.metrics.energy_mj})
-    measures = ["test_accuracy", "test_f1", "firing_rate", *(f"energy_mj {price}" for price in prices)]
+    models = sorted({model for t in trials if t.metrics for model in t.metrics.energy_mj})
+    measures = ["test_accuracy", "test_f1", "firing_rate", *(f"energy_mj {model}" for model in models)]
     measures += ["started_from"] * initializations_differ(study)
     dials = list(dict.fromkeys([*study.header.dials, *(path for t in trials for path in t.params)]))
     text = io.StringIO()
@@ -81,7 +81,7 @@ def front_csv(study: StudyRecord) -> str:
     for t in trials:
         assert t.metrics is not None
         measured = [t.metrics.test_accuracy, t.metrics.test_f1, t.metrics.firing_rate]
-        energies = [t.metrics.energy_mj.get(price, "") for price in prices]
+        energies = [t.metrics.energy_mj.get(model, "") for model in models]
         row = [t.number, t.name or "", *(t.values[o] for o in objectives), *measured, *energies]
         row += [initialization_label(t)] * initializations_differ(study)
         writer.writerow(map(csv_cell, [*row, *(t.params.get(path, "") for path in dials)]))
@@ -111,6 +111,6 @@ def front_json(study: StudyRecord) -> str:
 
 
 def _candidate(trial: TrialRecord) -> dict[str, Any]:
-    kept = {"number", "name", "values", "metrics", "modules", "params", "seed", "device", "wall_s"}
+    exported = {"number", "name", "values", "metrics", "modules", "params", "seed", "device", "wall_s"}
     start = {} if trial.start is None else {"start": trial.start.model_dump(mode="json", exclude={"history"})}
-    return trial.model_dump(mode="json", include=kept) | start
+    return trial.model_dump(mode="json", include=exported) | start

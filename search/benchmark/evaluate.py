@@ -52,7 +52,7 @@ class Evaluated:
     @property
     def energy_difference(self) -> float:
         """Difference of the energies as a share of the stored one, by the energy model that differs most."""
-        pairs = [(self.now.energy_mj[price], mj) for price, mj in self.before.energy_mj.items()]
+        pairs = [(self.now.energy_mj[model], mj) for model, mj in self.before.energy_mj.items()]
         return max((abs(now - mj) / mj for now, mj in pairs if mj), default=0.0)
 
     @property
@@ -150,7 +150,7 @@ def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> R
 
 def figures(evaluated: Sequence[Evaluated]) -> Table:
     """Return a table with one line for each network, over its seeds."""
-    prices = list(evaluated[0].now.energy_mj)
+    models = list(evaluated[0].now.energy_mj)
     table = Table(box=None, pad_edge=False, header_style="dim")
     heads = (
         "data",
@@ -160,7 +160,7 @@ def figures(evaluated: Sequence[Evaluated]) -> Table:
         "T",
         "test\naccuracy",
         "macro\nF1",
-        *(f"mJ\n{price}" for price in prices),
+        *(f"mJ\n{model}" for model in models),
     )
     for head in heads:
         table.add_column(head, justify="left" if head in ("data", "network") else "right", no_wrap=True)
@@ -170,7 +170,7 @@ def figures(evaluated: Sequence[Evaluated]) -> Table:
             data, label, str(len(members)), f"{now[0].params:,}",
             str(now[0].timesteps), _spread([m.test_accuracy for m in now], ratio),
             _spread([m.test_f1 for m in now], ratio),
-            *(_spread([m.energy_mj[price] for m in now], number) for price in prices),
+            *(_spread([m.energy_mj[model] for m in now], number) for model in models),
         )  # fmt: skip
     return table
 

@@ -58,7 +58,7 @@ def show(
     from snnkit.data import DataError, count_classes, dataset_status, load_dataset
 
     status = dataset_status(name, data)
-    if not status.there:
+    if not status.available:
         raise DataError(f"{name} is {status.detail}")
     found = count_classes(load_dataset(name, data))
     if as_json:

@@ -212,5 +212,5 @@ def data_table(found: Sequence["Status"]) -> Table:
     for column in ("data set", "here", "where"):
         table.add_column(column, overflow="fold")
     for each in found:
-        table.add_row(each.name, "yes" if each.there else "no", each.detail)
+        table.add_row(each.name, "yes" if each.available else "no", each.detail)
     return table

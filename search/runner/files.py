@@ -66,7 +66,7 @@ def save_exchange(folder: RunFolder, url: str | None) -> None:
 
 def announce_download(name: str, options: RunOptions, observer: Observer) -> None:
     """Tell ``observer`` that a data set is about to be downloaded; do nothing if it is on this machine."""
-    if not dataset_status(name, options.data_root).there:
+    if not dataset_status(name, options.data_root).available:
         observer.message(f"fetching  {name} into {data_root(options.data_root)} …")
 
 

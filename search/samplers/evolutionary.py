@@ -54,9 +54,9 @@ class GeneticSampler(BaseSampler):
             "maximize" if each == StudyDirection.MAXIMIZE else "minimize" for each in study.directions
         ]
         parents = sorted_by_fitness(others, directions)[:N_PARENTS]
-        tried = {frozenset(other.params.items()) for other in others}
+        seen = {frozenset(other.params.items()) for other in others}
         return next(
-            (child for _ in range(MAX_REPEATS) if frozenset((child := self._child(parents)).items()) not in tried),
+            (child for _ in range(MAX_REPEATS) if frozenset((child := self._child(parents)).items()) not in seen),
             self._child(parents),
         )
 

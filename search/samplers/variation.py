@@ -77,11 +77,11 @@ def _step_on_grid(grid: Sequence[Leaf], value: Leaf, rng: random.Random) -> Leaf
 def _step_in_range(values: Range, value: float, rng: random.Random) -> Leaf:
     """Add a normal step, on a logarithmic scale if the range is logarithmic, and clip to the range."""
     scale, back = (math.log, math.exp) if values.log else (float, float)
-    low, high, here = scale(values.low), scale(values.high), scale(value)
-    there = here
-    while there == here:
-        there = min(max(rng.gauss(here, STEP_DEVIATION * (high - low)), low), high)
+    low, high, current = scale(values.low), scale(values.high), scale(value)
+    moved = current
+    while moved == current:
+        moved = min(max(rng.gauss(current, STEP_DEVIATION * (high - low)), low), high)
     if not values.whole:
-        return values.canonical(back(there))
+        return values.canonical(back(moved))
     near = int(value)
-    return max(round(back(there)), near + 1) if there > here else min(round(back(there)), near - 1)
+    return max(round(back(moved)), near + 1) if moved > current else min(round(back(moved)), near - 1)

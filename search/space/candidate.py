@@ -59,8 +59,8 @@ class Candidate(Config):
         """Return the leaves of neuron, encoding and train whose values differ from ``other``, by section."""
         found = {}
         for section in ("neuron", "encoding", "train"):
-            here, there = (getattr(each, section).model_dump(mode="json") for each in (self, other))
-            if leaves := {name: value for name, value in here.items() if value != there[name]}:
+            own, theirs = (getattr(each, section).model_dump(mode="json") for each in (self, other))
+            if leaves := {name: value for name, value in own.items() if value != theirs[name]}:
                 found[section] = leaves
         return found
 

@@ -79,10 +79,10 @@ def _new(header: StudyHeader, space: Space, storage: BaseStorage) -> optuna.Stud
     return study
 
 
-def _enqueue_first(study: optuna.Study, space: Space, tried: Container[str | None] = ()) -> None:
-    """Queue the named candidates that are not ``tried``, then the initial design; its repetitions become duplicates."""
+def _enqueue_first(study: optuna.Study, space: Space, started: Container[str | None] = ()) -> None:
+    """Queue the named candidates except ``started``, then the initial design; its repetitions become duplicates."""
     for name, params in space.candidates.items():
-        if name not in tried:
+        if name not in started:
             study.enqueue_trial(dict(params), user_attrs={NAME: name})
     for params in initial_design(space):
         study.enqueue_trial(params, user_attrs={INITIAL: True})

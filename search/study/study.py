@@ -48,7 +48,7 @@ class Study:
         self._pruner = None if stopping is None else make_pruner(stopping, space.study.objectives)
         self._places: Mapping[str, SharedRecord] = {}  # by candidate key, from the ranking by shared weights
         self._parents = ParentSelector(space, self.trial_folder, self._complete)
-        self._tried: dict[str, int] = {}  # candidate key -> number of its first trial
+        self._first_trials: dict[str, int] = {}  # candidate key -> number of its first trial
         self.header = header
         self.folder = folder
 
@@ -62,7 +62,7 @@ class Study:
         with storage_errors("reading the trials"):
             trials = self._study.get_trials(deepcopy=False)
         self._load_rungs(trials)
-        self._load_tried(trials)
+        self._load_first_trials(trials)
         self._requeue_failed(trials)
         return self._adopt_running(trials)
 
@@ -74,13 +74,13 @@ class Study:
             for epoch, values in at_rungs(trial.user_attrs).items():
                 self._pruner.add(epoch, trial.number, values)
 
-    def _load_tried(self, trials: list[FrozenTrial]) -> None:
+    def _load_first_trials(self, trials: list[FrozenTrial]) -> None:
         """Remember the candidates that must not be trained again: all but those that failed once."""
         failures = Counter(trial.user_attrs.get(KEY) for trial in trials if status_of(trial) == "failed")
         for trial in trials:
             key = trial.user_attrs.get(KEY)
             if key is not None and (status_of(trial) != "failed" or failures[key] >= MAX_ATTEMPTS):
-                self._tried.setdefault(key, trial.number)
+                self._first_trials.setdefault(key, trial.number)
 
     def _requeue_failed(self, trials: list[FrozenTrial]) -> None:
         """Give named candidates that failed once a second trial: the cause may have been a full disk."""
@@ -232,7 +232,7 @@ class Study:
         if trials and status_of(trials[-1]) in ("duplicate", "refused"):
             latest = trials[-1]
             rng = random.Random(derived_seed(self.header.seed, latest.number, "untried", bits=32))
-            untried = untried_neighbour(self._space, latest.params, self._tried, rng)
+            untried = untried_neighbour(self._space, latest.params, self._first_trials, rng)
             if untried is None:
                 return None
             self._study.enqueue_trial(untried)
@@ -241,7 +241,7 @@ class Study:
     def _rejection(self, trial: Trial, job: Job) -> TrialRecord | None:
         """Return the record of a duplicate or of a candidate that breaks a constraint; None if it is to be trained."""
         key = job.candidate.fingerprint
-        first = self._tried.setdefault(key, job.number)
+        first = self._first_trials.setdefault(key, job.number)
         trial.set_user_attr(KEY, key)
         if first != job.number:
             return outline(job, status="duplicate", reason=f"equal to trial {first}", duplicate_of=first)

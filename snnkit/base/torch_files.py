@@ -26,5 +26,5 @@ def load_stored(file: Path | IO[bytes]) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     """The first line of torch's message, without its advice to load the file unsafely."""
     lines = (line.strip().removeprefix("WeightsUnpickler error: ") for line in str(error).splitlines())
-    kept = [line for line in lines if line and "weights_only" not in line and not line.startswith(("(", "Please"))]
-    return kept[0] if kept else type(error).__name__
+    relevant = [line for line in lines if line and "weights_only" not in line and not line.startswith(("(", "Please"))]
+    return relevant[0] if relevant else type(error).__name__

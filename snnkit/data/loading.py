@@ -28,7 +28,7 @@ class Status:
     """Whether a data set is on this machine."""
 
     name: str
-    there: bool
+    available: bool
     detail: str  # its folder, or which files to put where
 
 

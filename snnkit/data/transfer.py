@@ -42,10 +42,10 @@ def receive_dataset(name: str, root: Path | None, side: int | None, send: Callab
     Raises:
         DataError: the files cannot be written, or they are not what was sent.
     """
-    folder = root if root is not None and dataset_status(name, root).there else data_root(None)
+    folder = root if root is not None and dataset_status(name, root).available else data_root(None)
     received = 0
     with _one_process_at_a_time(name):
-        if not dataset_status(name, folder).there:
+        if not dataset_status(name, folder).available:
             files = send()
             try:
                 write_files(store_folder(name, folder), files)

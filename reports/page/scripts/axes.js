@@ -19,9 +19,9 @@ function axisOf(name) {
     axis.value = (trial) => (test ? trial.test : trial.accuracy);
     axis.published = (point) => (test ? point.accuracy : undefined);
   } else if (name === "energy_mj") {
-    axis.label = `energy per inference, mJ, by ${state.price}`;
+    axis.label = `energy per inference, mJ, by ${state.model}`;
     axis.value = energyOf;
-    axis.published = (point) => (point.price === state.price ? point.energy_mj : undefined);
+    axis.published = (point) => (point.price === state.model ? point.energy_mj : undefined);
   } else if (name === "params") {
     axis.published = (point) => point.params;
   } else if (name === "trial") {

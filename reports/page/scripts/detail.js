@@ -44,7 +44,7 @@ function measures(trial) {
   const rows = [
     ["validation accuracy", ratio(trial.accuracy)],
     ["test accuracy, F1", `${ratio(trial.test)}, ${ratio(trial.f1)}`],
-    [`energy, ${state.price}`, `${number(energyOf(trial))} mJ`],
+    [`energy, ${state.model}`, `${number(energyOf(trial))} mJ`],
     ["parameters", number(trial.params)],
     ["MACs, ACs per inference", `${short(trial.macs)}, ${short(trial.acs)}`],
     ["spikes, firing rate", `${short(trial.spikes)}, ${ratio(trial.rate)}`],
@@ -63,7 +63,7 @@ function tableOf(head, rows, label) {
 }
 
 function energyTable(trial) {
-  const rows = study.prices.filter((p) => p in trial.energy).map((p) => {
+  const rows = study.energy_models.filter((p) => p in trial.energy).map((p) => {
     const factor = twinRatio(trial, p);
     const cells = [p, number(trial.energy[p]), number(trial.twin[p]), factor === null ? "" : factor.toFixed(1)];
     return el("tr", {}, cells.map((text, i) => el("td", { class: i ? "n" : null }, text)));
@@ -71,12 +71,12 @@ function energyTable(trial) {
   return tableOf(["energy by", "SNN, mJ", "CNN twin, mJ", "twin / SNN"], rows, "Energy by model");
 }
 
-// Columns of trial.layers; the energies follow in the order of study.prices.
+// Columns of trial.layers; the energies follow in the order of study.energy_models.
 const LAYER = { name: 0, macs: 1, acs: 2, dense: 3, in: 4, out: 5, neurons: 6, rate: 7, params: 8, energy: 9 };
 
 function layerBars(trial) {
   if (!trial.layers.length) return null;
-  const at = LAYER.energy + study.prices.indexOf(state.price);
+  const at = LAYER.energy + study.energy_models.indexOf(state.model);
   const energies = trial.layers.map((row) => row[at] ?? 0);
   const most = Math.max(...energies) || 1;
   const total = energies.reduce((sum, e) => sum + e, 0) || 1;
@@ -95,7 +95,7 @@ function layerBars(trial) {
 
 function countsTable(trial) {
   if (!trial.layers.length) return null;
-  const head = ["layer", "MACs", "ACs", "dense MACs", "spikes in", "spikes out", "neurons", "firing rate", "parameters", ...study.prices.map((p) => `µJ, ${p}`)];
+  const head = ["layer", "MACs", "ACs", "dense MACs", "spikes in", "spikes out", "neurons", "firing rate", "parameters", ...study.energy_models.map((p) => `µJ, ${p}`)];
   const rows = trial.layers.map((row) => el("tr", {}, row.map((v, i) =>
     el("td", { class: i ? "n" : null }, countText(v, i)))));
   return tableOf(head, rows, "Counts by layer, per inference");

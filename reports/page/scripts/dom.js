@@ -3,7 +3,7 @@
 const study = JSON.parse(document.getElementById("study").textContent);
 const trials = new Map(study.trials.map((trial) => [trial.number, trial]));
 const state = {
-  price: study.price,
+  model: study.energy_model,
   accuracy: "validation",
   log: true,
   large: 0, // index in PAIRS of the large panel
@@ -53,15 +53,15 @@ function duration(seconds) {
   return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-const energyOf = (trial) => trial.energy[state.price];
+const energyOf = (trial) => trial.energy[state.model];
 const isFront = (trial) => trial.rank === 0;
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const title = (trial) => (trial.name ? `${trial.name} (${trial.number})` : `candidate ${trial.number}`);
 
 const heading = (trial) => (trial.name ? title(trial) : capital(title(trial)));
 
-function twinRatio(trial, price = state.price) {
-  return trial.energy[price] && trial.twin[price] !== undefined ? trial.twin[price] / trial.energy[price] : null;
+function twinRatio(trial, model = state.model) {
+  return trial.energy[model] && trial.twin[model] !== undefined ? trial.twin[model] / trial.energy[model] : null;
 }
 
 // The module bar of a candidate: one cell for each module, full if kept, half full if resized, hollow if removed.

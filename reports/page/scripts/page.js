@@ -30,7 +30,7 @@ function drawControls() {
   const logs = study.objectives.some((o) => o.log);
   byId("controls").replaceChildren(...[
     has("accuracy") && choice("accuracy", "accuracy", [["validation", "validation"], ["test", "test"]], state.accuracy, change("accuracy")),
-    study.prices.length > 1 && choice("energy by", "price", study.prices.map((p) => [p, p]), state.price, change("price")),
+    study.energy_models.length > 1 && choice("energy by", "model", study.energy_models.map((p) => [p, p]), state.model, change("model")),
     logs && el("label", { class: "tick" }, el("input", {
       type: "checkbox", name: "log", checked: state.log, onchange: (event) => change("log")(event.target.checked),
     }), "log scale"),
@@ -56,16 +56,16 @@ function drawLegend() {
 // Writes the caption of the plots: what they show now, and how to see the published points.
 function drawCaption() {
   const wanted = study.references[0];
-  const own = `The front is computed from the study's objectives, with validation accuracy and energy by ${study.price}. The line joins its best trade-offs in the two axes shown.`;
+  const own = `The front is computed from the study's objectives, with validation accuracy and energy by ${study.energy_model}. The line joins its best trade-offs in the two axes shown.`;
   const caption = byId("caption");
   caption.replaceChildren(own);
   if (!wanted) return;
-  if (state.accuracy === "test" && state.price === wanted.price) {
+  if (state.accuracy === "test" && state.model === wanted.price) {
     caption.append(` Published points are shown by test accuracy, energy by ${wanted.price} and parameters.`);
   } else {
     caption.append(" Published points are shown only if both axes are comparable: ", el("button", {
       type: "button", class: "link", onclick: () => {
-        Object.assign(state, { accuracy: "test", price: study.prices.includes(wanted.price) ? wanted.price : state.price });
+        Object.assign(state, { accuracy: "test", model: study.energy_models.includes(wanted.price) ? wanted.price : state.model });
         drawControls();
         drawAll();
       },

@@ -140,7 +140,7 @@ def _initializations(study: StudyRecord) -> list[str]:
 def _energy_models(study: StudyRecord) -> list[str]:
     reversals = rank_reversals(study)
     lines = [_reversal(study.header.price, each) for each in reversals if each.reversed_pairs]
-    if same := [each.price for each in reversals if each.pairs and not each.reversed_pairs]:
+    if same := [each.model for each in reversals if each.pairs and not each.reversed_pairs]:
         lines.append(f"The front candidates rank the same in energy by {study.header.price} and by {listing(same)}.")
     return lines
 
@@ -148,7 +148,7 @@ def _energy_models(study: StudyRecord) -> list[str]:
 def _reversal(own: str, reversal: RankReversal) -> str:
     assert reversal.example is not None  # there is one if pairs are reversed
     a, b = reversal.example
-    other = reversal.price
+    other = reversal.model
     return (
         f"The energy model matters: by {other} instead of {own}, {reversal.reversed_pairs} of "
         f"{count(reversal.pairs, 'pair')} of front candidates change places: {candidate_phrase(a)} needs less than "

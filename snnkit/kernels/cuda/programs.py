@@ -110,12 +110,12 @@ def lif_backward(
     left = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     reset = tl.zeros((NEURONS, ROWS, COLUMNS), tl.float32)
     x, y = left, left
-    there = channel < channels
+    valid = channel < channels
     if NORMED:
-        factor = tl.load(scale + channel, mask=there, other=0.0)
-        offset = tl.load(shift + channel, mask=there, other=0.0)
-        middle = tl.load(mean + channel, mask=there, other=0.0)
-        rate = tl.load(invstd + channel, mask=there, other=0.0)
+        factor = tl.load(scale + channel, mask=valid, other=0.0)
+        offset = tl.load(shift + channel, mask=valid, other=0.0)
+        middle = tl.load(mean + channel, mask=valid, other=0.0)
+        rate = tl.load(invstd + channel, mask=valid, other=0.0)
     above = ()
     kept = ()
     largest = ()  # by step: the place of a window's largest current
@@ -207,12 +207,12 @@ def batchnorm_backward(
 ):  # fmt: skip
     pixel = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]
     channel = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
-    there = channel < channels
-    inside = (pixel < pixels) & there
+    valid = channel < channels
+    inside = (pixel < pixels) & valid
     at = pixel * channels + channel
     g = tl.load(grad + at, mask=inside, other=0.0).to(tl.float32)
     y = tl.load(current + at, mask=inside, other=0.0).to(tl.float32)
-    unit = (y - tl.load(mean + channel, mask=there, other=0.0)) * tl.load(invstd + channel, mask=there, other=0.0)
-    g = g - tl.load(means + channels + channel, mask=there, other=0.0)
-    g = (g - unit * tl.load(means + channel, mask=there, other=0.0)) * tl.load(scale + channel, mask=there, other=0.0)
+    unit = (y - tl.load(mean + channel, mask=valid, other=0.0)) * tl.load(invstd + channel, mask=valid, other=0.0)
+    g = g - tl.load(means + channels + channel, mask=valid, other=0.0)
+    g = (g - unit * tl.load(means + channel, mask=valid, other=0.0)) * tl.load(scale + channel, mask=valid, other=0.0)
     tl.store(grad + at, g.to(grad.dtype.element_ty), mask=inside)

@@ -101,7 +101,7 @@ def test_a_rank_reversal_is_a_pair_that_two_energy_models_order_differently(make
         measures(0.7, 0.7, 0.03, 0.04, 900),  # less than the one before by the paper's price
     )
     (found,) = rank_reversals(study)
-    assert (found.price, found.pairs, found.reversed_pairs) == (PAPER, 3, 1)
+    assert (found.model, found.pairs, found.reversed_pairs) == (PAPER, 3, 1)
     assert found.example is not None
     assert [t.number for t in found.example] == [1, 2]
     assert any("1 of 3 pairs of front candidates change places" in line for line in findings(study))

@@ -77,7 +77,7 @@ def test_the_data_contains_every_finished_candidate_and_its_figures(make_study: 
         assert drawn["test"] == trial.metrics.test_accuracy
         assert drawn["energy"] == {p: pytest.approx(e, rel=1e-4) for p, e in trial.metrics.energy_mj.items()}
         assert [layer[0] for layer in drawn["layers"]] == [layer.name for layer in trial.layers]
-        width = 9 + len(data["prices"])
+        width = 9 + len(data["energy_models"])
         assert {len(layer) for layer in drawn["layers"]} == {width}
 
 

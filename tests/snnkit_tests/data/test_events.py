@@ -101,7 +101,7 @@ def test_fetching_says_what_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         load_dataset("nmnist", tmp_path)
     assert all(part in str(error.value) for part in parts)
-    assert not dataset_status("nmnist", tmp_path).there
+    assert not dataset_status("nmnist", tmp_path).available
 
 
 WORDS = RNG.integers(0, 2**32, (3, 2, 34, 34), np.uint32)

@@ -142,13 +142,13 @@ def test_one_error_says_what_was_tried_and_what_to_do(
 
 def test_status_looks_and_does_nothing(info: DatasetInfo, tmp_path: Path) -> None:
     root = tmp_path / "data"
-    assert not dataset_status("small", root).there
+    assert not dataset_status("small", root).available
     assert not root.exists()
     (root / "usual").mkdir(parents=True)
     assert dataset_status("small", root).detail == str(root / "usual")
     load_dataset("small", root)
     assert dataset_status("small", root).detail == str(root / STORES_FOLDER / "small")
-    assert dataset_status("digits", root).there
+    assert dataset_status("digits", root).available
 
 
 def test_unknown_name_is_answered_with_the_near_one() -> None:
