@@ -16,8 +16,8 @@ SAMPLERS: Mapping[str, str] = {
     "random": "search.samplers.random_search:make_random",
 }
 PRUNERS: Mapping[str, str] = {
-    "pareto": "search.pruners.pareto:ParetoPruner",
-    "median": "search.pruners.median:MedianPruner",
+    "pareto": "search.study.pruners.pareto:ParetoPruner",
+    "median": "search.study.pruners.median:MedianPruner",
 }
 EXECUTORS: Mapping[str, str] = {
     "ray": "search.executors.ray_tune:execute",

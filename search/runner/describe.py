@@ -5,9 +5,9 @@ from pathlib import Path
 from reports.document.wording import count, duration
 from reports.records.study import StudyHeader
 from search.executors import WorkerPool
-from search.pruners import describe_pruner
 from search.runner.budget import Budget
 from search.space.space import Space
+from search.study.pruners import describe_pruner
 from snnkit.training.recipe import Recipe
 
 

@@ -18,11 +18,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
-from search.pruners import make_pruner
 from search.samplers.history import RUNG_PREFIX, at_rungs
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
 from search.storage.url import storage_errors
+from search.study.pruners import make_pruner
 from search.study.stored import FINALIST, KEY, NAME, RECORD, STATES, StoredTrial, record_of, status_of
 from search.study.supernet import Ranking
 from search.study.untried import untried_neighbour

@@ -25,13 +25,13 @@ from benchmarks.search.outcomes import losses, scaled
 from reports.analysis.pareto import Point, front
 from reports.analysis.volume import hypervolume
 from reports.records.study import Direction, Leaf
-from search.pruners.pareto import ParetoPruner
 from search.samplers import make_sampler
 from search.samplers.history import RUNG_PREFIX
 from search.samplers.initial_design import initial_design
 from search.space.loading.loader import load_space
 from search.space.sections import EarlyStopping
 from search.space.space import Space
+from search.study.pruners.pareto import ParetoPruner
 from snnkit.families.squeezenet import FIRES
 
 OBJECTIVES: Mapping[str, Direction] = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}

@@ -11,7 +11,6 @@ from reports.analysis.pareto import dominates
 from reports.records.study import EpochRecord, Measured
 from reports.storage.studies import read_study, sqlite_url
 from search.errors import SpaceError
-from search.pruners.pareto import ParetoPruner
 from search.runner.budget import Budget
 from search.runner.launch import launch
 from search.runner.loop import Driver
@@ -20,6 +19,7 @@ from search.runner.progress import RunProgress
 from search.space.loading.loader import load_space
 from search.space.sections import EarlyStopping
 from search.study import create
+from search.study.pruners.pareto import ParetoPruner
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 OBJECTIVES = {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}

@@ -4,11 +4,11 @@ import pytest
 from helpers.untrained import SPACES
 
 from search.errors import SpaceError
-from search.pruners import describe_pruner, make_pruner
-from search.pruners.median import MedianPruner
-from search.pruners.pareto import ParetoPruner
 from search.space.loading.loader import load_space
 from search.space.sections import EarlyStopping
+from search.study.pruners import describe_pruner, make_pruner
+from search.study.pruners.median import MedianPruner
+from search.study.pruners.pareto import ParetoPruner
 
 OBJECTIVES = {"accuracy": "maximize", "params": "minimize"}
 
