@@ -82,7 +82,7 @@ def test_shell_completion_can_be_installed() -> None:
 
 
 def paths(group: typer.Typer) -> Iterator[tuple[str, Any]]:
-    """The parameters of all commands that take a path: command and name, and what typer was told of it."""
+    """Yield the parameters of all commands that take a path: command and name, and their declaration."""
     for command in group.registered_commands:
         for each in inspect.signature(command.callback, eval_str=True).parameters.values():
             kind, *told = get_args(each.annotation) or (None,)
