@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from reports.document.commands import command
+
 MAX_PROBLEMS = 200  # of one kind reported for a file; finding one takes up to a few milliseconds
 MAX_LINES = 50  # of one error
 MAX_TEXT_CHARACTERS = 1000  # of one problem
@@ -59,7 +61,7 @@ def taken(study: str, holder: str) -> InputError:
     """Return the error for a second process that tries to run a study or benchmark."""
     return InputError(
         f"{study!r} is already running, in {holder}. Only one process at a time may run it: wait for it, end it with "
-        f"Ctrl-C, or follow it with: snnsearch status {study}"
+        f"Ctrl-C, or follow it with: {command('status', study)}"
     )
 
 

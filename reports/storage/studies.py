@@ -18,6 +18,7 @@ from reports.storage.database import Database, Row
 
 __all__ = [
     "DATABASE",
+    "HEADER",
     "LedgerError",
     "find_study",
     "find_trial",
@@ -26,10 +27,12 @@ __all__ = [
     "read_header",
     "read_study",
     "sqlite_url",
+    "stored_name",
     "study_names",
 ]
 
 DATABASE = "study.db"
+HEADER = "header.json"  # a copy of the header beside the database
 TEXT = TypeAdapter(str)
 # Exceptions that a damaged stored value can cause; ValidationError is a ValueError
 DAMAGE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError)
@@ -41,18 +44,36 @@ def list_studies(runs: Path) -> tuple[Path, ...]:
 
 
 def load_study_folder(folder: Path) -> StudyRecord:
-    """Return the study in ``folder/study.db``. Raises LedgerError."""
+    """Return the study in ``folder/study.db`` under the name of its folder. Raises LedgerError."""
     if not (folder / DATABASE).is_file():
         others = ", ".join(path.name for path in list_studies(folder.parent)) or "none"
         raise LedgerError(f"no study in {folder}: it has no {DATABASE}. Studies in {folder.parent}: {others}")
-    url = sqlite_url(folder / DATABASE)
-    names = study_names(url)
-    return read_study(url, names[0] if len(names) == 1 else folder.name)
+    return _named(read_study(sqlite_url(folder / DATABASE), stored_name(folder)), folder.absolute().name)
 
 
 def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None) -> StudyRecord:
     """Return the study ``name`` from the database ``storage``, or from its folder in ``runs``. Raises LedgerError."""
-    return read_study(storage, name) if storage else load_study_folder(runs / name)
+    if storage is None:
+        return load_study_folder(runs / name)
+    return _named(read_study(storage, stored_name(runs / name, storage)), name)
+
+
+def stored_name(folder: Path, storage: str | None = None) -> str:
+    """Return the name of the study of ``folder`` in its database: another one if the folder was renamed or copied.
+
+    ``storage`` is None if the database is in the folder. Raises LedgerError.
+    """
+    if storage is None:
+        names = study_names(sqlite_url(folder / DATABASE))
+        return names[0] if len(names) == 1 else folder.name
+    try:
+        return StudyHeader.model_validate_json((folder / HEADER).read_bytes()).name
+    except (OSError, ValidationError):
+        return folder.name
+
+
+def _named(study: StudyRecord, name: str) -> StudyRecord:
+    return study.model_copy(update={"header": study.header.model_copy(update={"name": name})})
 
 
 def find_trial(name: str, number: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:

@@ -1,28 +1,25 @@
 """How to reproduce a candidate: the commands, and the circumstances that must be equal."""
 
 import json
-import shlex
 
+from reports.document.commands import command, run_file
 from reports.document.wording import trials_phrase
 from reports.records.study import StudyHeader, StudyRecord, TrialRecord
+from reports.storage.names import as_folder_name
 
 
-def train_again(study: StudyRecord, trial: TrialRecord, runs: str = "runs") -> str:
-    """Return the command that trains only this candidate, in the study's space.
-
-    Args:
-        runs: the folder of all studies, as the user typed it.
-    """
+def train_again(study: StudyRecord, trial: TrialRecord) -> str:
+    """Return the command that trains only this candidate, in the study's space."""
     name, number = study.header.name, trial.number
     dials = ", ".join(f"{path}: {json.dumps(value)}" for path, value in trial.params.items())
-    candidates = shlex.quote(f"candidates={{trial-{number}: {{{dials}}}}}")
-    space = shlex.quote(f"{runs}/{name}/space.yaml")
-    return f"snnsearch launch {space} --name {shlex.quote(f'{name}-{number}')} --trials 1 --set {candidates}"
+    candidates = f"candidates={{trial-{number}: {{{dials}}}}}"
+    space = run_file(name, "space.yaml")
+    return command("launch", space, "--name", as_folder_name(f"{name}-{number}"), "--trials", 1, "--set", candidates)
 
 
 def show(study: StudyRecord, trial: TrialRecord) -> str:
     """Return the command that prints this candidate."""
-    return f"snnsearch show {shlex.quote(study.header.name)} {trial.number}"
+    return command("show", study.header.name, trial.number)
 
 
 def circumstances(header: StudyHeader, trial: TrialRecord | None = None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from reports.document.commands import command
 from reports.errors import ReportError
 from reports.records.study import StudyRecord
 from reports.storage.files import replace_text
@@ -39,6 +40,6 @@ def write_texts(texts: Mapping[Path, str], safe: str, name: str) -> tuple[Path, 
         except OSError as error:
             raise ReportError(
                 f"cannot write {path}: {error.strerror or error}. {safe}; make the folder writable or free some space, "
-                f"then: snnsearch report {name}"
+                f"then: {command('report', name)}"
             ) from error
     return tuple(texts)

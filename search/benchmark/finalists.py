@@ -12,6 +12,7 @@ from scipy.optimize import nnls
 
 from reports.analysis.front import front_trials
 from reports.analysis.hypervolume import hypervolume_subset
+from reports.document.commands import command
 from reports.document.wording import count, duration, ratio
 from reports.records.study import StudyRecord, TrialRecord
 from search.benchmark.benchmark import Benchmark
@@ -45,8 +46,8 @@ def of_study(
         trials, _ = hypervolume_subset(record, best)
         if not trials:
             raise InputError(
-                f"study {record.header.name!r} has no finished trial yet; continue it: snnsearch resume "
-                f"{record.header.name}"
+                f"study {record.header.name!r} has no finished trial yet; continue it: "
+                f"{command('resume', record.header.name)}"
             )
         return [_with_retrain(_finalist(trial, space), space) for trial in trials]
     for number in numbers:
@@ -172,4 +173,5 @@ def _label(wanted: str | None, other: str) -> str:
     """Return ``wanted`` if it can be a network's label in a benchmark, else ``other`` with '-' for other letters."""
     if wanted is not None and LABEL.fullmatch(wanted):
         return wanted
-    return "".join(letter if LABEL.fullmatch(f"a{letter}") else "-" for letter in other)[:40]
+    text = "".join(letter if LABEL.fullmatch(f"a{letter}") else "-" for letter in other)
+    return (text if LABEL.fullmatch(text[:1]) else f"candidate {text}")[:40]

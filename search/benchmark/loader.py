@@ -33,7 +33,7 @@ from snnkit.base.config import Config
 from snnkit.data.datasets import DATASETS
 from snnkit.families import FAMILIES
 
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ()+_-]{0,39}")
+LABEL = re.compile(r"[^\W_][\w ()+-]{0,39}")
 MAX_NETWORKS = 64  # more of the largest family would make a resolved file that is too large to be read back
 DIAL_KEYS = ({"choices"}, {"low", "high"})
 

@@ -1,6 +1,7 @@
 """`run_benchmark`: train the networks of a benchmark that are not trained yet, and write its report."""
 
 from reports.benchmark.write import write_benchmark
+from reports.document.commands import command
 from reports.document.wording import count
 from reports.records.benchmark import BenchmarkHeader, BenchmarkRecord
 from reports.storage.benchmarks import is_benchmark, read_benchmark, read_header, write_header
@@ -106,7 +107,7 @@ def _check_free(folder: RunFolder, benchmark: Benchmark) -> None:
     if before.benchmark_hash != benchmark.fingerprint and (difference := _difference(before, benchmark)):
         raise InputError(
             f"{folder.path} holds a benchmark of other trainings: {difference}. To continue that one: "
-            f"snnsearch bench {folder.benchmark}. To start this one, use another name: --name NAME"
+            f"{command('bench', folder.benchmark)}. To start this one, use another name: --name NAME"
         )
 
 

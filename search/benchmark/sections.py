@@ -41,7 +41,8 @@ class BenchmarkSection(Config):
     """The ``benchmark`` section: its name, its seeds, and how its trainings run."""
 
     name: Annotated[str, AfterValidator(folder_name)] = Field(
-        examples=["my-benchmark"], description="Name of the benchmark and of its run folder: a-z, 0-9 and '-'."
+        examples=["my-benchmark"],
+        description="Name of the benchmark and its folder: small letters, digits and '-'.",
     )
     seeds: Annotated[tuple[Seed, ...], AfterValidator(_without_duplicates)] = Field(
         min_length=1,

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from reports.analysis.front import front_trials
+from reports.document.commands import command
 from reports.document.wording import candidate_name, count, number
 from reports.records.benchmark import KINDS
 from reports.records.study import TrialRecord
@@ -76,7 +77,7 @@ def trained(name: str, numbers: Sequence[int], runs: Path, storage: str | None) 
             for record in records
         ]
     if not result:
-        raise InputError(f"{name!r} has no trained network yet: snnsearch status {name}")
+        raise InputError(f"{name!r} has no trained network yet: {command('status', name)}")
     return result
 
 

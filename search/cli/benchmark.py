@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.benchmark.groups import accuracy, energy, groups
+from reports.document.commands import command
 from reports.document.wording import count, duration, number, ratio
 from reports.records.benchmark import KINDS, BenchmarkHeader, BenchmarkRecord
 from reports.records.study import TrialRecord
 from reports.storage.benchmarks import BenchmarkStatus
-from search.cli.tables import unfinished
+from search.cli.tables import unfinished, unwrapped
 
 
 class BenchmarkView:
@@ -45,7 +46,7 @@ class BenchmarkView:
 
 
 def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
-    """Return the end of a run: the figures so far, the files and the next command, ``again``."""
+    """Return the end of a run: the figures so far, the files and the next command, ``again``. Print it uncropped."""
     header = record.header
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("data", "network", "kind", "n", "test accuracy", "published", f"mJ, {header.price}"):
@@ -63,9 +64,11 @@ def ending(record: BenchmarkRecord, folder: Path, again: str) -> RenderableType:
     parts: list[RenderableType] = [Text(), table, Text()]
     for trial in failed[:3]:
         parts.append(Text(f"{header.cells[trial.number].label} ").append_text(unfinished(trial)))
-    parts.append(Text(f"report    {folder / 'benchmark.html'}   open it: snnsearch report {header.name} --open"))
+    parts.append(
+        unwrapped(f"report    {folder / 'benchmark.html'}   open it: {command('report', header.name, '--open')}")
+    )
     if left:
-        parts.append(Text(f"continue  {again}   {count(left, 'training')} left"))
+        parts.append(unwrapped(f"continue  {again}   {count(left, 'training')} left"))
     return Group(*parts)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from reports.document.commands import forget_options
 from search.cli import console, data, networks, spaces, status, study
 from search.errors import InputError
 
@@ -71,3 +72,4 @@ def snnsearch(
 
     The same commands are available as: python -m search
     """
+    forget_options()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from reports.storage.names import as_folder_name
 from search.cli import console
 from search.cli.options import (
     BenchmarkFile,
@@ -101,7 +102,7 @@ def retrain(
     chosen = finalists.of_study(record, space, numbers, candidates or [], best=best or N_FINALISTS)
     first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
     base, wanted = finalists.with_retrain(space.base, space), range(first, first + seeds)
-    text = finalists.benchmark_text(name or f"{study}-finals", chosen, space, wanted, base=base)
+    text = finalists.benchmark_text(name or as_folder_name(f"{study}-finals"), chosen, space, wanted, base=base)
     benchmark = _load_benchmark(text, name, sets, options)
     pool = plan_workers(options, RunFolder(options.runs / benchmark.section.name), benchmark.section.resources)
     if foreword := finalists.foreword(record, benchmark, pool, of_front):
@@ -128,7 +129,6 @@ def train(
     """
     from search.benchmark import finalists
     from search.space.loading.loader import load_space
-    from search.space.sections import as_folder_name
     from search.space.shipped import find_file
 
     loaded = load_space(find_file(space), device=options.device)
@@ -254,10 +254,10 @@ def _run(benchmark: "Benchmark", context: typer.Context, options: RunOptions, *,
     from search.cli.progress import TerminalObserver
 
     if dry_run:
-        console.out.print(preview(benchmark), highlight=False)
+        console.out.print(preview(benchmark), highlight=False, soft_wrap=True)
         return
     command = next_command(context, options)
     record = run_benchmark(benchmark, options, TerminalObserver(console.out), command)
-    console.out.print(show.ending(record, options.runs / record.header.name, command))
+    console.out.print(show.ending(record, options.runs / record.header.name, command), crop=False)
     if not any(trial.status == "complete" for trial in record.trials):
         raise typer.Exit(1)

@@ -5,10 +5,11 @@ import inspect
 import shlex
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from reports.document.commands import repeat_option
 from search.errors import InputError, listed, nearest
 from search.registries import EXECUTORS
 from search.runner.options import RunOptions
@@ -19,7 +20,7 @@ FoundDevice = Literal["cpu", "cuda"]
 Command = Callable[..., None]
 
 BUDGET, PLACE = "Budget", "Where to run"  # headings of --help
-NOT_REPEATED = {"runs", "storage", "time", "workers", "executor", "address", "exchange", "data", "dry_run"}
+NOT_REPEATED = {"time", "exchange", "dry_run"}
 
 
 def expand_home(path: Path | None) -> Path | None:
@@ -31,6 +32,22 @@ def expand_home(path: Path | None) -> Path | None:
         return None if path is None else path.expanduser()
     except RuntimeError as error:
         raise InputError(f"{path}: the home folder behind ~ is unknown; write the whole path") from error
+
+
+def repeat_if_typed(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """Return the value of an option, and let printed commands repeat it if it was typed on the command line.
+
+    A variable of the environment is still set for the next command. Raises InputError as `expand_home` does.
+    """
+    value = expand_home(value) if isinstance(value, Path) else value
+    if value is not None and _is_typed(context, parameter.name or ""):
+        repeat_option(max(parameter.opts, key=len), value)
+    return value
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _folder_name(name: str | None) -> str | None:
@@ -83,7 +100,7 @@ Runs = Annotated[
         envvar="SNNSEARCH_RUNS",
         help="Folder that holds all studies and benchmarks.",
         metavar="DIR",
-        callback=expand_home,
+        callback=repeat_if_typed,
     ),
 ]
 Storage = Annotated[
@@ -92,6 +109,7 @@ Storage = Annotated[
         envvar="SNNSEARCH_STORAGE",
         help="Study database: postgresql+psycopg://… Default: an SQLite file in the study's folder.",
         metavar="URL",
+        callback=repeat_if_typed,
     ),
 ]
 Trials = Annotated[
@@ -164,7 +182,7 @@ DataRoot = Annotated[
         envvar="SNNSEARCH_DATA",
         help="Folder of the data sets. Default: the user's cache folder.",
         metavar="DIR",
-        callback=expand_home,
+        callback=repeat_if_typed,
     ),
 ]
 Sets = Annotated[
@@ -257,12 +275,14 @@ def parse_numbers(text: str | None, option: str, example: str) -> list[int]:
 
 
 def next_command(context: typer.Context, options: RunOptions) -> str:
-    """Return the command that continues this one: as typed, without the options that change no result."""
+    """Return the command that continues this one: as typed, with the device that was found."""
     words = context.command_path.split()
     for parameter in context.command.params:
-        value = options.device if parameter.name == "device" else context.params.get(parameter.name or "")
-        if parameter.name in NOT_REPEATED or not value:
+        name = parameter.name or ""
+        value = options.device if name == "device" else context.params.get(name)
+        argument = parameter.param_type_name == "argument"
+        if name in NOT_REPEATED or not value or not (argument or name == "device" or _is_typed(context, name)):
             continue
         for each in value if isinstance(value, list | tuple) else [value]:
-            words += [str(each)] if parameter.param_type_name == "argument" else [parameter.opts[0], str(each)]
+            words += [str(each)] if argument else [parameter.opts[0], str(each)]
     return shlex.join(words)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports.document.commands import command
 from search.cli import console
 from search.cli.options import Json, OptionalRunName, Runs, Storage
 
@@ -29,7 +30,7 @@ def status(
     if as_json:
         console.print_json(found.to_json()[0] if name else found.to_json())
     elif not found.to_json() and not found.unreadable:
-        console.out.print(f"no studies in {runs}; start one: snnsearch launch smoke")
+        console.out.print(f"no studies in {runs}; start one: {command('launch', 'smoke')}", soft_wrap=True)
     else:
         console.out.print(found.view(in_full=name is not None))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from reports.document.commands import command
 from search.cli import console
 from search.cli.options import (
     DryRun,
@@ -47,7 +48,7 @@ def launch(
     overrides = parse_overrides(sets) | ({"study.name": name} if name is not None else {})
     loaded = load_space(find_file(space), overrides=overrides, device=options.device)
     if dry_run:
-        console.out.print(launching.preview(loaded, options), highlight=False)
+        console.out.print(launching.preview(loaded, options), highlight=False, soft_wrap=True)
         return
     _end(launching.launch(loaded, options, TerminalObserver(console.out)), options)
 
@@ -111,7 +112,7 @@ def show(
     if as_json:
         console.print_json(found.model_dump(mode="json"))
     else:
-        console.out.print(tables.trial_view(record, found))
+        console.out.print(tables.trial_view(record, found), crop=False)
 
 
 def validate(
@@ -141,7 +142,7 @@ def read_study(name: str, runs: Path, storage: str | None) -> "StudyRecord":
     from reports.storage.studies import find_study
 
     if is_benchmark(runs / name):
-        raise InputError(f"{name!r} is a benchmark, not a study. To see its results: snnsearch report {name}")
+        raise InputError(f"{name!r} is a benchmark, not a study. To see its results: {command('report', name)}")
     return find_study(name, runs, storage)
 
 
@@ -149,6 +150,6 @@ def _end(record: "StudyRecord", options: RunOptions) -> None:
     """Print the front, the report and the next command. Exit with 1 if no trial was trained to the end."""
     from search.cli import tables
 
-    console.out.print(tables.ending(record, options.runs / record.header.name))
+    console.out.print(tables.ending(record, options.runs / record.header.name), crop=False)
     if not any(trial.status == "complete" for trial in record.trials):
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.analysis.front import StatusSummary, front_trials
+from reports.document.commands import command
 from reports.document.wording import duration, initialization_phrase, objective_value
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import StudyRecord, TrialRecord
@@ -95,8 +96,13 @@ def front_table(study: StudyRecord) -> Table:
     return table
 
 
+def unwrapped(text: str, style: str = "") -> Text:
+    """Return a line that stays one line at any width, so that a command in it can be copied. Print it uncropped."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
+
+
 def ending(study: StudyRecord, folder: Path) -> RenderableType:
-    """Return the end of a run: the front, the files and the next command."""
+    """Return the end of a run: the front, the files and the next command. Print it uncropped."""
     name = study.header.name
     complete = sum(trial.status == "complete" for trial in study.trials)
     failed = [trial for trial in study.trials if trial.status == "failed"]
@@ -117,17 +123,20 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         parts.append(Text(f"stopped with trials {numbers} unfinished: `resume` continues from their checkpoints\n"))
     for trial in failed[:3]:
         parts.append(
-            Text(f"trial {trial.number} failed: {trial.reason}   (snnsearch show {name} {trial.number})", style="red")
+            unwrapped(f"trial {trial.number} failed: {trial.reason}   ({command('show', name, trial.number)})", "red")
         )
     parts += [
-        Text(f"report    {folder / 'report.html'}   open it: snnsearch report {name} --open"),
-        Text(f"continue  snnsearch resume {name} --time 20m"),
+        unwrapped(f"report    {folder / 'report.html'}   open it: {command('report', name, '--open')}"),
+        unwrapped(f"continue  {command('resume', name, '--time', '20m')}"),
     ]
     return Group(*parts)
 
 
 def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
-    """Return all about one trial: figures, modules, layers, reason or traceback, and how to train it again."""
+    """Return all about one trial: figures, modules, layers, reason or traceback, and how to train it again.
+
+    Print it uncropped.
+    """
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
@@ -142,7 +151,7 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
         parts += [Text(), _figures(trial), Text(), _layers(study, trial)]
     if trial.traceback:
         parts += [Text(), Text(trial.traceback)]
-    return Group(*parts, Text(), Text(f"train it again:\n  {train_again(study, trial)}", overflow="fold"))
+    return Group(*parts, Text(), unwrapped(f"train it again:\n  {train_again(study, trial)}"))
 
 
 def _figures(trial: TrialRecord) -> RenderableType:

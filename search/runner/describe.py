@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reports.document.commands import command
 from reports.document.wording import count, duration
 from reports.records.study import StudyHeader
 from search.executors import WorkerPool
@@ -22,7 +23,7 @@ def describe_run(header: StudyHeader, budget: Budget, pool: WorkerPool, folder: 
         f"data      {header.data}\n"
         f"training  {header.training}\n"
         f"on        {describe_workers(pool)}\n"
-        f"until     {describe_budget(budget)}; Ctrl-C stops, then: snnsearch resume {header.name}\n"
+        f"until     {describe_budget(budget)}; Ctrl-C stops, then: {command('resume', header.name)}\n"
         f"files     {folder}"
     )
 

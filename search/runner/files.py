@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reports.document.commands import command
 from reports.records.study import StudyHeader
 from reports.storage.benchmarks import is_benchmark
 from reports.storage.files import replace_text
@@ -112,6 +113,6 @@ def check_space_unchanged(folder: RunFolder, stored: str, space: Space) -> None:
     if not same:
         raise InputError(
             f"{path} was edited, but a study keeps the space it was launched with. To resume the study as launched, "
-            f"delete that file. To use the edited space, launch it as another study: snnsearch launch {path} "
-            "--name NAME"
+            f"delete that file. To use the edited space, launch it as another study: "
+            f"{command('launch', path, '--name', 'NAME')}"
         )

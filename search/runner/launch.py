@@ -2,10 +2,11 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from reports.document.commands import command
 from reports.records.study import StudyHeader, StudyRecord
-from reports.storage.studies import read_header, read_study
+from reports.storage.studies import find_study, read_header, stored_name
 from reports.study.write import write_report
 from search.errors import listed
 from search.executors import WorkerPool
@@ -31,10 +32,11 @@ from search.trial.folder import RunFolder
 def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
     """Create a study from ``space``, run it within its budget and write its report.
 
+    Trials and time of ``options`` replace the space's budget, and the study keeps them, so `resume` keeps to them too.
     Raises InputError if the name is taken or something cannot be written, DataError if the data set is missing, and
     RunError if the run cannot continue.
     """
-    name = space.study.name
+    space, name = _with_budget(space, options), space.study.name
     folder = RunFolder(options.runs / name)
     files.check_no_benchmark(folder, "Give the study another name: --name NAME")
     url, exchange = files.storage_url(folder, options), files.new_exchange(name, options)
@@ -46,7 +48,7 @@ def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> St
         files.save_study(folder, header, exchange)  # only now: an existing study would have failed above
         observer.opened(header, ())
         run = _Run(study, space, url, options, observer, lock.stop)
-        return run.to_end(_launch_budget(space, options), RunProgress())
+        return run.to_end(_budget_of(space), RunProgress())
 
 
 def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
@@ -56,16 +58,17 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
     Raises InputError if there is no such study or its space.yaml was edited, and RunError if it cannot continue.
     """
     folder = RunFolder(options.runs / name)
-    files.check_no_benchmark(folder, f"Continue it with: snnsearch bench {folder.benchmark}")
+    files.check_no_benchmark(folder, f"Continue it with: {command('bench', folder.benchmark)}")
     url = files.storage_url(folder, options)
     files.check_study_exists(folder, options)
-    with StudyLock(folder.path, name, url, observer.message) as lock:
+    locked = name if options.storage is None else stored_name(folder.path, options.storage)
+    with StudyLock(folder.path, locked, url, observer.message) as lock:
         sync.catch_up(folder)
         if options.storage is None:
             recovery.repair(folder.path, observer.message)
         run = _load(name, url, options, observer, lock)
         interrupted = _adopt_trials(run.study, observer)
-        before = _finished_trials(run.study.header, url, observer)
+        before = _finished_trials(run.study.header, options, observer)
         budget = _resume_budget(run.space, options, before)
         if (spent := _spent(name, budget, before, interrupted=interrupted)) is not None:
             observer.message(spent)
@@ -75,11 +78,10 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
 
 def preview(space: Space, options: RunOptions) -> str:
     """Return what `launch` would do. Downloads, writes and trains nothing."""
+    space = _with_budget(space, options)
     header = preview_header(space, options)
     folder = RunFolder(options.runs / space.study.name)
-    text = describe_run(
-        header, _launch_budget(space, options), plan_workers(options, folder, space.study.resources), folder.path
-    )
+    text = describe_run(header, _budget_of(space), plan_workers(options, folder, space.study.resources), folder.path)
     first = [*space.candidates, *("a corner of the space" for _ in initial_design(space))]
     return "\n".join([text, *(f"first     {name}" for name in first)])
 
@@ -107,7 +109,7 @@ class _Run:
 
     def report(self) -> StudyRecord:
         """Read the study as stored and write its report."""
-        record = read_study(self.url, self.study.header.name)
+        record = find_study(self.study.header.name, self.options.runs, self.options.storage)
         write_report(record, self.study.folder)
         return record
 
@@ -128,7 +130,7 @@ class _Run:
             )
         except KeyboardInterrupt:
             name = self.study.header.name
-            raise RunError(f"stopped while ranking candidates. Continue with: snnsearch resume {name}") from None
+            raise RunError(f"stopped while ranking candidates. Continue with: {command('resume', name)}") from None
         except (CheckpointError, TrainingStopped) as error:
             raise RunError(f"the supernet could not be trained: {error}") from error
         self.study.apply_ranking(ranking)
@@ -137,10 +139,12 @@ class _Run:
 
 def _load(name: str, url: str, options: RunOptions, observer: Observer, lock: StudyLock) -> _Run:
     """Load the study and, if it has one, its ranking by shared weights. Raises InputError, LedgerError."""
-    header, folder = read_header(url, name), RunFolder(options.runs / name)
+    folder = RunFolder(options.runs / name)
+    stored = stored_name(folder.path, options.storage)
+    header = read_header(url, stored).model_copy(update={"name": name})
     space = load_space(header.space_yaml)
     files.check_space_unchanged(folder, header.space_yaml, space)
-    study = create.load_study(header, space, folder.path, url, lock.connection)
+    study = create.load_study(header, space, folder.path, url, lock.connection, stored)
     if header.supernet is not None:  # before trials are adopted: their records store the candidate's place
         study.apply_ranking(supernet.recalled(space, folder, header.supernet))
     return _Run(study, space, url, options, observer, lock.stop)
@@ -156,35 +160,37 @@ def _adopt_trials(study: Study, observer: Observer) -> bool:
     return bool(interrupted)
 
 
-def _finished_trials(header: StudyHeader, url: str, observer: Observer) -> RunProgress:
+def _finished_trials(header: StudyHeader, options: RunOptions, observer: Observer) -> RunProgress:
     """Show ``observer`` the trials of earlier runs and return their totals. The records are too large to keep."""
-    trials = read_study(url, header.name).trials
+    trials = find_study(header.name, options.runs, options.storage).trials
     finished = [trial for trial in trials if trial.status not in ("running", "waiting")]
     observer.opened(header, finished)
     return RunProgress.of(finished)
 
 
-def _launch_budget(space: Space, options: RunOptions) -> Budget:
-    """Return the space's budget, overridden by ``options``."""
+def _with_budget(space: Space, options: RunOptions) -> Space:
+    """Return the space with the trials and the time of ``options`` as its budget."""
+    given = {"trials": options.trials, "time": None if options.seconds is None else f"{options.seconds:g}s"}
+    budget = space.study.budget.model_copy(update={key: value for key, value in given.items() if value is not None})
+    return replace(space, study=space.study.model_copy(update={"budget": budget}))
+
+
+def _budget_of(space: Space) -> Budget:
     budget = space.study.budget
-    return Budget(
-        options.trials if options.trials is not None else budget.trials,
-        options.seconds if options.seconds is not None else budget.seconds,
-        budget.macs,
-    )
+    return Budget(budget.trials, budget.seconds, budget.macs)
 
 
 def _resume_budget(space: Space, options: RunOptions, before: RunProgress) -> Budget:
     """Return the budget that ``options`` ask for on top of ``before``, or else the space's own."""
     if options.trials is None and options.seconds is None:
-        return _launch_budget(space, options)
+        return _budget_of(space)
     return Budget(None if options.trials is None else before.trained + options.trials, options.seconds)
 
 
 def _spent(name: str, budget: Budget, before: RunProgress, *, interrupted: bool) -> str | None:
     """Return a message if earlier runs have used the budget up; trials that were interrupted are finished anyway."""
     if budget.trials is not None and before.trained >= budget.trials and not interrupted:
-        return f"all {budget.trials} trials are done; for more: snnsearch resume {name} --trials 10"
+        return f"all {budget.trials} trials are done; for more: {command('resume', name, '--trials', 10)}"
     if budget.macs is not None and before.training_macs >= budget.macs:
-        return f"all {budget.macs:.3g} MACs are spent; for more: snnsearch resume {name} --time 20m"
+        return f"all {budget.macs:.3g} MACs are spent; for more: {command('resume', name, '--time', '20m')}"
     return None

@@ -1,7 +1,6 @@
 """The sections of a space about the search itself: ``study``, ``retrain`` and ``reference``."""
 
 import math
-import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -18,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Direction, ReferencePoint
+from reports.storage.names import ALLOWED, as_folder_name, is_folder_name
 from search.errors import format_value, listed, nearest
 from search.registries import PRUNERS, SAMPLERS
 from search.space.constraints import examples
@@ -28,7 +28,6 @@ from snnkit.energy import ENERGY_RULES
 DEFAULT_RULE = "pareto"  # of early stopping
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 
 
 def _check_name(names: Collection[str]) -> BeforeValidator:
@@ -50,15 +49,9 @@ RuleName = Annotated[str, _check_name(PRUNERS), WithJsonSchema({"enum": tuple(PR
 
 def folder_name(name: str) -> str:
     """Return ``name`` if it can be the name of a run folder. Raises ValueError with a name that can."""
-    if not _NAME.fullmatch(name):
-        fixed = as_folder_name(name)
-        raise ValueError(f"given {name!r}; a name has a-z, 0-9 and '-', 64 at most; write {fixed or 'my-study'}")
+    if not is_folder_name(name):
+        raise ValueError(f"given {name!r}; a name has {ALLOWED}; write {as_folder_name(name) or 'my-study'}")
     return name
-
-
-def as_folder_name(text: str) -> str:
-    """Return ``text`` with the characters that a run folder's name may have; empty if it has none of them."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].strip("-")
 
 
 def _objectives(given: object) -> object:
@@ -155,7 +148,8 @@ class StudySection(Config):
     """The ``study`` section: what is optimised, by which sampler and within which budget."""
 
     name: Annotated[str, AfterValidator(folder_name)] = Field(
-        examples=["my-study"], description="Name of the study and of its run folder: a-z, 0-9 and '-', 64 at most."
+        examples=["my-study"],
+        description="Name of the study and its folder: small letters, digits and '-', 64 at most.",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the sampler and of every training.")
     sampler: SamplerName = Field("auto", description="Method that proposes the next candidate. auto: ehvi.")

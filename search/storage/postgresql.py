@@ -21,6 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from reports.document.commands import command
 from reports.document.wording import duration
 from reports.storage.database import CONNECTION_TIMEOUTS
 from search.errors import InputError, taken
@@ -172,8 +173,8 @@ class DriverConnection:
         return LockLostError(
             f"another driver took {self._study!r} over while the connection to its database was lost: "
             f"{_without_token(holder)}. This driver has stopped and has written nothing since. Watch the study with: "
-            f"snnsearch status {self._study}; when the other driver has ended, continue it with: "
-            f"snnsearch resume {self._study}"
+            f"{command('status', self._study)}; when the other driver has ended, continue it with: "
+            f"{command('resume', self._study)}"
         )
 
     # -- losing the connection ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from reports.document.commands import command
 from reports.records.study import StudyHeader, TrialRecord
 from search.errors import InputError
 from search.samplers import make_sampler
@@ -104,12 +105,17 @@ def _clear(name: str, storage: BaseStorage, space_hash: str) -> None:
 
 
 def load_study(
-    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
-) -> Study:
-    """Load a study. ``space`` is the one it was launched with; ``connection`` belongs to the driver's StudyLock."""
+    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None,
+    stored_name: str | None = None,
+) -> Study:  # fmt: skip
+    """Load a study. ``space`` is the one it was launched with; ``connection`` belongs to the driver's StudyLock.
+
+    ``stored_name`` is its name in the database if its folder was renamed.
+    """
     with storage_errors("loading a study"):
         storage = connect(url, connection)
-        study = optuna.load_study(study_name=header.name, storage=storage, sampler=make_sampler(space, header.seed))
+        name, sampler = stored_name or header.name, make_sampler(space, header.seed)
+        study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
         _mark(study, connection)
     return Study(study, space, header, folder)
 
@@ -125,7 +131,7 @@ def _exists(study: optuna.Study, space_hash: str) -> str:
     finished = sum(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False))
     same = study.user_attrs["header"]["space_hash"] == space_hash
     what = "with this same space" if same else "with another space"
-    remedy = f"continue it: snnsearch resume {study.study_name}; or start a new study" if same else "launch this one"
+    remedy = f"continue it: {command('resume', study.study_name)}; or start a new study" if same else "launch this one"
     return (
         f"study {study.study_name!r} exists {what} ({finished} finished trials). {remedy.capitalize()} under another "
         "name: --name NAME"

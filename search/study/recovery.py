@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from reports.document.commands import command
 from reports.document.wording import count
 from reports.records.study import StudyHeader
 from reports.storage.studies import sqlite_url
@@ -53,7 +54,7 @@ def _damage(path: Path) -> str | None:
             empty = not file.execute("SELECT name FROM sqlite_master WHERE name = 'studies'").fetchall()
     except sqlite3.OperationalError as error:  # locked or unreadable: the file itself may be intact
         raise InputError(
-            f"cannot read {path}: {error}. End the process that uses it, then: snnsearch resume {path.parent.name}"
+            f"cannot read {path}: {error}. End the process that uses it, then: {command('resume', path.parent.name)}"
         ) from error
     except sqlite3.DatabaseError as error:
         return str(error)
@@ -69,7 +70,7 @@ def _header(run: RunFolder, damage: str) -> StudyHeader:
         raise InputError(
             f"{run.database} is damaged ({damage}), and {run.header}, which is needed to rebuild it, cannot be read. "
             f"The trained networks are in {run.trials}. Restore a copy of either file, or launch a new study: "
-            f"snnsearch launch {run.space} --name NAME"
+            f"{command('launch', run.space, '--name', 'NAME')}"
         ) from error
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from reports.document.commands import command
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
 from search.samplers.history import RUNG_PREFIX, at_rungs
@@ -201,7 +202,7 @@ class Study:
     def remedy(self, number: int) -> str:
         """Return the commands that show a failed trial and that resume the study."""
         name = self.header.name
-        return f"see: snnsearch show {name} {number}; after correcting the cause: snnsearch resume {name}"
+        return f"see: {command('show', name, number)}; after correcting the cause: {command('resume', name)}"
 
     def apply_ranking(self, ranking: Ranking) -> None:
         """Queue the finalists of the ranking by shared weights, and add each candidate's place to its record.

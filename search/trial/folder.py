@@ -30,6 +30,7 @@ from reports.storage.benchmarks import trial_folder
 from reports.storage.files import replace_text
 from reports.storage.results import RESULT, read_result, write_result
 from reports.storage.studies import DATABASE
+from reports.storage.studies import HEADER as STUDY_HEADER
 from snnkit.base.config import Config
 
 M = TypeVar("M", bound=BaseModel)
@@ -228,7 +229,7 @@ class RunFolder:
     @property
     def header(self) -> Path:
         """The study's header as it was launched, kept in case the database is damaged."""
-        return self.path / "header.json"
+        return self.path / STUDY_HEADER
 
     @property
     def benchmark(self) -> Path:

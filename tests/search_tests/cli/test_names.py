@@ -54,7 +54,8 @@ def test_name_that_is_a_path_is_refused(command, name, run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../elsewhere", "/tmp/elsewhere", "..", "a/b", "a.b", "x" * 65, "{a: b}", "!!x y", "é"]
+    "name",
+    ["../elsewhere", "/tmp/elsewhere", "..", "a/b", "a.b", "x" * 65, "{a: b}", "!!x y", "É", "e\u0301", "𠀀" * 60],
 )
 @pytest.mark.parametrize("command", ["launch", "bench", "train"])
 def test_new_name_that_is_a_path_is_refused(command, name, run, tmp_path):
@@ -71,6 +72,12 @@ def test_space_has_no_name_that_is_a_path(name):
     text = Path(SMOKE).read_text().replace("name: smoke", f"name: '{name}'")
     with pytest.raises(Exception, match=r"study\.name: given"):
         load_space(text)
+
+
+@pytest.mark.parametrize("name", ["a", "a-1", "a--b", "é", "поиск-2", "搜索", "字" * 60, "ß", "x" * 64])
+def test_name_in_any_script_is_accepted(name):
+    text = Path(SMOKE).read_text().replace("name: smoke", f"name: {name}")
+    assert load_space(text).study.name == name
 
 
 def test_stored_names_are_never_used_as_file_names(run, tmp_path):

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from search.cli.main import app
-from search.cli.options import Sets, expand_home, next_command, with_run_options
+from search.cli.options import Sets, expand_home, next_command, repeat_if_typed, with_run_options
 from search.errors import InputError
 from search.runner.options import RunOptions
 
@@ -60,7 +60,8 @@ def test_next_command_repeats_what_decides_about_the_training() -> None:
     words = ["my space.yaml", "--candidate", "base", "--set", "train.lr=0.1", "--set", "data.subset=5"]
     _, command = called(*words, "--runs", "r", "--time", "5m", "--workers", "2", "--executor", "inline")
     assert command == (
-        "snnsearch train 'my space.yaml' --best 5 --candidate base --set train.lr=0.1 --set data.subset=5 --device cpu"
+        "snnsearch train 'my space.yaml' --candidate base --set train.lr=0.1 --set data.subset=5 --runs r --workers 2 "
+        "--executor inline --device cpu"
     )
 
 
@@ -95,7 +96,7 @@ def paths(group: typer.Typer) -> Iterator[tuple[str, Any]]:
 def test_every_path_of_the_command_line_may_begin_with_the_home_folder() -> None:
     found = dict(paths(app))
     assert {"launch space", "export to", "status runs", "fetch data"} <= set(found)
-    assert [name for name, told in found.items() if told.callback is not expand_home] == []
+    assert [name for name, told in found.items() if told.callback not in (expand_home, repeat_if_typed)] == []
 
 
 @pytest.mark.parametrize("variable", [False, True], ids=["option", "environment"])
