@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
@@ -175,12 +176,33 @@ def figures(evaluated: Sequence[Evaluated]) -> Table:
     return table
 
 
+def to_json(evaluated: Sequence[Evaluated]) -> list[dict[str, Any]]:
+    """Return plain values: for each network what was measured now, what is stored, and how far they differ."""
+    return [
+        {
+            "trial": each.trained.record.number,
+            "network": each.trained.label,
+            "data": each.trained.candidate.data.name,
+            "kind": "cnn" if each.trained.twin else "snn",
+            "seed": each.trained.record.seed,
+            "timesteps": each.now.timesteps,
+            "measured": each.now.model_dump(mode="json"),
+            "stored": each.before.model_dump(mode="json"),
+            "accuracy_difference": each.accuracy_difference,
+            "energy_difference": each.energy_difference,
+            "reproduced": each.reproduced,
+        }
+        for each in evaluated
+    ]
+
+
 def _dominance(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord) -> list[str]:
-    """Return what `dominance` says of the metrics that were measured now."""
+    """Return what `dominance` says of the networks that were measured now, with these metrics."""
     now = {
         each.trained.record.number: each.trained.record.model_copy(update={"metrics": each.now}) for each in evaluated
     }
-    trials = [now.get(trial.number, trial) for trial in benchmark.trials]
+    unmeasured = {"status": "waiting", "metrics": None}
+    trials = [now.get(trial.number, trial.model_copy(update=unmeasured)) for trial in benchmark.trials]
     measured = benchmark.model_copy(update={"trials": tuple(trials)})
     return [line for setup in benchmark.header.setups for line in dominance(measured, setup.data)]
 

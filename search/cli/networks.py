@@ -12,6 +12,7 @@ from search.cli.options import (
     DataRoot,
     DryRun,
     EvaluationDevice,
+    Json,
     RunName,
     Runs,
     Seeds,
@@ -210,6 +211,7 @@ def evaluate(
     storage: Storage = None,
     device: EvaluationDevice = "auto",
     data: DataRoot = None,
+    as_json: Json = False,
 ) -> None:
     """Measure trained networks again from their weights, and compare with the stored figures.
 
@@ -227,14 +229,21 @@ def evaluate(
     wide = console.Terminal(file=console.out.file, width=max(console.out.width, 140))
     if timesteps:
         asked = reevaluation.with_timesteps(found, parse_numbers(timesteps, "--timesteps", "2,3"))
-        wide.print(reevaluation.figures(reevaluation.evaluate(asked, data, place, recalibrated=True)))
+        evaluated = reevaluation.evaluate(asked, data, place, recalibrated=True)
+        if as_json:
+            console.print_json(reevaluation.to_json(evaluated))
+            return
+        wide.print(reevaluation.figures(evaluated))
         wide.print(
             "\nStored weights; BatchNorm statistics estimated on training images with this number of time steps."
         )
         return
     evaluated = reevaluation.evaluate(found, data, place)
     benchmark = read_benchmark(runs / study) if is_benchmark(runs / study) else None
-    wide.print(reevaluation.view(evaluated, benchmark))
+    if as_json:
+        console.print_json(reevaluation.to_json(evaluated))
+    else:
+        wide.print(reevaluation.view(evaluated, benchmark))
     if not all(each.reproduced for each in evaluated):
         raise typer.Exit(1)
 

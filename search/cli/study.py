@@ -112,7 +112,8 @@ def show(
     if as_json:
         console.print_json(found.model_dump(mode="json"))
     else:
-        console.out.print(tables.trial_view(record, found), crop=False)
+        wide = console.Terminal(file=console.out.file, width=max(console.out.width, 140))  # names of layers stay whole
+        wide.print(tables.trial_view(record, found), crop=False)
 
 
 def validate(

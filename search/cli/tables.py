@@ -24,9 +24,9 @@ CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·
 
 
 def figure(objective: str, value: float) -> str:
-    """Return an objective's value with its unit: ``0.412``, ``0.0295 mJ``, ``599,130``."""
+    """Return an objective's value with its unit if its name has none: ``0.412``, ``599,130``, energy_mj ``0.0295``."""
     unit = OBJECTIVES[objective].unit_symbol if objective in OBJECTIVES else ""  # unknown: stored by a newer snnsearch
-    return f"{objective_value(objective, value)} {unit}".rstrip()
+    return f"{objective_value(objective, value)} {'' if objective.endswith(f'_{unit.lower()}') else unit}".rstrip()
 
 
 def module_bar(states: Iterable[str]) -> Text:
@@ -182,7 +182,7 @@ def _figures(trial: TrialRecord) -> RenderableType:
 def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("layer", "MACs", "ACs", "spikes out", "firing rate", "params", f"{study.header.price} mJ"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
+        table.add_column(column, justify="left" if column == "layer" else "right", no_wrap=True)
     for layer in trial.layers:
         rate = "" if layer.firing_rate is None else f"{layer.firing_rate:.4f}"
         energy = layer.energy_mj.get(study.header.price, 0.0)

@@ -232,9 +232,15 @@ def _stop_reason(history: list[Epoch], step: TrainStep, evaluated: nn.Module) ->
     chance = chance_accuracy(torch.tensor(splits.validation.labels))
     if last.val_accuracy <= chance and (dead := detect_dead(evaluated, splits, step.device)):
         layers = f"{', '.join(dead)} over {len(splits.validation):,} validation images"
-        return f"dead network: after epoch {last.epoch} no spike in {layers}, and accuracy is at chance"
+        return (
+            f"dead network: after epoch {last.epoch} no spike in {layers}, and accuracy is at chance; try a lower "
+            "neuron.threshold, or neuron.initial_rate"
+        )
     if last.epoch == recipe.chance_patience and max(epoch.val_accuracy for epoch in history) <= chance:
-        return f"accuracy is at chance (up to {chance:.3f}) after {last.epoch} epochs: {last.val_accuracy:.3f}"
+        return (
+            f"accuracy is at chance (up to {chance:.3f}) after {last.epoch} epochs: {last.val_accuracy:.3f}; a larger "
+            "train.chance_patience waits longer, 0 never stops"
+        )
     return None
 
 

@@ -277,6 +277,26 @@ def test_trained_networks_are_measured_again_as_they_are_on_record(here, monkeyp
     assert [label in out for label in ("baseline, SNN", "baseline, CNN twin")] == [name == "smoke-finals"] * 2
 
 
+def test_evaluation_of_some_trials_says_nothing_of_the_others(here, monkeypatch):
+    header = here / "runs" / "smoke-finals" / "benchmark.json"
+    point = ReferencePoint(label="worse", accuracy=0.0, energy_mj=9.0, params=10**9)
+    stored = BenchmarkHeader.model_validate_json(header.read_text())
+    header.write_text(stored.model_copy(update={"references": (point,)}).model_dump_json())
+    twin = next(n for n, cell in enumerate(stored.cells) if cell.kind == "cnn")
+    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--trials", str(twin))
+    assert code == 0
+    assert "worse" not in out
+    assert "1 network measured" in out
+
+
+def test_evaluation_is_printed_as_json(here, monkeypatch, capsys):
+    code, _ = call(monkeypatch, "evaluate", "smoke-finals", "--trials", "0", "--json")
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (code, found["trial"], found["kind"], found["reproduced"]) == (0, 0, "snn", True)
+    assert found["measured"]["test_accuracy"] == found["stored"]["test_accuracy"]
+    assert found["measured"]["energy_mj"].keys() == found["stored"]["energy_mj"].keys()
+
+
 def test_weights_are_run_for_other_numbers_of_steps(here, monkeypatch):
     code, out = call(monkeypatch, "evaluate", "smoke-finals", "--timesteps", "1,3,3")
     assert code == 0

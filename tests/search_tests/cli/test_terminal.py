@@ -1,12 +1,13 @@
 """Text is printed as it is, whatever a space or a stored record contains."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
 from helpers.hostile import PAYLOADS, hostile
 from helpers.small_benchmarks import build_benchmark
-from helpers.small_studies import build_study
+from helpers.small_studies import build_study, write_study
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,7 @@ from reports.storage.benchmarks import benchmark_status
 from search.cli import benchmark as show
 from search.cli import tables
 from search.cli.console import Terminal
+from search.cli.main import main
 from search.cli.validate import render, survey
 from search.errors import Place, Problem, SpaceError
 from search.space.loading.loader import load_space
@@ -70,3 +72,32 @@ def test_error_has_fifty_lines_at_most_of_printable_characters() -> None:
     assert len(said) == 51
     assert said[-1] == "and more; correct these first"
     assert all(line.isprintable() and len(line) < 1100 for line in said)
+
+
+@pytest.mark.parametrize(
+    ("objective", "value", "text"),
+    [
+        ("energy_mj", 0.0023, "0.00230"),
+        ("accuracy", 0.4, "0.400"),
+        ("params", 599130, "599,130"),
+        ("later", 2.5, "2.50"),
+    ],
+)
+def test_unit_is_printed_once(objective: str, value: float, text: str) -> None:
+    assert tables.figure(objective, value) == text
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_names_of_layers_are_whole_on_a_narrow_terminal(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = build_study(2, epochs=1)
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    write_study(study, tmp_path / "runs" / "mine" / "study.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys, "argv", ["snnsearch", "show", "mine", "0"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    lines = capsys.readouterr().out.splitlines()
+    assert {layer.name for layer in study.trials[0].layers} <= {line.split()[0] for line in lines if line.strip()}

@@ -431,7 +431,9 @@ class Guessing(Small):
 
 
 def test_chance_accuracy_stops_after_the_patience() -> None:
-    with pytest.raises(TrainingStopped, match=r"at chance .* after 2 epochs") as stop:
+    with pytest.raises(
+        TrainingStopped, match=r"at chance .* after 2 epochs: .*; a larger train\.chance_patience waits"
+    ) as stop:
         run(Guessing(), RECIPE.model_copy(update={"chance_patience": 2}))
     assert len(stop.value.history) == 2
 
