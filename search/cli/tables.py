@@ -106,6 +106,7 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
     name = study.header.name
     complete = sum(trial.status == "complete" for trial in study.trials)
     failed = [trial for trial in study.trials if trial.status == "failed"]
+    above = sum(trial.status in ("infeasible", "refused") for trial in study.trials)
     parts: list[RenderableType] = [Text()]
     if complete:
         parts += [
@@ -115,8 +116,7 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
             Text(),
         ]
     else:
-        above = sum(trial.status == "infeasible" for trial in study.trials)
-        what = f"{above} trained, but each exceeds a bound: no candidate meets the constraints yet"
+        what = f"{above} candidates, but each exceeds a bound: none meets the constraints yet"
         parts.append(Text(what if above else "no candidate was trained to the end yet", style="bold red"))
     if running := [trial.number for trial in study.trials if trial.status == "running"]:
         numbers = ", ".join(map(str, running))
@@ -127,8 +127,12 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         )
     parts += [
         unwrapped(f"report    {folder / 'report.html'}   open it: {command('report', name, '--open')}"),
-        unwrapped(f"continue  {command('resume', name, '--time', '20m')}"),
     ]
+    if complete or not above:
+        parts.append(unwrapped(f"continue  {command('resume', name, '--time', '20m')}"))
+    else:
+        text = "raise a bound of study.constraints, and launch the space under another name"
+        parts.append(Text(f"next      {text}"))
     return Group(*parts)
 
 

@@ -21,6 +21,7 @@ from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
 from search.samplers.initial_design import initial_design
 from search.space.loading.loader import load_space
+from search.space.reachable import check_bounds
 from search.space.space import Space
 from search.storage.lock import StudyLock
 from search.study import create, recovery, supernet
@@ -33,12 +34,14 @@ def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> St
     """Create a study from ``space``, run it within its budget and write its report.
 
     Trials and time of ``options`` replace the space's budget, and the study keeps them, so `resume` keeps to them too.
-    Raises InputError if the name is taken or something cannot be written, DataError if the data set is missing, and
-    RunError if the run cannot continue.
+    Raises InputError if the name is taken, a constraint is out of reach or something cannot be written, DataError if
+    the data set is missing, and RunError if the run cannot continue.
     """
     space, name = _with_budget(space, options), space.study.name
     folder = RunFolder(options.runs / name)
     files.check_no_benchmark(folder, "Give the study another name: --name NAME")
+    if warning := check_bounds(space):
+        observer.message(f"warning   {warning}")
     url, exchange = files.storage_url(folder, options), files.new_exchange(name, options)
     files.make_folder(folder)
     with StudyLock(folder.path, name, url, observer.message) as lock:
@@ -77,13 +80,14 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
 
 
 def preview(space: Space, options: RunOptions) -> str:
-    """Return what `launch` would do. Downloads, writes and trains nothing."""
+    """Return what `launch` would do. Downloads, writes and trains nothing. Raises InputError as `launch` does."""
     space = _with_budget(space, options)
+    warning = check_bounds(space)
     header = preview_header(space, options)
     folder = RunFolder(options.runs / space.study.name)
     text = describe_run(header, _budget_of(space), plan_workers(options, folder, space.study.resources), folder.path)
-    first = [*space.candidates, *("a corner of the space" for _ in initial_design(space))]
-    return "\n".join([text, *(f"first     {name}" for name in first)])
+    first = [*space.candidates, *("a smallest or largest candidate" for _ in initial_design(space))]
+    return "\n".join([text, *(f"first     {name}" for name in first), *([f"warning   {warning}"] if warning else [])])
 
 
 @dataclass(frozen=True)

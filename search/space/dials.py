@@ -49,6 +49,11 @@ class Choices:
         """Return the values that loading a space tries out: all of them."""
         return self.values
 
+    def spread(self, most: int) -> tuple[Leaf, ...]:
+        """Return up to ``most`` values, evenly spread over the order in which they are written."""
+        step = max(1, math.ceil((self.size - 1) / max(1, most - 1)))
+        return self.values[::step]
+
     @property
     def extremes(self) -> tuple[Leaf, ...]:
         """Return the smallest and the largest number; all values if they are not numbers."""
@@ -109,6 +114,14 @@ class Range:
     @property
     def ends(self) -> tuple[Leaf, ...]:
         return (self.low, self.high)
+
+    def spread(self, most: int) -> tuple[Leaf, ...]:
+        """Return up to ``most`` values of the range, evenly spread, with both ends."""
+        count = most if self.size is None else min(most, self.size)
+        if self.size is None or count < 2:
+            width = self.high - self.low
+            return tuple(self.canonical(self.low + width * at / max(1, count - 1)) for at in range(count))
+        return tuple(self.at(round(at * (self.size - 1) / (count - 1))) for at in range(count))
 
     @property
     def extremes(self) -> tuple[Leaf, ...]:
