@@ -116,7 +116,7 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
             Text(),
         ]
     else:
-        what = f"{above} candidates, but each exceeds a bound: none meets the constraints yet"
+        what = f"{above} tried, but each exceeds a bound: no candidate meets the constraints yet"
         parts.append(Text(what if above else "no candidate was trained to the end yet", style="bold red"))
     if running := [trial.number for trial in study.trials if trial.status == "running"]:
         numbers = ", ".join(map(str, running))

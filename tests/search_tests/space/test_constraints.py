@@ -119,7 +119,7 @@ def test_a_run_that_found_nothing_within_the_bound_says_so(tmp_path: Path) -> No
     opened.finish(at_energy(trained(opened.next(ignore)), 0.03))
     out = StringIO()
     Console(file=out, width=200).print(ending(read(opened), opened.folder))
-    assert "1 trained, but each exceeds a bound: no candidate meets the constraints yet" in out.getvalue()
+    assert "1 tried, but each exceeds a bound: no candidate meets the constraints yet" in out.getvalue()
 
 
 @pytest.mark.parametrize("sampler", list(SAMPLERS))
