@@ -17,7 +17,7 @@ MIN_ENERGY_MJ = 1e-12  # stands in for zero, so that the ratio of two energies i
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published point against the finished candidates, in test accuracy, energy by its own model, and parameters."""
+    """A comparison of a published point with the finished candidates in test accuracy, energy by its model and size."""
 
     reference: ReferencePoint
     dominated_by: tuple[TrialRecord, ...]  # most accurate on the test set first

@@ -53,7 +53,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class PageOnly:
-    """Blocks that Markdown leaves out, because they are long and only looked up."""
+    """Blocks that Markdown leaves out, because they are long and only for reference."""
 
     blocks: tuple["Block", ...]
 

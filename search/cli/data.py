@@ -9,18 +9,22 @@ from search.cli import console
 from search.cli.options import DataRoot, Json
 
 app = typer.Typer(
-    help="List the data sets, count their images and download those that are missing.", no_args_is_help=True
+    help="List the data sets, count their images and download those that can be downloaded.", no_args_is_help=True
 )
 
 
 @app.command("fetch")
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="Name of the data set: cifar10, cifar100, tiny-imagenet, nmnist …", metavar="NAME")
+        str,
+        typer.Argument(
+            help="Name of the data set (snnsearch data list); cifar10, cifar100 and fashion-mnist can be downloaded.",
+            metavar="NAME",
+        ),
     ],
     data: DataRoot = None,
 ) -> None:
-    """Download a data set, verify it and print its location.
+    """Download a data set, verify it and print its location, or say which files to put where.
 
     Example: snnsearch data fetch cifar10
     """

@@ -48,7 +48,7 @@ def bench(
 ) -> None:
     """Train fixed networks on data sets, as SNN and as CNN, with several seeds.
 
-    The same command continues a benchmark that was interrupted. Nothing is trained twice.
+    The same command continues a benchmark that was interrupted. Finished trainings are not repeated; failed ones are.
 
     Example: snnsearch bench benchmark_small
     """
@@ -65,13 +65,14 @@ def retrain(
     options: RunOptions,
     trials: Annotated[
         str | None,
-        typer.Option(help="Numbers of the trials to retrain: 3,17. Default: the best of the front.", metavar="N,N…"),
+        typer.Option(help="Numbers of the trials to retrain: 3,17. Default: chosen by --best.", metavar="N,N…"),
     ] = None,
     best: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Number of finalists, chosen from the more accurate half of the front to maximise joint hypervolume. "
+            help="Number of finalists, taken from the more accurate half of the front so that together they cover the "
+            "most hypervolume. "
             f"Default: {N_FINALISTS}.",
             metavar="N",
         ),
@@ -157,7 +158,7 @@ def export(
         Path | None,
         typer.Option(
             "--out",
-            help="File to write. Default: NAME-TRIAL in the current folder.",
+            help="File to write. Default: NAME-TRIAL with the format's suffix, in the current folder.",
             metavar="FILE",
             callback=expand_home,
         ),

@@ -116,21 +116,26 @@ Trials = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Number of trials to train; resume adds this number to those already trained.",
+        help="Number of trials to train: in all with launch, further ones with resume.",
         metavar="N",
         rich_help_panel=BUDGET,
     ),
 ]
 Time = Annotated[
     str | None,
-    typer.Option("--time", help="Time limit of this run: 90s, 20m, 1h30m.", metavar="SPAN", rich_help_panel=BUDGET),
+    typer.Option(
+        "--time",
+        help="Time limit of one run: 90s, 20m, 1h30m. launch stores it with the study.",
+        metavar="SPAN",
+        rich_help_panel=BUDGET,
+    ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
         help="Number of trials that run at once. Default: as many as fit: at most 8 on CPU cores, one per GPU, no "
-        "limit on a cluster. study.resources can change this.",
+        "limit on a cluster. study.resources (benchmark.resources) can change this.",
         metavar="N",
         rich_help_panel=PLACE,
     ),
@@ -149,8 +154,8 @@ ExecutorName = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Address of a running Ray cluster. Its nodes must share the runs folder, or the run was started with "
-        "--exchange.",
+        help="Address of a running Ray cluster. Its nodes must share the runs folder; if they do not, start the run "
+        "with --exchange.",
         metavar="ADDR",
         rich_help_panel=PLACE,
     ),
@@ -188,7 +193,10 @@ DataRoot = Annotated[
 Sets = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Override a value of the file: --set train.epochs=5. May be repeated.", metavar="PATH=VALUE"
+        "--set",
+        help="Override a value of the file, or of the benchmark that the command makes: --set train.epochs=5. May be "
+        "repeated.",
+        metavar="PATH=VALUE",
     ),
 ]
 Seeds = Annotated[

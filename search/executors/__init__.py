@@ -25,7 +25,7 @@ class Source(Protocol):
         """Take the record of a trial that has ended, well or badly."""
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
-        """Note that a trial's worker is gone and left no record."""
+        """Record that a trial's worker is gone and left no record."""
 
     def halt(self, reason: str) -> None:
         """Stop the run: a machine that cannot train would take one job after the other."""

@@ -34,7 +34,7 @@ class Heartbeats:
         self._seen: dict[int, _Seen] = {}  # by trial
 
     def restart(self, job: Job) -> None:
-        """Note that another worker starts with the trial. It has the whole stall timeout."""
+        """Forget the signs of life of the trial's last worker: the next one has the whole stall timeout."""
         self._seen.pop(job.number, None)
 
     def stands_still(self, job: Job) -> bool:

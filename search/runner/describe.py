@@ -50,10 +50,10 @@ def describe_workers(pool: WorkerPool) -> str:
 def describe_training(space: Space) -> str:
     """Return how a candidate of ``space`` is trained; values that are dials are named as such."""
     dials = {dial.path for dial in space.dials}
-    steps = f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in dials else "T a dial"
+    steps = f"T = {space.base.encoding.timesteps}" if "encoding.timesteps" not in dials else "T is searched"
     train, start = space.base.train, ""
     if "train.start" in dials:
-        train, start = train.model_copy(update={"start": "scratch"}), ", start a dial"
+        train, start = train.model_copy(update={"start": "scratch"}), ", start is searched"
     rule = space.study.stopping
     stopping = "" if rule is None else f", stopped early {describe_pruner(rule)}"
     return f"{steps}, {describe_recipe(train)}{start}{stopping}"

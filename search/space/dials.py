@@ -185,8 +185,8 @@ class Range:
 class Dial:
     """An open leaf of a space.
 
-    ``default`` is None if it has none. ``needs`` are the values that other dials must have for this one to count: its
-    module is kept, its family is the chosen one.
+    ``default`` is None if it has none. ``needs`` are values that other dials must have for this dial to exist, for
+    example that its module is kept.
     """
 
     path: str
@@ -201,7 +201,7 @@ class Dial:
 
     @property
     def opens(self) -> bool:
-        """Return whether other dials may count only at one of its values."""
+        """Return whether other dials may exist only at one of this dial's values."""
         return self.keep or self.path == FAMILY
 
     def counts(self, chosen: Mapping[str, object]) -> bool:

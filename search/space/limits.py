@@ -36,7 +36,9 @@ class Budget(Config):
 
     trials: int | None = Field(None, ge=1, le=1_000_000, description="Number of trained candidates.")
     time: OptionalDuration = Field(
-        None, examples=["20m"], description="Wall-clock time of the search over all its runs, such as 20m or 1d."
+        None,
+        examples=["20m"],
+        description="Wall-clock time of one run of the search, such as 20m or 1d; resume starts it again.",
     )
     macs: float | None = Field(
         None,

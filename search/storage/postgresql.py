@@ -109,7 +109,7 @@ class DriverConnection:
             self._current = None
 
     def driver_id_was_stored(self) -> None:
-        """Note that the study now stores this driver's id, and must still store it after a reconnection."""
+        """Remember that the study now stores this driver's id; after a reconnection it must still do so."""
         self._driver_id_stored = True
 
     @contextmanager

@@ -1,8 +1,9 @@
 """Rank the candidates of a pure pruning space by the weights of a supernet, before the first trial.
 
 A supernet is trained once (`snnkit.weights.supernet`). Then every candidate, or a sample of a large space, is evaluated
-with its weights. The best are trained first; after them, the sampler proposes. A checkpoint and one line for each
-evaluated candidate are kept in ``supernet/`` in the study's folder, so that an interrupted stage continues.
+with its weights. The best are trained after the named candidates and the initial design; then the sampler proposes. A
+checkpoint and one line for each evaluated candidate are kept in ``supernet/`` in the study's folder, so that an
+interrupted stage continues.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 """Spiking SqueezeNet (Iandola et al. 2016, arXiv:1602.07360) and its CNN twin.
 
 Geometries: ``cifar``, the spiking SqueezeNet that arXiv:2602.09717 prunes, and torchvision's versions 1.0 and 1.1 for
-ImageNet. A space may remove any Fire module and change any width; poolings keep their position.
+ImageNet. A space may remove any Fire module and change any width; a pooling stays when the Fire module before it is
+removed.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""The training loop: surrogate gradients through all time steps, resumable after every step.
+"""The training loop: surrogate gradients through all time steps, with checkpoints.
 
-A training that is interrupted after any step and resumed ends with the same weights, bit for bit, as one that was not
-interrupted (with the same device, kernels, number of threads and torch version).
+A training may be interrupted at any step and resumes from its last checkpoint. It ends with the same weights, bit for
+bit, as one that was not interrupted (with the same device, kernels, number of threads and torch version).
 """
 
 import contextlib

@@ -48,7 +48,7 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
     ``batches`` are normalised images (B, C, H, W) or frames (B, T, C, H, W) on any device. Each batch is normalised by
     its own statistics, as in training. Dropout is off, so the result is deterministic. Weights, gradients and modes
-    stay unchanged. A network without BatchNorm, or no batch, changes nothing.
+    stay unchanged. Without BatchNorm or without a batch, nothing changes.
 
     Without recalibration, a network whose filters were removed or copied can be at chance accuracy (Yu and Huang 2019,
     arXiv:1903.05134; Li et al. 2020, EagleEye, arXiv:2007.02491).

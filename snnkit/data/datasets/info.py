@@ -21,7 +21,7 @@ class Layout(Protocol):
         """True if an installed package contains the data set: it has no files, and reading takes milliseconds."""
 
     def location(self, root: Path) -> Path:
-        """Return the folder of the files below ``root``. The data set counts as present if this folder exists."""
+        """Return the folder below ``root`` that holds the files. The data set is present if this folder exists."""
 
     def fingerprint(self, root: Path) -> str:
         """Return a text that changes when the files change. It may be constant if digests fix the content."""
