@@ -51,8 +51,8 @@ class Kernels(Protocol):
         float64 scalar, if the layer learns it."""
 
     def batchnorm_backward(self, layer: FusedLayer, grad: Tensor, means: Tensor) -> None:
-        """Propagate ``grad`` through BatchNorm, in place. ``means``, (2, C) in float32: the batch means of gradient *
-        normalised value and of the gradient; 0 if the statistics were not the batch's."""
+        """Propagate ``grad`` through BatchNorm with the batch's statistics, in place. ``means``, (2, C) in float32: the
+        batch means of gradient * normalised value and of the gradient."""
 
 
 def input_current(kernels: Kernels, values: Tensor, norm: nn.BatchNorm2d | None) -> Current:
@@ -127,9 +127,12 @@ class _FusedLIF(torch.autograd.Function):
             grad, sums, leak = given.kernels.lif_backward(layer, grad_spikes)
             weight = bias = None
             if found is not None:
-                count = layer.values.numel() // layer.values.shape[2]
-                means = (sums / count if found.of_batch else sums * 0).float()
-                given.kernels.batchnorm_backward(layer, grad, means)
+                if found.of_batch:
+                    count = layer.values.numel() // layer.values.shape[2]
+                    given.kernels.batchnorm_backward(layer, grad, (sums / count).float())
+                else:
+                    assert layer.norm is not None
+                    grad.mul_(layer.norm.scale[:, None, None])
                 weight, bias = sums.float()
             grads += [grad, weight, bias, None if leak is None else leak.float()]
         return tuple(grads)

@@ -1,15 +1,18 @@
 """Layers of neurons of every kind, and the results of the kernels on them."""
 
+import importlib.util
 from functools import partial
 from typing import NamedTuple
 
+import pytest
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from snnkit.base.config import NeuronConfig
-from snnkit.kernels import fused, reference
+from snnkit.kernels import fused, native, reference
 from snnkit.kernels.fused import Kernels
+from snnkit.kernels.native.library import library
 
 
 class Case(NamedTuple):
@@ -113,3 +116,14 @@ def assert_close(ours: list[Tensor], expected: list[Tensor], within: float) -> N
         assert one.dtype == other.dtype
         scale = max(largest / 10, other.abs().max().item())
         torch.testing.assert_close(one, other, rtol=0, atol=within * scale)
+
+
+def available_kernels() -> list[object]:
+    """The fused kernels that can run here, as pytest's parameters: in C, and in Triton on a GPU or interpreted."""
+    native_missing = library("lif") is None
+    found = [pytest.param(native, id="native", marks=pytest.mark.skipif(native_missing, reason="no C compiler"))]
+    if importlib.util.find_spec("triton"):
+        from snnkit.kernels.cuda import launch
+
+        found.append(pytest.param(launch, id="triton"))
+    return list(found)

@@ -26,7 +26,7 @@ def _integrate(left, reset, x, leak, threshold, RESET: tl.constexpr):
         left = p - (fall - reset)
         reset = tl.where(left > threshold, threshold, 0.0)
     else:
-        left = tl.where(above > 0, 0.0, p)
+        left = p - p * tl.where(above > 0, 1.0, 0.0)  # NaN from an infinite p on, as in the reference
     return above, left, reset
 
 
@@ -43,8 +43,18 @@ def _derivative(x, slope, SURROGATE: tl.constexpr):
     elif SURROGATE == "triangular":
         d = tl.where(x < 0, 1.0, -1.0)
     else:
-        d = x * 0.0 + 1.0
+        d = tl.where(x < 0, 1.0, 1.0)
     return d
+
+
+@triton.jit
+def _largest(x, place, POOL: tl.constexpr):
+    """The largest current of each window and its place, (1, ROWS, COLUMNS): the first one, or the last NaN, as in
+    torch."""
+    last_nan = tl.max(tl.where(x != x, place, -1), axis=0)[None, :, :]
+    top = tl.max(x, axis=0)[None, :, :]
+    first = tl.min(tl.where(x == top, place, POOL * POOL), axis=0)[None, :, :]
+    return tl.where(last_nan >= 0, float("nan"), top), tl.where(last_nan >= 0, last_nan, first)
 
 
 @triton.jit
@@ -85,7 +95,7 @@ def lif_forward(
             if NORMED:
                 x = x * factor + offset
             if NEURONS < POOL * POOL:
-                x = tl.max(x, axis=0)[None, :, :]
+                x, _ = _largest(x, tl.arange(0, POOL * POOL)[:, None, None], POOL)
         above, left, reset = _integrate(left, reset, x, leak, threshold, RESET)
         spike = tl.where(above > 0, 1, 0)
         if COUNTED:
@@ -126,9 +136,8 @@ def lif_backward(
             if NORMED:
                 x = x * factor + offset
             if NEURONS < POOL * POOL:
-                top = tl.max(x, axis=0)[None, :, :]
-                largest = largest + (tl.min(tl.where(x == top, place, POOL * POOL), axis=0)[None, :, :],)
-                x = top
+                x, at = _largest(x, place, POOL)
+                largest = largest + (at,)
         over, left, reset = _integrate(left, reset, x, leak, threshold, RESET)
         above = above + (over,)
         kept = kept + (left,)

@@ -96,7 +96,7 @@ INLINE void membranes_of_largest(Loop loop, const void *current, size at, size n
             for (size w = 1; w < loop.places; w++) {
                 lanes other = read(current, at + place(loop, w) + t * loop.in_step, n, loop.bf16);
                 lanes y = other * norm.scale + norm.shift;
-                bits larger = y > x;
+                bits larger = (y > x) | (y != y); /* the last NaN wins, as in torch */
                 x = either(larger, y, x);
                 found = either(larger, other, found);
                 where = (where & ~larger) | (((bits){0} + (int32_t)w) & larger);
@@ -260,7 +260,7 @@ INLINE void batchnorm_bundle_backward(const void *current, void *grad, size at, 
 }
 
 /* Turn the gradients of the normalised current into those of the current, in place. `means` (2, channels): batch
- * means of gradient * normalised current and of the gradient; 0 if the statistics were not the batch's. */
+ * means of gradient * normalised current and of the gradient. */
 void snn_batchnorm_backward(const Layer *l, void *grad, const float *means, float *scratch, size threads) {
     size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
     const void *current = l->current;

@@ -27,20 +27,21 @@ INLINE lanes integrate(Neuron neuron, State *state, lanes current) {
         state->left = p - (only(fires, v) - state->reset);
         state->reset = only(state->left > v, v);
     } else {
-        state->left = only(~fires, p);
+        state->left = p - p * only(fires, all(1)); /* NaN from an infinite p on, as in the reference */
     }
     return above;
 }
 
 INLINE lanes magnitude(lanes x) { return (lanes)((bits)x & 0x7fffffff); }
 
-INLINE lanes exponential(lanes x) { /* for x <= 0, with a relative error below 2e-7 */
+INLINE lanes exponential(lanes x) { /* for x <= 0, with a relative error below 2e-7; 0 if it underflows */
     const lanes shift = all(12582912); /* 1.5 * 2^23: adding it rounds to whole numbers */
     lanes scaled = x * 1.44269504f;    /* 1 / log 2 */
-    scaled = either(scaled < -126, all(-126), scaled);
+    bits tiny = scaled < -126;
+    scaled = either(tiny, all(-126), scaled);
     lanes whole = (scaled + shift) - shift, f = (scaled - whole) * 0.69314718f;
     lanes series = 1 + f * (1 + f * (1 / 2.f + f * (1 / 6.f + f * (1 / 24.f + f * (1 / 120.f + f / 720)))));
-    return series * (lanes)((__builtin_convertvector(whole, bits) + 127) << 23);
+    return only(~tiny, series * (lanes)((__builtin_convertvector(whole, bits) + 127) << 23));
 }
 
 /* Surrogate derivative of a spike by membrane - threshold. */
@@ -68,7 +69,7 @@ INLINE lanes integrate_backward(Neuron neuron, lanes *carried, lanes above, lane
     lanes kept = *carried;
     if (neuron.reset == SUBTRACT) grad_spike -= *carried * neuron.threshold;
     if (neuron.reset == ZERO) grad_spike -= *carried * (above + neuron.threshold);
-    if (neuron.reset >= ZERO_DELAYED) kept = only(above <= 0, kept);
+    if (neuron.reset >= ZERO_DELAYED) kept = only(~(above > 0), kept); /* a NaN is not above */
     lanes total = kept + derivative(neuron, above) * grad_spike;
     *carried = total * neuron.leak;
     return total;
