@@ -78,13 +78,15 @@ def write_files(folder: Path, files: Mapping[str, NDArray[np.uint8]]) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest, or None if there is no store. Raises DataError if it cannot be read."""
+    """Return the manifest, or None if there is no store. Raises DataError if it is damaged or may not be read."""
     path = folder / MANIFEST
-    if not path.exists():
-        return None
     try:
         return Manifest.model_validate_json(path.read_text())
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    except (ValidationError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not readable ({type(error).__name__}); {_remedy(folder)}") from error
 
 
@@ -92,7 +94,7 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
     """Map the arrays read-only. A digest is computed only if a file's modification time differs from the recorded one.
 
     Raises:
-        DataError: a file is missing, or its size or content differs from the manifest.
+        DataError: a file is missing or may not be read, or its size or content differs from the manifest.
     """
     try:
         changed = [name for name, file in manifest.files.items() if _is_modified(folder / name, file)]
@@ -102,8 +104,10 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
             _record_times(folder, manifest)
         arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in manifest.files}
         train, test = (_to_images(*(arrays[name] for name in pair)) for pair in (ARRAY_FILES[:2], ARRAY_FILES[2:]))
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise DataError(f"{folder}: {error}; {_remedy(folder)}") from error
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     return DataSet(train, test, manifest.classes, manifest.ids)
 
 
@@ -174,6 +178,12 @@ def _record_times(folder: Path, manifest: Manifest) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unreadable(folder: Path, error: OSError) -> DataError:
+    """The files may be intact, so the message does not advise to delete them."""
+    name = folder if error.filename is None else error.filename
+    return DataError(f"{name}: {error.strerror}; make {folder} readable for this user, or choose another with --data")
 
 
 def _remedy(folder: Path) -> str:

@@ -1,47 +1,33 @@
-"""Compile the C kernels for this machine's processor on first use, and keep them in the user's cache."""
+"""Load the compiled C kernels from the user's cache, or from another folder if that one cannot be used."""
 
 import ctypes
 import functools
-import hashlib
 import logging
 import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from snnkit.base.cache import user_cache
-from snnkit.base.files import atomic_write
+from snnkit.kernels.native.compiling import (
+    CONTRACTION_FLAGS,
+    UnavailableError,
+    build_key,
+    compiled,
+    find_compiler,
+    folders,
+)
 
 log = logging.getLogger(__name__)
 
 DTYPES = (torch.float32, torch.bfloat16)  # of tensors in memory
 LANES = 16  # as in lanes.h
-SOURCE_FOLDER = Path(__file__).parent
-COMPILER_FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-Wno-psabi")
-CONTRACTION_FLAGS = {  # a fused multiply-add rounds once, the reference twice: spikes would differ
-    "lif": "-ffp-contract=off",
-    "depthwise": "-ffp-contract=fast",
-}
-# Tried in turn until one compiles. The later ones leave out flags that some compilers do not know.
-TARGET_FLAGS = (
-    ("-march=native", "-mprefer-vector-width=512", "-fopenmp"),
-    ("-march=native", "-fopenmp"),
-    ("-mcpu=native", "-fopenmp"),
-    ("-march=native",),
-    (),
-)
 
 
 @functools.cache
-def _warn_once(reason: str) -> None:
+def _warn_once(reason: str, remedy: str) -> None:
     """Warn once, for all kernels, that the reference runs instead."""
-    remedy = "training is slower; install gcc or clang, or name a C compiler in CC"
-    log.warning("kernel=reference reason=%r remedy=%r", reason, remedy)
+    log.warning("kernel=reference reason=%r remedy=%r", reason, f"training is slower; {remedy}")
 
 
 def ready() -> bool:
@@ -52,10 +38,6 @@ def ready() -> bool:
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
     """Address of the tensor's memory; null for None."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
-
-
-class CompileError(Exception):
-    """The kernels cannot be compiled here; the reference runs instead."""
 
 
 class Library(ctypes.CDLL):
@@ -69,58 +51,37 @@ def library(name: str) -> Library | None:
         log.info("kernel=reference of=%s reason=SNNSEARCH_KERNEL", name)
         return None
     try:
-        path = _compiled(name)
-        loaded = Library(str(path))
-    except (CompileError, OSError) as error:
-        _warn_once(str(error))
+        loaded, path = _load(name)
+    except UnavailableError as error:
+        _warn_once(str(error), error.remedy)
         return None
     log.info("kernel=native of=%s library=%s", name, path)
     return loaded
 
 
-def _compiled(name: str) -> Path:
-    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise CompileError("no C compiler: neither $CC nor cc, gcc or clang is on the PATH")
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sorted(SOURCE_FOLDER.glob("*.[ch]"))))
-    digest.update(repr((COMPILER_FLAGS, CONTRACTION_FLAGS, TARGET_FLAGS, _version(compiler), _processor())).encode())
-    path = _cache() / f"{name}-{digest.hexdigest()[:16]}.so"
-    if not path.exists():
-        _compile(compiler, name, path)
-    return path
+def _load(name: str) -> tuple[Library, Path]:
+    """Load from the first folder that can hold the kernels and run them. Raises UnavailableError if none can."""
+    compiler = find_compiler()
+    key = build_key(compiler)
+    failures = []
+    for find_folder in folders():
+        try:
+            path = compiled(compiler, name, key, find_folder())
+            return Library(str(path)), path
+        except OSError as error:
+            failures.append(_describe(error))
+            log.info("event=kernel_folder_unusable reason=%r", failures[-1])
+    lacking = any("cannot open shared object file" in failure for failure in failures)
+    raise UnavailableError(
+        "; ".join(failures),
+        "install the missing library, or name another C compiler in CC"
+        if lacking
+        else "set XDG_CACHE_HOME to a folder that is writable, has free space and is not mounted noexec",
+    )
 
 
-def _compile(compiler: str, name: str, path: Path) -> None:
-    """Compile ``name``.c to ``path`` with the first variant that the compiler accepts. Raises CompileError."""
-    with atomic_write(path) as output:
-        for variant in TARGET_FLAGS:
-            command = [compiler, *COMPILER_FLAGS, CONTRACTION_FLAGS[name], *variant, str(SOURCE_FOLDER / f"{name}.c")]
-            command += ["-o", str(output), "-lm"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                log.info("kernel=native compiled=%s command=%r", path, " ".join(command))
-                return
-        raise CompileError(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
-
-
-def _cache() -> Path:
-    """The kernels' folder in the user's cache, or a temporary one if the cache is not writable."""
-    try:
-        folder = user_cache() / "kernels"
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):  # RuntimeError: the home folder is unknown
-        return Path(tempfile.mkdtemp(prefix="snnsearch-"))
-
-
-def _version(compiler: str) -> str:
-    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
-
-
-def _processor() -> str:
-    """The processor that ``-march=native`` compiles for. Machines of several kinds may share a home folder."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    features = {line for line in lines if line.startswith(("flags", "Features"))}
-    return "\n".join([platform.machine(), platform.processor(), *sorted(features)])
+def _describe(error: OSError) -> str:
+    """The folder and what is wrong with it. Errors of the loader name the file themselves."""
+    if error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"

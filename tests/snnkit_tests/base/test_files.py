@@ -1,12 +1,15 @@
 """Files are written whole or not at all, and the cache is where it always was."""
 
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from snnkit.base.cache import user_cache
 from snnkit.base.files import atomic_write
+from snnkit.base.torch_files import StoredError, load_stored
 
 
 def test_block_that_ends_replaces_the_file(tmp_path: Path) -> None:
@@ -41,3 +44,35 @@ def test_cache_is_the_folder_that_earlier_versions_used(monkeypatch: pytest.Monk
     assert user_cache() == tmp_path / ".cache" / "snnsearch"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert user_cache() == tmp_path / "cache" / "snnsearch"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.pt"
+    torch.save({"weights": {"stem": torch.arange(1000.0)}}, path)
+    return path
+
+
+def test_weights_with_a_changed_value_are_refused(weights: Path) -> None:
+    """torch loads the wrong value."""
+    content = bytearray(weights.read_bytes())
+    content[content.index(torch.arange(500.0, 510.0).numpy().tobytes())] ^= 0xFF
+    weights.write_bytes(content)
+    assert not torch.equal(torch.load(weights)["weights"]["stem"], torch.arange(1000.0))
+    with pytest.raises(StoredError, match=r"data/0 is damaged: its CRC is not the recorded one"):
+        load_stored(weights)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_weights_that_were_cut_short_are_refused(weights: Path, kept: float) -> None:
+    content = weights.read_bytes()
+    weights.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(StoredError):
+        load_stored(weights)
+
+
+def test_archive_that_would_unpack_to_more_than_itself_is_refused(weights: Path) -> None:
+    with zipfile.ZipFile(weights, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10**6))
+    with pytest.raises(StoredError, match="its parts are larger than the file"):
+        load_stored(weights)

@@ -268,6 +268,23 @@ def test_corrupt_array_is_named_with_the_remedy(
     assert f"delete {store} and run: snnsearch data fetch small" in str(error.value)
 
 
+@pytest.mark.parametrize("method", ["read_text", "stat"], ids=["manifest", "arrays"])
+def test_store_that_may_not_be_read_is_not_to_be_deleted(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    right = getattr(Path, method)
+
+    def refuse(path: Path, *args: object, **options: object) -> object:
+        if path.is_relative_to(store) and path != store:
+            raise PermissionError(13, "Permission denied", str(path))
+        return right(path, *args, **options)
+
+    monkeypatch.setattr(Path, method, refuse)
+    with pytest.raises(DataError, match=r"small/.*: Permission denied; make .* readable") as error:
+        load_dataset("small", tmp_path)
+    assert "delete" not in str(error.value)
+
+
 def test_copied_store_is_read_through_once(store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy" / STORES_FOLDER / "small"
     shutil.copytree(store, copy, copy_function=shutil.copy)  # new times

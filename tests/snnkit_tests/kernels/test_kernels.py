@@ -1,7 +1,5 @@
 """The fused kernels against the reference: the same spikes, the same gradients, and a clean fallback."""
 
-import logging
-from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -201,63 +199,3 @@ def test_an_observer_changes_nothing() -> None:
     network, images = small().eval(), torch.randn(2, 3, 16, 16)
     with torch.no_grad():
         assert torch.equal(network(images), network(images, observe=Spikes()))
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "snnsearch" / "kernels"
-
-
-def reloaded(name: str) -> library.Library | None:
-    """Load the library without this process's cache."""
-    return library.library.__wrapped__(name)
-
-
-@needs_compiler
-def test_a_library_is_compiled_once(cache: Path) -> None:
-    assert reloaded("depthwise") is not None
-    (compiled,) = cache.iterdir()
-    written = compiled.stat().st_mtime_ns
-    assert reloaded("depthwise") is not None
-    assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [written]
-
-
-@needs_compiler
-def test_kernels_work_without_a_writable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert reloaded("depthwise") is not None
-
-
-def test_without_a_compiler_the_reference_runs_and_the_log_says_what_to_do(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CC", raising=False)
-    library._warn_once.cache_clear()
-    assert reloaded("lif") is None
-    assert reloaded("depthwise") is None
-    (line,) = caplog.messages
-    assert "kernel=reference" in line
-    assert "install gcc or clang" in line
-
-
-def test_a_compiler_that_fails_is_quoted(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    broken = tmp_path / "cc"
-    broken.write_text("#!/bin/sh\necho no licence >&2\nexit 1\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("CC", str(broken))
-    library._warn_once.cache_clear()
-    assert reloaded("lif") is None
-    assert "no licence" in caplog.text
-    assert not list(cache.iterdir())
-
-
-def test_environment_selects_the_reference(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setenv("SNNSEARCH_KERNEL", "reference")
-    with caplog.at_level(logging.INFO):
-        assert reloaded("lif") is None
-    assert "SNNSEARCH_KERNEL" in caplog.text
