@@ -120,6 +120,13 @@ def validate(
     space: SpaceFile,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Check the space with this device's profile.")] = "cpu",
     sets: Sets = None,
+    export_format: Annotated[
+        Literal["pytorch", "onnx", "nir"] | None,
+        typer.Option(
+            "--export-format",
+            help="Also show which candidates cannot be exported to this format, and why.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a space file, and show its dials, size, constraints and named candidates.
@@ -130,7 +137,8 @@ def validate(
     from search.space.loading.loader import load_space
     from search.space.shipped import find_file
 
-    found = survey(load_space(find_file(space), overrides=parse_overrides(sets), device=device))
+    loaded = load_space(find_file(space), overrides=parse_overrides(sets), device=device)
+    found = survey(loaded, export_format=export_format)
     if as_json:
         console.print_json(found.to_dict())
     else:

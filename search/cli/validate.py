@@ -2,9 +2,9 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,9 @@ from search.space.candidate import Candidate
 from search.space.constraints import ENERGY, Refusal
 from search.space.dials import Dial
 from search.space.space import Space
+
+if TYPE_CHECKING:  # it needs torch, without which `validate` starts sooner
+    from snnkit.export import Obstacle
 
 N = TypeVar("N", int, float)
 
@@ -45,6 +48,27 @@ class CandidateRow:
 
 
 @dataclass(frozen=True)
+class ExportRow:
+    name: str
+    obstacles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exports:
+    """Which candidates a file format can express.
+
+    ``share`` (0..1) counts the random candidates that build and that the format can express. ``obstacles`` counts the
+    others by reason; a candidate with two obstacles counts twice.
+    """
+
+    format: str
+    missing: tuple[str, ...]  # libraries that are not installed here
+    share: float | None  # None: no random candidate builds
+    obstacles: dict[str, int]
+    candidates: tuple[ExportRow, ...]  # the default one and the named ones that build
+
+
+@dataclass(frozen=True)
 class Survey:
     """Figures of ``samples`` random candidates, with their ranges as (smallest, largest).
 
@@ -64,14 +88,18 @@ class Survey:
     dials: tuple[DialRow, ...]
     examples: tuple[CandidateRow, ...]
     candidates: tuple[CandidateRow, ...]
+    exports: Exports | None = None  # if a format was asked for
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
 
 
-def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
-    """Return the survey of ``samples`` random candidates of ``space`` and of all named ones."""
+def survey(space: Space, samples: int = 1000, seed: int = 0, export_format: str | None = None) -> Survey:
+    """Return the survey of ``samples`` random candidates of ``space`` and of all named ones.
+
+    With ``export_format``, it also tells which of them can be exported.
+    """
     rng = random.Random(seed)
     drawn = [space.sample(rng) for _ in range(samples)]
     candidates = [space.candidate(params) for params in drawn]
@@ -95,6 +123,28 @@ def survey(space: Space, samples: int = 1000, seed: int = 0) -> Survey:
         ),
         candidates=tuple(
             _row(name, space, params, space.candidate(params)) for name, params in space.candidates.items()
+        ),
+        exports=None if export_format is None else _exports(export_format, space, built),
+    )
+
+
+def _exports(name: str, space: Space, built: Sequence[Candidate]) -> Exports:
+    from snnkit.export import find_missing_libraries, find_obstacles
+
+    def obstacles(candidate: Candidate) -> tuple["Obstacle", ...]:
+        return find_obstacles(name, candidate.plan(), candidate.neuron)
+
+    found = [obstacles(candidate) for candidate in built]
+    named = {"default": space.base} | {name: space.candidate(params) for name, params in space.candidates.items()}
+    return Exports(
+        format=name,
+        missing=tuple(map(str, find_missing_libraries(name))),
+        share=sum(not each for each in found) / len(found) if found else None,
+        obstacles=dict(Counter(obstacle.reason for each in found for obstacle in each)),
+        candidates=tuple(
+            ExportRow(label, tuple(map(str, obstacles(candidate))))
+            for label, candidate in named.items()
+            if candidate.static()
         ),
     )
 
@@ -136,6 +186,8 @@ def render(found: Survey, console: Console) -> None:
         for reason in row.refusals:
             console.print(Text(row.name, style="yellow").append(f" would be refused: {reason}", style="default"))
     console.print(Text(f"modules: {legend()}; MACs count one dense pass", style="dim"))
+    if found.exports is not None:
+        console.print(_exports_text(found.exports), soft_wrap=True)
 
 
 def _dial_table(found: Survey) -> Table:
@@ -160,6 +212,27 @@ def _shares(found: Survey) -> str:
         low, high = found.least_energy_mj
         lines.append(f"energy if no neuron fires from {low:.3g} to {high:.3g} mJ")
     return "\n".join(lines) + "\n"
+
+
+def _exports_text(found: Exports) -> Text:
+    share = (
+        "no random candidate builds" if found.share is None else f"possible for {found.share:.1%} of those that build"
+    )
+    lines = [Text(f"\nexport to {found.format}", style="bold").append(f"  {share}", style="not bold")]
+    lines += [Text(f"  {count:,} cannot: {reason}") for reason, count in found.obstacles.items()]
+    for obstacles, names in _by_obstacles(found.candidates).items():
+        verdict = "cannot be exported:" if obstacles else "can be exported"
+        lines.append(Text(", ".join(names), style="yellow" if obstacles else "").append(f" {verdict}", style="default"))
+        lines += [Text(f"  - {obstacle}") for obstacle in obstacles]
+    lines += [Text(f"not on this machine: {reason}", style="yellow") for reason in found.missing]
+    return Text("\n").join(lines)
+
+
+def _by_obstacles(rows: Iterable[ExportRow]) -> dict[tuple[str, ...], list[str]]:
+    found: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        found.setdefault(row.obstacles, []).append(row.name)
+    return found
 
 
 def _candidate_table(rows: Iterable[CandidateRow]) -> Table:

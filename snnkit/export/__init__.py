@@ -7,31 +7,47 @@ from pathlib import Path
 
 from torch import Tensor
 
+from snnkit.architecture.plan import Plan
+from snnkit.base.config import NeuronConfig
 from snnkit.base.files import atomic_write
 from snnkit.export import nir, onnx, pytorch
 from snnkit.export.errors import ExportError
+from snnkit.export.obstacles import FindObstacles, Obstacle, missing_libraries, nir_obstacles, no_obstacles, refuse
 from snnkit.export.parity import Parity, RunResult, compare, run_network
 from snnkit.nn.network import Network
 
-__all__ = ["EXPORTS", "ExportError", "Parity", "export"]
+__all__ = ["EXPORTS", "ExportError", "Obstacle", "Parity", "export", "find_missing_libraries", "find_obstacles"]
 
 Metadata = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: how to write a network, and how to run the file with software other than ours."""
+    """A file format: what it cannot express, how to write a network, and how to run the file with other software."""
 
     suffix: str
+    libraries: tuple[str, ...]  # modules that an extra of the same name installs
+    obstacles: FindObstacles  # known before training
+    trained_obstacles: Callable[[Network], tuple[Obstacle, ...]]
     write: Callable[[Network, Path, Metadata], None]
     run: Callable[[Path, Network, Tensor], RunResult]  # (file, the network it was written from, images)
 
 
 EXPORTS: Mapping[str, Format] = {
-    "pytorch": Format(".pt", pytorch.write, pytorch.run),
-    "onnx": Format(".onnx", onnx.write, onnx.run),
-    "nir": Format(".nir", nir.write, nir.run),
+    "pytorch": Format(".pt", (), no_obstacles, lambda _: (), pytorch.write, pytorch.run),
+    "onnx": Format(".onnx", onnx.LIBRARIES, no_obstacles, lambda _: (), onnx.write, onnx.run),
+    "nir": Format(".nir", nir.LIBRARIES, nir_obstacles, nir.obstacles, nir.write, nir.run),
 }
+
+
+def find_missing_libraries(name: str) -> tuple[Obstacle, ...]:
+    """Return an obstacle for each library that format ``name`` needs and that is not installed."""
+    return missing_libraries(EXPORTS[name].libraries, name)
+
+
+def find_obstacles(name: str, plan: Plan, neuron: NeuronConfig | None) -> tuple[Obstacle, ...]:
+    """Return what format ``name`` cannot express of a network, before its training; of its twin without ``neuron``."""
+    return EXPORTS[name].obstacles(plan, neuron)
 
 
 def export(network: Network, path: Path, name: str, images: Tensor, metadata: Metadata) -> Parity:
@@ -41,10 +57,14 @@ def export(network: Network, path: Path, name: str, images: Tensor, metadata: Me
     comparison.
 
     Raises:
-        ExportError: the format cannot express the network, or its library is not installed.
+        ExportError: the format cannot express the network, or a library is not installed. The message names all
+            obstacles. Nothing is written.
         OSError: the file cannot be written.
     """
     chosen = EXPORTS[name]
+    found = (*find_obstacles(name, network.plan, network.neuron), *chosen.trained_obstacles(network))
+    others = [other for other in EXPORTS if found and not find_obstacles(other, network.plan, network.neuron)]
+    refuse([*find_missing_libraries(name), *found], instead=others)
     network.eval()
     expected = run_network(network, images)
     with atomic_write(path) as partial:

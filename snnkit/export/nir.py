@@ -19,15 +19,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnkit.architecture.plan import Concat, Conv, Dropout, GlobalAverage, Neurons, Op, Pool, Sum, sources
-from snnkit.base.config import NeuronConfig
 from snnkit.export.errors import ExportError
 from snnkit.export.folding import fold_batchnorm
+from snnkit.export.obstacles import Obstacle, merged_convs, missing_libraries, nir_obstacles, refuse
 from snnkit.export.parity import RunResult
 from snnkit.nn.network import Network
 
 if TYPE_CHECKING:
     import nir
 
+LIBRARIES = ("nir", "nirtorch", "snntorch")  # what writes a file, and what checks it
 TIME_STEP_S = 1e-4  # the step in which snnTorch's importer integrates an LIF node
 
 
@@ -35,17 +36,26 @@ def nir_graph(network: Network, metadata: Mapping[str, str] | None = None) -> "n
     """Return the trained spiking ``network`` as a NIR graph.
 
     Raises:
-        ExportError: NIR cannot express the network, or is not installed. The message names the module and the value
-            that would make it possible.
+        ExportError: NIR cannot express the network, or is not installed. The message names all obstacles, the modules
+            and the values that would make it possible.
     """
+    refuse(missing_libraries(LIBRARIES, "nir"))
+    refuse([*nir_obstacles(network.plan, network.neuron), *obstacles(network)])
     nir = _library()
-
     graph = _Graph(network)
-    graph.build()
     try:
+        graph.build()
         return nir.NIRGraph(nodes=graph.nodes, edges=graph.edges, metadata=dict(metadata or {}))
-    except ValueError as error:  # its type inference does not know grouped convolutions
+    except ValueError as error:  # its types are checked here and nowhere else
         raise ExportError(f"the nir library refuses the network ({error}); export as onnx") from error
+
+
+def obstacles(network: Network) -> tuple[Obstacle, ...]:
+    """Return what training has put in the way: learned leaks without a time constant."""
+    learned = tuple(op for op in network.spiking_ops if network.lif(op).leak is not None)
+    bounds = tuple(op.name for op in learned if network.lif(op).current_neuron.leak in (0, 1))
+    reason = "the learned leak is 0 or 1: a time constant is between the two"
+    return (Obstacle(reason, "retrain with neuron.learn_leak: false", bounds),) if bounds else ()
 
 
 def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
@@ -102,7 +112,7 @@ def _spike_counter(name: str, spikes: dict[str, Tensor]) -> Callable[[nn.Module,
 
 def _spikes_by_layer(network: Network, spikes: dict[str, Tensor]) -> dict[str, float]:
     """Sum up spikes by the plan's layers. Layers that were merged into one node are told apart by their channels."""
-    merged = _merged_convs(network.plan.ops)
+    merged = merged_convs(network.plan.ops)
     found, start = {}, dict.fromkeys(spikes, 0)
     for op in network.plan.ops:
         node = merged.get(op.name, op.name).replace(".", "_")
@@ -125,14 +135,13 @@ class _Graph:
     """Collect the nodes and edges of a network's NIR graph."""
 
     def __init__(self, network: Network) -> None:
-        if network.neuron is None:
-            raise ExportError("a CNN twin has no neurons; export the spiking network, or the twin as onnx")
-        self.network, self.neuron = network, _check_neuron(network.neuron)
+        assert network.neuron is not None
+        self.network, self.neuron = network, network.neuron
         self.nodes: dict[str, Any] = {}
         self.edges: list[tuple[str, str]] = []
         # operation -> the nodes whose outputs add up to its value
         self._last: dict[str, tuple[str, ...]] = {"input": ("input",)}
-        self._merged = _merged_convs(network.plan.ops)
+        self._merged = merged_convs(network.plan.ops)
 
     def build(self) -> None:
         nir = _library()
@@ -155,7 +164,7 @@ class _Graph:
                 return self._layer(op.name, convs, self._last[convs[0].source])
             case Neurons():
                 return self._lif(op.name, (op,), read)
-            case Pool() if op.kind == "avg" and not op.ceil:
+            case Pool():
                 window = (np.array([size] * 2) for size in (op.kernel, op.stride, 0))
                 return self._put(op.name, nir.AvgPool2d(*window), read)
             case Sum():
@@ -166,7 +175,7 @@ class _Graph:
                 side = np.array(op.in_shape[1:])
                 return self._put(op.name, nir.AvgPool2d(side, side, np.array([0, 0])), read)
             case _:
-                raise ExportError(_unsupported(op))
+                raise AssertionError(f"{op.name} is an obstacle")
 
     def _convs_merged_into(self, op: Concat) -> tuple[Conv, ...] | None:
         convs = tuple(conv for conv in self.network.plan.convs if self._merged.get(conv.name) == op.name)
@@ -175,8 +184,6 @@ class _Graph:
     def _layer(self, name: str, convs: tuple[Conv, ...], read: tuple[str, ...]) -> tuple[str, ...]:
         """Add one convolution that merges ``convs``, and its neurons."""
         nir = _library()
-        if convs[0].activation is not None and not convs[0].emits_spikes:
-            raise ExportError(f"{convs[0].name}: NIR has no {convs[0].activation}; leave the module out")
         kernel = max(conv.kernel for conv in convs)
         parts = [_pad_kernels(*fold_batchnorm(self.network.layer(conv)), kernel) for conv in convs]
         weight, bias = (torch.cat(each).numpy() for each in zip(*parts, strict=True))
@@ -205,56 +212,7 @@ class _Graph:
         return (label,)
 
 
-def _check_neuron(neuron: NeuronConfig) -> NeuronConfig:
-    """Return the neuron if it is NIR's LIF. Raises ExportError otherwise."""
-    wrong = [
-        f"neuron.{name} is {given}: NIR's LIF has {wanted}"
-        for name, given, wanted in (
-            ("reset", neuron.reset, "zero"),
-            ("reset_delay", str(neuron.reset_delay).lower(), "false"),
-        )
-        if given != wanted
-    ]
-    if neuron.leak in (0, 1):
-        wrong.append(f"neuron.leak is {neuron.leak:g}: a time constant is between the two; write 0.01 or 0.99")
-    if wrong:
-        raise ExportError("; ".join(wrong) + "; search or retrain with those values, or export as onnx")
-    return neuron
-
-
-def _merged_convs(ops: tuple[Op, ...]) -> dict[str, str]:
-    """Map each convolution that is merged with others to the concatenation behind them.
-
-    They must read the same input, have neurons and be read by the concatenation alone.
-    """
-    convs = {op.name: op for op in ops if isinstance(op, Conv)}
-    readers: dict[str, int] = {}
-    for op in ops:
-        for source in sources(op):
-            readers[source] = readers.get(source, 0) + 1
-    found: dict[str, str] = {}
-    for op in ops:
-        if isinstance(op, Concat) and all(name in convs and readers[name] == 1 for name in op.sources):
-            members = [convs[name] for name in op.sources]
-            alike = {(c.source, c.stride, c.groups, c.emits_spikes, c.kernel // 2 - c.padding) for c in members}
-            if len(alike) == 1 and all(c.kernel % 2 and c.groups == 1 for c in members):
-                found |= dict.fromkeys(op.sources, op.name)
-    return found
-
-
 def _pad_kernels(weight: Tensor, bias: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
     """Pad the kernels with zeros to ``kernel`` x ``kernel``, around their centre."""
     edge = (kernel - weight.shape[-1]) // 2
     return functional.pad(weight, (edge, edge, edge, edge)), bias
-
-
-def _unsupported(op: Op) -> str:
-    match op:
-        case Pool() if op.kind == "max":
-            return f"{op.name}: NIR has no max pooling; network.pool.kind: avg makes it legal, or export as onnx"
-        case Pool():
-            return f"{op.name}: NIR has no ragged windows; network.pool.ceil: false makes it legal, or export as onnx"
-        case Concat():
-            return f"{op.name}: NIR has no concatenation of layers that read different things; export as onnx"
-        case _:
-            return f"{op.name}: NIR has no {type(op).__name__.lower()}; export as onnx"

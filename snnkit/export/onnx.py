@@ -35,6 +35,7 @@ from snnkit.nn.network import Network
 if TYPE_CHECKING:
     import onnx
 
+LIBRARIES = ("onnx", "onnxruntime")  # what writes a file, and what checks it
 OPSET_VERSION = 17  # from 2022: old enough for the runtimes of edge devices
 IR_VERSION = 8  # matches the opset
 COUNT_PREFIX = "spikes."  # of the outputs that count the spikes of a layer, per image

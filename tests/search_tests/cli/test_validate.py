@@ -137,3 +137,49 @@ def test_continuous_space_is_not_counted() -> None:
     found = survey(space, samples=5)
     assert found.size is None
     assert "continuous" in printed(found)
+
+
+NIR = {"neuron.reset": "zero", "neuron.reset_delay": "false", "network.pool.kind": "avg"}
+
+
+def test_export_is_surveyed_only_if_a_format_is_given(found: Survey) -> None:
+    assert found.exports is None
+    assert "export" not in printed(found)
+
+
+def test_every_candidate_that_a_format_expresses_is_told_so() -> None:
+    exports = survey(load_space(TEXT, overrides=NIR), samples=20, export_format="nir").exports
+    assert exports is not None
+    assert (exports.share, exports.obstacles) == (1.0, {})
+    assert [(row.name, row.obstacles) for row in exports.candidates] == [("default", ()), ("whole", ()), ("cut", ())]
+
+
+def test_all_obstacles_to_an_export_are_told_before_a_training(space: Space) -> None:
+    found = survey(space, samples=20, export_format="nir")
+    assert found.exports is not None
+    assert found.exports.share == 0
+    assert list(found.exports.obstacles.values()) == [20, 20, 20]
+    text = printed(found)
+    assert "default, whole, cut cannot be exported:" in text
+    for said in ("neuron.reset: zero", "neuron.reset_delay: false", "network.pool.kind: avg"):
+        assert f"search or retrain with {said}" in text
+    onnx = survey(space, samples=20, export_format="onnx").exports
+    assert onnx is not None
+    assert onnx.share == 1
+
+
+def test_share_of_candidates_that_can_be_exported_depends_on_the_dials() -> None:
+    space = load_space(TEXT, overrides=NIR | {"neuron.reset": "{choices: [zero, subtract], default: zero}"})
+    found = survey(space, samples=400, export_format="nir")
+    assert found.exports is not None
+    assert found.exports.share == pytest.approx(0.5, abs=0.1)
+    assert found.exports.obstacles == {
+        "neuron.reset is subtract: NIR's LIF has zero": round(400 * (1 - found.exports.share))
+    }
+    assert "default, whole, cut can be exported" in printed(found)
+
+
+def test_missing_library_of_a_format_is_told(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = survey(space, samples=2, export_format="onnx")
+    assert "not on this machine: onnx is not installed; pip install 'snnsearch[onnx]'" in printed(found)

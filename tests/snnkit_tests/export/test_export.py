@@ -1,5 +1,6 @@
 """Exported files compute what the network computes, and a network that a format cannot express is refused."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.export import EXPORTS, ExportError, export
+from snnkit.export import EXPORTS, ExportError, export, find_obstacles
 from snnkit.export.folding import fold_batchnorm
 from snnkit.export.nir import nir_graph
 from snnkit.export.onnx import onnx_model
@@ -138,23 +139,96 @@ def test_nir_runs_in_snntorch(neuron: NeuronConfig) -> None:
     assert torch.equal(total.argmax(1), expected.argmax(1))
 
 
+IMPOSSIBLE = NeuronConfig(leak=1, reset="subtract")
+
+
 @pytest.mark.parametrize(
     ("family", "neuron", "design", "says"),
     [
-        ("squeezenet", NEURONS["zero, at once"], {}, r"stem.pool: NIR has no max pooling; network.pool.kind: avg"),
-        ("squeezenet", NEURONS["subtract, later"], NIR, r"neuron.reset is subtract: .*; neuron.reset_delay is"),
+        (
+            "squeezenet",
+            NEURONS["zero, at once"],
+            {},
+            r"stem.pool, .*: NIR has no max pooling; .* network.pool.kind: avg",
+        ),
+        ("squeezenet", NEURONS["zero, at once"], {"pool": {"kind": "avg", "ceil": True}}, r"network.pool.ceil: false"),
+        ("squeezenet", NEURONS["zero, later"], NIR, r"neuron.reset_delay is true: .* neuron.reset_delay: false"),
         ("squeezenet", NeuronConfig(leak=1, reset="zero", reset_delay=False), NIR, r"neuron.leak is 1"),
         ("squeezenet", None, NIR, r"CNN twin"),
         ("shufflenet", NEURONS["zero, at once"], {}, r"NIR has no concatenation"),
-        ("mobilenetv2", NEURONS["zero, at once"], {}, r"the nir library refuses the network \(.*; export as onnx"),
+        ("shufflenet", NEURONS["zero, at once"], {}, r"NIR has no shuffle"),
+        (
+            "mobilenetv2",
+            NEURONS["zero, at once"],
+            {},
+            r"stage1.block1.depthwise, .* does not read grouped and depthwise",
+        ),
+        ("mixnet", NEURONS["zero, at once"], {}, r"NIR has no gate"),
     ],
 )
 def test_network_that_nir_cannot_express_is_refused_with_a_remedy(
     tmp_path: Path, family: str, neuron: NeuronConfig | None, design: dict[str, object], says: str
 ) -> None:
-    with pytest.raises(ExportError, match=says):
-        export(network(family, neuron, **design), tmp_path / "n.nir", "nir", images(), {})
+    made = network(family, neuron, **design)
+    with pytest.raises(ExportError, match=says) as error:
+        export(made, tmp_path / "n.nir", "nir", images(), {})
+    assert "or export as pytorch or onnx" in str(error.value)
     assert not list(tmp_path.iterdir())
+    with pytest.raises(ExportError, match=says):
+        nir_graph(made)
+
+
+def test_all_obstacles_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nirtorch" else there(name))
+    with pytest.raises(ExportError) as error:
+        export(network("squeezenet", IMPOSSIBLE, side=64, pool={"ceil": True}), tmp_path / "n.nir", "nir", images(), {})
+    text = str(error.value)
+    assert text.startswith("5 obstacles:\n")
+    for said in (
+        "'snnsearch[nir]'",
+        "reset: zero",
+        "reset_delay: false",
+        "neuron.leak: 0.01 or 0.99",
+        "pool.kind: avg",
+    ):
+        assert said in text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_missing_library_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else there(name))
+    monkeypatch.setattr("snnkit.export.atomic_write", lambda path: pytest.fail("written"))
+    with pytest.raises(ExportError, match=rf"^{missing} is not installed; pip install 'snnsearch\[onnx\]'$"):
+        export(network("squeezenet", None), tmp_path / "n.onnx", "onnx", images(), {})
+
+
+@pytest.mark.parametrize("logit", [-200.0, 200.0])
+def test_learned_leak_without_a_time_constant_is_refused(logit: float) -> None:
+    made = network("squeezenet", LEARNING, **NIR)
+    with torch.no_grad():
+        made.lif(made.spiking_ops[1]).leak_logit.fill_(logit)  # type: ignore[union-attr]  # it learns
+    with pytest.raises(ExportError, match=f"{made.spiking_ops[1].name}: the learned leak is 0 or 1"):
+        nir_graph(made)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_network_without_obstacles_is_exported_and_any_other_refused(tmp_path: Path, family: str, name: str) -> None:
+    """No network ends in an error of a library."""
+    for neuron in (NEURONS["zero, at once"], None):
+        made = network(family, neuron, timesteps=1, **(NIR if family == "squeezenet" else {}))
+        obstacles = find_obstacles(name, made.plan, neuron)
+        assert bool(obstacles) == (name == "nir" and (neuron is None or family != "squeezenet"))
+        if obstacles:
+            with pytest.raises(ExportError):
+                export(made, tmp_path / "n", name, images(count=1), {})
+        else:
+            export(made, tmp_path / "n", name, images(count=1), {})
 
 
 @pytest.mark.parametrize("name", EXPORTS)
