@@ -154,13 +154,26 @@ def _describe_parity(parity: "Parity", path: Path) -> RenderableType:
         f"class, logits differ by at most {number(parity.logit_difference)}"
     )
     if parity.spikes:
-        layer = max(parity.spikes, key=lambda name: abs(parity.spikes[name][0] - parity.spikes[name][1]))
-        ours, theirs = parity.spikes[layer]
-        text.append(
-            f"\nspikes    {sum(o for o, _ in parity.spikes.values()):,.0f} in {len(parity.spikes)} layers, "
-            f"{parity.spike_difference:.2%} differ; most in {layer}: {ours:,.0f}, in the file {theirs:,.0f}"
-        )
+        text.append(f"\nspikes    {_spikes(parity)}")
     return text
+
+
+def _spikes(parity: "Parity") -> str:
+    total, differing = sum(ours for ours, _ in parity.spikes.values()), sum(parity.differing.values())
+    every = f"{total:,.0f} in {len(parity.spikes)} layers"
+    if not differing:
+        return f"{every}, one by one equal"
+    worst, share = parity.worst_layer
+    return (
+        f"{every}; one by one {differing:,} differ ({_percent(parity.spike_difference)}), most in {worst} "
+        f"({_percent(share)})\n"
+        f"totals    of layers differ by {_percent(parity.total_difference)}, without the differences that cancel"
+    )
+
+
+def _percent(share: float) -> str:
+    """Write two significant digits, so that a small difference is not told as none."""
+    return f"{100 * share:.2g}%"
 
 
 def _complete(name: str, trial: int, trials: tuple[TrialRecord, ...]) -> TrialRecord:

@@ -13,7 +13,7 @@ from snnkit.base.files import atomic_write
 from snnkit.export import nir, onnx, pytorch
 from snnkit.export.errors import ExportError
 from snnkit.export.obstacles import FindObstacles, Obstacle, missing_libraries, nir_obstacles, no_obstacles, refuse
-from snnkit.export.parity import Parity, RunResult, compare, run_network
+from snnkit.export.parity import Parity, Run, compare_in_parts
 from snnkit.nn.network import Network
 
 __all__ = ["EXPORTS", "ExportError", "Obstacle", "Parity", "export", "find_missing_libraries", "find_obstacles"]
@@ -30,13 +30,13 @@ class Format:
     obstacles: FindObstacles  # known before training
     trained_obstacles: Callable[[Network], tuple[Obstacle, ...]]
     write: Callable[[Network, Path, Metadata], None]
-    run: Callable[[Path, Network, Tensor], RunResult]  # (file, the network it was written from, images)
+    load: Callable[[Path, Network], Run]  # (file, the network it was written from)
 
 
 EXPORTS: Mapping[str, Format] = {
-    "pytorch": Format(".pt", (), no_obstacles, lambda _: (), pytorch.write, pytorch.run),
-    "onnx": Format(".onnx", onnx.LIBRARIES, no_obstacles, lambda _: (), onnx.write, onnx.run),
-    "nir": Format(".nir", nir.LIBRARIES, nir_obstacles, nir.obstacles, nir.write, nir.run),
+    "pytorch": Format(".pt", (), no_obstacles, lambda _: (), pytorch.write, pytorch.load),
+    "onnx": Format(".onnx", onnx.LIBRARIES, no_obstacles, lambda _: (), onnx.write, onnx.load),
+    "nir": Format(".nir", nir.LIBRARIES, nir_obstacles, nir.obstacles, nir.write, nir.load),
 }
 
 
@@ -66,9 +66,8 @@ def export(network: Network, path: Path, name: str, images: Tensor, metadata: Me
     others = [other for other in EXPORTS if found and not find_obstacles(other, network.plan, network.neuron)]
     refuse([*find_missing_libraries(name), *found], instead=others)
     network.eval()
-    expected = run_network(network, images)
     with atomic_write(path) as partial:
         chosen.write(network, partial, metadata)
-        parity = compare(expected, chosen.run(partial, network, images))
+        parity = compare_in_parts(network, chosen.load(partial, network), images)
         chosen.write(network, partial, {**metadata, "parity": json.dumps(parity.to_dict())})
     return parity

@@ -22,7 +22,7 @@ from snnkit.architecture.plan import Concat, Conv, Dropout, GlobalAverage, Neuro
 from snnkit.export.errors import ExportError
 from snnkit.export.folding import fold_batchnorm
 from snnkit.export.obstacles import Obstacle, merged_convs, missing_libraries, nir_obstacles, refuse
-from snnkit.export.parity import RunResult
+from snnkit.export.parity import Run, RunResult
 from snnkit.nn.network import Network
 
 if TYPE_CHECKING:
@@ -65,25 +65,31 @@ def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
         _library().write(file, graph)
 
 
-@torch.no_grad()
-def run(path: Path, network: Network, images: Tensor) -> RunResult:
-    """Run the file with snnTorch's importer, which shares no code with the writer, for the network's time steps.
+def load(path: Path, network: Network) -> Run:
+    """Return a function that runs the file with snnTorch's importer, which shares no code with the writer.
 
-    A still image is shown at every step. Raises ExportError if the file's neurons are not the importer's.
+    It runs for the network's time steps; a still image is shown at every step. Raises ExportError if the file's
+    neurons are not the importer's.
     """
     graph = _library().read(path)
     _check_reset(graph)
     imported = _import_into_snntorch(graph)
-    spikes: dict[str, Tensor] = {}  # by node: the spikes of each channel
+    spikes: dict[str, list[Tensor]] = {}  # by node: (B, C, H, W) for each step
     for name, node in graph.nodes.items():
         if type(node).__name__ == "LIF":
-            imported.get_submodule(name).register_forward_hook(_spike_counter(name, spikes))
-    frames = images.transpose(0, 1) if images.dim() == 5 else images.expand(network.timesteps, *images.shape)
-    state, total = None, torch.zeros(())
-    for frame in frames:
-        output, state = imported(frame, state)
-        total = total + output.flatten(1)
-    return RunResult(total / len(frames), _spikes_by_layer(network, spikes))
+            imported.get_submodule(name).register_forward_hook(_spike_recorder(name, spikes))
+
+    @torch.no_grad()
+    def run(images: Tensor) -> RunResult:
+        spikes.clear()
+        frames = images.transpose(0, 1) if images.dim() == 5 else images.expand(network.timesteps, *images.shape)
+        state, total = None, torch.zeros(())
+        for frame in frames:
+            output, state = imported(frame, state)
+            total = total + output.flatten(1)
+        return RunResult(total / len(frames), _spikes_by_layer(network, spikes))
+
+    return run
 
 
 def _check_reset(graph: "nir.NIRGraph") -> None:
@@ -102,23 +108,25 @@ def _import_into_snntorch(graph: "nir.NIRGraph") -> nn.Module:
     return imported
 
 
-def _spike_counter(name: str, spikes: dict[str, Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
-    def count(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+def _spike_recorder(name: str, spikes: dict[str, list[Tensor]]) -> Callable[[nn.Module, object, Tensor], None]:
+    def record(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
         fired = output[0] if isinstance(output, tuple) else output
-        spikes[name] = spikes.get(name, torch.zeros(())) + fired.double().sum((0, 2, 3))
+        spikes.setdefault(name, []).append(fired.bool())
 
-    return count
+    return record
 
 
-def _spikes_by_layer(network: Network, spikes: dict[str, Tensor]) -> dict[str, float]:
-    """Sum up spikes by the plan's layers. Layers that were merged into one node are told apart by their channels."""
+def _spikes_by_layer(network: Network, spikes: dict[str, list[Tensor]]) -> dict[str, Tensor]:
+    """The spikes (T, B, C, H, W) of the plan's layers. Layers that were merged into one node are told apart by their
+    channels."""
     merged = merged_convs(network.plan.ops)
     found, start = {}, dict.fromkeys(spikes, 0)
+    steps = {node: torch.stack(each) for node, each in spikes.items()}
     for op in network.plan.ops:
         node = merged.get(op.name, op.name).replace(".", "_")
-        if isinstance(op, Conv | Neurons) and node in spikes:
+        if isinstance(op, Conv | Neurons) and node in steps:
             stop = start[node] + op.out_shape[0]
-            found[op.name] = float(spikes[node][start[node] : stop].sum())
+            found[op.name] = steps[node][:, :, start[node] : stop]
             start[node] = stop
     return found
 

@@ -21,6 +21,7 @@ from snnkit.architecture.plan import (
     Neurons,
     Op,
     Pool,
+    Shape,
     Shuffle,
     Slice,
     Sum,
@@ -29,7 +30,7 @@ from snnkit.architecture.plan import (
 from snnkit.base.config import NeuronConfig
 from snnkit.export.errors import ExportError
 from snnkit.export.folding import fold_batchnorm
-from snnkit.export.parity import RunResult
+from snnkit.export.parity import Run, RunResult
 from snnkit.nn.network import Network
 
 if TYPE_CHECKING:
@@ -38,23 +39,23 @@ if TYPE_CHECKING:
 LIBRARIES = ("onnx", "onnxruntime")  # what writes a file, and what checks it
 OPSET_VERSION = 17  # from 2022: old enough for the runtimes of edge devices
 IR_VERSION = 8  # matches the opset
-COUNT_PREFIX = "spikes."  # of the outputs that count the spikes of a layer, per image
+FIRES_SUFFIX = ".fires"  # of the outputs that show the spikes of a layer at one step
 
 
 def onnx_model(
-    network: Network, *, counts: bool = False, metadata: Mapping[str, str] | None = None
+    network: Network, *, spikes: bool = False, metadata: Mapping[str, str] | None = None
 ) -> "onnx.ModelProto":
     """Return the trained ``network`` as an ONNX model of opset 17.
 
-    With ``counts``, the number of spikes (N,) of each layer is an output too. Raises ExportError if onnx is not
-    installed.
+    With ``spikes``, the spikes (N, C, H, W) of each layer at each step are outputs too, as booleans. Raises
+    ExportError if onnx is not installed.
     """
     try:
         from onnx import checker, helper
     except ImportError as error:
         raise ExportError("onnx is not installed: pip install 'snnsearch[onnx]'") from error
 
-    graph = _Graph(network, counts=counts)
+    graph = _Graph(network, spikes=spikes)
     graph.build()
     model = helper.make_model(
         graph.proto(),
@@ -70,13 +71,13 @@ def onnx_model(
 class _Graph:
     """Collect the nodes of the graph. A value that does not change over time has one node, read by all steps."""
 
-    def __init__(self, network: Network, *, counts: bool) -> None:
-        self._network, self._counts = network, counts
+    def __init__(self, network: Network, *, spikes: bool) -> None:
+        self._network, self._shown = network, spikes
         self._steps = network.timesteps
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
         self._values: dict[str, list[str]] = {}  # operation -> its value at each step, or one value for all steps
-        self._spikes: list[str] = []
+        self._spikes: dict[str, Shape] = {}  # outputs that show spikes
 
     def build(self) -> None:
         self._values["input"] = self._inputs()
@@ -89,7 +90,9 @@ class _Graph:
         plan, kind = self._network.plan, TensorProto.FLOAT
         frames = [self._steps] if self._framed else []
         outputs = [helper.make_tensor_value_info("logits", kind, ["N", plan.classes])]
-        outputs += [helper.make_tensor_value_info(name, kind, ["N"]) for name in self._spikes]
+        outputs += [
+            helper.make_tensor_value_info(name, TensorProto.BOOL, ["N", *shape]) for name, shape in self._spikes.items()
+        ]
         image = helper.make_tensor_value_info("input", kind, ["N", *frames, *plan.in_shape])
         return helper.make_graph(self._nodes, "network", [image], outputs, list(self._constants.values()))
 
@@ -197,11 +200,10 @@ class _Graph:
             potential = self._potential(at, current, membrane, reset, neuron)
             spikes = self._exceeds(potential, threshold, at)
             found.append(spikes)
+            if self._shown:
+                self._spikes[f"{at}{FIRES_SUFFIX}"] = op.out_shape
             if t + 1 < self._steps:
                 membrane = self._membrane_after(at, potential, spikes, reset, neuron)
-        if self._counts:
-            total = self._node("Sum", found, f"{layer}.total") if len(found) > 1 else found[0]
-            self._spikes.append(self._node("ReduceSum", [total, self._axes()], f"{COUNT_PREFIX}{layer}", keepdims=0))
         return found
 
     def _potential(self, at: str, current: str, membrane: str | None, reset: str | None, neuron: NeuronConfig) -> str:
@@ -227,7 +229,9 @@ class _Graph:
     def _exceeds(self, x: str, threshold: str, name: str) -> str:
         from onnx import TensorProto
 
-        return self._node("Cast", [self._node("Greater", [x, threshold], f"{name}.fires")], name, to=TensorProto.FLOAT)
+        return self._node(
+            "Cast", [self._node("Greater", [x, threshold], f"{name}{FIRES_SUFFIX}")], name, to=TensorProto.FLOAT
+        )
 
     # -- nodes --------------------------------------------------------------------------------------------------------
 
@@ -254,9 +258,6 @@ class _Graph:
     def _number(self, value: float) -> str:
         return self._constant(f"number {value!r}", np.array(value, np.float32))
 
-    def _axes(self) -> str:
-        return self._constant("channels, rows, columns", np.array([1, 2, 3]))
-
 
 def _has_activation(op: Conv | Neurons) -> bool:
     """Return whether the operation has an activation other than the identity in the CNN twin."""
@@ -268,18 +269,30 @@ def write(network: Network, path: Path, metadata: Mapping[str, str]) -> None:
     path.write_bytes(onnx_model(network, metadata=metadata).SerializeToString())
 
 
-def run(path: Path, network: Network, images: Tensor) -> RunResult:
-    """Run the file with onnxruntime. Spikes are counted by a second graph that also outputs them.
+def load(path: Path, network: Network) -> Run:
+    """Return a function that runs the file with onnxruntime. A second graph shows its spikes.
 
     Raises ExportError if onnxruntime is not installed.
     """
-    logits = _session(path.read_bytes()).run(["logits"], {"input": images.numpy()})[0]
-    session = _session(onnx_model(network, counts=True).SerializeToString())
-    names = [output.name for output in session.get_outputs() if output.name != "logits"]
-    spikes = zip(names, session.run(names, {"input": images.numpy()}), strict=True) if names else ()
-    return RunResult(
-        torch.from_numpy(logits), {name.removeprefix(COUNT_PREFIX): float(each.sum()) for name, each in spikes}
-    )
+    file = _session(path.read_bytes())
+    second = _session(onnx_model(network, spikes=True).SerializeToString())
+    names = [output.name for output in second.get_outputs() if output.name != "logits"]
+
+    def run(images: Tensor) -> RunResult:
+        logits = file.run(["logits"], {"input": images.numpy()})[0]
+        values = second.run(names, {"input": images.numpy()}) if names else []
+        steps: dict[str, list[Tensor]] = {}
+        for name, value in zip(names, values, strict=True):
+            steps.setdefault(_layer_of(name), []).append(torch.from_numpy(value))
+        spikes = {layer: torch.stack(each) for layer, each in steps.items()}
+        return RunResult(torch.from_numpy(logits), spikes)
+
+    return run
+
+
+def _layer_of(output: str) -> str:
+    """The layer whose spikes at one step are in this output: "fire2.squeeze" for "fire2.squeeze.0.fires"."""
+    return output.removesuffix(FIRES_SUFFIX).rpartition(".")[0]
 
 
 def _session(model: bytes) -> Any:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from snnkit.base.torch_files import StoredError, load_stored
-from snnkit.export.parity import RunResult, run_network
+from snnkit.export.parity import Run, run_network
 from snnkit.nn.network import Network
 
 
@@ -39,8 +39,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return weights, metadata
 
 
-def run(path: Path, network: Network, images: Tensor) -> RunResult:
-    """Load the file into a new network of the same plan and run it."""
+def load(path: Path, network: Network) -> Run:
+    """Load the file into a new network of the same plan, and return a function that runs it."""
     loaded = Network(network.plan, network.neuron, network.encoding)
     loaded.load_state_dict(read(path)[0])
-    return run_network(loaded.eval(), images.cpu())
+    loaded.eval()
+    return lambda images: run_network(loaded, images.cpu())

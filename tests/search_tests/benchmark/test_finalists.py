@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,8 @@ from search.space.retrain import LONG_RECIPE
 from search.study import create
 from search.trial.job import Placement
 from snnkit.architecture.plan import training_macs
-from snnkit.export import pytorch
+from snnkit.export import EXPORTS, pytorch
+from snnkit.export.parity import run_network
 from snnkit.training.recipe import Recipe
 
 SMOKE = str(SPACES / "smoke.yaml")
@@ -251,6 +254,7 @@ def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, 
     code, out = call(monkeypatch, "export", name, str(trial))
     assert code == 0, out
     assert "64 of 64 in the same class" in out
+    assert ("layers, one by one equal" in out) == (kind == "snn")
     content = torch.load(here / f"{name}-{trial}.pt", weights_only=True)
     metadata = json.loads(content["metadata"])
     assert metadata["kind"] == kind
@@ -261,6 +265,25 @@ def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, 
     study_record = load_study_folder(here / "runs" / "smoke")
     if kind == "snn":
         assert json.loads(metadata["metrics"])["params"] == study_record.trials[0].metrics.params
+
+
+def test_spikes_that_differ_and_totals_that_differ_are_told_apart(here, monkeypatch):
+    def moved(path, network):
+        def run(images):
+            found = run_network(network, images)
+            return replace(found, spikes={name: each.roll(1, dims=3) for name, each in found.spikes.items()})
+
+        return run
+
+    monkeypatch.setitem(EXPORTS, "pytorch", replace(EXPORTS["pytorch"], load=moved))
+    code, out = call(monkeypatch, "export", "smoke", "0")
+    assert code == 0, out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    (spikes,) = [line for line in lines if line.startswith("spikes")]
+    differing, share = re.search(r"one by one ([\d,]+) differ \((.+?)%\), most in \w+", spikes).groups()
+    assert int(differing.replace(",", "")) > 0
+    assert float(share) > 1
+    assert "totals of layers differ by 0%, without the differences that cancel" in lines
 
 
 @pytest.mark.parametrize(("name", "cores"), [("smoke", 1), ("smoke-finals", 1), ("smoke-finals", 2)])

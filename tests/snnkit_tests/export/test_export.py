@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.export import EXPORTS, ExportError, export, find_obstacles
+from snnkit.export import EXPORTS, ExportError, Parity, export, find_obstacles
 from snnkit.export.folding import fold_batchnorm
 from snnkit.export.nir import nir_graph
 from snnkit.export.onnx import onnx_model
@@ -47,12 +47,20 @@ def images(seed: int = 0, side: int = 32, count: int = 4) -> Tensor:
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
+def assert_equal_at_first(parity: Parity) -> None:
+    """A membrane that rounding lifts over its threshold makes others differ in the layers after it, not before."""
+    for name in list(parity.differing)[:1]:
+        assert parity.differing[name] < 1e-5 * parity.neuron_steps[name]
+    assert parity.spike_difference < 0.1
+
+
 @pytest.mark.parametrize("neuron", [*NEURONS.values(), None], ids=[*NEURONS, "twin"])
 def test_onnx_equals_the_network_for_every_neuron(tmp_path: Path, neuron: NeuronConfig | None) -> None:
     made = network("squeezenet", neuron)
     parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class == parity.images == 4
     assert parity.logit_difference < (0.05 if neuron else 1e-4)
+    assert parity.total_difference < 1e-3
     assert parity.spike_difference < 1e-3
     assert len(parity.spikes) == (sum(conv.emits_spikes for conv in made.plan.convs) if neuron else 0)
     assert all(ours > 0 for ours, _ in parity.spikes.values())
@@ -63,7 +71,8 @@ def test_onnx_equals_the_network_for_every_neuron(tmp_path: Path, neuron: Neuron
 def test_onnx_equals_the_network_for_every_family(tmp_path: Path, family: str, neuron: NeuronConfig | None) -> None:
     parity = export(network(family, neuron, timesteps=2), tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class >= 3
-    assert parity.spike_difference < 2e-3
+    assert parity.total_difference < 2e-3
+    assert_equal_at_first(parity)
 
 
 @pytest.mark.parametrize("geometry", ["imagenet-1.0", "imagenet-1.1"])
@@ -79,7 +88,9 @@ def test_onnx_pools_currents_as_the_network_does(tmp_path: Path, neuron: NeuronC
     made = network("squeezenet", neuron, pool={"of": "currents"})
     parity = export(made, tmp_path / "n.onnx", "onnx", images(), {})
     assert parity.same_class >= 3  # folded BatchNorm rounds otherwise, and a spike that differs makes others differ
-    assert parity.spike_difference < 5e-3
+    assert parity.total_difference < 5e-3
+    if neuron is not None:
+        assert_equal_at_first(parity)
     assert set(parity.spikes) == {op.name for op in made.spiking_ops}
 
 
@@ -110,7 +121,8 @@ def test_nir_equals_the_network(tmp_path: Path, neuron: NeuronConfig, of: str) -
     made = network("squeezenet", neuron, pool={"kind": "avg", "of": of})
     parity = export(made, tmp_path / "n.nir", "nir", images(), {"commit": "abc"})
     assert parity.same_class == 4
-    assert parity.spike_difference < 1e-3
+    assert parity.total_difference < 1e-3
+    assert_equal_at_first(parity)
     assert set(parity.spikes) == {op.name for op in made.spiking_ops}
     import nir
 
@@ -251,4 +263,4 @@ def test_nir_file_with_another_reset_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "n.nir").open("w+b") as file:
         nir.write(file, graph)
     with pytest.raises(ExportError, match="stem: the file resets membranes to other values than 0"):
-        EXPORTS["nir"].run(tmp_path / "n.nir", made, images())
+        EXPORTS["nir"].load(tmp_path / "n.nir", made)
