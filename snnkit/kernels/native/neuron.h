@@ -27,7 +27,7 @@ INLINE lanes integrate(Neuron neuron, State *state, lanes current) {
         state->left = p - (only(fires, v) - state->reset);
         state->reset = only(state->left > v, v);
     } else {
-        state->left = p - p * only(fires, all(1)); /* NaN from an infinite p on, as in the reference */
+        state->left = only(~fires, p) - (p - p); /* NaN from an infinite p on, as in the reference */
     }
     return above;
 }
