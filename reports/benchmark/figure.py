@@ -80,31 +80,48 @@ def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float
 def _axes(dots: Sequence[Dot], x: Callable[[float], float], y: Callable[[float], float]) -> str:
     low, high = min(dot.low for dot in dots), max(dot.high for dot in dots)
     parts = []
-    for value in _linear(low, high):
+    accuracies = _linear(low, high)
+    for value, text in zip(accuracies, _labelled(accuracies, ".{}f", 2), strict=True):
         at = y(value)
         if TOP < at < BOTTOM:
             parts.append(f'<line class="gridline" x1="{LEFT}" x2="{RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-            parts.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" text-anchor="end">{value:.2f}</text>')
+            parts.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
     energies = [dot.energy_mj for dot in dots]
-    for value in _logarithmic(min(energies), max(energies)):
+    ticks = _logarithmic(min(energies), max(energies))
+    for value, text in zip(ticks, _labelled(ticks, ".{}g", 6), strict=True):
         at = x(math.log10(value))
         if LEFT < at < RIGHT:
             parts.append(f'<line class="gridline" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{BOTTOM}"/>')
-            parts.append(f'<text x="{at:.1f}" y="{BOTTOM + 14}" text-anchor="middle">{value:g}</text>')
+            parts.append(f'<text x="{at:.1f}" y="{BOTTOM + 14}" text-anchor="middle">{text}</text>')
     frame = f'x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"'
     return "".join(parts) + f'<rect class="frame" {frame}/>'
 
 
+def _labelled(values: Sequence[float], form: str, digits: int) -> list[str]:
+    """Format values with as few digits as keep them apart, ``digits`` at least."""
+    for more in range(digits, 13):
+        texts = [format(value, form.format(more)) for value in values]
+        if len(set(texts)) == len(values):
+            break
+    return texts
+
+
 def _linear(low: float, high: float) -> list[float]:
-    step = next((s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / s <= 6), 0.5)
-    return [i * step for i in range(math.floor(low / step) - 1, math.ceil(high / step) + 2)]
+    """Return round values from below ``low`` to above ``high``, at most six of them between the two."""
+    span = high - low or 0.1 * abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(span / 6))
+    step = next(s * power for s in (1, 2, 5, 10) if span / (s * power) <= 6)
+    return [float(f"{i * step:.10g}") for i in range(math.floor(low / step) - 1, math.ceil(high / step) + 2)]
 
 
 def _logarithmic(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     for steps in ((1, 1.5, 2, 3, 4, 6, 8), (1, 2, 5), (1, 3), (1,)):
         ticks = [step * 10.0**power for power in decades for step in steps]
-        if sum(low <= tick <= high for tick in ticks) <= 5 or steps == (1,):
+        inside = sum(low <= tick <= high for tick in ticks)
+        if inside < 2:  # the values lie so close together that a linear axis differs little
+            return [tick for tick in _linear(low, high) if tick > 0]
+        if inside <= 5 or steps == (1,):
             break
     return [tick for tick in ticks if low / 1.5 <= tick <= high * 1.5]
 

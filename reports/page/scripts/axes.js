@@ -45,8 +45,20 @@ function scaleOf(values, from, to, wantsLog, count) {
   [low, high] = [low - room, high + room];
   const at = (value) => from + ((up(value) - low) / (high - low)) * (to - from);
   const ticks = log ? logTicks(low, high, count) : linearTicks(low, high, count);
+  return { at, log, ticks, text: tickText(ticks, log) };
+}
+
+// Returns the function that prints a tick: with as few digits as keep all ticks apart.
+function tickText(ticks, log) {
+  const apart = (text) => new Set(ticks.map(text)).size === ticks.length;
   const decimals = Math.max(0, ...ticks.map((t) => (`${t}`.split(".")[1] ?? "").length));
-  return { at, log, ticks, text: (t) => (log || Math.abs(t) >= 1000 ? short(t) : t.toFixed(decimals)) };
+  const fixed = (t) => t.toFixed(decimals);
+  if (!log && ticks.every((t) => Math.abs(t) < 1000) && apart(fixed)) return fixed;
+  for (let digits = 3; digits < 12; digits += 1) {
+    const text = (t) => short(t, digits);
+    if (apart(text)) return text;
+  }
+  return short;
 }
 
 function linearTicks(low, high, count) {
@@ -67,9 +79,10 @@ function logTicks(low, high, count) {
         if (place >= low && place <= high) ticks.push(+(step * 10 ** power).toPrecision(6));
       }
     }
+    if (ticks.length < 2) break; // the values lie so close together that a linear axis differs little
     if (ticks.length <= count + 1 || steps.length === 1) return ticks;
   }
-  return [];
+  return linearTicks(10 ** low, 10 ** high, count);
 }
 
 // Returns the points [x, y] that no other dominates, from the best x on.

@@ -1,7 +1,7 @@
 // Line charts: hypervolume over time, and the training of one candidate.
 
 // Draws lines, given as [{points: [[x, y]], kind}], and returns an svg of the given size with its scales.
-function lineChart(lines, { width, height, label, textX = short, whole = true, left = 38, step = false }) {
+function lineChart(lines, { width, height, label, textX = (t) => short(t), whole = true, left = 38, step = false }) {
   const all = lines.flatMap((line) => line.points);
   const values = (i) => all.map((p) => p[i]);
   const plot = { left, right: width - 8, top: 8, bottom: height - 20 };

@@ -39,12 +39,12 @@ function number(value) {
 
 const ratio = (value) => (value === null || value === undefined ? "" : value.toFixed(3));
 
-function short(value) {
+function short(value, digits = 3) {
   if (value === 0) return "0";
   for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
-    if (Math.abs(value) >= size) return `${+(value / size).toPrecision(3)}${unit}`;
+    if (Math.abs(value) >= size) return `${+(value / size).toPrecision(digits)}${unit}`;
   }
-  return `${+value.toPrecision(3)}`;
+  return `${+value.toPrecision(digits)}`;
 }
 
 function duration(seconds) {

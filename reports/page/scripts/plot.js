@@ -27,7 +27,7 @@ function drawPanel(panel) {
     .filter((p) => p.vx !== undefined && p.vy !== undefined);
   const shown = [...points, ...published];
   const sy = scaleOf(shown.map((p) => p.vy), plot.bottom, plot.top, y.log, height / 48);
-  plot.left = 28 + 6.6 * Math.max(...sy.ticks.map((t) => sy.text(t).length));
+  plot.left = 28 + 6.6 * Math.max(0, ...sy.ticks.map((t) => sy.text(t).length));
   const sx = scaleOf(shown.map((p) => p.vx), plot.left, plot.right, x.log, width / 80);
   for (const p of shown) [p.px, p.py] = [sx.at(p.vx), sy.at(p.vy)];
   Object.assign(panel, { plot, x, y, points: points.sort((a, b) => a.px - b.px || a.py - b.py), published });

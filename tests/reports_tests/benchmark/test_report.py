@@ -11,6 +11,7 @@ import pytest
 from helpers.html_page import Page
 from helpers.small_benchmarks import NETWORKS, build_benchmark, metrics, published, setup
 
+from reports.benchmark.figure import Dot, drawing
 from reports.benchmark.groups import Spread, accuracy, energy, groups, pairs
 from reports.benchmark.picture import picture
 from reports.benchmark.report import markdown, page
@@ -325,6 +326,20 @@ def test_name_of_the_most_accurate_network_is_placed_first() -> None:
     root = pictured(record.model_copy(update={"header": record.header.model_copy(update={"references": points})}))
     named = [element.text for element in root.iter() if element.get("class") == "ref-name"]
     assert named[0] == "the-best-of-three"
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-6, 1e-3])
+def test_axes_of_figures_that_lie_close_together_have_ticks(spread: float) -> None:
+    figures = [(0.8 * (1 + spread * at), 0.0311 * (1 + spread * at)) for at in range(3)]
+    dots = [Dot(f"n{at}", "snn", False, mj, acc, acc, acc) for at, (acc, mj) in enumerate(figures)]
+    root = ElementTree.fromstring(f"<svg>{drawing(dots, lambda dots, positions: [])}</svg>")
+    lines = [line for line in root.iter() if line.get("class") == "gridline"]
+    across = {line.get("y1") for line in lines if line.get("y1") == line.get("y2")}
+    upright = {line.get("x1") for line in lines if line.get("x1") == line.get("x2")}
+    assert len(across) >= 2
+    assert len(upright) >= 2
+    labels = [text.text for text in root.iter() if text.tag.endswith("text") and text.get("class") is None]
+    assert len(labels) == len(set(labels))
 
 
 def test_markup_stays_text_in_the_picture() -> None:

@@ -1,5 +1,6 @@
 """The page in a real browser: its script draws the plots, the table and the details. Needs chromium."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.html_page import Page
 
-from reports.records.study import StudyRecord
+from reports.records.study import StudyRecord, TrialRecord
 from reports.study.report import page
 
 Build = Callable[..., StudyRecord]
@@ -31,3 +32,35 @@ def test_the_script_draws_the_page_without_an_error(make_study: Build, tmp_path:
     assert len([dot for dot in parsed.of("circle") if (dot.get("class") or "").startswith("dot")]) > 8
     assert "Hypervolume against finished candidates" in parsed.text
     assert "How to reproduce this point" in parsed.text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.parametrize("spread", [0.0, 1e-5])
+def test_axes_of_figures_that_lie_close_together_have_ticks(make_study: Build, tmp_path: Path, spread: float) -> None:
+    """On a logarithmic axis, no round number may lie between the energies."""
+    study = make_study(4)
+
+    def close(trial: TrialRecord) -> TrialRecord:
+        if trial.metrics is None:
+            return trial
+        energy = 0.0311 * (1 + spread * trial.number)
+        mj = dict.fromkeys(trial.metrics.energy_mj, energy)
+        metrics = trial.metrics.model_copy(update={"energy_mj": mj, "params": 549_114 + trial.number})
+        values = trial.values | {"energy_mj": energy, "params": float(metrics.params)}
+        return trial.model_copy(update={"metrics": metrics, "values": values})
+
+    file = tmp_path / "report.html"
+    narrow = study.model_copy(update={"trials": tuple(map(close, study.trials))})
+    header = narrow.header.model_copy(update={"references": ()})
+    file.write_text(page(narrow.model_copy(update={"header": header})), encoding="utf-8")
+    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    drawings = "".join(re.findall(r"<svg .*?</svg>", done.stdout, re.DOTALL))
+    assert not re.search("NaN|Infinity|undefined", drawings)
+    parsed = Page(done.stdout)
+    gridlines = [line for line in parsed.of("line") if line.get("class") == "gridline"]
+    across = {line["y1"] for line in gridlines if line["y1"] == line["y2"]}
+    upright = {line["x1"] for line in gridlines if line["x1"] == line["x2"]}
+    assert len(across) > 2
+    assert len(upright) > 2
