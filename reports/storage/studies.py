@@ -58,18 +58,19 @@ def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None)
     return _named(read_study(storage, stored_name(runs / name, storage)), name)
 
 
-def stored_name(folder: Path, storage: str | None = None) -> str:
+def stored_name(folder: Path, storage: str | None = None, otherwise: str | None = None) -> str:
     """Return the name of the study of ``folder`` in its database: another one if the folder was renamed or copied.
 
-    ``storage`` is None if the database is in the folder. Raises LedgerError.
+    ``storage`` is None if the database is in the folder. If the folder does not say the name, return ``otherwise``, or
+    else the folder's name. Raises LedgerError.
     """
     if storage is None:
         names = study_names(sqlite_url(folder / DATABASE))
-        return names[0] if len(names) == 1 else folder.name
+        return names[0] if len(names) == 1 else otherwise or folder.name
     try:
         return StudyHeader.model_validate_json((folder / HEADER).read_bytes()).name
     except (OSError, ValidationError):
-        return folder.name
+        return otherwise or folder.name
 
 
 def _named(study: StudyRecord, name: str) -> StudyRecord:

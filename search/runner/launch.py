@@ -144,11 +144,10 @@ class _Run:
 def _load(name: str, url: str, options: RunOptions, observer: Observer, lock: StudyLock) -> _Run:
     """Load the study and, if it has one, its ranking by shared weights. Raises InputError, LedgerError."""
     folder = RunFolder(options.runs / name)
-    stored = stored_name(folder.path, options.storage)
-    header = read_header(url, stored).model_copy(update={"name": name})
+    header = read_header(url, stored_name(folder.path, options.storage)).model_copy(update={"name": name})
     space = load_space(header.space_yaml)
     files.check_space_unchanged(folder, header.space_yaml, space)
-    study = create.load_study(header, space, folder.path, url, lock.connection, stored)
+    study = create.load_study(header, space, folder.path, url, lock.connection)
     if header.supernet is not None:  # before trials are adopted: their records store the candidate's place
         study.apply_ranking(supernet.recalled(space, folder, header.supernet))
     return _Run(study, space, url, options, observer, lock.stop)

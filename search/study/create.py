@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from reports.document.commands import command
 from reports.records.study import StudyHeader, TrialRecord
+from reports.storage.studies import DATABASE, sqlite_url, stored_name
 from search.errors import InputError
 from search.samplers import make_sampler
 from search.samplers.initial_design import initial_design
@@ -105,17 +106,16 @@ def _clear(name: str, storage: BaseStorage, space_hash: str) -> None:
 
 
 def load_study(
-    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None,
-    stored_name: str | None = None,
-) -> Study:  # fmt: skip
-    """Load a study. ``space`` is the one it was launched with; ``connection`` belongs to the driver's StudyLock.
+    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
+) -> Study:
+    """Load the study of ``folder``, which may have another name in the database at ``url`` if the folder was renamed.
 
-    ``stored_name`` is its name in the database if its folder was renamed.
+    ``space`` is the one it was launched with; ``connection`` belongs to the driver's StudyLock.
     """
+    name = stored_name(folder, None if url == sqlite_url(folder / DATABASE) else url, header.name)
     with storage_errors("loading a study"):
         storage = connect(url, connection)
-        name, sampler = stored_name or header.name, make_sampler(space, header.seed)
-        study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+        study = optuna.load_study(study_name=name, storage=storage, sampler=make_sampler(space, header.seed))
         _mark(study, connection)
     return Study(study, space, header, folder)
 

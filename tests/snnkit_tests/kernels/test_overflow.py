@@ -12,6 +12,8 @@ from snnkit.base.config import NeuronConfig
 from snnkit.kernels import fused, reference
 from snnkit.kernels.fused import Kernels
 
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of Triton's interpreter
+
 INF, NAN = float("inf"), float("nan")
 VALUES = (INF, -INF, NAN, 3e38, -3e38, 2.0, 0.0)
 STEPS = tuple(itertools.product(VALUES, repeat=3))  # the currents of a neuron, step by step
