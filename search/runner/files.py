@@ -105,10 +105,11 @@ def check_space_unchanged(folder: RunFolder, stored: str, space: Space) -> None:
         write_file(path, stored)
         return
     try:
-        same = (
-            load_space(path).fingerprint == space.fingerprint
-        )  # both read by this version, which may have added a leaf
-    except SpaceError:
+        # both are read by this version, which may have added a leaf
+        same = load_space(path.read_text(encoding="utf-8")).fingerprint == space.fingerprint
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}. Make it readable, or move it elsewhere") from error
+    except (SpaceError, UnicodeDecodeError):
         same = False
     if not same:
         raise InputError(

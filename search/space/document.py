@@ -21,6 +21,7 @@ from search.space.yaml_text import Loader, invisible_character, misleading_chara
 Tree = bool | int | float | str | None | list["Tree"] | dict[str, "Tree"]
 
 SET = Place("--set")
+TEXT = "<text>"  # in place of a file's name, of YAML that is no file of the user's
 MAX_BYTES = 2**20  # the shipped files have 2 to 13 KB with all defaults written out
 MAX_DEPTH = 12  # a space has five levels
 MAX_CHILDREN = 1000  # entries of one mapping or list; the shipped files have 33 at most
@@ -96,7 +97,7 @@ def read(path: Path) -> Document:
     return parse(text, str(path), MAX_FILE_ENTRIES)
 
 
-def parse(text: str, file: str = "<text>", max_entries: int = MAX_TEXT_ENTRIES) -> Document:
+def parse(text: str, file: str = TEXT, max_entries: int = MAX_TEXT_ENTRIES) -> Document:
     """Return ``text`` as a document. Raises SpaceError if it is not a YAML mapping."""
     document = Document(file, {})
     tree = _parse(text, file, document.places, max_entries)

@@ -1,11 +1,14 @@
-"""Accept keys under their former names, so that older files stay valid; a log line names the new key."""
+"""Accept keys under their former names, so that older files stay valid; a log line names the new key.
+
+Stored text has no such line: nobody can edit it.
+"""
 
 import logging
 from collections.abc import Mapping
 
 from reports.records.study import Leaf
 from search.errors import Keys, Place
-from search.space.document import SET, Document, Tree, with_value
+from search.space.document import SET, TEXT, Document, Tree, with_value
 
 logger = logging.getLogger(__name__)
 Renamed = Mapping[str, str]  # former path -> path
@@ -58,4 +61,5 @@ def _rename(document: Document, keys: tuple[str, ...], name: str) -> Document:
 
 
 def _tell(place: Place, former: str, name: str) -> None:
-    logger.warning("%s: %s is now called %s; please write that instead", place, former, name)
+    if place.file != TEXT:
+        logger.warning("%s: %s is now called %s; please write that instead", place, former, name)

@@ -127,14 +127,18 @@ def test_null_among_own_leaves_is_written_out_as_such() -> None:
     assert benchmark.fingerprint != load_benchmark(text).fingerprint
 
 
-def test_former_keys_are_accepted_with_a_hint(caplog: pytest.LogCaptureFixture) -> None:
+def test_former_keys_are_accepted_with_a_hint(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     text = TINY.replace("published:", "overrides: {Two: {train: {lr: 0.1}}}\npublished:")
     text = text.replace("{time: 20m}", "{time: 20m}\n  limits: {stall_timeout: 5m}")
-    former = load_benchmark(text.replace("overrides:", "own:").replace("stall_timeout:", "silence:"))
+    file = tmp_path / "old.yaml"
+    file.write_text(text.replace("overrides:", "own:").replace("stall_timeout:", "silence:"))
+    former = load_benchmark(file)
     assert [record.getMessage() for record in caplog.records] == [
-        "<text>:17: own is now called overrides; please write that instead",
-        "<text>:5: benchmark.limits.silence is now called stall_timeout; please write that instead",
+        f"{file}:17: own is now called overrides; please write that instead",
+        f"{file}:5: benchmark.limits.silence is now called stall_timeout; please write that instead",
     ]
+    load_benchmark(file.read_text())  # stored text, which nobody can edit
+    assert len(caplog.records) == 2
     now = load_benchmark(text)
     assert (former.tree, former.fingerprint, former.dump()) == (now.tree, now.fingerprint, now.dump())
     assert now.tree["benchmark"]["limits"]["stall_timeout"] == "5m"
