@@ -14,6 +14,8 @@ Each name is imported at its first use, so that ``import search`` loads neither 
 """
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,9 +38,21 @@ _PLACES = {
 }
 
 
+def _check_packages() -> None:
+    """Raise ImportError if a module of the user hides one of the packages that this one needs."""
+    for name in ("reports", "snnkit"):
+        found = find_spec(name)
+        if found is None or found.origin is None or Path(found.origin).parents[1] != Path(__file__).parents[1]:
+            place = (
+                "is missing" if found is None else f"is hidden by {found.origin or found.submodule_search_locations}"
+            )
+            raise ImportError(f"snnsearch's package {name!r} {place}: rename that, or start in another folder")
+
+
 def __getattr__(name: str) -> object:
     """Import a public name at its first use."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _check_packages()
     module, attribute = _PLACES[name]
     return getattr(import_module(module), attribute)

@@ -110,6 +110,21 @@ def prepare_machine(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job
     return job, placement.model_copy(update={"data_root": root}), sync
 
 
+def code_folder() -> str:
+    """Return the folder of the code that runs here."""
+    return str(Path(__file__).resolve().parents[2])
+
+
+def import_path() -> list[str]:
+    """Return the folders that this process imports from, absolute.
+
+    The current folder of an interactive session, which may have changed since, is left out. If our code lies there,
+    its folder takes that place.
+    """
+    folders = [os.path.abspath(folder) for folder in sys.path if folder]
+    return folders if code_folder() in map(os.path.realpath, folders) else [code_folder(), *folders]
+
+
 @contextmanager
 def _secrets_hidden() -> Iterator[None]:
     """Within the block, hide the database's password, which only the driver needs.
@@ -136,6 +151,7 @@ def _start(pool: WorkerPool) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
         object_store_memory=OBJECT_STORE_BYTES,
+        job_config=ray_private.import_from(import_path()),
     )
 
 
@@ -147,7 +163,12 @@ def _join(address: str) -> None:
         )
     _check_answers(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            job_config=ray_private.import_from(import_path()),
+        )
     except (ConnectionError, ValueError) as error:
         if "authentication token" in str(error.__cause__).lower():
             raise InputError(

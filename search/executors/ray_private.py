@@ -1,11 +1,27 @@
 """Every use of Ray that its public API does not cover. Written against Ray 2.60; pyproject.toml admits no other."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ray
 import ray._private.serialization as serialization
 from ray.exceptions import RayActorError
+from ray.job_config import JobConfig
 from ray.tune.experiment import Trial as TuneTrial
+
+
+def import_from(folders: Sequence[str]) -> JobConfig:
+    """Return the settings with which workers look for modules in ``folders`` first, in this order.
+
+    Ray itself would put the driver's current folder first, and execute a ``search.py`` that lies there.
+    """
+    # a worker inserts one folder after the other at the front of its path
+    return JobConfig(_py_driver_sys_path=_Fixed(reversed(folders)))
+
+
+class _Fixed(list[str]):
+    def extend(self, folders: Iterable[str]) -> None:
+        """Do nothing: Ray would add the current folder."""
 
 
 def treat_memory_kills_as_deaths() -> None:

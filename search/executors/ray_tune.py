@@ -33,7 +33,7 @@ from reports.records.study import EpochRecord, TrialRecord
 from search.errors import InputError
 from search.executors import Source, WorkerPool, ray_private
 from search.executors.heartbeats import Heartbeats
-from search.executors.ray_cluster import Ticket, connect, node_lives, store_answers
+from search.executors.ray_cluster import Ticket, code_folder, connect, node_lives, store_answers
 from search.executors.ray_worker import Worker
 from search.trial.folder import Heartbeat, RunFolder, TrialFolder
 from search.trial.job import Job
@@ -113,7 +113,9 @@ class _Jobs(_Unpickled, Searcher):
         super().__init__()
         self._source = source
         self._config: dict[str, Any] = {"placement": pool.placement.model_dump(mode="json")}
-        if pool.address is not None:
+        if pool.address is None:
+            self._config["source"] = code_folder()
+        else:
             self._config["ticket"] = Ticket(sender=version("snnsearch"), exchange=pool.exchange).model_dump()
         self._live: dict[str, Job] = {}  # by Tune's trial id
         self._returned: list[Job] = []  # lost by their workers, to be handed out again

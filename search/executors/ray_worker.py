@@ -6,7 +6,7 @@ from typing import Any
 from ray import tune
 
 from reports.records.study import EpochRecord, TrialRecord
-from search.executors.ray_cluster import MachineUnfit, Ticket, prepare_machine
+from search.executors.ray_cluster import MachineUnfit, Ticket, code_folder, prepare_machine
 from search.trial.job import Job, Placement
 from search.trial.sync import connect_worker
 from search.trial.watchdog import heartbeat_interval_s
@@ -23,6 +23,7 @@ class Worker(tune.Trainable):
         self._placement = Placement.model_validate(new_config["placement"])
         ticket = new_config.get("ticket")  # None on the driver's own machine
         self._ticket = None if ticket is None else Ticket.model_validate(ticket)
+        self._source = new_config.get("source")  # the driver's; None on a cluster
         self._events: Iterator[EpochRecord | TrialRecord] | None = None
         return True
 
@@ -41,6 +42,10 @@ class Worker(tune.Trainable):
         """Raises MachineUnfit."""
         from search.trial.run import run  # imports torch: in the worker, not in the driver
 
+        if self._source not in (None, code_folder()):
+            raise MachineUnfit(
+                f"workers import snnsearch from {code_folder()}, the driver from {self._source}: remove one"
+            )
         job, placement, sync = self._job, self._placement, connect_worker(None)
         if self._ticket is not None:
             job, placement, sync = prepare_machine(job, placement, self._ticket)
