@@ -10,13 +10,14 @@ from search.trial.folder import RunFolder
 from search.trial.job import Placement
 
 MAX_DEFAULT_WORKERS = 8  # on CPUs, if neither --workers nor the space says how many
+WORKER_BYTES = 2**30  # memory of a worker with torch and a small network; the driver and Ray take as much again
 
 
 def plan_workers(options: RunOptions, folder: RunFolder, resources: Resources) -> WorkerPool:
     """Return the worker pool of a run.
 
-    By default: one worker with one thread a core, eight at most; one worker a GPU; on a cluster, as many as fit. If
-    ``resources`` say what a trial takes, as many run as fit.
+    By default: one worker with one thread a core, eight at most, and no more than memory has room for; one worker a
+    GPU; on a cluster, as many as fit. If ``resources`` say what a trial takes, as many run as fit.
     """
     if options.address is not None:
         workers, cpus, gpus = options.workers, resources.cpus or 1.0, resources.gpus or 1.0
@@ -41,7 +42,8 @@ def _local(options: RunOptions, resources: Resources) -> tuple[int, float, float
     if gpus:
         fit = gpus * int(1 / (resources.gpus or 1))
     else:
-        fit = min(cores, MAX_DEFAULT_WORKERS) if resources.cpus is None else max(1, int(cores / resources.cpus))
+        room = max(1, environment.memory_bytes() // WORKER_BYTES - 1)
+        fit = min(cores, MAX_DEFAULT_WORKERS, room) if resources.cpus is None else max(1, int(cores / resources.cpus))
     workers = 1 if options.executor == "inline" else options.workers or fit
     cpus = resources.cpus or float(max(1, cores // workers))
     return workers, cpus, resources.gpus or 1 / math.ceil(workers / max(1, gpus))

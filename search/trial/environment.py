@@ -9,17 +9,30 @@ from pathlib import Path
 from typing import Literal
 
 from reports.document.wording import count
+from search.trial import cgroup
 
 
 def cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of processors that this process may keep busy: at least 1, even if a quota allows less."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup.cpu_quota()
+    return found if quota is None else max(1, min(found, int(quota)))
+
+
+def memory_bytes() -> int:
+    """Return the memory that this process may use: the machine's, or less in a container."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(machine, cgroup.memory_limit_bytes() or machine)
 
 
 def describe(device: str) -> str:
-    """Return for example ``2 cores of Intel Xeon …, 23 GiB, Linux``. On a GPU, its name comes first."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    computer = f"{hardware('cpu')}, {memory:.0f} GiB, {platform.system()}"
+    """Return for example ``2 cores of Intel Xeon …, 23 GiB, Linux``. On a GPU, its name comes first.
+
+    In a container, cores and memory are those that it may use.
+    """
+    quota = cgroup.cpu_quota()
+    limited = f", {quota:.3g} of them by quota" if quota is not None and quota < cores() else ""
+    computer = f"{hardware('cpu')}{limited}, {memory_bytes() / 2**30:.0f} GiB, {platform.system()}"
     return f"{hardware(device)}; {computer}" if device == "cuda" else computer
 
 

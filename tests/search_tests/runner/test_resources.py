@@ -24,8 +24,9 @@ data: {{name: digits}}
 """
 
 
-def crew(monkeypatch, tmp_path, *, cores=2, cards=0, cpus=None, gpus=None, **options):
+def crew(monkeypatch, tmp_path, *, cores=2, cards=0, gib=64, cpus=None, gpus=None, **options):
     monkeypatch.setattr(environment, "cores", lambda: cores)
+    monkeypatch.setattr(environment, "memory_bytes", lambda: gib * 2**30)
     monkeypatch.setattr(environment, "gpus", lambda: cards)
     defaults = {"workers": None, "executor": "ray", "device": "cuda" if cards else "cpu"}
     return plan_workers(
@@ -45,6 +46,9 @@ def crew(monkeypatch, tmp_path, *, cores=2, cards=0, cpus=None, gpus=None, **opt
         ({"cpus": 8}, 1, 8),  # one at least
         ({"cores": 16, "cpus": 4, "workers": 2}, 2, 4),
         ({"cores": 16, "executor": "inline"}, 1, 16),
+        ({"cores": 16, "gib": 4}, 3, 5),
+        ({"cores": 16, "gib": 1}, 1, 16),  # one at least
+        ({"cores": 16, "gib": 4, "workers": 8}, 8, 2),  # said
     ],
 )
 def test_on_a_cpu(given, workers, threads, monkeypatch, tmp_path):
