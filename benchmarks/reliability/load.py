@@ -107,6 +107,9 @@ class TimedDriver:
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
         self._driver.lost(number, reason, traceback)
 
+    def note(self, text: str) -> None:
+        self._driver.note(text)
+
     def halt(self, reason: str) -> None:
         self._driver.halt(reason)
 

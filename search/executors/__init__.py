@@ -27,6 +27,9 @@ class Source(Protocol):
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
         """Record that a trial's worker is gone and left no record."""
 
+    def note(self, text: str) -> None:
+        """Show ``text`` to those who follow the run: something happened that is no trial's end."""
+
     def halt(self, reason: str) -> None:
         """Stop the run: a machine that cannot train would take one job after the other."""
 

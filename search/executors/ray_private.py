@@ -1,10 +1,12 @@
 """Every use of Ray that its public API does not cover. Written against Ray 2.60; pyproject.toml admits no other."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
 import ray._private.serialization as serialization
+import ray.cloudpickle as pickle
 from ray.exceptions import RayActorError
 from ray.job_config import JobConfig
 from ray.tune.experiment import Trial as TuneTrial
@@ -29,11 +31,14 @@ def treat_memory_kills_as_deaths() -> None:
 
     Ray's own error for it is unexpected to Tune, which would end all trials.
     """
-    serialization.OutOfMemoryError = _dead_worker  # type: ignore[attr-defined,assignment]  # replaces a class
+    serialization.OutOfMemoryError = KilledForMemoryError  # type: ignore[attr-defined,assignment]  # replaces a class
 
 
-def _dead_worker(text: str) -> RayActorError:
-    return RayActorError(error_msg=text)
+class KilledForMemoryError(RayActorError):
+    """Ray has killed a worker because memory ran low."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(error_msg=text)
 
 
 def set_command_line(title: str) -> None:
@@ -52,6 +57,18 @@ def drop_results(trial: TuneTrial, keys: tuple[str, ...]) -> None:
         trial.run_metadata.last_result.pop(key, None)
 
 
+def was_killed_for_memory(trial: TuneTrial) -> bool:
+    """Return whether Ray killed the trial's worker because memory ran low."""
+    try:
+        error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+    except (OSError, TypeError):  # TypeError: no file
+        return False
+    return isinstance(error, KilledForMemoryError)
+
+
 def failure_of(trial: TuneTrial) -> str:
-    """Return why Tune gave the trial up."""
-    return str(trial.get_pickled_error() or trial.get_error() or "Ray gave no reason").strip()
+    """Return why Tune gave the trial up, as Ray worded it; empty if Ray gave no reason."""
+    try:
+        return Path(trial.error_file).read_text(errors="replace").strip()
+    except (OSError, TypeError):  # TypeError: no file
+        return ""

@@ -35,12 +35,14 @@ from search.executors import Source, WorkerPool, ray_private
 from search.executors.heartbeats import Heartbeats
 from search.executors.ray_cluster import Ticket, code_folder, connect, node_lives, store_answers
 from search.executors.ray_worker import Worker
+from search.trial import cgroup
 from search.trial.folder import Heartbeat, RunFolder, TrialFolder
 from search.trial.job import Job
 from search.trial.sync import connect as connect_files
 from search.trial.watchdog import where_it_hung
 
-MAX_RETRIES = 2  # of a trial whose worker died; each resumes from the trial's checkpoint
+MAX_RETRIES = 2  # of a trial whose worker died, without a new checkpoint; each resumes from the trial's checkpoint
+MEMORY_PAUSES_S = (15.0, 60.0)  # before a trial is tried again whose worker was killed for memory without company
 CHECK_INTERVAL_S = 5.0  # between two checks whether Ray is still there
 STORE_TIMEOUT_S = 20.0  # a cluster's control store may come back within this time
 
@@ -73,7 +75,7 @@ def execute(source: Source, pool: WorkerPool) -> None:
         run_config=RunConfig(
             name="tune",
             storage_path=pool.scratch,
-            failure_config=FailureConfig(max_failures=MAX_RETRIES),
+            failure_config=FailureConfig(max_failures=0),  # _Jobs hands a trial out again
             # trials write their own checkpoints
             checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             callbacks=[_Watch(source, jobs)],
@@ -121,22 +123,30 @@ class _Jobs(_Unpickled, Searcher):
         self._returned: list[Job] = []  # lost by their workers, to be handed out again
         self._losses: Counter[int] = Counter()  # by trial, in a row without a new checkpoint
         self._digests: dict[int, int] = {}  # of checkpoints, by trial
+        self._room: int | None = None  # trials at once after a worker was killed for memory; before that, Tune counts
+        self._paused: list[tuple[float, Job]] = []  # until memory may be free: clock seconds
+        self._left: int | None = None  # trial left unfinished for want of memory, if none has ended since
+        self._local = pool.address is None
+        self._oom_kills = cgroup.oom_kills()
         self._drained = False  # the source had no job, and no trial has ended since
         self._sync = connect_files(pool.exchange, RunFolder(Path(pool.scratch)))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        job = None if self._source.stopping() else self._next()
+        full = self._room is not None and len(self._live) >= self._room
+        job = None if full or self._source.stopping() else self._next()
         if job is not None:
             self._live[trial_id] = job
             # as text: Tune keeps three copies of a mapping as long as it runs
             return {"number": job.number, "job": job.model_dump_json(), **self._config}
-        if self._live and not self._source.stopping():
+        if (self._live or self._paused) and not self._source.stopping():
             return None  # Tune asks again: a running trial may be returned, or fail and leave budget for another
         return Searcher.FINISHED  # type: ignore[return-value]  # a str, which Searcher's own hint leaves out
 
     def _next(self) -> Job | None:
         if self._returned:
             return self._returned.pop(0)
+        if self._paused:  # no other trial meanwhile: it would lack memory too
+            return self._paused.pop(0)[1] if self._paused[0][0] <= time.monotonic() else None
         if not self._drained:
             job = self._source.next()
             self._drained = job is None
@@ -168,6 +178,7 @@ class _Jobs(_Unpickled, Searcher):
         if result is not None and "unfit" in result:
             self._source.halt(result["unfit"])
         if result is not None and "record" in result and (job := self._end(trial_id)) is not None:
+            self._left = None
             self._fetch(lambda: self._sync.fetch_folder(job.folder))
             self._source.finished(TrialRecord.model_validate_json(result["record"]))
 
@@ -184,22 +195,51 @@ class _Jobs(_Unpickled, Searcher):
             logger.warning("files not fetched error=%s", error)
 
     def abandon(self, trial: TuneTrial) -> None:
-        """Take back a trial that Tune has given up without a record.
+        """Take back a trial that Tune has given up without a record, because its worker died.
 
-        Its workers died, or its next worker was dead already, which Tune does not retry. It is handed out again as
-        long as it makes progress, because some machines are taken away often.
+        It is handed out again as long as it makes progress, because some machines are taken away often.
         """
         job = self._end(trial.trial_id) if trial.trial_id in self._live else None
         if job is None:
             return
         self._losses[job.number] = 0 if self._has_progressed(job) else self._losses[job.number] + 1
-        if self._losses[job.number] == 0 or max(trial.num_failures, self._losses[job.number]) <= MAX_RETRIES:
+        if self._lacked_memory(trial):
+            self._wait_for_memory(job)
+        elif self._losses[job.number] <= MAX_RETRIES:
             self._returned.append(job)
         else:
             place = where_it_hung(job.files)
             hung = f"; the last one hung for {job.limits.stall_timeout}: {place}" if place else ""
             reason = f"its worker died {MAX_RETRIES + 1} times without getting any further{hung}"
-            self._source.lost(job.number, reason, ray_private.failure_of(trial))
+            self._source.lost(job.number, reason, ray_private.failure_of(trial) or "Ray gave no reason")
+
+    def _lacked_memory(self, trial: TuneTrial) -> bool:
+        """Return whether Ray or the system killed the trial's worker because memory ran out."""
+        before, self._oom_kills = self._oom_kills, cgroup.oom_kills()
+        return ray_private.was_killed_for_memory(trial) or (self._local and self._oom_kills > before)
+
+    def _wait_for_memory(self, job: Job) -> None:
+        """Hand ``job`` out again when memory may be free: after other trials, fewer at once, or after a pause.
+
+        If that does not help, leave it unfinished for the next run. The run stops when two trials in a row lack memory.
+        """
+        killed = f"trial {job.number}: its worker was killed because memory ran out"
+        tries = self._losses[job.number]
+        if self._live:
+            self._room = max(1, len(self._live) // 2)
+            self._returned.append(job)
+            self._source.note(f"{killed}. It continues later; from now on {self._room} at once")
+        elif tries <= len(MEMORY_PAUSES_S):
+            pause_s = MEMORY_PAUSES_S[max(0, tries - 1)]
+            self._paused.append((time.monotonic() + pause_s, job))
+            self._source.note(f"{killed}, although no other trial ran. It is tried again in {pause_s:.0f} s")
+        elif self._left is None:
+            self._left = job.number
+            self._source.note(f"{killed}, {tries} times without getting any further. It is left to the next resume")
+        else:
+            self._source.halt(
+                f"{killed}, and so was trial {self._left}'s. Free memory, or run fewer trials at once with --workers"
+            )
 
     def _has_progressed(self, job: Job) -> bool:
         """Return whether the trial has another checkpoint than at the last call."""

@@ -107,6 +107,9 @@ class Driver:
         with self._stop_on_storage_error():
             self._record(self._work.lost(number, reason, traceback))
 
+    def note(self, text: str) -> None:
+        self.observer.message(text)
+
     def halt(self, reason: str) -> None:
         self.failure = RunError(f"{reason}. No results are lost: correct the cause, then resume the run")
         self._stop.set()

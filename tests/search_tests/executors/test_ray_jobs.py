@@ -6,14 +6,21 @@ from types import SimpleNamespace
 import pytest
 import ray.exceptions
 from helpers.small_trials import job_for
+from ray import cloudpickle
 from ray._private import serialization
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
-from search.executors import WorkerPool, ray_cluster, ray_tune
-from search.executors.ray_tune import MAX_RETRIES, _Jobs, _RayGone, _Watch
+from reports.records.study import EpochRecord
+from search.executors import WorkerPool, ray_cluster, ray_private, ray_tune
+from search.executors.ray_tune import MAX_RETRIES, MEMORY_PAUSES_S, _Jobs, _RayGone, _Watch
+from search.trial import cgroup
 from search.trial.folder import Attempts
 from search.trial.job import Job
+
+EPOCH = EpochRecord(
+    epoch=1, train_loss=1, train_accuracy=0, val_loss=1, val_accuracy=0, learning_rate=0.1, wall_s=1
+).model_dump_json()
 
 
 @dataclass
@@ -22,6 +29,8 @@ class Given:
 
     jobs: list = field(default_factory=list)
     lost_numbers: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    halted: str | None = None
     asked: int = 0
 
     def next(self):
@@ -31,8 +40,17 @@ class Given:
     def stopping(self):
         return False
 
+    def epoch(self, number, epoch):
+        return False
+
     def lost(self, number, reason, traceback=None):
         self.lost_numbers.append(number)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def halt(self, reason):
+        self.halted = reason
 
 
 @dataclass
@@ -40,12 +58,8 @@ class Ended:
     """A trial that Tune has given up."""
 
     trial_id: str
-    num_failures: int = 0
-
-    def get_error(self):
-        return None
-
-    get_pickled_error = get_error
+    error_file: str | None = None
+    pickled_error_file: str | None = None
 
 
 @pytest.fixture
@@ -82,11 +96,23 @@ def test_tune_is_given_nothing_that_it_would_keep_in_pieces(given):
     assert trial.run_metadata.last_result.keys() <= {"done", "trial_id"}
 
 
-def test_a_trial_that_tune_has_tried_often_enough_is_lost(given):
-    jobs = _Jobs(given, WorkerPool())
-    jobs.suggest("a")
-    jobs.abandon(Ended("a", num_failures=MAX_RETRIES + 1))
-    assert given.lost_numbers == [0]
+def lose(jobs, trial):
+    """All workers of a trial die."""
+    for _ in range(MAX_RETRIES):
+        lost = jobs.live(trial).number
+        jobs.abandon(Ended(trial))
+        assert number(jobs.suggest(trial)) == lost
+    jobs.abandon(Ended(trial))
+
+
+def test_a_lost_trial_keeps_what_ray_said(given, tmp_path):
+    (tmp_path / "error.txt").write_text("the worker was killed by a signal\n")
+    jobs, told = _Jobs(given, WorkerPool()), []
+    given.lost = lambda number, reason, traceback: told.append(traceback)
+    for _ in range(MAX_RETRIES + 1):
+        jobs.suggest("a")
+        jobs.abandon(Ended("a", error_file=str(tmp_path / "error.txt")))
+    assert told == ["the worker was killed by a signal"]
 
 
 def lost_after(given, crew, get_on):
@@ -98,10 +124,11 @@ def lost_after(given, crew, get_on):
     for handed in range(10):
         if handed < 4:
             get_on(job, handed)
-        jobs.abandon(Ended("a", num_failures=MAX_RETRIES + 1))
-        if given.lost_numbers:
-            return handed
-        assert number(jobs.suggest("a")) == 0
+        for _ in range(MAX_RETRIES + 1):
+            jobs.abandon(Ended("a"))
+            if given.lost_numbers:
+                return handed
+            assert number(jobs.suggest("a")) == 0
     return None
 
 
@@ -124,10 +151,10 @@ def test_tune_is_told_of_no_end_while_a_trial_may_still_leave_room_for_another(g
     assert jobs.suggest("c") is None
     assert given.asked == 3  # a question may be a search for what was not tried: none without a reason
     given.jobs.append(job_for(tmp_path).model_copy(update={"number": 7}))
-    jobs.abandon(Ended("a", num_failures=MAX_RETRIES + 1))
+    lose(jobs, "a")
     assert number(jobs.suggest("c")) == 7
-    jobs.abandon(Ended("b", num_failures=MAX_RETRIES + 1))
-    jobs.abandon(Ended("c", num_failures=MAX_RETRIES + 1))
+    lose(jobs, "b")
+    lose(jobs, "c")
     assert jobs.suggest("d") == Searcher.FINISHED
 
 
@@ -208,3 +235,71 @@ def test_tune_takes_a_worker_that_ray_kills_for_its_memory_for_dead(monkeypatch)
     error = getattr(serialization, "OutOfMemoryError")("low on memory")  # noqa: B009  # mypy knows no such name
     assert isinstance(error, ray.exceptions.RayActorError)
     assert str(error) == "low on memory"
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """A clock, the number of processes that the system killed, and a trial that Ray killed for its memory."""
+    memory = SimpleNamespace(now=0.0, kills=0)
+    monkeypatch.setattr(ray_tune, "time", SimpleNamespace(monotonic=lambda: memory.now))
+    monkeypatch.setattr(cgroup, "oom_kills", lambda: memory.kills)
+    path = tmp_path / "error.pkl"
+    path.write_bytes(cloudpickle.dumps(ray_private.KilledForMemoryError("low on memory")))
+    memory.killed = lambda trial: Ended(trial, pickled_error_file=str(path))
+    return memory
+
+
+def test_a_trial_killed_for_memory_waits_for_the_others_and_fewer_run_at_once(tmp_path, memory):
+    given = Given([job_for(tmp_path).model_copy(update={"number": number}) for number in range(6)])
+    jobs = _Jobs(given, WorkerPool(workers=4))
+    for trial in "abcd":
+        jobs.suggest(trial)
+    jobs.abandon(memory.killed("d"))
+    assert given.notes == [
+        "trial 3: its worker was killed because memory ran out. It continues later; from now on 1 at once"
+    ]
+    for trial in "abc":
+        assert jobs.suggest("e") is None
+        jobs.worthwhile(trial, {"epoch_record": EPOCH})  # the source stops it
+    assert number(jobs.suggest("e")) == 3
+    assert jobs.suggest("f") is None
+    assert given.lost_numbers == []
+
+
+def test_a_trial_killed_for_memory_alone_is_tried_again_after_a_pause_and_left_to_the_next_run(given, memory):
+    jobs = _Jobs(given, WorkerPool())
+    for pause_s in MEMORY_PAUSES_S:
+        assert number(jobs.suggest("a")) == 0
+        jobs.abandon(memory.killed("a"))
+        memory.now += pause_s - 1
+        assert jobs.suggest("a") is None  # the next trial would lack memory too
+        memory.now += 1
+    assert number(jobs.suggest("a")) == 0
+    jobs.abandon(memory.killed("a"))
+    assert (given.lost_numbers, given.halted) == ([], None)
+    assert given.notes[-1].endswith("3 times without getting any further. It is left to the next resume")
+    assert number(jobs.suggest("b")) == 1
+
+
+def test_a_run_stops_when_two_trials_in_a_row_lack_memory(given, memory):
+    jobs = _Jobs(given, WorkerPool())
+    for _ in range(2 * (len(MEMORY_PAUSES_S) + 1)):
+        memory.now += max(MEMORY_PAUSES_S)
+        jobs.suggest("a")
+        jobs.abandon(memory.killed("a"))
+    assert given.halted.startswith("trial 1: its worker was killed because memory ran out, and so was trial 0's")
+    assert given.lost_numbers == []
+
+
+def test_a_worker_that_the_system_killed_for_memory_counts_as_such(given, memory):
+    """Ray sees no more than a signal; the system counts what it kills."""
+    jobs = _Jobs(given, WorkerPool())
+    jobs.suggest("a")
+    memory.kills = 1
+    jobs.abandon(Ended("a"))
+    assert "because memory ran out" in given.notes[0]
+    memory.now = max(MEMORY_PAUSES_S)
+    jobs.suggest("a")
+    jobs.abandon(Ended("a"))
+    assert len(given.notes) == 1  # the count has not risen since
+    assert number(jobs.suggest("a")) == 0
