@@ -11,9 +11,13 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 def finished(study: StudyRecord) -> tuple[TrialRecord, ...]:
-    """Return the trials that were trained to the end and have a value for every objective, by number."""
+    """Return the trials that were trained to the end and have a value for every objective, by number.
+
+    A trial whose figures contradict each other is left out: a wrong figure could dominate all others.
+    """
     names = [objective.name for objective in study.header.objectives]
-    return tuple(t for t in study.trials if t.status == "complete" and t.metrics and all(n in t.values for n in names))
+    complete = (trial for trial in study.trials if trial.status == "complete" and not trial.doubts)
+    return tuple(trial for trial in complete if trial.metrics and all(name in trial.values for name in names))
 
 
 def initializations_differ(study: StudyRecord) -> bool:

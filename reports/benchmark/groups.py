@@ -80,7 +80,9 @@ def groups(record: BenchmarkRecord) -> tuple[Group, ...]:
             data=data,
             network=network,
             kind=kind,
-            by_seed={seed: t.metrics for seed, t in trials.items() if t.status == "complete" and t.metrics},
+            by_seed={
+                seed: t.metrics for seed, t in trials.items() if t.status == "complete" and t.metrics and not t.doubts
+            },
             n_seeds=len(trials),
             published=published.get((data, network, kind)),
         )

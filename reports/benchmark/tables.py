@@ -121,14 +121,14 @@ def _published_pair_row(pair: Pair, models: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def failures_table(record: BenchmarkRecord) -> Table:
-    """Return the trainings that ended without a result, with their reasons."""
+    """Return the trainings that ended without a result, or with one that contradicts itself, with their reasons."""
     ended = [
         (cell.data, cell.network, cell.kind, cell.seed, trial)
         for cell, trial in zip(record.header.cells, record.trials, strict=True)
-        if trial.status in ("failed", "stopped")
+        if trial.status in ("failed", "stopped") or trial.doubts
     ]
     rows = tuple(
-        (str(trial.number), data, network, kind, str(seed), trial.status, trial.reason or "")
+        (str(trial.number), data, network, kind, str(seed), trial.status, trial.doubt or trial.reason or "")
         for data, network, kind, seed, trial in ended
     )
     columns = ("trial", "data", "network", "kind", "seed", "status", "reason")
@@ -167,7 +167,7 @@ def _measured(trial: TrialRecord, presets: list[str], models: tuple[str, ...]) -
 
 
 def _circumstances(trial: TrialRecord) -> list[Leaf]:
-    return [len(trial.history), trial.wall_s, trial.device or "", trial.reason or ""]
+    return [len(trial.history), trial.wall_s, trial.device or "", trial.doubt or trial.reason or ""]
 
 
 def _cell(group: Group, metric: Metric, format_value: Formatter, unit: float = 1) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs with nonzero inputs. 3: images, MACs, measurements at rungs. 4: status infeasible,
 # epochs of CNN twins, initialization, values by shared weights. 5: batches in parts. 6: means of weights. 7: hardware
-# of a benchmark, energy rules in words. 8: CPU threads, kind of failure
+# of a benchmark, energy rules in words. 8: CPU threads, kind of failure, doubts
 RECORD_VERSION = 8
 
 Leaf = bool | int | float | str
@@ -155,6 +155,7 @@ class TrialRecord(Versioned):
     modules: tuple[ModuleState, ...] = ()
     static: dict[str, Whole] = Field(default_factory=dict)  # params, dense_macs: computed before training
     metrics: Metrics | None = None  # these three: of complete and infeasible trials
+    doubts: tuple[str, ...] = ()  # disagreements between these figures; then some are wrong
     values: dict[str, float] = Field(default_factory=dict)  # objective -> value
     layers: tuple[LayerRecord, ...] = ()
     history: tuple[EpochRecord, ...] = ()
@@ -172,6 +173,11 @@ class TrialRecord(Versioned):
     accumulate: Whole = 1  # parts of each batch, more than 1 after memory ran out
     device: str | None = None  # "cpu (1 thread)", "cuda: NVIDIA H200"
     threads: Whole | None = None  # of the CPU; None on a GPU, and in records before version 8
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the figures are not to be trusted, in one sentence; None if they agree with each other."""
+        return f"its figures contradict each other: {'; '.join(self.doubts)}" if self.doubts else None
 
     @property
     def training_images(self) -> int:

@@ -23,7 +23,7 @@ from reports.benchmark.groups import Spread
 from reports.document.wording import count, number, ratio
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import Metrics
-from search.benchmark.trained import TrainedNetwork, network_of, prepared
+from search.benchmark.trained import TrainedNetwork, network_of, prepared, warn_of_doubts
 from search.errors import InputError, format_validation
 from search.trial import environment
 from snnkit.base.config import EncodingConfig
@@ -135,7 +135,9 @@ def _measure(found: TrainedNetwork, *, data_root: Path | None, device: str, reca
     from search.trial.run import measure
 
     network, parts = prepared(found, data_root, device, recalibrated=recalibrated)
-    return measure(network, found.candidate, parts, device)[0]
+    measured = measure(network, found.candidate, parts, device)
+    warn_of_doubts(found, measured.doubts)
+    return measured.metrics
 
 
 def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> RenderableType:

@@ -1,6 +1,7 @@
 """Find trained networks in the runs folder, and export them to files that are checked on real images."""
 
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from snnkit.data import Splits
     from snnkit.export import Parity
     from snnkit.nn.network import Network
+
+logger = logging.getLogger(__name__)
 
 N_IMAGES = 64  # validation images that an exported file is checked on
 
@@ -109,6 +112,12 @@ def prepared(
     return network, parts
 
 
+def warn_of_doubts(found: TrainedNetwork, doubts: Sequence[str]) -> None:
+    """Log that the figures measured now contradict each other."""
+    if doubts:
+        logger.warning("figures contradict each other trial=%s doubts=%s", found.record.number, "; ".join(doubts))
+
+
 def export(
     found: TrainedNetwork, kind: str, path: Path, data_root: Path | None, *, recalibrated: bool = False
 ) -> RenderableType:
@@ -127,8 +136,9 @@ def export(
     network, parts = prepared(found, data_root, "cpu", recalibrated=recalibrated)
     _, metadata = pytorch.read(found.weights)
     if recalibrated:
-        metrics, _ = measure(network, found.candidate, parts, "cpu")
-        metadata |= {"candidate": found.candidate.model_dump_json(), "metrics": metrics.model_dump_json()}
+        measured = measure(network, found.candidate, parts, "cpu")
+        warn_of_doubts(found, measured.doubts)
+        metadata |= {"candidate": found.candidate.model_dump_json(), "metrics": measured.metrics.model_dump_json()}
         metadata["calibrated"] = "BatchNorm's statistics were estimated after training, with this number of time steps"
     images = torch.cat(list(itertools.islice(batches(parts.validation, parts, "cpu", batch=N_IMAGES), 1)))
     try:

@@ -33,7 +33,7 @@ class BenchmarkView:
         cell, price = self._header.cells[record.number], self._header.price
         text = Text(f"  {self._done.total():>3} of {len(self._header.cells)}  ")
         text.append(f"{cell.data:<13} {cell.network:<14} {KINDS[cell.kind]:<8} seed {cell.seed:<3} ", style="bold")
-        if record.status != "complete" or record.metrics is None:
+        if record.status != "complete" or record.metrics is None or record.doubts:
             return text.append_text(unfinished(record))
         text.append(
             f"test accuracy {ratio(record.metrics.test_accuracy)}  {number(record.metrics.energy_mj[price])} mJ"

@@ -94,7 +94,7 @@ class StudyView:
         """Return number, name, objectives or reason, and whether the trial is on the front."""
         text = Text(f"  trial {record.number:<3} ")
         text.append(f"{record.name or '':<13.13} ", style="bold")
-        if record.status != "complete":
+        if record.status != "complete" or record.doubts:
             return text.append_text(unfinished(record))
         text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
         text.append(f"  in {duration(record.wall_s)}", style="dim")

@@ -40,7 +40,9 @@ def legend() -> str:
 
 
 def unfinished(record: TrialRecord) -> Text:
-    """Return the status of a trial that is not complete, and its reason."""
+    """Return the status and the reason of a trial that is not complete, or the doubts about one that is."""
+    if record.doubts:
+        return Text(f"doubtful: {record.doubt}", style="red")
     return Text(f"{record.status}: {record.reason}", style="red" if record.status == "failed" else "yellow")
 
 
@@ -121,6 +123,15 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
     if running := [trial.number for trial in study.trials if trial.status == "running"]:
         numbers = ", ".join(map(str, running))
         parts.append(Text(f"stopped with trials {numbers} unfinished: `resume` continues from their checkpoints\n"))
+    if doubtful := [str(trial.number) for trial in study.trials if trial.doubts]:
+        numbers = ", ".join(doubtful)
+        parts.append(
+            Text(
+                f"the figures of trials {numbers} contradict each other, so they are not on the front   "
+                f"(snnsearch show {name} {doubtful[0]})",
+                style="red",
+            )
+        )
     for trial in failed[:3]:
         parts.append(
             unwrapped(f"trial {trial.number} failed: {trial.reason}   ({command('show', name, trial.number)})", "red")
@@ -146,6 +157,8 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
     grid.add_column(overflow="fold")
     grid.add_row("trial", Text(f"{trial.number} {trial.name or ''}".strip(), style="bold"))
     grid.add_row("status", trial.status + (f": {trial.reason}" if trial.reason else ""))
+    if trial.doubt:
+        grid.add_row("doubtful", Text(trial.doubt, style="red"))
     for module in trial.modules:
         grid.add_row(module.name, Text(f"{module.state:<8} {module.detail}", style=CELLS[module.state][1]))
     for path, value in trial.params.items():

@@ -159,16 +159,20 @@ class Study:
         return None
 
     def finish(self, record: TrialRecord) -> TrialRecord:
-        """Store ``record`` with the values of the objectives, tell Optuna, and return it. Raises StorageError."""
+        """Store ``record`` with the values of the objectives, tell Optuna, and return it. Raises StorageError.
+
+        Optuna receives a trial with doubtful figures as failed: samplers, pruners and parents must not learn from it.
+        """
         trial = self._live[record.number]
         record = record.model_copy(update={"shared": self._places.get(trial.user_attrs.get(KEY, ""))})
         if record.status == "complete" and record.metrics is not None:
             record = self._with_values(record, record.metrics)
-        values = list(record.values.values()) or None
+        state = TrialState.FAIL if record.doubts else STATES[record.status]
+        values = None if record.doubts else list(record.values.values()) or None
         with storage_errors(f"storing the record of trial {record.number}"):
             trial.set_user_attr(RECORD, record.model_dump(mode="json"))
             self._set_constraints(trial, record)
-            self._study.tell(trial, values, state=STATES[record.status], skip_if_finished=True)
+            self._study.tell(trial, values, state=state, skip_if_finished=True)
         del self._live[record.number]
         self._epochs.pop(record.number, None)
         return record
@@ -292,7 +296,7 @@ class Study:
 
     def _set_constraints(self, trial: Trial, record: TrialRecord) -> None:
         """Tell Optuna how far the trial exceeds each bound: by its latest measurement, else by its exact figures."""
-        if record.status in ("failed", "duplicate"):
+        if record.status in ("failed", "duplicate") or record.doubts:
             return
         measurements = [epoch.measured for epoch in record.history if epoch.measured is not None]
         measured = record.metrics or (measurements[-1] if measurements else None)

@@ -156,10 +156,10 @@ def epoch_figures(epoch: Epoch) -> str:
     return " ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items())
 
 
-def save_weights(job: Job, network: Network, parts: Splits, metrics: Metrics) -> None:
+def save_weights(job: Job, network: Network, parts: Splits, metrics: Metrics | None) -> None:
     """Write ``weights.pt``: the trained network, with the metadata to rebuild it and to prepare its input.
 
-    Raises OSError.
+    ``metrics`` is None if the network could not be measured. Raises OSError.
     """
     metadata = {
         "producer": "snnsearch " + environment.versions().get("snnsearch", ""),
@@ -169,7 +169,7 @@ def save_weights(job: Job, network: Network, parts: Splits, metrics: Metrics) ->
         "candidate": job.candidate.model_dump_json(),
         "classes": json.dumps(parts.classes),
         "input": json.dumps({"mean": parts.mean, "std": parts.std, "scale": "pixels / 255"}),
-        "metrics": metrics.model_dump_json(),
+        "metrics": "" if metrics is None else metrics.model_dump_json(),
         "seed": str(job.seed),
     }
     with atomic_write(job.files.weights) as partial:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -37,7 +38,7 @@ from search.trial.sync import SHARED, Sync
 from search.trial.watchdog import Watchdog
 from snnkit.data import DataChoice, DataSet, Splits, load_dataset, split_dataset
 from snnkit.energy import PRESETS, Energy, EnergyConfig, estimate_all
-from snnkit.energy.consistency import crosscheck
+from snnkit.energy.consistency import Contradiction, crosscheck
 from snnkit.energy.operations import OperationCounts, count_operations, twin_counts
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.kernels import prepare
@@ -57,8 +58,15 @@ class Trained:
     """The last event of a training: its epochs, and the measurements of the trained network."""
 
     history: tuple[EpochRecord, ...]
+    measured: "Measurements"
+
+
+class Measurements(NamedTuple):
+    """The figures of a trained network. ``doubts`` say which of them disagree."""
+
     metrics: Metrics
     layers: tuple[LayerRecord, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRecord | TrialRecord]:
@@ -83,7 +91,7 @@ def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRe
         with watchdog.watching():
             for event in oom.retry_in_parts(restarting, files):
                 if isinstance(event, Trained):
-                    outcome = {"history": event.history, "metrics": event.metrics, "layers": event.layers}
+                    outcome = {"history": event.history, **event.measured._asdict()}
                     record = record.model_copy(update={"status": "complete", **outcome})
                 else:
                     yield event
@@ -102,7 +110,7 @@ def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRe
 def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[EpochRecord | Trained]:
     """Train or resume, and yield each epoch. Then measure the network, save its weights, and yield the measurements.
 
-    Raises what `_epochs` and `measure` raise.
+    The weights are saved even if the measurement fails. Raises what `_epochs` and `measure` raise.
     """
     device, candidate = placement.device, job.candidate
     parts = splits_of(candidate, placement.data_root, job.seed)
@@ -124,9 +132,15 @@ def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[Ep
     if network.neuron is not None and network.neuron.learn_leak:
         leaks = " ".join(f"{op.name}={network.lif(op).current_neuron.leak:.3f}" for op in network.spiking_ops)
         job.files.log(f"event=leaks {leaks}")
-    metrics, layers = measure(network, candidate, parts, device)
-    save_weights(job, network, parts, metrics)
-    yield Trained(tuple(history), metrics, layers)
+    try:
+        found = measure(network, candidate, parts, device)
+    except Exception:
+        save_weights(job, network, parts, None)
+        raise
+    save_weights(job, network, parts, found.metrics)
+    for doubt in found.doubts:
+        job.files.log(f"event=doubt about={doubt!r}")
+    yield Trained(tuple(history), found)
 
 
 def _epochs(
@@ -165,21 +179,23 @@ def _epochs(
     )  # fmt: skip
 
 
-def measure(
-    network: Network, candidate: Candidate, parts: Splits, device: str
-) -> tuple[Metrics, tuple[LayerRecord, ...]]:
+def measure(network: Network, candidate: Candidate, parts: Splits, device: str) -> Measurements:
     """Return the measurements of a trained network: on validation images, and its accuracy on test images.
 
-    Raises Contradiction if the figures cannot all be right.
+    If the figures cannot all be right, the measurements list what disagrees.
     """
     validation, activity = evaluate_and_count(network, parts, device=device)
     test = evaluate(network, parts.test, parts, device=device)
     prices = estimate_all(activity, candidate.energy)
     shares = {"validation accuracy": validation.accuracy, "test accuracy": test.accuracy, "macro F1": test.macro_f1}
-    crosscheck(network, next(batches(parts.test, parts, device, batch=1)), activity, prices, shares)
+    try:
+        crosscheck(network, next(batches(parts.test, parts, device, batch=1)), activity, prices, shares)
+        doubts: tuple[str, ...] = ()
+    except Contradiction as contradiction:
+        doubts = contradiction.found
     measured = figures(activity, validation.accuracy, candidate.energy)
     metrics = Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1)
-    return metrics, layer_records(activity, prices)
+    return Measurements(metrics, layer_records(activity, prices), doubts)
 
 
 def _measure_rung(job: Job, epoch: Epoch, network: Network, parts: Splits, device: str) -> Measured:

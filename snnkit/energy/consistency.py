@@ -1,11 +1,11 @@
-"""Check the figures of a trained network before they are recorded. A wrong number is worse than a crash.
+"""Check the figures of a trained network before they are recorded. A figure that may be wrong is marked as such.
 
 Sizes and operations are computed in two independent ways, and counts have bounds. The check runs on every trained
 network and costs one image.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,7 +20,11 @@ RELATIVE_TOLERANCE = 1e-6  # the same terms are summed in another order
 
 
 class Contradiction(Exception):  # noqa: N818  # the figures are wrong, not the program's flow
-    """Figures that cannot all be right. The message lists every disagreement."""
+    """Figures that cannot all be right. ``found`` lists every disagreement, and so does the message."""
+
+    def __init__(self, found: Sequence[str]) -> None:
+        super().__init__("; ".join(found))
+        self.found = tuple(found)
 
 
 def crosscheck(
@@ -42,7 +46,7 @@ def crosscheck(
         *(f"{name} is {share}, not between 0 and 1" for name, share in accuracies.items() if not 0 <= share <= 1),
     ]
     if found:
-        raise Contradiction("; ".join(found))
+        raise Contradiction(found)
 
 
 def _sizes(network: Network, images: Tensor) -> Iterator[str]:

@@ -1,12 +1,14 @@
 """The trials without a result, grouped by status, each with its reason."""
 
-from itertools import groupby
+from typing import Final, Literal
 
 from reports.document.model import Code, Folded, PageOnly, Section
 from reports.document.table import Table
 from reports.records.study import Status, StudyRecord, TrialRecord
 
-MEANINGS: dict[Status, str] = {
+DOUBTFUL: Final = "doubtful"  # a complete trial in this section
+MEANINGS: dict[Status | Literal["doubtful"], str] = {
+    DOUBTFUL: "trained and kept, but the figures contradict each other; never on the front, and no sampler learns them",
     "infeasible": "trained, but the measured value breaks a hard constraint; never on the front",
     "failed": "an exception, or a lost worker",
     "stopped": "training ended early: at chance, no spikes, not finite, or dominated at a rung",
@@ -15,20 +17,23 @@ MEANINGS: dict[Status, str] = {
     "running": "training now",
     "waiting": "not started yet",
 }
-OPEN = ("infeasible", "failed", "stopped")  # statuses that the page unfolds
+OPEN = (DOUBTFUL, "infeasible", "failed", "stopped")  # statuses that the page unfolds
 MAX_OPEN_ROWS = 12
 
 
 def unfinished_section(study: StudyRecord) -> Section | None:
     """Return the trials without a result by status; None if every trial has one."""
-    order = list(MEANINGS)
-    trials = sorted((t for t in study.trials if t.status in MEANINGS), key=lambda t: (order.index(t.status), t.number))
-    groups = tuple(_group(status, list(group)) for status, group in groupby(trials, key=lambda t: t.status))
+    members = {why: [trial for trial in study.trials if _why(trial) == why] for why in MEANINGS}
+    groups = tuple(_group(why, trials) for why, trials in members.items() if trials)
     return Section("Trials left out", groups) if groups else None
 
 
-def _group(status: Status, trials: list[TrialRecord]) -> Folded:
-    rows = tuple((str(t.number), t.name or "", t.reason or "") for t in trials)
+def _why(trial: TrialRecord) -> str:
+    return DOUBTFUL if trial.doubts else trial.status
+
+
+def _group(status: Status | Literal["doubtful"], trials: list[TrialRecord]) -> Folded:
+    rows = tuple((str(t.number), t.name or "", t.doubt or t.reason or "") for t in trials)
     numeric = (False, False, False)
     table = Table(("trial", "name", "reason"), numeric, rows, label=f"{status} trials", wide=frozenset({2}))
     tracebacks = tuple(

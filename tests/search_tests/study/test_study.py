@@ -1,5 +1,6 @@
 """A study loses nothing, trains nothing twice, and proposes the same candidates after an interruption."""
 
+import io
 import random
 import re
 import shutil
@@ -10,9 +11,14 @@ import optuna
 import pytest
 from helpers.untrained import SPACES, header_for, trained
 
+from reports.analysis.front import finished
 from reports.errors import LedgerError
 from reports.storage.results import read_result, write_result
 from reports.storage.studies import read_study, sqlite_url
+from reports.study.report import markdown
+from search.cli import tables
+from search.cli.console import Terminal
+from search.cli.progress import StudyView
 from search.errors import InputError
 from search.registries import SAMPLERS
 from search.space.loading.loader import load_space
@@ -287,3 +293,35 @@ def test_deleted_study_ends_the_run_with_one_message(smoke, tmp_path):
     for attempt in (lambda: opened.finish(trained(job)), lambda: opened.next(ignore)):
         with pytest.raises(StorageError, match="somebody has deleted the study"):
             attempt()
+
+
+def test_trial_with_doubtful_figures_is_kept_and_never_leads(smoke, tmp_path):
+    """Its energy would dominate all others. Samplers, parents and the front leave it out; it is not trained again."""
+    opened = create(smoke, tmp_path / "s")
+    drive(opened, 1)
+    job = opened.next(ignore)
+    told = opened.finish(trained(job).model_copy(update={"doubts": ("spikes of stem: -3, not between 0 and 10",)}))
+    record = read(smoke, tmp_path / "s")
+    assert record.trials[1] == told
+    assert told.status == "complete"
+    assert told.values
+    assert [trial.number for trial in finished(record)] == [0]
+    states = [trial.state for trial in opened._study.get_trials()[:2]]
+    assert states == [optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL]
+    again = reopen(smoke, tmp_path / "s")
+    assert job.candidate.fingerprint in again._first_trials
+    assert again.next(ignore).number == 2
+
+
+def test_doubts_are_said_where_a_trial_is_shown(smoke, tmp_path):
+    opened = create(smoke, tmp_path / "s")
+    doubtful = opened.finish(trained(opened.next(ignore)).model_copy(update={"doubts": ("spikes of stem: -3",)}))
+    record, said = read(smoke, tmp_path / "s"), "its figures contradict each other: spikes of stem: -3"
+    shown = io.StringIO()
+    console = Terminal(file=shown, width=200)
+    console.print(tables.trial_view(record, doubtful))
+    console.print(StudyView(record.header).line(doubtful))
+    assert shown.getvalue().count(said) == 2
+    console.print(tables.ending(record, tmp_path))
+    assert "the figures of trials 0 contradict each other" in shown.getvalue()
+    assert said in markdown(record)

@@ -1,4 +1,4 @@
-"""Contradictory figures are not recorded."""
+"""Contradictory figures are found and marked."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from search.trial.initialization import trained_network
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.energy import Energy, estimate_all
 from snnkit.energy.consistency import Contradiction, crosscheck
@@ -126,10 +127,23 @@ def test_error_lists_every_disagreement(network, activity):
         check(network, changed(activity, "spikes_out", 1e6), accuracy=2)
 
 
-def test_trial_whose_figures_contradict_each_other_fails_with_the_reason(tmp_path, monkeypatch):
+def test_trial_whose_figures_contradict_each_other_is_kept_and_marked(tmp_path, monkeypatch):
     counts = OperationCounter.counts
     monkeypatch.setattr(OperationCounter, "counts", lambda counter: changed(counts(counter), "spikes_out", 100))
-    record = record_of(job_for(tmp_path))
+    job = job_for(tmp_path)
+    record = record_of(job)
+    assert record.status == "complete"
+    assert record.doubts[0].startswith("spikes of")
+    assert record.doubt.startswith("its figures contradict each other: spikes of")
+    assert record.metrics is not None
+    assert record.layers
+    trained_network(job.candidate, job.files.weights)
+
+
+def test_weights_are_kept_when_the_measurement_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(OperationCounter, "counts", lambda counter: 1 / 0)
+    job = job_for(tmp_path)
+    record = record_of(job)
     assert record.status == "failed"
-    assert record.reason.startswith("Contradiction: spikes of")
-    assert record.metrics is None
+    assert record.reason.startswith("ZeroDivisionError")
+    trained_network(job.candidate, job.files.weights)
