@@ -11,6 +11,8 @@ from typing import Literal
 from reports.document.wording import count
 from search.trial import cgroup
 
+ROOT = Path(__file__).parents[2]  # folder of our packages
+
 
 def cores() -> int:
     """Return the number of processors that this process may keep busy: at least 1, even if a quota allows less."""
@@ -81,12 +83,24 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str | None:
-    """Return the commit of the checkout that this code belongs to; None if it is installed from elsewhere."""
+    """Return the commit of the checkout that this code belongs to; None if it is installed from elsewhere.
+
+    A repository that only surrounds the installation, such as a thesis with a virtual environment in it, does not
+    count: our files must be tracked, at the top of the repository.
+    """
+    own = Path(__file__).relative_to(ROOT).as_posix()
+    if _git("ls-files", "--error-unmatch", own) is None or _git("rev-parse", "--show-prefix"):
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*") or None
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git says about our folder; None if it refuses, or if there is no git."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # a hook sets these
     try:
-        out = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], env=others, capture_output=True, text=True, timeout=5, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return out.stdout.strip() or None
+    return done.stdout.strip()
