@@ -30,13 +30,13 @@ from pathlib import Path
 from typing import TextIO
 
 import optuna
-from rich.console import Console
 
 from benchmarks.reliability.memory import peak_mb, resident_mb
 from benchmarks.reliability.stand_in import stand_in
 from reports.records.study import EpochRecord, TrialRecord
 from reports.storage.studies import DATABASE, read_header, read_study, sqlite_url
 from search import executors
+from search.cli.console import Terminal
 from search.cli.progress import TerminalObserver
 from search.executors import Source, WorkerPool, inline
 from search.registries import EXECUTORS, SAMPLERS
@@ -143,7 +143,7 @@ class LoadTest:
         options = _options(self.folder.parent, executor, workers)
         opened, over = self._opened(options)
         spent = CpuTime()
-        observer = TimedObserver(Console(file=io.StringIO(), force_terminal=True, width=120), spent)
+        observer = TimedObserver(Terminal(file=_Screen(), width=120), spent)
         observer.opened(opened.header, over)
         before = RunProgress.of(over)
         del over
@@ -185,10 +185,17 @@ class LoadTest:
         return Block(self.trained, ask_s, store_s, screen_s, wall_s, resident_mb(), size / MB)
 
 
+class _Screen(io.StringIO):
+    """A terminal that nobody sees."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 class TimedObserver(TerminalObserver):
     """Adds the time that the screen takes to ``spent``."""
 
-    def __init__(self, console: Console, spent: CpuTime) -> None:
+    def __init__(self, console: Terminal, spent: CpuTime) -> None:
         super().__init__(console)
         self._spent = spent
 

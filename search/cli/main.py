@@ -1,6 +1,8 @@
 """Assemble the command line. Exit 0: done. 1: the work failed. 2: bad input, explained without a traceback."""
 
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -9,6 +11,7 @@ from rich.text import Text
 from reports.document.commands import forget_options
 from search.cli import console, data, networks, spaces, status, study
 from search.errors import InputError
+from search.trial.environment import HANGUPS
 
 app = typer.Typer(
     name="snnsearch",
@@ -34,6 +37,10 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the command; show an expected error as a message and exit with 2."""
+    console.print_in_any_encoding()
+    for number in HANGUPS:
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _interrupt)
     try:
         app(prog_name="snnsearch")
     except Exception as error:
@@ -41,6 +48,11 @@ def main() -> None:
             raise
         console.err.print(Text("snnsearch: ", style="bold red").append(str(error), style="none"), soft_wrap=True)
         sys.exit(2)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End the command as Ctrl-C does: by default, the signal would end it without a word."""
+    raise KeyboardInterrupt
 
 
 def _expected(error: Exception) -> bool:

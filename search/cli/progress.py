@@ -1,11 +1,12 @@
 """Show a run on a terminal: a line for each finished trial and a live panel."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -15,6 +16,7 @@ from reports.analysis.front import status_summary
 from reports.document.wording import duration
 from reports.records.study import StudyHeader, StudyRecord, TrialRecord
 from search.cli.benchmark import BenchmarkView
+from search.cli.console import Terminal
 from search.cli.tables import figure, unfinished
 from search.runner.observer import RunHeader
 from search.runner.progress import RunningTrial, RunProgress
@@ -38,10 +40,14 @@ class RunView(Protocol):
 
 
 class TerminalObserver:
-    """Shows a run on a console: messages, a line for each finished trial and, on a terminal, a live panel."""
+    """Shows a run on a console: messages, a line for each finished trial and, on a terminal, a live panel.
 
-    def __init__(self, console: Console) -> None:
+    The run outlives the console: it continues if the terminal is closed or the program that reads the output ends.
+    """
+
+    def __init__(self, console: Terminal) -> None:
         self._console = console
+        self._console.outlived = True
         self._view: RunView | None = None
         self._panel: _Panel | None = None
 
@@ -55,7 +61,7 @@ class TerminalObserver:
     @contextmanager
     def running(self) -> Iterator[None]:
         assert self._view is not None, "opened() comes first"
-        if not self._console.is_terminal:
+        if not self._shows_panel():
             yield
             return
         self._panel = _Panel(self._view)
@@ -64,6 +70,11 @@ class TerminalObserver:
                 yield
         finally:
             self._panel = None
+
+    def _shows_panel(self) -> bool:
+        """Return whether lines can be redrawn. Logs of CI systems keep all of them, and FORCE_COLOR is no terminal."""
+        console = self._console
+        return console.is_terminal and console.file.isatty() and not console.is_dumb_terminal and "CI" not in os.environ
 
     def progressed(self, progress: RunProgress) -> None:
         if self._panel is not None:

@@ -4,12 +4,14 @@ import logging
 import math
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import current_thread, main_thread
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -21,6 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.errors import InputError
 from search.executors import WorkerPool, ray_private
+from search.trial.environment import HANGUPS
 from search.trial.job import Job, Placement
 from search.trial.sync import Sync, connect_worker
 from snnkit.base.config import Config
@@ -50,7 +53,7 @@ def connect(pool: WorkerPool) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # hides tracebacks of trials that continue elsewhere
     ray_private.treat_memory_kills_as_deaths()
-    with _secrets_hidden():
+    with _secrets_hidden(), _hangups_ignored():
         if pool.address is None:
             _start(pool)
         else:
@@ -123,6 +126,21 @@ def import_path() -> list[str]:
     """
     folders = [os.path.abspath(folder) for folder in sys.path if folder]
     return folders if code_folder() in map(os.path.realpath, folders) else [code_folder(), *folders]
+
+
+@contextmanager
+def _hangups_ignored() -> Iterator[None]:
+    """Within the block, ignore the signals that end a terminal's or a batch job's processes.
+
+    The processes of Ray inherit this. Otherwise a closed terminal would end them before the driver can store results.
+    """
+    numbers = HANGUPS if current_thread() is main_thread() else ()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from search.runner.budget import Budget
 from search.runner.observer import Observer
 from search.runner.progress import RunningTrial, RunProgress, median
 from search.storage.url import StorageError
+from search.trial.environment import HANGUPS
 from search.trial.job import Job
 
 OVERTIME = 0.25  # share of the time budget that running trials get to finish; then they are left to `resume`
@@ -73,6 +75,7 @@ class Driver:
         self._deadline = None if budget.seconds is None else now + budget.seconds
         self.observer = observer
         self.failure: InputError | None = None
+        self.stopped_by: str | None = None  # name of the signal that asked the run to end
         self.progress = replace(before, started_at=now, deadline=self._deadline, trials=budget.trials)
 
     # -- Source ---------------------------------------------------------------------------------------------------
@@ -127,16 +130,24 @@ class Driver:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM end the run at the next event, and a second one end it at once."""
+        """Let Ctrl-C and other requests to end stop the run at the next event, and a second Ctrl-C end it at once.
+
+        A signal that is ignored, as nohup does, stays ignored. Only the main thread receives signals.
+        """
 
         def stop(signum: int, frame: FrameType | None) -> None:
-            if self._stop.is_set():
+            if self._stop.is_set() and signum not in HANGUPS:  # a terminal that closes may send several
                 raise KeyboardInterrupt
             self._stop.set()
+            self.stopped_by = signal.Signals(signum).name
             self.progress = replace(self.progress, stopping=True)
             self.observer.progressed(self.progress)
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        caught = (signal.SIGINT, signal.SIGTERM, *HANGUPS) if current_thread() is main_thread() else ()
+        before = {number: signal.getsignal(number) for number in caught}
+        before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+        for number in before:
+            signal.signal(number, stop)
         try:
             yield
         finally:
@@ -191,5 +202,7 @@ def run_trials(driver: Driver, executor: str, pool: WorkerPool) -> None:
         prepare(pool.placement.device)  # compiles the kernels once here instead of once in each worker
     with driver.observer.running(), driver.interruptible(), contextlib.suppress(KeyboardInterrupt):
         execute(driver, pool)  # a second Ctrl-C ends it at once; the report is written all the same
+    if driver.stopped_by is not None:
+        driver.observer.message(f"stopped by {driver.stopped_by}; the results are stored")
     if driver.failure is not None:
         raise driver.failure

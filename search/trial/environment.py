@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +12,7 @@ from typing import Literal
 from reports.document.wording import count
 from search.trial import cgroup
 
+HANGUPS = (signal.SIGHUP, signal.SIGUSR1)  # a terminal was closed; SLURM announces the end of the allotted time
 ROOT = Path(__file__).parents[2]  # folder of our packages
 
 
@@ -19,6 +21,12 @@ def cores() -> int:
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup.cpu_quota()
     return found if quota is None else max(1, min(found, int(quota)))
+
+
+def allowed_threads(threads: int) -> int:
+    """Return ``threads``, or fewer if OMP_NUM_THREADS allows fewer."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(threads, int(first)) if first.isdecimal() and int(first) else threads
 
 
 def memory_bytes() -> int:

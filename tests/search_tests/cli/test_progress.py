@@ -2,18 +2,35 @@
 
 import io
 
+import pytest
 from helpers.small_benchmarks import build_benchmark
 from helpers.small_studies import build_study
-from rich.console import Console
 
+from search.cli.console import Terminal
 from search.cli.progress import TerminalObserver, panel
 from search.runner.progress import RunningTrial, RunProgress
 
 
+class Screen(io.StringIO):
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
 def observed(header, earlier, now, *, terminal: bool = False) -> str:
     """What a console shows of a run with the trials ``now``, after those of ``earlier`` runs."""
-    file = io.StringIO()
-    observer = TerminalObserver(Console(file=file, force_terminal=terminal, width=120))
+    file = Screen(terminal)
+    observer = TerminalObserver(Terminal(file=file, width=120))
     observer.opened(header, earlier)
     observer.message("on        cpu, 1 at once")
     progress = RunProgress.of(earlier)
@@ -45,12 +62,24 @@ def test_terminal_shows_a_panel_while_trials_run() -> None:
     assert "running" in observed(study.header, (), study.trials, terminal=True)
 
 
+@pytest.mark.parametrize(
+    ("environment", "terminal"), [({"FORCE_COLOR": "1"}, False), ({"CI": "true"}, True), ({"TERM": "dumb"}, True)]
+)
+def test_log_has_one_line_an_event_even_with_colours(environment, terminal, monkeypatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    study = build_study(2, others=False, epochs=2)
+    shown = observed(study.header, (), study.trials, terminal=terminal)
+    assert "running" not in shown
+    assert shown.count("\n") == 1 + len(study.trials)
+
+
 def test_panel_shows_trials_and_the_time_left() -> None:
     study = build_study(2, others=False, epochs=2)
     progress = RunProgress.of(study.trials).started(RunningTrial(2, "head-1", 90.0, 6))
     file = io.StringIO()
     rows = [("front", "2 candidates")]
-    Console(file=file, width=100).print(panel(("study", "mine"), progress, rows, now=100.0))
+    Terminal(file=file, width=100).print(panel(("study", "mine"), progress, rows, now=100.0))
     shown = file.getvalue()
     assert "2 done · 1 running" in shown
     assert "trial 2 head-1: epoch 1 of 6, 10 s" in shown

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import threading
 
 import optuna
 import pytest
@@ -201,3 +202,39 @@ def test_signal_stops_the_run_at_the_next_event_and_a_second_one_at_once(signum,
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signum)
     assert signal.getsignal(signum) == before
+
+
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGUSR1])
+def test_closed_terminal_or_end_of_a_batch_job_stops_the_run_however_often_it_is_announced(signum, opened, clock):
+    driver = driver_of(opened, clock)
+    with driver.interruptible():
+        for _ in range(3):
+            os.kill(os.getpid(), signum)
+        assert driver.stopping()
+    assert driver.stopped_by == signum.name
+
+
+def test_signal_that_is_ignored_stays_ignored(opened, clock):
+    """As under nohup."""
+    driver = driver_of(opened, clock)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with driver.interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not driver.stopping()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_run_in_a_thread_receives_no_signals(opened, clock):
+    """A notebook or a server may start it there."""
+    driver, ended = driver_of(opened, clock), []
+
+    def run():
+        with driver.interruptible():
+            ended.append(True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert ended
