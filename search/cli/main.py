@@ -1,5 +1,6 @@
 """Assemble the command line. Exit 0: done. 1: the work failed. 2: bad input, explained without a traceback."""
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -12,6 +13,8 @@ from reports.document.commands import forget_options
 from search.cli import console, data, networks, spaces, status, study
 from search.errors import InputError
 from search.trial.environment import HANGUPS
+
+FILE_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT)
 
 app = typer.Typer(
     name="snnsearch",
@@ -46,17 +49,28 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv or not _expected(error):
             raise
-        console.err.print(Text("snnsearch: ", style="bold red").append(str(error), style="none"), soft_wrap=True)
+        text = _of_file(error) if isinstance(error, OSError) else str(error)
+        console.err.print(Text("snnsearch: ", style="bold red").append(text, style="none"), soft_wrap=True)
         sys.exit(2)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End the command as Ctrl-C does: by default, the signal would end it without a word."""
+    """End the command as Ctrl-C does, with a word: by default, the signal would end it in silence."""
+    console.err.print(f"snnsearch: stopped by {signal.Signals(number).name}")
     raise KeyboardInterrupt
+
+
+def _of_file(error: OSError) -> str:
+    return (
+        f"cannot use {error.filename}: {error.strerror}. Give another folder (--runs DIR, --data DIR), or change its "
+        "permissions"
+    )
 
 
 def _expected(error: Exception) -> bool:
     """Return whether a person can correct the cause, and the text says how."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return error.errno in FILE_ERRORS
     from reports.errors import LedgerError, ReportError
     from snnkit.data.images import DataError
 

@@ -7,11 +7,13 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from threading import current_thread, main_thread
+from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -35,6 +37,8 @@ PASSWORD = r"(\w://[^\s:/@]*:)[^\s@]+@"  # in the URL of a database
 OBJECT_STORE_BYTES = 128 * 2**20  # records and jobs are kilobytes; this machine's workers read data sets from disk
 DEPOT = "depot"  # name of the actor that sends data sets
 ANSWER_TIMEOUT_S = 10
+INLINE = "--executor inline"
+MAX_SESSION_BYTES = 107 - len("/session_2026-11-30_12-19-52_123456_1234567/sockets/plasma_store")
 
 
 class Ticket(Config):
@@ -160,7 +164,40 @@ def _secrets_hidden() -> Iterator[None]:
 
 
 def _start(pool: WorkerPool) -> None:
+    """Start Ray on this machine. Raises InputError if it cannot start."""
     workers = pool.workers or 1
+    settings: dict[str, Any] = {} if "RAY_TMPDIR" in os.environ else {"_temp_dir": session_folder()}
+    try:
+        _init_local(pool, workers, settings)
+    except (Exception, SystemExit) as error:
+        cause = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise InputError(
+            f"Ray cannot start on this machine: {cause}. Check that /tmp and /dev/shm can be written to and that "
+            f"memory is free, or train without Ray, one trial after the other: {INLINE}"
+        ) from error
+
+
+def session_folder() -> str:
+    """Return the folder for Ray's sessions: in the temporary folder, or in another one if Ray could not use that.
+
+    Sockets lie in it, whose paths have at most 107 bytes, and another user may own the folder ``ray``. Raises
+    InputError if no folder fits.
+    """
+    parents = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"))
+    for parent in parents:
+        for name in ("ray", f"ray-{os.getuid()}"):
+            folder = Path(parent, name)
+            writable = os.access(folder if folder.exists() else parent, os.W_OK | os.X_OK)
+            if writable and len(os.fsencode(folder)) <= MAX_SESSION_BYTES:
+                return str(folder)
+    raise InputError(
+        f"Ray needs a folder for its sockets that can be written to and whose name has at most {MAX_SESSION_BYTES} "
+        f"bytes, and none of {', '.join(parents)} is one. Give one: export RAY_TMPDIR=DIR, or train without Ray, one "
+        f"trial after the other: {INLINE}"
+    )
+
+
+def _init_local(pool: WorkerPool, workers: int, settings: Mapping[str, Any]) -> None:
     ray.init(
         address="local",  # never a cluster that happens to run here: it may be another user's
         num_cpus=math.ceil(workers * pool.cpus),
@@ -170,6 +207,7 @@ def _start(pool: WorkerPool) -> None:
         logging_level=logging.ERROR,
         object_store_memory=OBJECT_STORE_BYTES,
         job_config=ray_private.import_from(import_path()),
+        **settings,
     )
 
 

@@ -1,5 +1,6 @@
 """Standard output that goes away, is full or cannot hold a character: a study is finished all the same."""
 
+import errno
 import io
 import os
 import signal
@@ -15,7 +16,7 @@ from helpers.untrained import SPACES
 import search
 from reports.analysis.front import status_summary
 from reports.storage.studies import load_study_folder
-from search.cli import console
+from search.cli import console, main
 from search.cli.console import OutputError, Terminal
 
 SETS = [
@@ -133,4 +134,19 @@ def test_command_that_is_hung_up_before_it_runs_says_a_word(number):
     )
     done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode > 0
-    assert "Aborted" in done.stderr
+    assert done.stderr == f"snnsearch: stopped by {number.name}\n"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENAMETOOLONG, errno.EROFS, errno.ENOSPC])
+def test_file_that_cannot_be_used_is_one_message_without_advice_to_delete(number, monkeypatch, capsys):
+    def fail(**_):
+        raise OSError(number, os.strerror(number), "/runs/mine")
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"snnsearch: cannot use /runs/mine: {os.strerror(number)}.")
+    assert "delete" not in said
+    assert "remove" not in said

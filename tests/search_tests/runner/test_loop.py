@@ -215,7 +215,7 @@ def test_closed_terminal_or_end_of_a_batch_job_stops_the_run_however_often_it_is
 
 
 def test_signal_that_is_ignored_stays_ignored(opened, clock):
-    """As under nohup."""
+    """nohup ignores SIGHUP."""
     driver = driver_of(opened, clock)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
