@@ -13,6 +13,7 @@
 Each name is imported at its first use, so that ``import search`` loads neither torch nor Ray.
 """
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +37,11 @@ _PLACES = {
     "read_study": ("reports.storage.studies", "find_study"),
     "resume": ("search.runner.launch", "resume"),
 }
+
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+    # Threads sleep while they wait for each other: on a shared core, one that spins takes the time of the one it waits
+    # for (docs/performance/threads.md). OpenMP reads this when torch loads it, in this process and in the workers.
+    os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
 def _check_packages() -> None:

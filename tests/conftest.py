@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks; last: what is tested of ours stays what is installed
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # for tests that take more: what waits must not spin
 
 import pytest
 import torch  # it reads that as it is loaded

@@ -39,8 +39,10 @@ def describe_budget(budget: Budget) -> str:
 
 
 def describe_workers(pool: WorkerPool) -> str:
-    """Return ``cpu, 2 at once, 1 thread each``."""
+    """Return ``cpu, 2 at once, 1 thread each``. More threads are an upper bound: small networks take one."""
     threads = count(pool.placement.threads, "thread")
+    if pool.placement.threads > 1:
+        threads = f"up to {threads}"
     share = f" and {pool.gpus:.3g} of a GPU" if pool.gpus else ""
     room = f"as many at once as the cluster at {pool.address} has room for"
     at_once = room if pool.workers is None else f"{pool.workers} at once"

@@ -123,7 +123,8 @@ class _Run:
         from snnkit.training.loop import TrainingStopped
 
         started = time.monotonic()
-        threads = environment.cores() if pool.workers is None else pool.workers * pool.placement.threads
+        cores = environment.cores() if pool.workers is None else pool.workers * pool.placement.threads
+        threads = environment.allowed_threads(cores)
         placement = pool.placement.model_copy(update={"threads": threads})
         try:
             ranking = supernet.rank(

@@ -17,14 +17,16 @@ def plan_workers(options: RunOptions, folder: RunFolder, resources: Resources) -
     """Return the worker pool of a run.
 
     By default: one worker with one thread a core, eight at most, and no more than memory has room for; one worker a
-    GPU; on a cluster, as many as fit. If ``resources`` say what a trial takes, as many run as fit.
+    GPU; on a cluster, as many as fit. If ``resources`` say what a trial takes, as many run as fit. OMP_NUM_THREADS
+    bounds the threads.
     """
     if options.address is not None:
         workers, cpus, gpus = options.workers, resources.cpus or 1.0, resources.gpus or 1.0
     else:
         workers, cpus, gpus = _local(options, resources)
     root = None if options.data_root is None else options.data_root.expanduser().absolute()
-    placement = Placement(device=options.device, threads=max(1, int(cpus)), data_root=root)
+    threads = environment.allowed_threads(max(1, int(cpus)))
+    placement = Placement(device=options.device, threads=threads, data_root=root)
     return WorkerPool(
         workers=workers,
         cpus=cpus,

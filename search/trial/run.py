@@ -50,6 +50,8 @@ from snnkit.training.step import TrainStep
 
 MAX_IDLE_STARTS = 8  # in a row without a new checkpoint; then the trial itself is what kills its workers
 
+SMALL_BATCH_MACS = 5e7  # below this, threads wait longer than they compute (docs/performance/threads.md)
+
 Prices = dict[str, Energy]  # by energy model and preset: horowitz45/exact ...
 
 
@@ -75,6 +77,8 @@ def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRe
     if (stored := files.read_result()) is not None:  # the worker died between writing it and yielding it
         yield stored
         return
+    if placement.device == "cpu":
+        placement = placement.model_copy(update={"threads": useful_threads(job, placement.threads)})
     threads = placement.threads if placement.device == "cpu" else None
     record = outline(job).model_copy(
         update={"started_at": time.time(), "device": device_name(placement), "threads": threads}
@@ -105,6 +109,14 @@ def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRe
     record = record.model_copy(update={"finished_at": time.time(), "wall_s": _spent_s(record)})
     files.finish(record)
     yield record
+
+
+def useful_threads(job: Job, allowed: int) -> int:
+    """Return how many of the ``allowed`` CPU threads train the job: one if a batch is small."""
+    candidate = job.candidate
+    steps = 1 if job.is_twin else candidate.encoding.timesteps
+    macs = candidate.plan().dense_macs * steps * candidate.train.batch  # forward
+    return 1 if macs < SMALL_BATCH_MACS else allowed
 
 
 def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[EpochRecord | Trained]:

@@ -25,6 +25,7 @@ data: {{name: digits}}
 
 
 def crew(monkeypatch, tmp_path, *, cores=2, cards=0, gib=64, cpus=None, gpus=None, **options):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(environment, "cores", lambda: cores)
     monkeypatch.setattr(environment, "memory_bytes", lambda: gib * 2**30)
     monkeypatch.setattr(environment, "gpus", lambda: cards)
@@ -74,11 +75,21 @@ def test_on_gpus(given, workers, share, monkeypatch, tmp_path):
     assert (found.workers, found.gpus) == (workers, share)
 
 
+@pytest.mark.parametrize(("given", "threads"), [("1", 1), ("2", 2), ("4", 3), ("2,1", 2), ("", 3), ("0", 3), ("x", 3)])
+def test_number_of_threads_in_the_environment_is_an_upper_bound(given, threads, monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert environment.allowed_threads(3) == threads
+    monkeypatch.setattr(environment, "cores", lambda: 3)
+    found = plan_workers(options_for(tmp_path, executor="inline", device="cpu"), RunFolder(tmp_path), Resources())
+    assert (found.cpus, found.placement.threads) == (3, threads)
+
+
 def test_cluster_runs_as_many_trials_as_fit(monkeypatch, tmp_path):
     found = crew(monkeypatch, tmp_path, address="10.0.0.1:6379", cpus=2)
     assert (found.workers, found.cpus, found.placement.threads) == (None, 2, 2)
     assert (
-        describe_workers(found) == "cpu, as many at once as the cluster at 10.0.0.1:6379 has room for, 2 threads each"
+        describe_workers(found)
+        == "cpu, as many at once as the cluster at 10.0.0.1:6379 has room for, up to 2 threads each"
     )
     found = crew(monkeypatch, tmp_path, address="auto", workers=16, device="cuda", gpus=0.5)
     assert describe_workers(found) == "cuda, 16 at once, 1 thread and 0.5 of a GPU each"

@@ -2,18 +2,23 @@
 
 import errno
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.recordings import bin_file, random_events
 from helpers.small_trials import HERE, job_for, record_of
 
+import search
 from reports.records.study import EpochRecord, Metrics
 from reports.storage.results import read_result
 from search.space.candidate import Candidate
 from search.trial.initialization import trained_network
-from search.trial.job import Job, TwinFromScratch
-from search.trial.run import MAX_IDLE_STARTS, _count_start, _data, run
+from search.trial.job import Job, Placement, TwinFromScratch
+from search.trial.run import MAX_IDLE_STARTS, _count_start, _data, run, useful_threads
 from snnkit.data import DataError
 from snnkit.export import pytorch
 from snnkit.training import checkpoint as checkpoints
@@ -39,6 +44,28 @@ def test_record_holds_what_was_trained_counted_and_priced(tmp_path):
     assert Candidate.model_validate_json(metadata["candidate"]) == job.candidate
     counted = sum(w.numel() for name, w in weights.items() if "running" not in name and "tracked" not in name)
     assert counted == metrics.params
+
+
+def test_small_networks_get_one_thread_and_large_ones_all_that_are_allowed(tmp_path):
+    """Threads of a small network wait for each other longer than they compute."""
+    small = job_for(tmp_path)
+    assert useful_threads(small, 2) == 1
+    large = job_for(tmp_path, **{"train.batch": 256, "encoding.timesteps": 8})
+    assert useful_threads(large, 2) == 2
+    assert useful_threads(large, 1) == 1
+    *_, record = run(small, Placement(threads=2))
+    assert (record.device, record.threads) == ("cpu (1 thread)", 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"), ({"GOMP_SPINCOUNT": "9"}, None)]
+)
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, policy):
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
+    command = [sys.executable, "-c", "import os, search; print(os.environ.get('OMP_WAIT_POLICY'))"]
+    environment = others | given | {"PYTHONPATH": str(Path(search.__file__).parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(policy)
 
 
 def test_leaks_that_are_learned_are_kept_and_logged(tmp_path):
