@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import re
+import secrets
 import signal
 import socket
 import sys
@@ -167,6 +168,7 @@ def _start(pool: WorkerPool) -> None:
     """Start Ray on this machine. Raises InputError if it cannot start."""
     workers = pool.workers or 1
     settings: dict[str, Any] = {} if "RAY_TMPDIR" in os.environ else {"_temp_dir": session_folder()}
+    _provide_token()
     try:
         _init_local(pool, workers, settings)
     except (Exception, SystemExit) as error:
@@ -175,6 +177,15 @@ def _start(pool: WorkerPool) -> None:
             f"Ray cannot start on this machine: {cause}. Check that /tmp and /dev/shm can be written to and that "
             f"memory is free, or train without Ray, one trial after the other: {INLINE}"
         ) from error
+
+
+def _provide_token() -> None:
+    """Make the token that Ray's processes show each other, if the home folder cannot hold the one that Ray makes."""
+    home = Path(os.path.expanduser("~"))
+    folder = home / ".ray"
+    given = any(name.startswith("RAY_AUTH_") for name in os.environ) or (folder / "auth_token").exists()
+    if not given and not os.access(folder if folder.exists() else home, os.W_OK | os.X_OK):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def session_folder() -> str:

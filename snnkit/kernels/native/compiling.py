@@ -99,10 +99,7 @@ def compiled(compiler: str, name: str, key: str, folder: Path) -> Path:
 
 
 def _cache_folder() -> Path:
-    try:
-        folder = user_cache() / "kernels"
-    except RuntimeError as error:
-        raise OSError(errno.ENOENT, str(error), "kernels") from error
+    folder = user_cache() / "kernels"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -70,3 +70,14 @@ def test_ray_that_cannot_start_is_one_message(error, monkeypatch):
     monkeypatch.setattr(ray, "init", fail)
     with pytest.raises(InputError, match=r"Ray cannot start on this machine: .* --executor inline"):
         ray_cluster._start(WorkerPool())
+
+
+@pytest.mark.parametrize(("home", "made"), [("nowhere", True), ("", False)])
+def test_token_of_ray_needs_no_home_that_can_be_written_to(home, made, tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("RAY_AUTH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "undone after the test")
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    ray_cluster._provide_token()
+    assert ("RAY_AUTH_TOKEN" in os.environ) == made

@@ -1,12 +1,15 @@
 """Files are written whole or not at all, and the cache is where it always was."""
 
+import os
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 
+from snnkit.base import cache
 from snnkit.base.cache import user_cache
 from snnkit.base.files import atomic_write
 from snnkit.base.torch_files import StoredError, load_stored
@@ -44,6 +47,35 @@ def test_cache_is_the_folder_that_earlier_versions_used(monkeypatch: pytest.Monk
     assert user_cache() == tmp_path / ".cache" / "snnsearch"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert user_cache() == tmp_path / "cache" / "snnsearch"
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder that a user without a home gets: one that a container runs as."""
+
+    def unknown(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(cache, "user_cache_path", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"snnsearch-{os.getuid()}"
+
+
+def test_user_without_a_home_has_a_private_cache_in_the_temporary_folder(homeless: Path) -> None:
+    assert user_cache() == user_cache() == homeless
+    assert homeless.stat().st_mode & 0o777 == 0o700
+
+
+def test_cache_that_others_may_write_to_is_refused(homeless: Path, tmp_path: Path) -> None:
+    """Compiled code is loaded from it."""
+    homeless.mkdir()
+    homeless.chmod(0o777)
+    with pytest.raises(PermissionError, match="set HOME or XDG_CACHE_HOME"):
+        user_cache()
+    homeless.rmdir()
+    homeless.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="set HOME or XDG_CACHE_HOME"):
+        user_cache()
 
 
 @pytest.fixture

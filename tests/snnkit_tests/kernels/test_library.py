@@ -1,6 +1,7 @@
 """Compiled kernels are found, verified, compiled again if damaged, and kept where they can run."""
 
 import ctypes
+import errno
 import logging
 import os
 import shutil
@@ -136,7 +137,7 @@ def test_intact_library_in_a_folder_that_is_read_only_is_used(
 
 def without_home(places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> Path:
-        raise RuntimeError("no cache folder: the home folder is unknown; set HOME or XDG_CACHE_HOME")
+        raise PermissionError(errno.EPERM, "another user owns it; set HOME or XDG_CACHE_HOME", "/tmp/snnsearch-0")
 
     monkeypatch.setattr(compiling, "user_cache", unknown)
 
@@ -184,7 +185,7 @@ def mark(monkeypatch: pytest.MonkeyPatch, *noexec: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (without_home, "the home folder is unknown"),
+        (without_home, "another user owns it"),
         (with_a_file_in_its_place, "Not a directory|File exists"),
         (on_a_full_disk, "No space left on device"),
         (mounted_noexec, "mounted noexec"),
