@@ -50,7 +50,7 @@ def test_small_networks_get_one_thread_and_large_ones_all_that_are_allowed(tmp_p
     """Threads of a small network wait for each other longer than they compute."""
     small = job_for(tmp_path)
     assert useful_threads(small, 2) == 1
-    large = job_for(tmp_path, **{"train.batch": 256, "encoding.timesteps": 8})
+    large = job_for(tmp_path, **{"train.batch": 512})
     assert useful_threads(large, 2) == 2
     assert useful_threads(large, 1) == 1
     *_, record = run(small, Placement(threads=2))
