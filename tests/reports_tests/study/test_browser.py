@@ -37,7 +37,7 @@ def test_the_script_draws_the_page_without_an_error(make_study: Build, tmp_path:
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.parametrize("spread", [0.0, 1e-5])
 def test_axes_of_figures_that_lie_close_together_have_ticks(make_study: Build, tmp_path: Path, spread: float) -> None:
-    """On a logarithmic axis, no round number may lie between the energies."""
+    """No round number may lie between the energies on a logarithmic axis."""
     study = make_study(4)
 
     def close(trial: TrialRecord) -> TrialRecord:
