@@ -1,5 +1,6 @@
 """One driver per study or benchmark: a lock that the system or the database drops when its holder dies."""
 
+import errno
 import os
 import socket
 import threading
@@ -13,6 +14,7 @@ from search.errors import InputError, taken
 from search.storage.postgresql import DriverConnection
 
 LOCK_FILE = "driver.lock"
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # what flock says on a file system without locks
 HOLDER_FILE = "driver.holder"  # says who holds the lock; filelock may empty the lock file itself
 
 
@@ -61,8 +63,14 @@ def _locked_file(folder: Path, study: str) -> FileLock:
         raise taken(study, name or "another process") from None
     except OSError as error:
         lock.release()
-        raise InputError(
-            f"cannot lock {folder / LOCK_FILE}: {error.strerror}. Make its folder writable, or choose another: "
-            "--runs DIR"
-        ) from error
+        raise InputError(f"cannot lock {folder / LOCK_FILE}: {error.strerror}. {_remedy(error)}") from error
     return lock
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in NO_LOCKS:
+        return (
+            "Its file system has no locks, which keep two drivers apart. Choose a folder on another: --runs DIR; or "
+            "mount it with locks (Lustre: -o flock, NFS: without nolock)"
+        )
+    return "Make its folder writable, or choose another: --runs DIR"

@@ -1,9 +1,12 @@
 """The lock that allows one driver per study."""
 
+import errno
+import os
 import subprocess
 import sys
 
 import pytest
+from filelock import FileLock
 
 from reports.storage.studies import sqlite_url
 from search.errors import InputError
@@ -52,3 +55,13 @@ def test_released_study_can_be_locked_again(tmp_path):
     for _ in range(2):
         with StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db")):
             pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_file_system_without_locks_is_named(number, tmp_path, monkeypatch):
+    def acquire(lock):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with pytest.raises(InputError, match=r"Its file system has no locks.*--runs DIR.*-o flock"):
+        StudyLock(tmp_path, "prune", sqlite_url(tmp_path / "study.db"))
