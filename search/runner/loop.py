@@ -145,7 +145,9 @@ class Driver:
 
         caught = (signal.SIGINT, signal.SIGTERM, *HANGUPS) if current_thread() is main_thread() else ()
         before = {number: signal.getsignal(number) for number in caught}
-        before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+        for number in HANGUPS:
+            if before.get(number) == signal.SIG_IGN:  # nohup
+                del before[number]
         for number in before:
             signal.signal(number, stop)
         try:

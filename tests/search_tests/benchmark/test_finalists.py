@@ -312,9 +312,9 @@ def test_evaluation_of_some_trials_says_nothing_of_the_others(here, monkeypatch)
     assert "1 network measured" in out
 
 
-def test_evaluation_is_printed_as_json(here, monkeypatch, capsys):
-    code, _ = call(monkeypatch, "evaluate", "smoke-finals", "--trials", "0", "--json")
-    (found,) = json.loads(capsys.readouterr().out)
+def test_evaluation_is_printed_as_json(here, monkeypatch):
+    code, out = call(monkeypatch, "evaluate", "smoke-finals", "--trials", "0", "--json")
+    (found,) = json.loads(out)
     assert (code, found["trial"], found["kind"], found["reproduced"]) == (0, 0, "snn", True)
     assert found["measured"]["test_accuracy"] == found["stored"]["test_accuracy"]
     assert found["measured"]["energy_mj"].keys() == found["stored"]["energy_mj"].keys()
