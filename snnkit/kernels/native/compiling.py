@@ -4,6 +4,7 @@ The name of a file holds a digest of its content. A file that was cut short or c
 SIGBUS when it is mapped, so it is never loaded, but compiled again.
 """
 
+import atexit
 import contextlib
 import errno
 import hashlib
@@ -105,9 +106,15 @@ def _cache_folder() -> Path:
 
 
 def _private_folder(parent: Path) -> Path:
-    """Return a folder in ``parent`` that only this user can write to, because code in it is run. Raises OSError."""
+    """Return a folder in ``parent`` that only this user can write to, because code in it is run. Raises OSError.
+
+    The process that creates it removes it at its end. Workers start later and end before.
+    """
     folder = parent / f"snnsearch-kernels-{os.getuid()}"
+    existed = folder.exists()
     folder.mkdir(mode=0o700, exist_ok=True)
+    if not existed:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise OSError(errno.EPERM, "belongs to another user, or others may write to it", str(folder))

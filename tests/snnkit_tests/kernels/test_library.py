@@ -313,3 +313,17 @@ def test_environment_selects_the_reference(monkeypatch: pytest.MonkeyPatch, capl
     with caplog.at_level(logging.INFO):
         assert reloaded("lif") is None
     assert "SNNSEARCH_KERNEL" in caplog.text
+
+
+def test_kernels_in_the_temporary_folder_are_removed_at_the_end(tmp_path: Path) -> None:
+    """A user whose cache cannot be written to has nothing left in the temporary folder after a run."""
+    (tmp_path / "no-folder").touch()
+    (tmp_path / "tmp").mkdir()
+    code = (
+        "from snnkit.kernels.native import compiling; compiling.folders()[1](); "
+        "import os, tempfile; print(os.listdir(tempfile.gettempdir()))"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "no-folder")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert "snnsearch-kernels-" in done.stdout
+    assert list((tmp_path / "tmp").iterdir()) == []
