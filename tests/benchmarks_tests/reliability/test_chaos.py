@@ -35,6 +35,7 @@ def case(name, executor):
     return pytest.param(name, executor, marks=marks if FAULTS[name].disk else [])
 
 
+@pytest.mark.slow
 def test_check_detects_broken_guarantees(whole, monkeypatch):
     with chaos.study_folder(None) as runs:
         struck = chaos.StruckStudy(runs, "inline")

@@ -81,6 +81,7 @@ class Noting(LoadTest):
         self.work.at.append((self.work.steps, self.work.calls))
 
 
+@pytest.mark.slow
 def test_late_trial_costs_as_much_as_an_early_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inline, "run", stand_in)
     load = Noting(load_space(SPACE + REMOVED), tmp_path / "long", block=1000, marks=())

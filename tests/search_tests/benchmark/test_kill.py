@@ -22,6 +22,7 @@ def finished(folder: Path) -> dict[int, TrialRecord]:
     return {trial.number: trial for trial in read_benchmark(folder).trials if trial.status == "complete"}
 
 
+@pytest.mark.slow
 def test_killed_benchmark_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text(TINY)

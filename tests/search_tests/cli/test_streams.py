@@ -116,7 +116,10 @@ def test_study_is_finished_after_the_reader_of_its_output_has_ended(tmp_path):
     assert (tmp_path / "smoke" / "report.html").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM])
+SLOW_SIGNALS = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGUSR1, signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, *SLOW_SIGNALS])
 def test_study_that_is_told_to_end_writes_its_report_and_says_so(number, tmp_path):
     driver = start_until_trial(words(tmp_path, 200), tmp_path / "smoke" / "trials")
     time.sleep(0.5)

@@ -67,6 +67,7 @@ def check_killed_study(
     assert [t.number for t in front_trials(study)] == [t.number for t in front_trials(whole)]
 
 
+@pytest.mark.slow
 def test_killed_study_ends_as_an_uninterrupted_one(tmp_path: Path, whole: StudyRecord) -> None:
     check_killed_study(tmp_path, "inline", whole, trials=6, kills=3, longest=3.0)
 

@@ -110,6 +110,7 @@ def test_stopped_trial_counts_with_extrapolated_losses(space: Space):
     assert not observations(space, study)[2].complete
 
 
+@pytest.mark.slow
 def test_sampler_finds_more_than_random_search(space: Space):
     """It finds more hypervolume in 24 trials than random search in 48, for two seeds."""
 

@@ -65,6 +65,7 @@ def undisturbed(space: Space, server: Server, folder: Path, trials: int):
     return read_study(url, space.study.name).trials
 
 
+@pytest.mark.slow
 def test_driver_waits_for_an_outage_and_stores_the_same_trials(server, space, tmp_path):
     whole = undisturbed(space, server, tmp_path / "whole", 6)
     url, said = server.database(), []

@@ -183,7 +183,7 @@ def test_rungs_include_the_trials_of_earlier_drivers(opened, space):
     assert "6 of 7 trials there" in reason
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_study_stops_trials_at_rungs(executor, tmp_path):
     space = load_space(early(""), overrides={"data.subset": "300", "train.chance_patience": "0"})
     record = launch(space, options_for(tmp_path, executor=executor, trials=7))
