@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import pytest
 from helpers.killing import finish, kill_after
 from helpers.small_benchmarks import TINY
 
