@@ -32,7 +32,7 @@ class Terminal(Console):
 
     def __init__(self, *, file: IO[str] | None = None, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(file=file, stderr=stderr, width=width, markup=False, emoji=False)
-        self.outlived = stderr  # nobody reads what is said about a lost standard error
+        self.outlived = stderr  # a message about a lost standard error has no reader
 
     @property
     def file(self) -> IO[str]:

@@ -22,8 +22,16 @@ def user_cache() -> Path:
         if folder.is_absolute():
             return folder
     folder = Path(tempfile.gettempdir(), f"snnsearch-{os.getuid()}")
+    return private_folder(folder, "another user owns it; set HOME or XDG_CACHE_HOME")
+
+
+def private_folder(folder: Path, refusal: str) -> Path:
+    """Return ``folder``, created if necessary, to which only this user can write: code in it is run.
+
+    Raises PermissionError that says ``refusal`` if others may write to it or own it, and OSError.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(errno.EPERM, "another user owns it; set HOME or XDG_CACHE_HOME", str(folder))
+        raise PermissionError(errno.EPERM, refusal, str(folder))
     return folder

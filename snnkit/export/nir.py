@@ -117,8 +117,7 @@ def _spike_recorder(name: str, spikes: dict[str, list[Tensor]]) -> Callable[[nn.
 
 
 def _spikes_by_layer(network: Network, spikes: dict[str, list[Tensor]]) -> dict[str, Tensor]:
-    """The spikes (T, B, C, H, W) of the plan's layers. Layers that were merged into one node are told apart by their
-    channels."""
+    """Return the spikes (T, B, C, H, W) of the plan's layers. Channels separate layers that share one node."""
     merged = merged_convs(network.plan.ops)
     found, start = {}, dict.fromkeys(spikes, 0)
     steps = {node: torch.stack(each) for node, each in spikes.items()}

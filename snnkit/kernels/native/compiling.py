@@ -12,13 +12,12 @@ import logging
 import os
 import platform
 import shutil
-import stat
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from snnkit.base.cache import user_cache
+from snnkit.base.cache import private_folder, user_cache
 
 log = logging.getLogger(__name__)
 
@@ -112,12 +111,9 @@ def _private_folder(parent: Path) -> Path:
     """
     folder = parent / f"snnsearch-kernels-{os.getuid()}"
     existed = folder.exists()
-    folder.mkdir(mode=0o700, exist_ok=True)
+    private_folder(folder, "belongs to another user, or others may write to it")
     if not existed:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise OSError(errno.EPERM, "belongs to another user, or others may write to it", str(folder))
     return folder
 
 
