@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from reports.records.study import Leaf
 from search.errors import format_value, listed
@@ -32,9 +32,19 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Choices:
-    """A dial's values: one of several, in no order."""
+    """A dial's values: one of several, in no order.
+
+    If the leaf holds a list, ``lists`` are the lists and ``values`` their texts: ``[stem, fire5, fire8]``. Everything
+    outside the space, such as Optuna and the records, handles the texts.
+    """
 
     values: tuple[Leaf, ...]
+    lists: tuple[tuple[Leaf, ...], ...] = ()
+
+    @classmethod
+    def of_lists(cls, lists: Sequence[Sequence[Leaf]]) -> "Choices":
+        """Return choices between lists."""
+        return cls(tuple(list_text(each) for each in lists), tuple(map(tuple, lists)))
 
     @property
     def kind(self) -> str:
@@ -69,10 +79,21 @@ class Choices:
 
     def canonical(self, value: object) -> Leaf:
         """Return the choice that equals ``value``. Raises ValueError if there is none."""
+        if self.lists and isinstance(value, list | tuple):
+            value = list_text(value)
         for choice in self.values:
             if choice == value and isinstance(choice, bool) == isinstance(value, bool):
                 return choice
-        raise ValueError(f"given {format_value(value)}; allowed are {listed(map(format_value, self.values))}")
+        given = value if self.lists and isinstance(value, str) else format_value(value)
+        raise ValueError(f"given {given}; allowed are {self}")
+
+    def leaf(self, value: Leaf) -> Any:
+        """Return a choice as its leaf holds it: a tuple for the text of a list."""
+        return self.lists[self.values.index(value)] if self.lists else value
+
+    def written(self, value: Leaf) -> Tree:
+        """Return a choice as a file has it: a list for the text of a list."""
+        return list(self.leaf(value)) if self.lists else value
 
     def suggest(self, trial: Trial, path: str) -> Leaf:
         return trial.suggest_categorical(path, self.values)
@@ -81,10 +102,10 @@ class Choices:
         return rng.choice(self.values)
 
     def tree(self) -> dict[str, Tree]:
-        return {"choices": list(self.values)}
+        return {"choices": [self.written(value) for value in self.values]}
 
     def __str__(self) -> str:
-        return listed(map(format_value, self.values))
+        return listed(self.values if self.lists else map(format_value, self.values))
 
 
 @dataclass(frozen=True)
@@ -148,6 +169,10 @@ class Range:
             below = self.at(math.floor((number - self.low) / self.step))
             raise ValueError(f"given {format_value(value)}; allowed is {self}: the one below is {format_value(below)}")
         return self.at(steps)
+
+    def written(self, value: Leaf) -> Tree:
+        """Return a value as a file has it."""
+        return value
 
     def suggest(self, trial: Trial, path: str) -> Leaf:
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -226,8 +251,17 @@ class Dial:
             pass
         return drawn
 
+    def written(self, value: Leaf) -> Tree:
+        """Return a value as a file has it."""
+        return self.values.written(value)
+
     def tree(self) -> dict[str, Tree]:
-        return self.values.tree() | ({} if self.default is None else {"default": self.default})
+        return self.values.tree() | ({} if self.default is None else {"default": self.written(self.default)})
+
+
+def list_text(values: Sequence[object]) -> str:
+    """Return a list on one line, as YAML reads it: ``[stem, fire5, fire8]``."""
+    return "[" + ", ".join(value if isinstance(value, str) else format_value(value) for value in values) + "]"
 
 
 def complete(dials: Sequence[Dial], known: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:

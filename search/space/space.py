@@ -138,9 +138,9 @@ class Space:
         sections = self.template.dump()
         for dial in self.dials:
             sections = with_value(sections, tuple(dial.path.split(".")), dial.tree())
-        defaults = {dial.path: dial.default for dial in self.dials}
+        dials = {dial.path: dial for dial in self.dials}
         named = {
-            name: {path: value for path, value in params.items() if defaults[path] != value}
+            name: {path: dials[path].written(value) for path, value in params.items() if dials[path].default != value}
             for name, params in self.candidates.items()
         }
         study = self.study.model_dump(mode="json", exclude_none=True)

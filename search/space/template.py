@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from reports.records.study import Leaf
 from search.space.candidate import Candidate
-from search.space.dials import FAMILY, Dial
+from search.space.dials import FAMILY, Choices, Dial
 from search.space.document import Tree, with_value
 from snnkit.families import AnyFamily
 
@@ -41,8 +42,15 @@ class Template:
         for path, value in params.items():
             first, *rest = path.split(".")
             if first == name:
-                tree = with_value(tree if isinstance(tree, dict) else {}, tuple(rest), value)
+                leaf = self._lists[path].leaf(value) if path in self._lists else value
+                tree = with_value(tree if isinstance(tree, dict) else {}, tuple(rest), leaf)
         return self.models[name].model_validate(tree, strict=True)
+
+    @cached_property
+    def _lists(self) -> Mapping[str, Choices]:
+        """The choices between lists, by the path of their dial."""
+        choices = ((dial.path, dial.values) for dial in self.dials if isinstance(dial.values, Choices))
+        return {path: values for path, values in choices if values.lists}
 
     def anchors(self) -> dict[str, Leaf]:
         """Return every dial at its default, or else its first value."""

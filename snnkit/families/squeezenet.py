@@ -5,10 +5,11 @@ ImageNet. A space may remove any Fire module and change any width; a pooling sta
 removed.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Activation, ModuleView, Plan, Shape
@@ -22,6 +23,7 @@ POSITIONS: tuple[Position, ...] = ("stem", *FIRES)
 
 _WIDTHS = {"fire2": (16, 64), "fire3": (16, 64), "fire4": (32, 128), "fire5": (32, 128)}
 _WIDTHS |= {"fire6": (48, 192), "fire7": (48, 192), "fire8": (64, 256), "fire9": (64, 256)}
+RATIOS = {"expand": ("expand1x1", "expand3x3"), "share3x3": ("expand1x1", "expand3x3"), "squeeze_ratio": ("squeeze",)}
 _BODY = {name: {"keep": True, "squeeze": s, "expand1x1": e, "expand3x3": e} for name, (s, e) in _WIDTHS.items()}
 _CIFAR_POOL = {"kind": "max", "kernel": 2, "stride": 2, "ceil": False}
 _IMAGENET_POOL = {"kind": "max", "kernel": 3, "stride": 2, "ceil": True}
@@ -58,12 +60,46 @@ class Stem(Config):
 
 
 class Fire(Config):
-    """A Fire module: a squeeze of 1x1 filters, then 1x1 and 3x3 filters whose outputs are concatenated."""
+    """A Fire module: a squeeze of 1x1 filters, then 1x1 and 3x3 filters whose outputs are concatenated.
+
+    Its widths are given as channels or by the ratios of the SqueezeNet paper. A ratio that is given replaces the
+    channels of the same layer; the result is rounded to a multiple of 8.
+    """
 
     keep: bool = Field(True, description="false removes the module.")
     squeeze: int = Field(ge=1, le=4096, description="Channels of the 1x1 squeeze.")
     expand1x1: int = Field(ge=1, le=4096, description="Channels of the 1x1 expansion.")
     expand3x3: int = Field(ge=1, le=4096, description="Channels of the 3x3 expansion.")
+    expand: int | None = Field(
+        None, ge=16, le=8192, multiple_of=8, description="Channels of both expansions together. null: as given above."
+    )
+    share3x3: float | None = Field(
+        None, gt=0, lt=1, description="Share of the expansions' channels that are 3x3, 0 to 1. null: as given above."
+    )
+    squeeze_ratio: float | None = Field(
+        None, gt=0, le=1, description="Channels of the squeeze per channel of both expansions. null: as given above."
+    )
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Channels of the squeeze, of the 1x1 and of the 3x3 expansion."""
+        one, three = self.expand1x1, self.expand3x3
+        if self.expand is not None or self.share3x3 is not None:
+            total = self.expand or one + three
+            three = min(_multiple_of_8(total * (self.share3x3 or three / (one + three))), max(1, total - 8))
+            one = total - three
+        ratio = self.squeeze_ratio
+        return (self.squeeze if ratio is None else _multiple_of_8(ratio * (one + three))), one, three
+
+    @model_serializer(mode="wrap")
+    def _without_missing_ratios(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        return {key: value for key, value in fields.items() if value is not None}
+
+
+def _multiple_of_8(channels: float) -> int:
+    """Return the nearest multiple of 8, at least 8."""
+    return max(8, 8 * math.floor(channels / 8 + 0.5))
 
 
 class Pool(Config):
@@ -120,6 +156,18 @@ class SqueezeNet(Design):
     batchnorm: bool = Field(description="Whether a BatchNorm follows every convolution except the classifier.")
     head: Head = Field(description="The classifier.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _channels_or_ratio(cls, given: Any) -> Any:
+        """Refuse channels beside the ratio that replaces them."""
+        for name in FIRES if isinstance(given, Mapping) else ():
+            fire = given.get(name)
+            for ratio, widths in RATIOS.items() if isinstance(fire, Mapping) else ():
+                usual = GEOMETRIES["cifar"][name]
+                if fire.get(ratio) is not None and (both := [w for w in widths if fire.get(w, usual[w]) != usual[w]]):
+                    raise ValueError(f"{name}: given {both[0]} and {ratio}, which replaces it; remove one of the two")
+        return given
+
     @model_validator(mode="after")
     def _currents_are_normalised(self) -> Self:
         if self.pool.of == "currents" and not self.batchnorm:
@@ -164,7 +212,7 @@ def modules(design: SqueezeNet) -> tuple[ModuleView, ...]:
     usual = SqueezeNet.model_validate({"geometry": design.geometry})
     stem = design.stem
     fires = (
-        kept_view(name, f"{fire.squeeze} / {fire.expand1x1} + {fire.expand3x3}", default=fire == usual.fires[name])
+        kept_view(name, "{} / {} + {}".format(*fire.widths), default=fire.widths == usual.fires[name].widths)
         if fire.keep
         else removed_view(name)
         for name, fire in design.fires.items()
@@ -185,10 +233,10 @@ def _module(build: PlanBuilder, design: SqueezeNet, name: Position, source: str,
             name, source, stem.width, kernel=stem.kernel, stride=stem.stride, padding=stem.padding, batchnorm=norm,
             activation=activation,
         )  # fmt: skip
-    fire = design.fires[name]
-    squeeze = build.conv(f"{name}.squeeze", source, fire.squeeze, batchnorm=norm)
-    expand1x1 = build.conv(f"{name}.expand1x1", squeeze, fire.expand1x1, batchnorm=norm, activation=activation)
+    squeeze_width, width1x1, width3x3 = design.fires[name].widths
+    squeeze = build.conv(f"{name}.squeeze", source, squeeze_width, batchnorm=norm)
+    expand1x1 = build.conv(f"{name}.expand1x1", squeeze, width1x1, batchnorm=norm, activation=activation)
     expand3x3 = build.conv(
-        f"{name}.expand3x3", squeeze, fire.expand3x3, kernel=3, padding=1, batchnorm=norm, activation=activation
+        f"{name}.expand3x3", squeeze, width3x3, kernel=3, padding=1, batchnorm=norm, activation=activation
     )
     return build.concat(name, (expand1x1, expand3x3))

@@ -132,6 +132,8 @@ def values(field: FieldInfo) -> st.SearchStrategy[Any]:
         return st.just(numbers[0]) | st.sampled_from(numbers[:8])
     if annotation is float:
         return st.sampled_from([number for number in (0.0, 0.3, 1.0) if _within(number, bounds)])
+    if type(None) in get_args(annotation):  # a ratio in place of a width, which the designs drawn here give
+        return st.none()
     if get_origin(annotation) is Literal:
         return st.sampled_from(get_args(annotation))
     if get_origin(annotation) is tuple:

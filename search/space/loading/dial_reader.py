@@ -10,17 +10,23 @@ from search.space.document import Tree
 DIAL_KEYS = ("choices", "low", "high", "step", "log", "default")
 MAX_CHOICES = 1000
 MAX_STEPS = 2**53  # Optuna stores numbers as floats, which cannot tell more steps apart
+LISTS = "{choices: [[a, b], [a, c]]}, a list of lists"
 FORMS = (
     "{choices: [a, b]}, {low: 8, high: 64, step: 8} or {low: 1e-4, high: 1e-2, log: true}, with a default if you like"
 )
 
 
-def read_dial(path: str, tree: dict[str, Tree], *, real: bool, needs: Needs = ()) -> Dial:
-    """Return the dial that ``tree`` describes. ``real``: its value is a float. Raises ValueError with the fix."""
+def read_dial(path: str, tree: dict[str, Tree], *, real: bool, lists: bool = False, needs: Needs = ()) -> Dial:
+    """Return the dial that ``tree`` describes.
+
+    ``real``: its value is a float. ``lists``: its value is a list. Raises ValueError with the fix.
+    """
     for key in tree:
         if key not in DIAL_KEYS:
             raise ValueError(f"unknown key {key!r}{nearest(key, DIAL_KEYS)}; a dial is {FORMS}")
-    values = _choices(tree) if "choices" in tree else _range(tree, real=real)
+    if lists and "choices" not in tree:
+        raise ValueError(f"given {format_value(tree)}; this takes a list, so write {LISTS}")
+    values = _choices(tree, lists=lists) if "choices" in tree else _range(tree, real=real)
     if "default" not in tree:
         return Dial(path, values, None, needs)
     try:
@@ -29,7 +35,7 @@ def read_dial(path: str, tree: dict[str, Tree], *, real: bool, needs: Needs = ()
         raise ValueError(f"default: {error}; write one of them") from None
 
 
-def _choices(tree: dict[str, Tree]) -> Choices:
+def _choices(tree: dict[str, Tree], *, lists: bool) -> Choices:
     extra = [key for key in tree if key not in ("choices", "default")]
     if extra:
         raise ValueError(f"both choices and {listed(extra)}; a dial is {FORMS}")
@@ -38,17 +44,25 @@ def _choices(tree: dict[str, Tree]) -> Choices:
         raise ValueError(
             f"choices: given {format_value(given)}; write a list of two values or more, or one value instead of a dial"
         )
-    values: list[Leaf] = []
-    for value in given:
-        if value is None or isinstance(value, list | dict):
-            raise ValueError(
-                f"choices: given {format_value(value)}; a choice is one number, word, true or false. Lists and "
-                "null can be values of a leaf, not choices"
-            )
-        if value in values:
+    for at, value in enumerate(given):
+        if value in given[:at]:
             raise ValueError(f"choices: {format_value(value)} is given twice; remove one")
-        values.append(value)
-    return Choices(tuple(values))
+    return Choices.of_lists(list(map(_list, given))) if lists else Choices(tuple(map(_scalar, given)))
+
+
+def _list(value: Tree) -> list[Leaf]:
+    if not isinstance(value, list):
+        raise ValueError(f"choices: given {format_value(value)}; this takes a list, so write {LISTS}")
+    return list(map(_scalar, value))
+
+
+def _scalar(value: Tree) -> Leaf:
+    if value is None or isinstance(value, list | dict):
+        raise ValueError(
+            f"choices: given {format_value(value)}; here a choice is one number, word, true or false. null can be the "
+            "value of a leaf, but not a choice"
+        )
+    return value
 
 
 def _range(tree: dict[str, Tree], *, real: bool) -> Range:

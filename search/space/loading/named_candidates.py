@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from reports.records.study import Leaf
 from search.errors import Keys, dotted, format_validation, format_value, nearest
 from search.space.dials import FAMILY
-from search.space.document import SET
-from search.space.loading.problems import Problems
+from search.space.document import SET, Tree
+from search.space.loading.problems import Problems, as_strict
 from search.space.loading.schema import is_known
 from search.space.template import SECTIONS, Params, Template, value_at
 from snnkit.architecture.plan import PlanError
@@ -40,7 +40,7 @@ class _Reader:
         self._names: dict[str, str] = {}  # fingerprint of a candidate -> its name
         self.candidates: dict[str, dict[str, Leaf]] = {}
 
-    def add(self, name: str, given: Mapping[str, object]) -> None:
+    def add(self, name: str, given: Mapping[str, Tree]) -> None:
         """Complete and check one candidate."""
         keys: Keys = ("candidates", name)
         before = len(self._problems.found)
@@ -60,7 +60,7 @@ class _Reader:
             if first != name:
                 self._add_problem(keys, f"equal to candidate {first}; remove one of the two")
 
-    def _read_values(self, keys: Keys, given: Mapping[str, object]) -> dict[str, Leaf]:
+    def _read_values(self, keys: Keys, given: Mapping[str, Tree]) -> dict[str, Leaf]:
         """Return the named dials at values that they can have."""
         values: dict[str, Leaf] = {}
         for path, value in given.items():
@@ -74,13 +74,13 @@ class _Reader:
                 self._add_problem((*keys, path), str(error))
         return values
 
-    def _not_a_dial(self, path: str, value: object) -> str:
+    def _not_a_dial(self, path: str, value: Tree) -> str:
         """Return why a candidate cannot name ``path``; empty if the space fixes it at this very value."""
         words = tuple(path.split("."))
         if words[0] not in SECTIONS or not is_known(words, self._template.models):
             return f"no such dial{nearest(path, self._dials)}"
         fixed = value_at(self._template.base(words[0]), path)
-        if fixed == value and isinstance(fixed, bool) == isinstance(value, bool):
+        if fixed == as_strict(value) and isinstance(fixed, bool) == isinstance(value, bool):
             return ""
         given = format_value(fixed)
         if self._problems.document.place(words) == SET:

@@ -67,7 +67,7 @@ class _TreeReader:
                 family = ((FAMILY, key),) if model is AnyFamily else ()
                 fixed[key] = self._read(inner, value, at, (*needs, *family))
             elif isinstance(value, dict) and not is_open_mapping(info.annotation):
-                self._add_dial(at, value, real=_is_float(info.annotation), needs=needs)
+                self._add_dial(at, value, info.annotation, needs)
                 if key == "keep":
                     needs = (*needs, (".".join(at), True))
             elif isinstance(value, list) and inner is None and not takes_list(info.annotation):
@@ -98,13 +98,14 @@ class _TreeReader:
         choices = f", or {{choices: {format_value(values)}}} to let the search choose" if _may_be_dial(keys) else ""
         self._problems.add(keys, f"given {format_value(values)}; write one value{choices}")
 
-    def _add_dial(self, keys: tuple[str, ...], tree: dict[str, Tree], *, real: bool, needs: Needs) -> None:
+    def _add_dial(self, keys: tuple[str, ...], tree: dict[str, Tree], annotation: Any, needs: Needs) -> None:
         if not _may_be_dial(keys):
             where = f" in {keys[0]}; dials stand in {listed(OPEN_SECTIONS)}" if keys[0] not in OPEN_SECTIONS else ""
             self._problems.add(keys, f"given {format_value(tree)}, but this cannot be a dial{where}; write one value")
             return
         try:
-            self.dials.append(read_dial(".".join(keys), tree, real=real, needs=needs))
+            real, lists = _is_float(annotation), takes_list(annotation)
+            self.dials.append(read_dial(".".join(keys), tree, real=real, lists=lists, needs=needs))
         except ValueError as error:
             self._problems.add(keys, str(error))
 

@@ -155,8 +155,15 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "one choice": ("[8, 16]", "[8]", "9: network.stem.width: ", ("two values or more",)),
     "choice twice": ("[8, 16]", "[8, 8]", "9: network.stem.width: ", ("twice",)),
     "choices and low": ("[8, 16]", "[8, 16], low: 8", "9: network.stem.width: ", ("both choices and low",)),
-    "list as a choice": ("[stem, fire4]", "{choices: [[stem], [fire4]]}", "12: network.pool.after: ", ("not choices",)),
-    "null as a choice": ("[8, 16]", "[8, null]", "9: network.stem.width: ", ("null", "not choices")),
+    "list as a choice of a number": ("[8, 16]", "[8, [16]]", "9: network.stem.width: ", ("given [16]", "one number")),
+    "words as choices of a list": (
+        "[stem, fire4]", "{choices: [stem, fire4]}", "12: network.pool.after: ", ("given 'stem'", "[[a, b], [a, c]]"),
+    ),
+    "range of lists": ("[stem, fire4]", "{low: 1, high: 2}", "12: network.pool.after: ", ("takes a list",)),
+    "list of unknown words": (
+        "[stem, fire4]", "{choices: [[stem], [fier4]]}", "12: network.pool.after", ("'fier4'", "did you mean fire4"),
+    ),
+    "null as a choice": ("[8, 16]", "[8, null]", "9: network.stem.width: ", ("null", "not a choice")),
     "choice of the wrong type": ("[8, 16]", "[8, wide]", "9: network.stem.width: ", ("'wide'", "whole number")),
     "default that is no choice": ("default: 2", "default: 3", "13: encoding.timesteps: ", ("given 3", "1, 2")),
     "family that is none among choices": (

@@ -70,7 +70,7 @@ def test_shipped_space_loads_and_its_dump_too(file: Path, device: Device) -> Non
     space = load_space(file, device=device)
     assert load_space(space.dump()) == space
     assert space.dials
-    assert space.candidates
+    assert bool(space.candidates) == (file.stem != "squeezenet_open")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -220,7 +220,7 @@ def test_resizing_changes_only_the_cells_of_that_size(family: str) -> None:
     usual = default(family)
     plan, cells = planned(family, usual, 64), list(strip(family, usual))
     for path, field, value in leaves(usual):
-        if path[-1] in NOWHERE:
+        if path[-1] in NOWHERE or value is None:  # a ratio in place of a width; test_squeezenet covers it
             continue
         design = changed(usual, path, other(field, value))
         where, module = ".".join(path), ".".join(path[:-1])

@@ -234,3 +234,36 @@ def test_strip_shows_kept_removed_and_resized() -> None:
 
 def test_families_load_without_torch() -> None:
     subprocess.run([sys.executable, "-c", "import sys, snnkit.families; sys.exit('torch' in sys.modules)"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("fire", "widths"),
+    [
+        ({}, (32, 128, 128)),
+        ({"expand": 128, "share3x3": 0.375, "squeeze_ratio": 0.375}, (48, 80, 48)),  # fire4 of late-pool
+        ({"expand": 64}, (32, 32, 32)),  # half of them are 3x3, as in the geometry
+        ({"share3x3": 0.25}, (32, 192, 64)),
+        ({"squeeze_ratio": 0.01}, (8, 128, 128)),
+        ({"expand": 16, "share3x3": 0.9}, (32, 8, 8)),
+        ({"expand1x1": 96, "expand3x3": 64, "squeeze_ratio": 0.25}, (40, 96, 64)),
+    ],
+)
+def test_widths_by_ratio(fire: dict[str, float], widths: tuple[int, int, int]) -> None:
+    given = design(fire4=fire)
+    assert given.fire4.widths == widths
+    planned = plan(given, 10, (3, 32, 32))
+    assert tuple(conv.out_shape[0] for conv in planned.convs if conv.name.startswith("fire4.")) == widths
+    assert SqueezeNet.model_validate(given.model_dump()) == given
+
+
+@pytest.mark.parametrize(
+    ("fire", "text"),
+    [
+        ({"expand": 128, "expand1x1": 96}, "fire4: given expand1x1 and expand, which replaces it"),
+        ({"share3x3": 0.5, "expand3x3": 96}, "fire4: given expand3x3 and share3x3"),
+        ({"squeeze_ratio": 0.5, "squeeze": 16}, "fire4: given squeeze and squeeze_ratio"),
+    ],
+)
+def test_width_beside_its_ratio_is_refused(fire: dict[str, float], text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        SqueezeNet.model_validate({"fire4": fire})
