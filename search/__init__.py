@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reports.storage.studies import find_study as read_study
-    from search.runner.launch import launch, resume
+    from search.benchmark.finals import launch, resume
     from search.runner.observer import Observer, SilentObserver
     from search.runner.options import RunOptions
     from search.space.loading.loader import load_space
@@ -32,10 +32,10 @@ _PLACES = {
     "Observer": ("search.runner.observer", "Observer"),
     "RunOptions": ("search.runner.options", "RunOptions"),
     "SilentObserver": ("search.runner.observer", "SilentObserver"),
-    "launch": ("search.runner.launch", "launch"),
+    "launch": ("search.benchmark.finals", "launch"),
     "load_space": ("search.space.loading.loader", "load_space"),
     "read_study": ("reports.storage.studies", "find_study"),
-    "resume": ("search.runner.launch", "resume"),
+    "resume": ("search.benchmark.finals", "resume"),
 }
 
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():

@@ -44,13 +44,9 @@ class ObjectiveInfo:
     value: Callable[[Measured, str], float]  # (measurements, energy model/preset) -> value in `unit`
     box: Scale  # in the box of a report's hypervolume; changing it changes the curves of all reports
     sampler_scale: Scale  # for samplers; changing a range that studies have used changes what a resumed study proposes
+    constraint_example: str  # a bound as written in a space file
     log_axis: bool = True  # whether plots offer a logarithmic axis
-    constraint_example: str | None = None  # a bound as written in a space file; None: it cannot be a constraint
-    known_before_training: KnownBeforeTraining | None = None  # "exactly": in Candidate.static
-
-    def __post_init__(self) -> None:
-        if self.constraint_example is not None and self.known_before_training is None:
-            raise ValueError(f"{self.name}: a constraint is checked before training, so set known_before_training")
+    known_before_training: KnownBeforeTraining | None = None  # "exactly": in Candidate.static; None: by training only
 
     @property
     def is_ratio(self) -> bool:
@@ -81,6 +77,7 @@ _RECORDS = (
         value=lambda measured, energy_model: measured.accuracy,
         box=Scale(0.0, 1.0, log=False),
         sampler_scale=Scale(0.0, 1.0, log=False),
+        constraint_example="0.7",
         log_axis=False,
     ),
     ObjectiveInfo(
@@ -128,6 +125,7 @@ _RECORDS = (
         value=lambda measured, energy_model: measured.macs,
         box=Scale(1e4, 1e11),
         sampler_scale=Scale(1e4, 1e11),
+        constraint_example="5_000_000",
     ),
     ObjectiveInfo(
         name="acs",
@@ -138,6 +136,7 @@ _RECORDS = (
         value=lambda measured, energy_model: measured.acs,
         box=Scale(1e4, 1e11),
         sampler_scale=Scale(1e4, 1e11),
+        constraint_example="20_000_000",
     ),
     ObjectiveInfo(
         name="spikes",
@@ -148,6 +147,7 @@ _RECORDS = (
         value=lambda measured, energy_model: measured.spikes,
         box=Scale(1e2, 1e9),
         sampler_scale=Scale(1e2, 1e9),
+        constraint_example="50_000",
     ),
     ObjectiveInfo(
         name="firing_rate",
@@ -158,6 +158,7 @@ _RECORDS = (
         value=lambda measured, energy_model: measured.firing_rate,
         box=Scale(0.0, 1.0, log=False),
         sampler_scale=Scale(0.0, 1.0, log=False),
+        constraint_example="0.2",
         log_axis=False,
     ),
     ObjectiveInfo(
@@ -169,6 +170,7 @@ _RECORDS = (
         value=lambda measured, energy_model: measured.timesteps,
         box=Scale(1.0, 64.0),
         sampler_scale=Scale(1.0, 64.0),
+        constraint_example="4",
         log_axis=False,
     ),
 )

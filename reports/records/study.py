@@ -239,6 +239,19 @@ class StudyHeader(Versioned):
     machine: str = ""  # "2 cores, 24 GB, Linux" / "NVIDIA H200"
 
 
+class FinalistRecord(Record):
+    """A candidate of the front that the finals trained: its figures, a training after the other."""
+
+    benchmark: str  # the finals
+    label: str  # "trial 12", or the name of a named candidate
+    number: Whole  # of its first training in the benchmark
+    modules: tuple[ModuleState, ...]
+    trainings: tuple[Metrics, ...]  # of the SNN, at least one; by seed
+    twins: tuple[Metrics, ...]  # of its CNN twin
+    test_images: Whole  # on which each test accuracy was measured
+
+
 class StudyRecord(Record):
     header: StudyHeader
     trials: tuple[TrialRecord, ...]  # by number
+    finalists: tuple[FinalistRecord, ...] = ()  # read from the finals beside the study; not stored with it

@@ -15,6 +15,7 @@ from reports.errors import LedgerError
 from reports.records.study import Leaf, Status, StudyHeader, StudyRecord, TrialRecord
 from reports.records.versions import parse
 from reports.storage.database import Database, Row
+from reports.storage.finalists import read_finalists
 
 __all__ = [
     "DATABASE",
@@ -48,14 +49,17 @@ def load_study_folder(folder: Path) -> StudyRecord:
     if not (folder / DATABASE).is_file():
         others = ", ".join(path.name for path in list_studies(folder.parent)) or "none"
         raise LedgerError(f"no study in {folder}: it has no {DATABASE}. Studies in {folder.parent}: {others}")
-    return _named(read_study(sqlite_url(folder / DATABASE), stored_name(folder)), folder.absolute().name)
+    folder = folder.absolute()
+    study = _named(read_study(sqlite_url(folder / DATABASE), stored_name(folder)), folder.name)
+    return study.model_copy(update={"finalists": read_finalists(folder.parent, folder.name)})
 
 
 def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None) -> StudyRecord:
     """Return the study ``name`` from the database ``storage``, or from its folder in ``runs``. Raises LedgerError."""
     if storage is None:
         return load_study_folder(runs / name)
-    return _named(read_study(storage, stored_name(runs / name, storage)), name)
+    study = _named(read_study(storage, stored_name(runs / name, storage)), name)
+    return study.model_copy(update={"finalists": read_finalists(runs, name)})
 
 
 def stored_name(folder: Path, storage: str | None = None, otherwise: str | None = None) -> str:

@@ -16,6 +16,7 @@ from reports.records.study import StudyRecord
 from reports.study.payload import payload
 from reports.study.sections.candidates import front_section, hypervolume_section
 from reports.study.sections.energy import energy_section
+from reports.study.sections.finalists import finalists_section
 from reports.study.sections.findings import findings_section
 from reports.study.sections.published import published_section
 from reports.study.sections.reproduce import reproduce_section
@@ -23,6 +24,7 @@ from reports.study.sections.unfinished import unfinished_section
 from reports.study.summary import ACCURACY_NOTE, summary
 
 SECTIONS: tuple[Callable[[StudyRecord], Section | None], ...] = (
+    finalists_section,
     findings_section,
     front_section,
     hypervolume_section,

@@ -4,8 +4,9 @@ They become the networks of a benchmark, each with its CNN twin, so they have se
 measured on the test images once, after training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
@@ -43,13 +44,13 @@ def of_study(
     Without either, return the ``best`` candidates of the front by joint hypervolume. Raises InputError.
     """
     if not numbers and not names:
-        trials, _ = hypervolume_subset(record, best)
-        if not trials:
+        found = of_front(record, space, best, space.retrain)
+        if not found:
             raise InputError(
                 f"study {record.header.name!r} has no finished trial yet; continue it: "
                 f"{command('resume', record.header.name)}"
             )
-        return [_with_retrain(_finalist(trial, space), space) for trial in trials]
+        return found
     for number in numbers:
         if not 0 <= number < len(record.trials) or not record.trials[number].params:
             front = listed([trial.number for trial in front_trials(record)])
@@ -58,7 +59,14 @@ def of_study(
                 f"{len(record.trials)} trials"
             )
     found = [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, each) for each in names)]
-    return [_with_retrain(each, space) for each in found]
+    return [Finalist(each.label, with_recipe(each.candidate, space.retrain)) for each in found]
+
+
+def of_front(record: StudyRecord, space: Space, best: int, recipe: Mapping[str, Any]) -> list[Finalist]:
+    """Return the ``best`` candidates of the front by joint hypervolume, with ``recipe``; none if the front is empty."""
+    trials, _ = hypervolume_subset(record, best)
+    found = [_finalist(trial, space) for trial in trials]
+    return [Finalist(each.label, with_recipe(each.candidate, recipe)) for each in found]
 
 
 def named(space: Space, name: str) -> Finalist:
@@ -69,9 +77,9 @@ def named(space: Space, name: str) -> Finalist:
     return Finalist(_label(name, name), space.candidate(space.candidates[name]))
 
 
-def with_retrain(candidate: Candidate, space: Space) -> Candidate:
-    """Return the candidate with the recipe and the data of the space's ``retrain`` section."""
-    train, data = train_of(candidate.train, space.retrain), data_of(candidate.data, space.retrain)
+def with_recipe(candidate: Candidate, recipe: Mapping[str, Any]) -> Candidate:
+    """Return the candidate trained in full, on all images, with ``recipe`` (path of train or data -> value) on top."""
+    train, data = train_of(candidate.train, recipe), data_of(candidate.data, recipe)
     return candidate.model_copy(update={"train": train, "data": data})
 
 
@@ -159,10 +167,6 @@ def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
         for t, count in epochs.items()
     )
     return float(images * sum(epochs.values())), float(images * macs)
-
-
-def _with_retrain(finalist: Finalist, space: Space) -> Finalist:
-    return Finalist(finalist.label, with_retrain(finalist.candidate, space))
 
 
 def _finalist(trial: TrialRecord, space: Space) -> Finalist:

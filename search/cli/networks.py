@@ -103,7 +103,7 @@ def retrain(
     numbers = parse_numbers(trials, "--trials", "3,17")
     chosen = finalists.of_study(record, space, numbers, candidates or [], best=best or N_FINALISTS)
     first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
-    base, wanted = finalists.with_retrain(space.base, space), range(first, first + seeds)
+    base, wanted = finalists.with_recipe(space.base, space.retrain), range(first, first + seeds)
     text = finalists.benchmark_text(name or as_folder_name(f"{study}-finals"), chosen, space, wanted, base=base)
     benchmark = _load_benchmark(text, name, sets, options)
     pool = plan_workers(options, RunFolder(options.runs / benchmark.section.name), benchmark.section.resources)

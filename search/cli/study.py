@@ -40,17 +40,18 @@ def launch(
 
     Example: snnsearch launch smoke --time 5m
     """
+    from search.benchmark import finals
     from search.cli.progress import TerminalObserver
-    from search.runner import launch as launching
+    from search.runner.launch import preview
     from search.space.loading.loader import load_space
     from search.space.shipped import find_file
 
     overrides = parse_overrides(sets) | ({"study.name": name} if name is not None else {})
     loaded = load_space(find_file(space), overrides=overrides, device=options.device)
     if dry_run:
-        console.out.print(launching.preview(loaded, options), highlight=False, soft_wrap=True)
+        console.out.print(preview(loaded, options), highlight=False, soft_wrap=True)
         return
-    _end(launching.launch(loaded, options, TerminalObserver(console.out)), options)
+    _end(finals.launch(loaded, options, TerminalObserver(console.out)), options)
 
 
 @with_run_options(without=("exchange",))
@@ -59,10 +60,10 @@ def resume(study: StudyName, options: RunOptions) -> None:
 
     Example: snnsearch resume smoke --trials 10
     """
+    from search.benchmark import finals
     from search.cli.progress import TerminalObserver
-    from search.runner import launch as launching
 
-    _end(launching.resume(study, options, TerminalObserver(console.out)), options)
+    _end(finals.resume(study, options, TerminalObserver(console.out)), options)
 
 
 def report(

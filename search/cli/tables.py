@@ -9,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reports.analysis.finalists import compare_finalists
 from reports.analysis.front import StatusSummary, front_trials
 from reports.document.commands import command
-from reports.document.wording import duration, initialization_phrase, objective_value
+from reports.document.wording import duration, initialization_phrase, listing, objective_value
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
@@ -98,6 +99,24 @@ def front_table(study: StudyRecord) -> Table:
     return table
 
 
+def finalists_table(study: StudyRecord) -> Table:
+    """Return the finalists, the most accurate on the test images first."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("finalist")
+    for column in ("n", "test accuracy (95 %)", "twin", "energy_mj", "params"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("modules")
+    table.add_column("dominates")
+    for each in compare_finalists(study):
+        low, high = each.interval
+        table.add_row(
+            each.record.label, str(len(each.record.trainings)), f"{each.accuracy:.3f} ({low:.3f} to {high:.3f})",
+            "" if each.twin_accuracy is None else f"{each.twin_accuracy:.3f}", figure("energy_mj", each.energy_mj),
+            figure("params", each.params), module_bar(m.state for m in each.record.modules), listing(each.dominated),
+        )  # fmt: skip
+    return table
+
+
 def unwrapped(text: str, style: str = "") -> Text:
     """Return a line that stays one line at any width, so that a command in it can be copied. Print it uncropped."""
     return Text(text, style=style, no_wrap=True, overflow="ignore")
@@ -110,6 +129,10 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
     failed = [trial for trial in study.trials if trial.status == "failed"]
     above = sum(trial.status in ("infeasible", "refused") for trial in study.trials)
     parts: list[RenderableType] = [Text()]
+    if study.finalists:
+        title = f"the finalists of {name}, trained longer"
+        note = "n trainings each; accuracy on the test images, measured once after each; twin: the CNN twin's accuracy"
+        parts += [Text(title, style="bold"), finalists_table(study), Text(note, style="dim"), Text()]
     if complete:
         parts += [
             Text(f"the front of {name}, of {complete} trained candidates", style="bold"),
@@ -136,9 +159,11 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         parts.append(
             unwrapped(f"trial {trial.number} failed: {trial.reason}   ({command('show', name, trial.number)})", "red")
         )
-    parts += [
-        unwrapped(f"report    {folder / 'report.html'}   open it: {command('report', name, '--open')}"),
-    ]
+    parts.append(unwrapped(f"report    {folder / 'report.html'}   open it: {command('report', name, '--open')}"))
+    if study.finalists:
+        best = compare_finalists(study)[0].record
+        export = command("export", best.benchmark, best.number, "--format", "onnx")
+        parts.append(unwrapped(f"export    {export}   the most accurate finalist"))
     if complete or not above:
         parts.append(unwrapped(f"continue  {command('resume', name, '--time', '20m')}"))
     else:

@@ -10,6 +10,13 @@ class Budget:
     trials: int | None
     seconds: float | None
     macs: float | None = None  # dense multiply-accumulates of training
+    finals_s: float | None = None  # seconds after the search that are kept for the finals
+
+    def with_finals(self, share: float) -> "Budget":
+        """Return the budget of a search that leaves ``share`` of the seconds to the finals."""
+        if self.seconds is None:
+            return self
+        return replace(self, seconds=self.seconds * (1 - share), finals_s=self.seconds * share)
 
     def less(self, seconds: float, macs: float) -> "Budget":
         """Return what remains after something other than trials has used ``seconds`` and ``macs``."""

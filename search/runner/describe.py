@@ -35,7 +35,8 @@ def describe_budget(budget: Budget) -> str:
         duration(budget.seconds) if budget.seconds else "",
         f"{budget.macs:.3g} MACs of training" if budget.macs else "",
     ]
-    return " or ".join(filter(None, bounds)) or "the space is exhausted"
+    finals = f", then finals for {duration(budget.finals_s)}" if budget.finals_s else ""
+    return (" or ".join(filter(None, bounds)) or "the space is exhausted") + finals
 
 
 def describe_workers(pool: WorkerPool) -> str:

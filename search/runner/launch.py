@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from reports.document.commands import command
@@ -29,11 +30,17 @@ from search.study.study import Study
 from search.trial import environment, sync
 from search.trial.folder import RunFolder
 
+HoldFinals = Callable[[StudyRecord, Space, float | None], None]
+"""Called after a search that ended by its budget, with the study, its space and the seconds that are left."""
 
-def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
+
+def launch(
+    space: Space, options: RunOptions, observer: Observer = SILENT, *, finals: HoldFinals | None = None
+) -> StudyRecord:
     """Create a study from ``space``, run it within its budget and write its report.
 
     Trials and time of ``options`` replace the space's budget, and the study keeps them, so `resume` keeps to them too.
+    ``finals`` is called if the space has finals and the search was not stopped.
     Raises InputError if the name is taken, a constraint is out of reach or something cannot be written, DataError if
     the data set is missing, and RunError if the run cannot continue.
     """
@@ -50,14 +57,17 @@ def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> St
         study = create.create_study(header, space, folder.path, url, lock.connection)
         files.save_study(folder, header, exchange)  # only now: an existing study would have failed above
         observer.opened(header, ())
-        run = _Run(study, space, url, options, observer, lock.stop)
+        run = _Run(study, space, url, options, observer, lock.stop, finals)
         return run.to_end(_budget_of(space), RunProgress())
 
 
-def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
+def resume(
+    name: str, options: RunOptions, observer: Observer = SILENT, *, finals: HoldFinals | None = None
+) -> StudyRecord:
     """Continue the study ``name`` where it stopped, and write its report.
 
     The budget is the space's own, unless ``options`` give a time, or trials to train on top of those trained so far.
+    ``finals`` is called as by `launch`.
     Raises InputError if there is no such study or its space.yaml was edited, and RunError if it cannot continue.
     """
     folder = RunFolder(options.runs / name)
@@ -69,13 +79,13 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
         sync.catch_up(folder)
         if options.storage is None:
             recovery.repair(folder.path, observer.message)
-        run = _load(name, url, options, observer, lock)
+        run = _load(name, url, options, observer, lock, finals)
         interrupted = _adopt_trials(run.study, observer)
         before = _finished_trials(run.study.header, options, observer)
         budget = _resume_budget(run.space, options, before)
         if (spent := _spent(name, budget, before, interrupted=interrupted)) is not None:
             observer.message(spent)
-            return run.report()
+            return run.with_finals(None)
         return run.to_end(budget, before)
 
 
@@ -100,15 +110,28 @@ class _Run:
     options: RunOptions
     observer: Observer
     stop: threading.Event
+    finals: HoldFinals | None
 
     def to_end(self, budget: Budget, before: RunProgress) -> StudyRecord:
         """Run trials within ``budget``, which ``before`` has partly used, and write the report. Raises RunError."""
+        started = time.monotonic()
+        seconds = None if budget.seconds is None else budget.seconds + (budget.finals_s or 0)
         pool = plan_workers(self.options, RunFolder(self.study.folder), self.space.study.resources)
         self.observer.message(describe_run(self.study.header, budget, pool, self.study.folder))
         if self.space.study.supernet is not None:
             budget = self._rank_candidates(pool, budget)
         driver = Driver(self.study, budget, before, self.observer, stop=self.stop)
         run_trials(driver, self.options.executor, pool)
+        if driver.stopped_by is not None:
+            return self.report()
+        return self.with_finals(None if seconds is None else started + seconds - time.monotonic())
+
+    def with_finals(self, seconds_left: float | None) -> StudyRecord:
+        """Write the report; if the space has finals, hold them and write it again. Raises RunError."""
+        record = self.report()
+        if self.finals is None or self.space.study.finals is None:
+            return record
+        self.finals(record, self.space, seconds_left)
         return self.report()
 
     def report(self) -> StudyRecord:
@@ -142,7 +165,9 @@ class _Run:
         return budget.less(time.monotonic() - started, ranking.cost.macs)
 
 
-def _load(name: str, url: str, options: RunOptions, observer: Observer, lock: StudyLock) -> _Run:
+def _load(
+    name: str, url: str, options: RunOptions, observer: Observer, lock: StudyLock, finals: HoldFinals | None
+) -> _Run:
     """Load the study and, if it has one, its ranking by shared weights. Raises InputError, LedgerError."""
     folder = RunFolder(options.runs / name)
     header = read_header(url, stored_name(folder.path, options.storage)).model_copy(update={"name": name})
@@ -151,7 +176,7 @@ def _load(name: str, url: str, options: RunOptions, observer: Observer, lock: St
     study = create.load_study(header, space, folder.path, url, lock.connection)
     if header.supernet is not None:  # before trials are adopted: their records store the candidate's place
         study.apply_ranking(supernet.recalled(space, folder, header.supernet))
-    return _Run(study, space, url, options, observer, lock.stop)
+    return _Run(study, space, url, options, observer, lock.stop, finals)
 
 
 def _adopt_trials(study: Study, observer: Observer) -> bool:
@@ -181,14 +206,19 @@ def _with_budget(space: Space, options: RunOptions) -> Space:
 
 def _budget_of(space: Space) -> Budget:
     budget = space.study.budget
-    return Budget(budget.trials, budget.seconds, budget.macs)
+    return _less_finals(Budget(budget.trials, budget.seconds, budget.macs), space)
+
+
+def _less_finals(budget: Budget, space: Space) -> Budget:
+    return budget if space.study.finals is None else budget.with_finals(space.study.finals.share)
 
 
 def _resume_budget(space: Space, options: RunOptions, before: RunProgress) -> Budget:
     """Return the budget that ``options`` ask for on top of ``before``, or else the space's own."""
     if options.trials is None and options.seconds is None:
         return _budget_of(space)
-    return Budget(None if options.trials is None else before.trained + options.trials, options.seconds)
+    trials = None if options.trials is None else before.trained + options.trials
+    return _less_finals(Budget(trials, options.seconds), space)
 
 
 def _spent(name: str, budget: Budget, before: RunProgress, *, interrupted: bool) -> str | None:

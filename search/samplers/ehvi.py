@@ -25,7 +25,7 @@ from search.samplers.history import Array, Observation, loss, observations
 from search.samplers.stateless import distributions
 from search.samplers.surrogate import PoolCandidate, features, pool_candidate, predict
 from search.samplers.variation import crossover, mutate
-from search.space.constraints import ENERGY
+from search.space.constraints import ENERGY, bound_of
 from search.space.space import Space
 
 N_STARTUP_TRIALS = 4  # complete trials before the first model
@@ -59,7 +59,8 @@ class CostAwareEHVISampler(BaseSampler):
 
 def propose(space: Space, history: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
     """Return the dials of the next candidate."""
-    if sum(trial.complete for trial in history) < N_STARTUP_TRIALS:
+    counted = [trial for trial in history if trial.complete or (_measured_bounds(space) and trial.losses is not None)]
+    if len(counted) < N_STARTUP_TRIALS:
         return _cheap_draw(space, history, rng)
     if not (pool := _pool(space, history, rng)):
         return space.sample(rng)
@@ -77,8 +78,7 @@ def _cheap_draw(space: Space, history: Sequence[Observation], rng: random.Random
 
 def _pool(space: Space, history: Sequence[Observation], rng: random.Random) -> list[PoolCandidate]:
     """Return untried candidates that meet the constraints: half random, half children of the front."""
-    complete = [trial for trial in history if trial.complete]
-    best = [complete[at].params for at in front([trial.losses for trial in complete if trial.losses is not None])]
+    best = _parents(history)
     seen = {trial.key for trial in history}
     pool = []
     for number in range(MAX_POOL_SIZE):
@@ -89,6 +89,15 @@ def _pool(space: Space, history: Sequence[Observation], rng: random.Random) -> l
         seen.add(candidate.fingerprint)
         pool.append(PoolCandidate(params, candidate, candidate.plan()))
     return pool
+
+
+def _parents(history: Sequence[Observation]) -> list[Mapping[str, Leaf]]:
+    """Return the dials of the front, or of the trials that are least outside the constraints if none is within."""
+    complete = [trial for trial in history if trial.complete]
+    if complete:
+        return [complete[at].params for at in front([trial.losses for trial in complete if trial.losses is not None])]
+    measured = sorted((trial for trial in history if trial.losses is not None), key=lambda trial: trial.excess)
+    return [trial.params for trial in measured[:N_STARTUP_TRIALS]]
 
 
 def _child(space: Space, mother: Mapping[str, Leaf], father: Mapping[str, Leaf], rng: random.Random) -> dict[str, Leaf]:
@@ -116,18 +125,33 @@ def _expected_gain(
     dominating = np.concatenate([complete, mean[: len(running)]])
     bounds = np.concatenate([complete, mean])
     points = undominated_points(dominating, bounds, np.random.default_rng(rng.randrange(2**31)))
+    for column, bound in _measured_bounds(space).items():
+        points = points[points[:, column] <= bound]  # outside a bound there is nothing to gain
     mean, deviation = mean[len(running) :], deviation[len(running) :]
     return expected_improvement(mean, deviation, points) * _probability_feasible(space, mean, deviation)
 
 
 def _probability_feasible(space: Space, mean: Array, deviation: Array) -> Array:
-    """Return how likely each candidate meets the bound on energy. The other constraints were checked exactly."""
-    names = list(space.study.objectives)
-    if ENERGY not in space.study.constraints or ENERGY not in names:
-        return np.ones(len(mean))
-    column, bound = names.index(ENERGY), loss(ENERGY, space.study.constraints[ENERGY]["max"], space)
-    probability: Array = ndtr((bound - mean[:, column]) / deviation[:, column])
+    """Return how likely each candidate meets the bounds on predicted objectives. Exact figures were checked before."""
+    probability: Array = np.ones(len(mean))
+    for column, bound in (_energy_bound(space) | _measured_bounds(space)).items():
+        probability *= ndtr((bound - mean[:, column]) / deviation[:, column])
     return probability
+
+
+def _energy_bound(space: Space) -> dict[int, float]:
+    """Return the bound on energy as a loss, by the objective's column; empty without one."""
+    return _bounds(space, [name for name in space.study.constraints if name == ENERGY])
+
+
+def _measured_bounds(space: Space) -> dict[int, float]:
+    """Return the bounds on objectives that only training can tell, as losses by column."""
+    return _bounds(space, [n for n in space.study.constraints if OBJECTIVES[n].known_before_training is None])
+
+
+def _bounds(space: Space, names: Sequence[str]) -> dict[int, float]:
+    columns, constraints = list(space.study.objectives), space.study.constraints
+    return {columns.index(n): loss(n, bound_of(constraints, n), space) for n in names if n in columns}
 
 
 def _model_data(history: Sequence[Observation]) -> list[Observation]:

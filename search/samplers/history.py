@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Leaf
+from search.space.constraints import bound_of
 from search.space.space import Space
 from search.storage.optuna_compat import trials_of_proposal
 
@@ -34,6 +35,7 @@ class Observation:
     losses: tuple[float, ...] | None  # None if nothing was measured
     complete: bool = False  # and within the constraints, so that it may be on the front
     running: bool = False
+    excess: float = 0.0  # sum of the shares by which its figures are outside their bounds
 
 
 def observations(space: Space, study: optuna.Study) -> list[Observation]:
@@ -47,10 +49,17 @@ def observations(space: Space, study: optuna.Study) -> list[Observation]:
             losses=_trial_losses(space, trial, changes),
             complete=trial.state == TrialState.COMPLETE and all(over <= 0 for over in trial.constraints.values()),
             running=trial.state == TrialState.RUNNING,
+            excess=_excess(space, trial),
         )
         for trial in trials
         if "key" in trial.user_attrs
     ]
+
+
+def _excess(space: Space, trial: FrozenTrial) -> float:
+    constraints = space.study.constraints
+    known = {name: over for name, over in trial.constraints.items() if over > 0 and name in constraints}
+    return sum(over / bound_of(constraints, name) for name, over in known.items())
 
 
 def _trial_losses(space: Space, trial: FrozenTrial, changes: Mapping[int, Array]) -> tuple[float, ...] | None:

@@ -1,8 +1,8 @@
-"""Hard constraints: upper bounds of a candidate's size and energy.
+"""Hard constraints: bounds of a candidate's figures, above for what is minimised and below for what is maximised.
 
 Sizes are known before training. For energy, only a lower bound is known then: the energy if no neuron fires. A
-candidate whose lower bound exceeds the constraint is never trained. A trained candidate whose measured energy exceeds
-the constraint is infeasible.
+candidate whose lower bound exceeds the constraint is never trained. A trained candidate whose measured figure is
+outside its bound is infeasible.
 """
 
 from collections.abc import Mapping
@@ -15,20 +15,35 @@ from search.space.candidate import Candidate
 
 ENERGY = "energy_mj"
 
-Constraints = Mapping[str, Mapping[str, int | float]]  # {"params": {"max": 800_000}}
+Constraints = Mapping[str, Mapping[str, int | float]]  # {"params": {"max": 800_000}, "accuracy": {"min": 0.7}}
 
 
 def examples() -> dict[str, str]:
-    """Return the objectives that can be constrained, each with a bound as an example."""
-    return {name: info.constraint_example for name, info in OBJECTIVES.items() if info.constraint_example is not None}
+    """Return a bound of each figure as an example: ``{max: 800_000}``."""
+    return {name: f"{{{bound_key(name)}: {info.constraint_example}}}" for name, info in OBJECTIVES.items()}
+
+
+def bound_key(name: str) -> Literal["min", "max"]:
+    """Return the key of a figure's bound: ``min`` if more of it is better."""
+    return "min" if OBJECTIVES[name].direction == "maximize" else "max"
+
+
+def bound_of(constraints: Constraints, name: str) -> float:
+    """Return the bound of a constrained figure."""
+    return constraints[name][bound_key(name)]
+
+
+def known_constraints(constraints: Constraints) -> Constraints:
+    """Return the constraints that can refuse a candidate before training."""
+    return {name: limit for name, limit in constraints.items() if OBJECTIVES[name].known_before_training}
 
 
 @dataclass(frozen=True)
 class Refusal:
     """The reason why a candidate is refused or infeasible. ``str()`` returns the sentence that records store.
 
-    ``kind`` is "build" if the network cannot be built (``reason`` says why), "bound" if ``value`` of ``name`` exceeds
-    ``bound``, and "least" if ``value`` exceeds ``bound`` even when no neuron fires.
+    ``kind`` is "build" if the network cannot be built (``reason`` says why), "bound" if ``value`` of ``name`` is
+    outside ``bound``, and "least" if ``value`` exceeds ``bound`` even when no neuron fires.
     """
 
     kind: Literal["build", "bound", "least"]
@@ -41,8 +56,9 @@ class Refusal:
         if self.kind == "build":
             return f"does not build: {self.reason}"
         least = ", the least if no neuron fires," if self.kind == "least" else ""
-        value, bound, excess = map(_format_figure, (self.value, self.bound, self.value - self.bound))
-        return f"{self.name} {value}{least} is above the limit of {bound} by {excess}"
+        value, bound, excess = map(_format_figure, (self.value, self.bound, abs(self.value - self.bound)))
+        side = "above" if self.value > self.bound else "below"
+        return f"{self.name} {value}{least} is {side} the limit of {bound} by {excess}"
 
 
 def known_figures(candidate: Candidate, constraints: Constraints) -> dict[str, float]:
@@ -58,20 +74,29 @@ def known_figures(candidate: Candidate, constraints: Constraints) -> dict[str, f
 
 def measured_figures(measured: Measured, price: str) -> dict[str, float]:
     """Return the figures of a trained candidate."""
-    return {name: OBJECTIVES[name].value(measured, price) for name in examples()}
+    return {name: info.value(measured, price) for name, info in OBJECTIVES.items()}
 
 
 def excesses(figures: Mapping[str, float], constraints: Constraints) -> dict[str, float]:
-    """Return each constrained figure minus its bound. A candidate that does not build exceeds each bound by the bound
-    itself."""
-    bounds = {name: limit["max"] for name, limit in constraints.items()}
-    return {name: figures.get(name, 2 * bound) - bound for name, bound in bounds.items()}
+    """Return how far each constrained figure is outside its bound; negative if it is within.
+
+    A figure that is not known yet counts as on its bound. A candidate that does not build, which has no figures,
+    exceeds each bound by the bound itself.
+    """
+    found = {}
+    for name in constraints:
+        bound = bound_of(constraints, name)
+        excess = figures.get(name, bound) - bound
+        found[name] = bound if not figures else -excess if bound_key(name) == "min" else excess
+    return found
 
 
 def exceeded(figures: Mapping[str, float], constraints: Constraints, *, trained: bool) -> list[Refusal]:
     """Return a refusal for each bound that ``figures`` exceed."""
     return [
-        Refusal("least" if name == ENERGY and not trained else "bound", name, figures[name], constraints[name]["max"])
+        Refusal(
+            "least" if name == ENERGY and not trained else "bound", name, figures[name], bound_of(constraints, name)
+        )
         for name, excess in excesses(figures, constraints).items()
         if excess > 0
     ]

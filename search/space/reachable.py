@@ -12,7 +12,7 @@ from operator import itemgetter
 from reports.document.wording import number
 from reports.records.study import Leaf
 from search.errors import InputError
-from search.space.constraints import Constraints, known_figures
+from search.space.constraints import Constraints, known_constraints, known_figures
 from search.space.dials import Dial
 from search.space.space import Space
 
@@ -29,7 +29,7 @@ def check_bounds(space: Space) -> str | None:
 
     Raises InputError if a constraint alone is out of reach, with the lowest value that was reached.
     """
-    constraints = space.study.constraints
+    constraints = known_constraints(space.study.constraints)
     if not constraints or _descend(space, constraints, lambda figures: _excess(figures, constraints), enough=0.0) <= 0:
         return None
     found = []

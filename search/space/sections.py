@@ -20,7 +20,7 @@ from reports.records.study import Direction, ReferencePoint
 from reports.storage.names import ALLOWED, as_folder_name, is_folder_name
 from search.errors import format_value, listed, nearest
 from search.registries import PRUNERS, SAMPLERS
-from search.space.constraints import examples
+from search.space.constraints import bound_key, examples
 from search.space.limits import Budget, Limits, Resources
 from snnkit.base.config import Config
 from snnkit.energy import ENERGY_RULES
@@ -79,7 +79,7 @@ def _constraints(given: object) -> object:
     if not isinstance(given, Mapping):
         return given
     _raise_problems({(name,): _constraint_problem(name, limit) for name, limit in given.items()})
-    return {name: {"max": _read_bound(name, limit)} for name, limit in given.items()}
+    return {name: {bound_key(name): _read_bound(name, limit)} for name, limit in given.items()}
 
 
 def _constraint_problem(name: str, limit: object) -> str:
@@ -88,14 +88,16 @@ def _constraint_problem(name: str, limit: object) -> str:
     if name not in allowed:
         return f"cannot be bounded; allowed are {', '.join(allowed)}{nearest(name, allowed)}"
     if _read_bound(name, limit) is None:
-        return f"given {format_value(limit)}; write {name}: {{max: {allowed[name]}}}"
+        return f"given {format_value(limit)}; write {name}: {allowed[name]}"
     return ""
 
 
 def _read_bound(name: str, limit: object) -> int | float | None:
-    """Return the bound in ``{max: BOUND}``: a whole number of parameters or operations, any number of mJ; else None."""
-    given = limit.get("max") if isinstance(limit, Mapping) and len(limit) == 1 else None
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < math.inf:
+    """Return the bound in ``{max: BOUND}`` or ``{min: BOUND}``: a whole number of parameters or operations, a share
+    below 1, any number of mJ; else None."""
+    given = limit.get(bound_key(name)) if isinstance(limit, Mapping) and len(limit) == 1 else None
+    most = 1 if OBJECTIVES[name].is_ratio else math.inf
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < most:
         return None
     if not OBJECTIVES[name].is_count:
         return float(given)
@@ -144,6 +146,32 @@ class SharedWeights(Config):
     )
 
 
+def _paths(given: object) -> object:
+    """Check that a recipe is given as paths and values; the values are checked with the sections they belong to."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"given {format_value(given)}; write {{train.epochs: 60, train.augment: flip_crop}}")
+    return given
+
+
+RecipePaths = Annotated[dict[str, Any], BeforeValidator(_paths)]
+
+
+class Finals(Config):
+    """``study.finals``: the end of a launch, which trains the best candidates of the front longer.
+
+    Their CNN twins are trained too, and their test accuracy is measured once.
+    """
+
+    share: float = Field(0.5, gt=0, lt=1, description="Share of the time budget, 0 to 1, that is kept for the finals.")
+    best: int = Field(3, ge=1, le=100, description="Number of finalists. Fewer are trained if the time is too short.")
+    seeds: int = Field(3, ge=1, le=100, description="Trainings of each finalist, if the time allows more than one.")
+    recipe: RecipePaths = Field(
+        default_factory=dict,
+        examples=["{train.epochs: 12, data.resolution: 16}"],
+        description="Path of train or data -> value for finalists, laid over `retrain`.",
+    )
+
+
 class StudySection(Config):
     """The ``study`` section: what is optimised, by which sampler and within which budget."""
 
@@ -162,8 +190,9 @@ class StudySection(Config):
     constraints: Annotated[dict[str, dict[str, int | float]], BeforeValidator(_constraints)] = Field(
         default_factory=dict,
         examples=["{params: {max: 800_000}}"],
-        description="Hard upper bounds of params, dense_macs or energy_mj (mJ per inference), such as "
-        "{params: {max: 800_000}}. Candidates that certainly exceed one are never trained.",
+        description="Hard bounds of figures: min of accuracy, max of the others, such as {params: {max: 800_000}, "
+        "accuracy: {min: 0.7}}. Candidates that certainly exceed one are never trained; trained candidates outside one "
+        "are on no front.",
     )
     supernet: SharedWeights | None = Field(
         None, description="Rank candidates by shared weights before the first trial (one-shot search); null: off."
@@ -172,6 +201,10 @@ class StudySection(Config):
     resources: Resources = Field(Resources(), description="Share of the machine that each trial uses.")
     stopping: EarlyStopping | None = Field(
         None, description="Stop poor trials early at `train.rungs`; null: every trial is trained to its end."
+    )
+
+    finals: Finals | None = Field(
+        None, description="Train the best candidates longer at the end of the budget; null: end with the search."
     )
 
     @model_validator(mode="after")
@@ -184,18 +217,11 @@ class StudySection(Config):
         return self
 
 
-def _paths(given: object) -> object:
-    """Check that retraining is given as paths and values; the values are checked with the sections they belong to."""
-    if not isinstance(given, Mapping):
-        raise ValueError(f"given {format_value(given)}; write {{train.epochs: 60, train.augment: flip_crop}}")
-    return given
-
-
 class SearchSections(Config):
     """The sections beside the tree of a space, except ``candidates``, which are checked against the dials."""
 
     study: StudySection = Field(description="What is optimised, by which sampler and within which budget.")
-    retrain: Annotated[dict[str, Any], BeforeValidator(_paths)] = Field(
+    retrain: RecipePaths = Field(
         default_factory=dict,
         examples=["{train.epochs: 60, train.augment: flip_crop}"],
         description="Path of train or data -> value with which finalists are trained instead.",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from reports.records.study import Leaf, Measured, ReferencePoint
 from search.errors import InputError, format_validation, nearest
 from search.space.candidate import Candidate
-from search.space.constraints import Refusal, exceeded, excesses, known_figures, measured_figures
+from search.space.constraints import Refusal, bound_key, exceeded, excesses, known_figures, measured_figures
 from search.space.dials import Dial, Needs, Trial, complete
 from search.space.document import dump, with_value
 from search.space.sections import DEFAULT_RULE, StudySection
@@ -109,13 +109,18 @@ class Space:
         limits = self.study.constraints
         return exceeded(known_figures(candidate, limits), limits, trained=False)
 
-    def exceeded(self, measured: Measured) -> list[Refusal]:
-        """Return the hard constraints that a trained candidate exceeds."""
+    def exceeded(self, measured: Measured, *, at_rung: bool = False) -> list[Refusal]:
+        """Return the hard constraints that a trained candidate is outside of.
+
+        At a rung, in the middle of its training, lower bounds do not count: accuracy may still rise above its own.
+        """
         figures = measured_figures(measured, self.base.energy.key)
-        return exceeded(figures, self.study.constraints, trained=True)
+        constraints = self.study.constraints
+        counted = {name: limit for name, limit in constraints.items() if not (at_rung and bound_key(name) == "min")}
+        return exceeded(figures, counted, trained=True)
 
     def violations(self, candidate: Candidate, measured: Measured | None = None) -> dict[str, float]:
-        """Return each constrained figure minus its bound: feasible if none is above 0.
+        """Return how far each constrained figure is outside its bound: feasible if none is above 0.
 
         Figures are the measured ones, or else those known before training. A candidate that does not build exceeds
         each bound by the bound itself.

@@ -130,7 +130,7 @@ class Study:
         if stored.record is None:
             return
         for epoch in stored.record.history:
-            if epoch.measured is not None and not self._space.exceeded(epoch.measured):
+            if epoch.measured is not None and not self._space.exceeded(epoch.measured, at_rung=True):
                 trial.set_user_attr(f"{RUNG_PREFIX}{epoch.epoch}", list(self._values(epoch.measured).values()))
         self._live[trial.number] = trial
         self.finish(stored.record)
@@ -185,7 +185,7 @@ class Study:
         if epoch.twin:
             return None
         self._epochs.setdefault(number, {})[epoch.epoch] = epoch  # once, even if a retry repeats the epoch
-        if self._pruner is None or epoch.measured is None or self._space.exceeded(epoch.measured):
+        if self._pruner is None or epoch.measured is None or self._space.exceeded(epoch.measured, at_rung=True):
             return None  # an infeasible trial must not stop others
         values = list(self._values(epoch.measured).values())
         trial = self._live[number]

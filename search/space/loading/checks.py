@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.errors import dotted, format_validation, format_value, nearest
+from search.errors import Keys, dotted, format_validation, format_value, nearest
 from search.space.dials import FAMILY, Dial
 from search.space.loading.problems import Problems, explain
 from search.space.retrain import KEPT, MODELS, data_of, train_of
@@ -149,20 +149,24 @@ def check_study(study: StudySection, template: Template, problems: Problems) -> 
             problems.add(tuple(dial.path.split(".")), text)
 
 
-def check_retrain(retrain: Mapping[str, Any], train: Recipe, data: DataChoice, problems: Problems) -> None:
-    """Check the paths of ``retrain`` and the values that they replace."""
+def check_recipe(
+    where: Keys, recipe: Mapping[str, Any], train: Recipe, data: DataChoice, problems: Problems,
+    below: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Check the paths of the recipe at ``where`` and the values that they replace, laid over the recipe ``below``."""
     paths = [f"{name}.{leaf}" for name, model in MODELS.items() for leaf in model.model_fields]
     allowed = [path for path in paths if path not in KEPT]
-    unknown = [path for path in retrain if path not in allowed]
+    unknown = [path for path in recipe if path not in allowed]
     for path in unknown:
-        text = f"retrain cannot replace this; it can replace leaves of train and data{nearest(path, allowed)}"
-        problems.add_at(problems.document.place(("retrain", path)), f"retrain.{path}", text)
+        text = f"{dotted(where)} cannot replace this; it can replace leaves of train and data{nearest(path, allowed)}"
+        problems.add_at(problems.document.place((*where, path)), dotted((*where, path)), text)
     if unknown:
         return
-    for section, build in (("train", lambda: train_of(train, retrain)), ("data", lambda: data_of(data, retrain))):
+    whole = {**(below or {}), **recipe}
+    for section, build in (("train", lambda: train_of(train, whole)), ("data", lambda: data_of(data, whole))):
         try:
             build()
         except ValidationError as error:
             for at, text in explain(error, MODELS[section], MODELS):
                 path = dotted((section, *at))
-                problems.add_at(problems.document.place(("retrain", path)), f"retrain.{path}", text)
+                problems.add_at(problems.document.place((*where, path)), dotted((*where, path)), text)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from reports.records.study import Leaf
 from search.errors import MAX_PROBLEMS, listed, nearest
 from search.space.document import Tree
-from search.space.loading.checks import check_candidates, check_retrain, check_study
+from search.space.loading.checks import check_candidates, check_recipe, check_study
 from search.space.loading.named_candidates import read_candidates
 from search.space.loading.old_keys import Renamed
 from search.space.loading.problems import Problems
@@ -69,7 +69,10 @@ class SpaceSpec:
         if problems.found or search is None or template is None:
             return None
         base = template.build(template.anchors())
-        check_retrain(search.retrain, base.train, base.data, problems)
+        check_recipe(("retrain",), search.retrain, base.train, base.data, problems)
+        if search.study.finals is not None and not problems.found:
+            where, recipe = ("study", "finals", "recipe"), search.study.finals.recipe
+            check_recipe(where, recipe, base.train, base.data, problems, below=search.retrain)
         candidates = read_candidates(template, problems)
         return Space(search.study, template.dials, base, candidates, search.retrain, search.reference, template)
 

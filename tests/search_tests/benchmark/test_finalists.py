@@ -57,7 +57,7 @@ def stored(tmp_path_factory):
 
 def benchmark(record, space, numbers=(), names=()):
     chosen = finalists.of_study(record, space, numbers, names, best=99)
-    base = finalists.with_retrain(space.base, space)
+    base = finalists.with_recipe(space.base, space.retrain)
     return load_benchmark(finalists.benchmark_text("smoke-finals", chosen, space, (5, 6), base=base))
 
 

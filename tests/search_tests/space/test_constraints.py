@@ -9,11 +9,12 @@ from helpers.untrained import SPACES, header_for, trained
 from rich.console import Console
 
 from reports.analysis.front import front_trials
-from reports.records.study import EpochRecord, StudyRecord, TrialRecord
+from reports.records.study import EpochRecord, Measured, StudyRecord, TrialRecord
 from reports.storage.studies import read_study, sqlite_url
 from reports.study.report import markdown, page
 from search.cli.tables import ending
 from search.cli.validate import survey
+from search.errors import SpaceError
 from search.registries import SAMPLERS
 from search.space.loading.loader import load_space
 from search.space.space import Space
@@ -176,3 +177,83 @@ def test_validate_counts_what_would_be_refused() -> None:
     assert found.feasible == 1 - found.refused["energy_mj"] / 100
     assert survey(bounded(high), samples=100).refused == {}
     assert survey(bounded(low / 2), samples=100).feasible == 0
+
+
+# -- bounds on figures that only training can tell ----------------------------------------------------------------
+
+
+def accurate(least: float, **overrides: object) -> Space:
+    limits = f"{{accuracy: {{min: {least}}}, spikes: {{max: 1_000_000}}}}"
+    return load_space(SPACES / "smoke.yaml", overrides={"study.constraints": limits, **overrides})
+
+
+def with_accuracy(record: TrialRecord, accuracy: float) -> TrialRecord:
+    assert record.metrics is not None
+    return record.model_copy(update={"metrics": record.metrics.model_copy(update={"accuracy": accuracy})})
+
+
+def test_candidate_below_the_bound_on_accuracy_is_on_no_front(tmp_path: Path) -> None:
+    opened = opened_in(tmp_path / "s", accurate(0.5))
+    for accuracy in (0.49, 0.5, 0.6):
+        job = opened.next(ignore)
+        assert job is not None
+        opened.finish(with_accuracy(trained(job), accuracy))
+    record = read(opened)
+    below, on_bound, above = (trial for trial in record.trials if trial.metrics)
+    assert (below.status, on_bound.status, above.status) == ("infeasible", "complete", "complete")
+    assert below.reason == "accuracy 0.49 is below the limit of 0.5 by 0.01"
+    assert below.number not in {trial.number for trial in front_trials(record)}
+    assert stored(opened).trials[below.number].constraints["accuracy"] == pytest.approx(0.01)
+    assert "validation accuracy at least 0.5" in markdown(record)
+
+
+def test_nothing_is_refused_before_training_for_its_accuracy() -> None:
+    space = accurate(0.9)
+    candidate = space.candidate(space.candidates["baseline"])
+    assert space.refusals(candidate) == []
+    assert space.violations(candidate) == {"accuracy": 0.0, "spikes": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ("{accuracy: {max: 0.7}}", r"accuracy: given \{max: 0.7\}; write accuracy: \{min: 0.7\}"),
+        ("{accuracy: {min: 70}}", r"accuracy: given \{min: 70\}; write accuracy: \{min: 0.7\}"),
+        ("{spikes: {min: 5}}", r"spikes: given \{min: 5\}; write spikes: \{max: 50_000\}"),
+        ("{accurracy: {min: 0.7}}", r"cannot be bounded; allowed are accuracy, .*did you mean accuracy\?"),
+    ],
+)
+def test_bound_on_the_wrong_side_is_refused(limits: str, says: str) -> None:
+    with pytest.raises(SpaceError, match=says):
+        load_space(SPACES / "smoke.yaml", overrides={"study.constraints": limits})
+
+
+def test_low_accuracy_at_a_rung_does_not_hide_a_trial_from_early_stopping() -> None:
+    space = accurate(0.5)
+    measured = Measured(
+        accuracy=0.2, params=1, dense_macs=1, macs=1, acs=1, spikes=2e6, firing_rate=0.1, timesteps=2,
+        energy_mj={EXACT: 1.0}, twin_energy_mj={EXACT: 1.0},
+    )  # fmt: skip
+    assert [refusal.name for refusal in space.exceeded(measured)] == ["accuracy", "spikes"]
+    assert [refusal.name for refusal in space.exceeded(measured, at_rung=True)] == ["spikes"]
+
+
+def test_search_stays_where_accuracy_meets_its_bound(tmp_path: Path) -> None:
+    """Accuracy follows the width of the stem; below the bound there is nothing to gain, however small the network."""
+
+    def proposals(space: Space, folder: Path) -> list[int]:
+        opened, widths = opened_in(folder, space), []
+        for _ in range(14):
+            job = opened.next(ignore)
+            assert job is not None
+            width = int(job.params["network.stem.width"])
+            widths.append(width)
+            opened.finish(with_accuracy(trained(job), 0.3 + 0.04 * width / 8))
+        return widths[6:]
+
+    stem = {"network.stem.width": "{low: 8, high: 80, step: 8}", "candidates": "{}", "study.sampler": "ehvi"}
+    free = load_space(SPACES / "smoke.yaml", overrides=stem)
+    bound = accurate(0.6, **stem)
+    without, within = (proposals(space, tmp_path / name) for name, space in (("free", free), ("bound", bound)))
+    assert sum(width >= 64 for width in within) >= 6
+    assert sum(width >= 64 for width in within) > sum(width >= 64 for width in without)

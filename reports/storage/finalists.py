@@ -1,0 +1,63 @@
+"""The finals of a study: benchmarks in folders beside its own."""
+
+from itertools import count, takewhile
+from pathlib import Path
+
+from reports.records.benchmark import BenchmarkRecord, Cell
+from reports.records.study import FinalistRecord, TrialRecord
+from reports.storage.benchmarks import is_benchmark, read_benchmark
+from reports.storage.names import MAX_NAME_LETTERS, as_folder_name
+
+SUFFIX = "finalists"
+LONGEST_SUFFIX = len(f"-{SUFFIX}-999")
+
+
+def finals_folder(runs: Path, study: str, number: int) -> Path:
+    """Return the folder of the finals ``number`` of ``study``, from 1: STUDY-finalists, STUDY-finalists-2 ..."""
+    suffix = SUFFIX if number == 1 else f"{SUFFIX}-{number}"
+    return runs / as_folder_name(f"{study[: MAX_NAME_LETTERS - LONGEST_SUFFIX]}-{suffix}")
+
+
+def finals_folders(runs: Path, study: str) -> tuple[Path, ...]:
+    """Return the folders of all finals of ``study``, the oldest first."""
+    return tuple(takewhile(is_benchmark, (finals_folder(runs, study, number) for number in count(1))))
+
+
+def read_finalists(runs: Path, study: str) -> tuple[FinalistRecord, ...]:
+    """Return the finalists of ``study`` that were trained at least once. Raises LedgerError."""
+    found: list[FinalistRecord] = []
+    for folder in finals_folders(runs, study):
+        found += _finalists(read_benchmark(folder))
+    return tuple(found)
+
+
+def _finalists(record: BenchmarkRecord) -> list[FinalistRecord]:
+    found = []
+    test = {setup.data: setup.test for setup in record.header.setups}
+    trained = [
+        (cell, trial) for cell, trial in zip(record.header.cells, record.trials, strict=True) if _is_trained(trial)
+    ]
+    for network in record.header.networks:
+        snns = _of(trained, network, "snn")
+        if snns:
+            data, twins = snns[0][0].data, _of(trained, network, "cnn")
+            found.append(
+                FinalistRecord(
+                    benchmark=record.header.name,
+                    label=network,
+                    number=snns[0][1].number,
+                    modules=snns[0][1].modules,
+                    trainings=tuple(trial.metrics for _, trial in snns if trial.metrics),
+                    twins=tuple(trial.metrics for _, trial in twins if trial.metrics),
+                    test_images=test[data],
+                )
+            )
+    return found
+
+
+def _is_trained(trial: TrialRecord) -> bool:
+    return trial.status == "complete" and trial.metrics is not None and not trial.doubts
+
+
+def _of(trained: list[tuple[Cell, TrialRecord]], network: str, kind: str) -> list[tuple[Cell, TrialRecord]]:
+    return [(cell, trial) for cell, trial in trained if cell.network == network and cell.kind == kind]

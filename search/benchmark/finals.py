@@ -1,0 +1,134 @@
+"""Finals: `launch` and `resume` end by training the best candidates of the front longer, with their CNN twins.
+
+The finals of STUDY are a benchmark in the folder STUDY-finalists. If a longer search finds better candidates, these are
+trained in STUDY-finalists-2, and so on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reports.document.commands import command
+from reports.document.wording import count, duration, listing
+from reports.records.benchmark import BenchmarkRecord
+from reports.records.study import StudyRecord
+from reports.storage.benchmarks import read_benchmark
+from reports.storage.finalists import finals_folder, finals_folders
+from reports.storage.studies import find_study
+from search.benchmark import finalists
+from search.benchmark.benchmark import Benchmark
+from search.benchmark.finalists import Finalist
+from search.benchmark.loader import load_benchmark
+from search.benchmark.run import run_benchmark
+from search.runner import launch as searching
+from search.runner.observer import SILENT, Observer
+from search.runner.options import RunOptions
+from search.runner.resources import plan_workers
+from search.space.loading.loader import load_space
+from search.space.sections import Finals
+from search.space.space import Space
+from search.trial.folder import RunFolder
+
+USABLE = 0.85  # share of the time left that estimates may fill: trainings do not divide evenly among workers
+
+
+def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
+    """Create a study from ``space``, run it within its budget, hold its finals and write its report.
+
+    Trials and time of ``options`` replace the space's budget, and the study keeps them, so `resume` keeps to them too.
+    Raises InputError if the name is taken, a constraint is out of reach or something cannot be written, DataError if
+    the data set is missing, and RunError if the run cannot continue.
+    """
+    return searching.launch(space, options, observer, finals=partial(_hold, options=options, observer=observer))
+
+
+def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
+    """Continue the study ``name`` where it stopped: in its search or in its finals. Write its report.
+
+    The budget is the space's own, unless ``options`` give a time, or trials to train on top of those trained so far.
+    Raises InputError if there is no such study or its space.yaml was edited, and RunError if it cannot continue.
+    """
+    wants_more_search = options.trials is not None or options.seconds is not None
+    left = None if wants_more_search else _unfinished(options.runs, name)
+    if left is not None:
+        space = load_space(find_study(name, options.runs, options.storage).header.space_yaml)
+        _train(load_benchmark(left.header.benchmark_yaml), _seconds(space), name, options, observer)
+    # a search that has used its budget only writes the report
+    return searching.resume(name, options, observer, finals=partial(_hold, options=options, observer=observer))
+
+
+def _hold(record: StudyRecord, space: Space, seconds: float | None, *, options: RunOptions, observer: Observer) -> None:
+    """Train the best candidates of the front that no earlier finals trained. ``seconds``: the time left."""
+    section = space.study.finals
+    assert section is not None
+    benchmark = _benchmark(record, space, section, seconds, options)
+    if benchmark is None:
+        observer.message("finals    no candidate of the front is left to train longer")
+        return
+    labels = listing(list(benchmark.networks))
+    within = f" within {duration(seconds)}" if seconds is not None else ""
+    observer.message(f"finals    {count(len(benchmark.networks), 'finalist')}{within}: {labels}")
+    _train(benchmark, seconds, record.header.name, options, observer)
+
+
+def _train(benchmark: Benchmark, seconds: float | None, study: str, options: RunOptions, observer: Observer) -> None:
+    run_benchmark(benchmark, replace(options, trials=None, seconds=seconds), observer, command("resume", study))
+
+
+def _benchmark(
+    record: StudyRecord, space: Space, section: Finals, seconds: float | None, options: RunOptions
+) -> Benchmark | None:
+    """Return the finals with as many finalists as the time allows, at least one; None if there is no new candidate."""
+    study, runs = record.header.name, options.runs
+    name = finals_folder(runs, study, 1 + len(finals_folders(runs, study))).name
+    recipe = {**space.retrain, **section.recipe}
+    trained = set(_trained(runs, study))
+    largest = None
+    for best in range(section.best, 0, -1):
+        chosen = [each for each in finalists.of_front(record, space, best, recipe) if _key(each) not in trained]
+        if not chosen:
+            break
+        largest = _of(chosen, name, record, space, section.seeds, recipe, options)
+        one_seed = _of(chosen, name, record, space, 1, recipe, options)
+        pool = plan_workers(options, RunFolder(options.runs / name), one_seed.section.resources)
+        expected_s = finalists.expected_s(record, one_seed, pool)
+        if seconds is None or expected_s is None or expected_s <= USABLE * seconds:
+            break
+    return largest
+
+
+def _of(
+    chosen: Sequence[Finalist], name: str, record: StudyRecord, space: Space, seeds: int, recipe: Mapping[str, Any],
+    options: RunOptions,
+) -> Benchmark:  # fmt: skip
+    first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
+    base = finalists.with_recipe(space.base, recipe)
+    text = finalists.benchmark_text(name, chosen, space, range(first, first + seeds), base=base)
+    return load_benchmark(text, device=options.device)
+
+
+def _trained(runs: Path, study: str) -> Iterator[str]:
+    """Return the fingerprints of the candidates that earlier finals trained."""
+    for folder in finals_folders(runs, study):
+        for row in load_benchmark(read_benchmark(folder).header.benchmark_yaml).candidates.values():
+            yield from (candidate.fingerprint for candidate in row.values())
+
+
+def _key(finalist: Finalist) -> str:
+    return finalist.candidate.fingerprint
+
+
+def _unfinished(runs: Path, study: str) -> BenchmarkRecord | None:
+    """Return the latest finals if some training of theirs is left."""
+    for folder in finals_folders(runs, study)[-1:]:
+        record = read_benchmark(folder)
+        if any(trial.status in ("running", "waiting", "failed") for trial in record.trials):
+            return record
+    return None
+
+
+def _seconds(space: Space) -> float | None:
+    budget, section = space.study.budget.seconds, space.study.finals
+    return None if budget is None or section is None else budget * section.share

@@ -1,0 +1,179 @@
+"""A launch ends with finals: the best of the front, trained longer within the rest of the budget."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.untrained import SPACES, options_for, trained
+
+from reports.analysis.finalists import compare_finalists, wilson_interval
+from reports.records.study import ReferencePoint, StudyRecord
+from reports.storage.benchmarks import read_benchmark
+from reports.storage.finalists import finals_folder
+from reports.storage.studies import load_study_folder
+from reports.study.report import markdown
+from search.benchmark import finalists, finals
+from search.errors import SpaceError
+from search.runner.loop import Driver
+from search.space.loading.loader import load_space
+from search.space.space import Space
+
+FINALS = "{share: 0.4, best: 2, seeds: 2, recipe: {train.epochs: 3, train.cnn_epochs: 2}}"
+
+
+def space_of(finals_text: str = FINALS, **changes: str) -> Space:
+    overrides = {"study.finals": finals_text, "study.budget": "{trials: 4}", "data.subset": "600", **changes}
+    return load_space(SPACES / "smoke.yaml", overrides=overrides)
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every job has made-up results at once. The list has the number of jobs of each run."""
+    runs: list[int] = []
+
+    def execute(driver: Driver, executor: str, pool: object) -> None:
+        runs.append(0)
+        with driver.observer.running():
+            while (job := driver.next()) is not None:
+                runs[-1] += 1
+                job.folder.mkdir(parents=True, exist_ok=True)
+                driver.finished(trained(job))
+
+    monkeypatch.setattr("search.runner.launch.run_trials", execute)
+    monkeypatch.setattr("search.benchmark.run.run_trials", execute)
+    return runs
+
+
+def test_launch_ends_with_finalists(untrained: list[int], tmp_path: Path) -> None:
+    study = finals.launch(space_of(), options_for(tmp_path))
+
+    assert untrained == [4, 8]  # four trials; two finalists and their twins on two seeds
+    record = read_benchmark(finals_folder(tmp_path, "smoke", 1))
+    assert {cell.seed for cell in record.header.cells} == {1, 2}  # the search had seed 0
+    recipe = load_space(study.header.space_yaml).study.finals
+    assert recipe is not None
+    assert recipe.recipe == {"train.epochs": 3, "train.cnn_epochs": 2}
+    found = compare_finalists(study)
+    assert [len(each.record.trainings) for each in found] == [2, 2]
+    assert found[0].accuracy >= found[1].accuracy
+    assert "## Finalists" in (tmp_path / "smoke" / "report.md").read_text(encoding="utf-8")
+    assert f"snnsearch export smoke-finalists {found[0].record.number} --format onnx" in markdown(study)
+
+
+def test_longer_search_trains_new_finalists_only(untrained: list[int], tmp_path: Path) -> None:
+    first = finals.launch(space_of(), options_for(tmp_path))
+    again = finals.resume("smoke", options_for(tmp_path))
+    assert untrained == [4, 8]  # nothing is left to do
+    assert again.finalists == first.finalists
+
+    more = finals.resume("smoke", options_for(tmp_path, trials=8))
+    names = [(each.benchmark, each.label) for each in more.finalists]
+    assert len(names) == len({label for _, label in names})
+    assert all(each in more.finalists for each in first.finalists)
+    assert {benchmark for benchmark, _ in names} <= {"smoke-finalists", "smoke-finalists-2"}
+
+
+def test_resume_continues_interrupted_finals(
+    untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(driver: Driver, executor: str, pool: object) -> None:
+        for _ in range(3):
+            job = driver.next()
+            assert job is not None
+            driver.finished(trained(job))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("search.benchmark.run.run_trials", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            finals.launch(space_of(), options_for(tmp_path))
+    study = finals.resume("smoke", options_for(tmp_path))
+    assert untrained == [4, 5]
+    assert [len(each.trainings) for each in study.finalists] == [2, 2]
+
+
+def test_stopped_search_holds_no_finals(untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(driver: Driver, executor: str, pool: object) -> None:
+        driver.stopped_by = "SIGINT"
+
+    monkeypatch.setattr("search.runner.launch.run_trials", stopped)
+    study = finals.launch(space_of(), options_for(tmp_path))
+    assert not study.finalists
+    assert not finals_folder(tmp_path, "smoke", 1).exists()
+
+
+def test_search_leaves_the_share_of_the_finals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[float | None] = []
+    monkeypatch.setattr(
+        "search.runner.launch.run_trials", lambda driver, executor, pool: searched.append(driver.budget.seconds)
+    )
+    held: list[float | None] = []
+    monkeypatch.setattr(finals, "_hold", lambda record, space, seconds, **_: held.append(seconds))
+    finals.launch(space_of(**{"study.budget": "{time: 1000s}"}), options_for(tmp_path))
+    finals.resume("smoke", options_for(tmp_path, seconds=500.0))
+    assert searched == [600.0, 300.0]
+    first, second = held
+    assert first is not None
+    assert second is not None
+    assert second <= 500.0 < 600.0 < first <= 1000.0
+
+
+@pytest.mark.parametrize(("seconds", "n"), [(None, 3), (30.0, 3), (25.0, 2), (15.0, 1), (0.1, 1)])
+def test_number_of_finalists_fits_the_time(
+    seconds: float | None, n: int, untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finalists, "expected_s", lambda record, benchmark, pool: 8.0 * len(benchmark.networks))
+    space = space_of("{best: 3}", **{"study.budget": "{trials: 9}"})
+    study = finals.launch(replace(space, study=space.study.model_copy(update={"finals": None})), options_for(tmp_path))
+    section = space.study.finals
+    assert section is not None
+    benchmark = finals._benchmark(study, space, section, seconds, options_for(tmp_path))
+    assert benchmark is not None
+    assert len(benchmark.networks) == n
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{recipe: {train.epoch: 9}}", r"study.finals.recipe.train.epoch: .*cannot replace this.*mean train.epochs\?"),
+        ("{recipe: {train.epochs: 0}}", r"study.finals.recipe.train.epochs: given 0"),
+        ("{recipe: {data.name: digits}}", r"study.finals.recipe.data.name: .*cannot replace this"),
+        ("{share: 1}", r"study.finals.share: given 1"),
+        ("{best: 0}", r"study.finals.best: given 0"),
+    ],
+)
+def test_broken_finals_are_refused_with_their_path(text: str, says: str) -> None:
+    with pytest.raises(SpaceError, match=says):
+        space_of(text)
+
+
+def test_recipe_of_finals_is_laid_over_retrain() -> None:
+    base = {"retrain": "{train.start: cnn, train.distill: 0.5}"}
+    space_of("{recipe: {train.epochs: 4}}", **base)
+    with pytest.raises(SpaceError, match=r"study.finals.recipe.train: given distill 0.5 with start scratch"):
+        space_of("{recipe: {train.start: scratch}}", **base)
+
+
+def test_interval_is_wilsons() -> None:
+    assert wilson_interval(0.81, 10_000) == pytest.approx((0.80220, 0.81757), abs=1e-5)
+    assert wilson_interval(0.0, 10)[0] == 0.0
+    assert wilson_interval(1.0, 10) == pytest.approx((0.72247, 1.0), abs=1e-5)
+
+
+def test_published_points_are_compared_with_means(untrained: list[int], tmp_path: Path) -> None:
+    study = finals.launch(space_of(), options_for(tmp_path))
+    best = compare_finalists(study)[0]
+    point = {"energy_mj": 9.0, "params": 10**9, "price": "horowitz45/exact"}
+    below, above = (
+        {"label": label, "accuracy": best.accuracy + d, **point} for label, d in (("b", -0.01), ("a", 0.01))
+    )
+    with_points = _with_references(study, below, above)
+    assert compare_finalists(with_points)[0].dominated == ("b",)
+    assert not compare_finalists(load_study_folder(tmp_path / "smoke"))[0].dominated
+
+
+def _with_references(study: StudyRecord, *points: Mapping[str, Any]) -> StudyRecord:
+    references = tuple(ReferencePoint.model_validate(point) for point in points)
+    return study.model_copy(update={"header": study.header.model_copy(update={"references": references})})
