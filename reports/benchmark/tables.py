@@ -61,7 +61,7 @@ def _energy_columns(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
     for model in energy_models_of(record):
         preset = preset_of(model)
         heads = (list(COUNTS) if preset not in counted else []) + [ENERGY]
-        blocks.append((model, heads + [ALTERNATIVES[name] for name in alternatives_of(record.trials, model)]))
+        blocks.append((model, heads + [_head(name) for name in alternatives_of(record.trials, model)]))
         counted.add(preset)
     return blocks
 
@@ -74,13 +74,17 @@ def _own_row(group: Group, blocks: list[tuple[str, list[str]]]) -> tuple[str, ..
     return tuple(cells)
 
 
+def _head(alternative_name: str) -> str:
+    return f"{ALTERNATIVES[alternative_name]}, mJ"
+
+
 def _own_cell(group: Group, model: str, column: str) -> str:
     """Return one figure of `_energy_columns`. An alternative that no training has is a dash."""
     if column in COUNTS:
         return _cell(group, COUNTS[column](preset_of(model)), _tenths, 1000)
     if column == ENERGY:
         return _cell(group, energy(model), number)
-    (name,) = (name for name, label in ALTERNATIVES.items() if label == column)
+    (name,) = (name for name in ALTERNATIVES if _head(name) == column)
     return _cell(group, alternative(model, name), number) or "-"
 
 

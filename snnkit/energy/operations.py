@@ -12,7 +12,8 @@ The rules:
 - A sum of currents costs one addition per element and time step, and a mean of spikes one addition per spike.
 - The neurons' own work is counted apart: `LayerCounts.neuron_ops` and `OperationCounts.neuron_additions`.
 
-NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts (tests compare them); it omits the additions.
+Where inputs are binary, NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts (tests compare them). It
+counts a sum of two spikes once, and omits the additions.
 `snnkit.energy` converts these counts to joules.
 """
 
