@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from reports.study.tables import front_csv
 from search.benchmark import evaluate as reevaluation
 from search.benchmark.alternatives import complete_benchmark, complete_study
 from search.benchmark.trained import trained
+from search.cli.main import main
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "stored"
 NAMES = ("with_neurons", "with_neurons_and_stem_every_step")
@@ -110,3 +112,15 @@ def test_a_space_that_no_longer_loads_leaves_the_study_as_it_is(study: StudyReco
     header = study.header.model_copy(update={"space_yaml": "network: {family: forgotten}\n"})
     old = study.model_copy(update={"header": header})
     assert complete_study(old) == old
+
+
+def test_show_prints_the_alternatives_of_an_old_trial(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["snnsearch", "show", "old-study", "0", "--runs", str(runs)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(line.endswith(" mJ with neurons") for line in lines)
+    assert any(line.endswith(" mJ with neurons, stem every step") for line in lines)
