@@ -151,6 +151,11 @@ def energy(model: str) -> Metric:
     return lambda metrics: metrics.energy_mj.get(model)
 
 
+def alternative(model: str, name: str) -> Metric:
+    """Return the metric of millijoules by ``model`` under the assumption ``name``, for example ``with_neurons``."""
+    return lambda metrics: metrics.alternative_mj(model, name)
+
+
 def macs(preset: str) -> Metric:
     return lambda metrics: metrics.operations[preset].macs if preset in metrics.operations else None
 

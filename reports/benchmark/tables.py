@@ -11,6 +11,7 @@ from reports.benchmark.groups import (
     Pair,
     accuracy,
     acs,
+    alternative,
     energy,
     energy_models_of,
     f1,
@@ -20,12 +21,14 @@ from reports.benchmark.groups import (
     params,
     preset_of,
 )
+from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.table import Table, csv_cell
 from reports.document.wording import factor, number, ratio
 from reports.records.benchmark import BenchmarkRecord, Published
 from reports.records.study import Leaf, TrialRecord
 
-PUBLISHED = "published"
+PUBLISHED, ENERGY = "published", "energy, mJ"
+COUNTS = {"AC, k": acs, "MAC, k": macs}  # columns with the operations of a preset, in thousands
 Formatter = Callable[[float], str]
 
 
@@ -50,11 +53,15 @@ def networks_table(record: BenchmarkRecord, data: str) -> Table:
 
 
 def _energy_columns(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
-    """Return the columns of each energy model. The first model of a preset also has the preset's operations."""
+    """Return the columns of each energy model: the energy and the alternatives that the trainings have.
+
+    The first model of a preset also has the preset's operations.
+    """
     blocks, counted = [], set()
     for model in energy_models_of(record):
         preset = preset_of(model)
-        blocks.append((model, (["AC, k", "MAC, k"] if preset not in counted else []) + ["energy, mJ"]))
+        heads = (list(COUNTS) if preset not in counted else []) + [ENERGY]
+        blocks.append((model, heads + [_head(name) for name in alternatives_of(record.trials, model)]))
         counted.add(preset)
     return blocks
 
@@ -63,19 +70,31 @@ def _own_row(group: Group, blocks: list[tuple[str, list[str]]]) -> tuple[str, ..
     cells = [group.network, f"{group.n} of {group.n_seeds}" if group.n < group.n_seeds else str(group.n)]
     cells += [_cell(group, accuracy, ratio), _cell(group, f1, ratio), _cell(group, params, _tenths, 1000)]
     for model, columns in blocks:
-        if len(columns) > 1:
-            cells += [_cell(group, count(preset_of(model)), _tenths, 1000) for count in (acs, macs)]
-        cells.append(_cell(group, energy(model), number))
+        cells += [_own_cell(group, model, column) for column in columns]
     return tuple(cells)
+
+
+def _head(alternative_name: str) -> str:
+    return f"{ALTERNATIVES[alternative_name]}, mJ"
+
+
+def _own_cell(group: Group, model: str, column: str) -> str:
+    """Return one figure of `_energy_columns`. An alternative that no training has is a dash."""
+    if column in COUNTS:
+        return _cell(group, COUNTS[column](preset_of(model)), _tenths, 1000)
+    if column == ENERGY:
+        return _cell(group, energy(model), number)
+    (name,) = (name for name in ALTERNATIVES if _head(name) == column)
+    return _cell(group, alternative(model, name), number) or "-"
 
 
 def _published_row(point: Published, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
     cells = [PUBLISHED, "", given_ratio(point.accuracy), given_ratio(point.f1), _in_thousands(point.params)]
     for model, columns in blocks:
         own = model == point.price
-        if len(columns) > 1:
-            cells += [_in_thousands(count if own else None) for count in (point.acs, point.macs)]
-        cells.append(_as_given(point.energy_mj if own else None))
+        given = {"AC, k": _in_thousands(point.acs), "MAC, k": _in_thousands(point.macs)}
+        given[ENERGY] = _as_given(point.energy_mj)
+        cells += [given.get(column, "") if own else "" for column in columns]
     return tuple(cells)
 
 
@@ -143,27 +162,37 @@ def benchmark_csv(record: BenchmarkRecord) -> str:
     measures = ["test_accuracy", "test_f1", "validation_accuracy", "params", "dense_macs", "spikes", "firing_rate"]
     measures += ["timesteps", *(f"{name} {preset}" for preset in presets for name in ("macs", "acs"))]
     columns = ["trial", "data", "network", "kind", "seed", "status", *measures]
-    columns += [*(f"energy_mj {model}" for model in models), "epochs", "wall_s", "device", "reason"]
+    further = [(model, name) for model in models for name in alternatives_of(record.trials, model)]
+    columns += [*(f"energy_mj {model}" for model in models), *(f"energy_mj {model} {name}" for model, name in further)]
+    columns += ["epochs", "wall_s", "device", "reason"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(csv_cell, columns))
     for cell, trial in zip(record.header.cells, record.trials, strict=True):
         if trial.status not in ("running", "waiting"):
             where: list[Leaf] = [trial.number, cell.data, cell.network, cell.kind, cell.seed, trial.status]
-            writer.writerow(map(csv_cell, [*where, *_measured(trial, presets, models), *_circumstances(trial)]))
+            measured = _measured(trial, presets, models, further)
+            writer.writerow(map(csv_cell, [*where, *measured, *_circumstances(trial)]))
     return text.getvalue()
 
 
-def _measured(trial: TrialRecord, presets: list[str], models: tuple[str, ...]) -> list[Leaf]:
+def _measured(
+    trial: TrialRecord, presets: list[str], models: tuple[str, ...], further: list[tuple[str, str]]
+) -> list[Leaf]:
     m = trial.metrics
     if m is None:
-        return [""] * (8 + 2 * len(presets) + len(models))
+        return [""] * (8 + 2 * len(presets) + len(models) + len(further))
     found: list[Leaf] = [m.test_accuracy, m.test_f1, m.accuracy, m.params, m.dense_macs, m.spikes, m.firing_rate]
     found.append(m.timesteps)
     for preset in presets:
         counted = m.operations.get(preset)
         found += [counted.macs, counted.acs] if counted else ["", ""]
-    return found + [m.energy_mj[model] for model in models]
+    found += [m.energy_mj[model] for model in models]
+    return found + [_or_empty(m.alternative_mj(model, name)) for model, name in further]
+
+
+def _or_empty(value: float | None) -> Leaf:
+    return "" if value is None else value
 
 
 def _circumstances(trial: TrialRecord) -> list[Leaf]:

@@ -3,7 +3,10 @@
 A header stores the rules of its energy models since version 7; `RULES` describes the older ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+from reports.document.model import Definitions
+from reports.records.study import TrialRecord
 
 RULES = {
     "horowitz45/exact": (
@@ -26,7 +29,32 @@ RULES = {
         "or all of it if the space says sram: lemaire."
     ),
 }
+ALTERNATIVES = {"with_neurons": "with neurons", "with_neurons_and_stem_every_step": "with neurons, stem every step"}
+"""The energies of a spiking network that reports show beside the total, by their names in the records."""
+
+ALTERNATIVES_RULE = (
+    "The alternative 'with neurons' adds what the total leaves out of a spiking network, still without memory: 3.7 pJ "
+    "per leak, neuron and time step, and 0.9 pJ per bias addition, comparison with the threshold, reset, addition of a "
+    "stored current to its neuron, comparison of max pooling and addition of averaged currents. The alternative 'stem "
+    "every step' also runs the first layer at every time step."
+)
 CAVEATS = {"horowitz45/paper2602": "one time step, whatever T is; BatchNorm and biases counted"}
+
+
+def alternatives_of(trials: Iterable[TrialRecord], model: str) -> tuple[str, ...]:
+    """Return the names in `ALTERNATIVES` that at least one of ``trials`` has for ``model``."""
+    measured = [trial.metrics for trial in trials if trial.metrics]
+    return tuple(name for name in ALTERNATIVES if any(m.alternative_mj(model, name) is not None for m in measured))
+
+
+def rules(models: Iterable[str], stored: Mapping[str, str], trials: Sequence[TrialRecord]) -> Definitions:
+    """Return the rule of each energy model, and of the alternatives that ``trials`` have."""
+    entries = []
+    for model in models:
+        rule = describe(model, stored)
+        is_missing = alternatives_of(trials, model) and "with neurons" not in rule  # stored before version 8
+        entries.append((model, f"{rule} {ALTERNATIVES_RULE}" if is_missing else rule))
+    return Definitions(tuple(entries), terms_are_code=True)
 
 
 def caveat(energy_model: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs with nonzero inputs. 3: images, MACs, measurements at rungs. 4: status infeasible,
 # epochs of CNN twins, initialization, values by shared weights. 5: batches in parts. 6: means of weights. 7: hardware
-# of a benchmark, energy rules in words. 8: CPU threads, kind of failure, doubts
+# of a benchmark, energy rules in words. 8: CPU threads, kind of failure, doubts, alternatives of energies
 RECORD_VERSION = 8
 
 Leaf = bool | int | float | str
@@ -85,9 +85,15 @@ class Measured(Record):
     firing_rate: float  # spikes / (neurons x T) over all spiking layers
     timesteps: Whole
     energy_mj: dict[str, float]
+    energy_alternatives_mj: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """By the same keys, the energy under other assumptions: ``with_neurons``; empty in records before version 8."""
     twin_energy_mj: dict[str, float]  # of the CNN twin, with dense multiply-accumulates; same keys
     operations: dict[str, Operations] = Field(default_factory=dict)  # by preset: exact (as above), paper2602
     nonzero_macs: float | None = None  # MACs with a nonzero input; ReLU makes zeros in a CNN twin
+
+    def alternative_mj(self, model: str, name: str) -> float | None:
+        """Return the energy by ``model`` under the assumption ``name``; None if it is not known."""
+        return self.energy_alternatives_mj.get(model, {}).get(name)
 
 
 class Metrics(Measured):

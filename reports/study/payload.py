@@ -6,6 +6,7 @@ from typing import Any
 
 from reports.analysis.front import finished, front_trials, trial_ranks
 from reports.analysis.hypervolume import hypervolume_over_time
+from reports.document.energy_models import ALTERNATIVES
 from reports.document.wording import initialization_label, initialization_phrase
 from reports.records.objectives import OBJECTIVES, axis_title
 from reports.records.study import EpochRecord, LayerRecord, ObjectiveRecord, StudyRecord, TrialRecord
@@ -77,6 +78,10 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
         "rate": _brief(metrics.firing_rate),
         "timesteps": metrics.timesteps,
         "energy": {model: _brief(value) for model, value in metrics.energy_mj.items()},
+        "alternatives": {
+            model: [[ALTERNATIVES[name], _brief(value)] for name, value in found.items() if name in ALTERNATIVES]
+            for model, found in metrics.energy_alternatives_mj.items()
+        },
         "twin": {model: _brief(value) for model, value in metrics.twin_energy_mj.items()},
         "values": trial.values,
         "wall": _brief(trial.wall_s),

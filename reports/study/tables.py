@@ -8,6 +8,7 @@ from typing import Any
 
 from reports.analysis.comparisons import compare_references
 from reports.analysis.front import finished, front_trials, initializations_differ, trial_ranks
+from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.table import Table, csv_cell
 from reports.document.wording import candidate_name, initialization_label, objective_value, ratio
 from reports.records.objectives import axis_title
@@ -21,22 +22,30 @@ def candidates_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Table
     """
     objectives = [o.name for o in study.header.objectives]
     ranks = trial_ranks(study)
-    measures = ("test accuracy", "twin / SNN", "firing rate", "rank", "removed", "resized")
+    further = alternatives_of(trials, study.header.price)
+    energies = tuple(f"energy {ALTERNATIVES[name]}, mJ" for name in further)
+    measures = ("test accuracy", "twin / SNN", *energies, "firing rate", "rank", "removed", "resized")
     columns = ("trial", "candidate", *map(axis_title, objectives), *measures)
     rows = []
     for t in trials:
         assert t.metrics is not None  # finished
         values = [objective_value(name, t.values[name]) for name in objectives]
-        measured = (ratio(t.metrics.test_accuracy), twin_ratio(t, study.header.price), ratio(t.metrics.firing_rate))
+        alternatives = (_alternative(t.metrics.alternative_mj(study.header.price, name)) for name in further)
+        test, twin = ratio(t.metrics.test_accuracy), twin_ratio(t, study.header.price)
+        measured = (test, twin, *alternatives, ratio(t.metrics.firing_rate))
         removed = " ".join(m.name for m in t.modules if m.state == "removed") or "-"
         resized = ", ".join(f"{m.name} {m.detail}" for m in t.modules if m.state == "resized") or "-"
         rows.append((str(t.number), t.name or "", *values, *measured, str(ranks[t.number]), removed, resized))
-    numeric = (True, False, *(True for _ in objectives), True, True, True, True, False, False)
+    numeric = (True, False, *(True for _ in (*objectives, *further)), True, True, True, True, False, False)
     label = "Candidates"
     if not initializations_differ(study):
         return Table(columns, numeric, tuple(rows), label)
     longer = tuple((*row, initialization_label(t)) for row, t in zip(rows, trials, strict=True))
     return Table((*columns, "started from"), (*numeric, False), longer, label)
+
+
+def _alternative(value: float | None) -> str:
+    return "-" if value is None else objective_value("energy_mj", value)
 
 
 def twin_ratio(trial: TrialRecord, model: str) -> str:
@@ -72,7 +81,9 @@ def front_csv(study: StudyRecord) -> str:
     trials = front_trials(study)
     objectives = [o.name for o in study.header.objectives]
     models = sorted({model for t in trials if t.metrics for model in t.metrics.energy_mj})
+    further = [(model, name) for model in models for name in alternatives_of(trials, model)]
     measures = ["test_accuracy", "test_f1", "firing_rate", *(f"energy_mj {model}" for model in models)]
+    measures += [f"energy_mj {model} {name}" for model, name in further]
     measures += ["started_from"] * initializations_differ(study)
     dials = list(dict.fromkeys([*study.header.dials, *(path for t in trials for path in t.params)]))
     text = io.StringIO()
@@ -82,6 +93,8 @@ def front_csv(study: StudyRecord) -> str:
         assert t.metrics is not None
         measured = [t.metrics.test_accuracy, t.metrics.test_f1, t.metrics.firing_rate]
         energies = [t.metrics.energy_mj.get(model, "") for model in models]
+        alternatives = (t.metrics.alternative_mj(model, name) for model, name in further)
+        energies += ["" if value is None else value for value in alternatives]
         row = [t.number, t.name or "", *(t.values[o] for o in objectives), *measured, *energies]
         row += [initialization_label(t)] * initializations_differ(study)
         writer.writerow(map(csv_cell, [*row, *(t.params.get(path, "") for path in dials)]))
@@ -113,4 +126,7 @@ def front_json(study: StudyRecord) -> str:
 def _candidate(trial: TrialRecord) -> dict[str, Any]:
     exported = {"number", "name", "values", "metrics", "modules", "params", "seed", "device", "wall_s"}
     start = {} if trial.start is None else {"start": trial.start.model_dump(mode="json", exclude={"history"})}
-    return trial.model_dump(mode="json", include=exported) | start
+    found = trial.model_dump(mode="json", include=exported)
+    if trial.metrics and not trial.metrics.energy_alternatives_mj:  # stored before version 8: the file stays the same
+        del found["metrics"]["energy_alternatives_mj"]
+    return found | start

@@ -6,7 +6,7 @@ The same weights can also be measured with other numbers of time steps.
 import hashlib
 import itertools
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.benchmark.dominance import dominance
-from reports.benchmark.groups import Spread
+from reports.benchmark.groups import Metric, Spread, alternative, energy
+from reports.document.energy_models import ALTERNATIVES
 from reports.document.wording import count, number, ratio
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import Metrics
@@ -153,7 +154,8 @@ def view(evaluated: Sequence[Evaluated], benchmark: BenchmarkRecord | None) -> R
 
 def figures(evaluated: Sequence[Evaluated]) -> Table:
     """Return a table with one line for each network, over its seeds."""
-    models = list(evaluated[0].now.energy_mj)
+    metrics = [each.now for each in evaluated]
+    energies = [column for model in metrics[0].energy_mj for column in _energy_columns(metrics, model)]
     table = Table(box=None, pad_edge=False, header_style="dim")
     heads = (
         "data",
@@ -163,7 +165,7 @@ def figures(evaluated: Sequence[Evaluated]) -> Table:
         "T",
         "test\naccuracy",
         "macro\nF1",
-        *(f"mJ\n{model}" for model in models),
+        *(head for head, _ in energies),
     )
     for head in heads:
         table.add_column(head, justify="left" if head in ("data", "network") else "right", no_wrap=True)
@@ -173,9 +175,28 @@ def figures(evaluated: Sequence[Evaluated]) -> Table:
             data, label, str(len(members)), f"{now[0].params:,}",
             str(now[0].timesteps), _spread([m.test_accuracy for m in now], ratio),
             _spread([m.test_f1 for m in now], ratio),
-            *(_spread([m.energy_mj[model] for m in now], number) for model in models),
+            *(_known(map(metric, now)) for _, metric in energies),
         )  # fmt: skip
     return table
+
+
+def _energy_columns(metrics: Sequence[Metrics], model: str) -> list[tuple[str, Metric]]:
+    """Return head and metric of each column of an energy model: the energy, then the alternatives that are known."""
+    names = [name for name in ALTERNATIVES if any(m.alternative_mj(model, name) is not None for m in metrics)]
+    alternatives = [(_narrow(f"mJ {ALTERNATIVES[name]}"), alternative(model, name)) for name in names]
+    return [(f"mJ\n{model}", energy(model)), *alternatives]
+
+
+def _narrow(head: str) -> str:
+    """Break a head into lines of two words at most."""
+    words = head.split()
+    return "\n".join(" ".join(words[at : at + 2]) for at in range(0, len(words), 2))
+
+
+def _known(values: Iterable[float | None]) -> str:
+    """Return the spread over the seeds; a dash for a CNN twin, which has no neurons."""
+    found = [value for value in values if value is not None]
+    return _spread(found, number) if found else "-"
 
 
 def to_json(evaluated: Sequence[Evaluated]) -> list[dict[str, Any]]:
@@ -224,10 +245,10 @@ def _spread(values: list[float], format_value: Callable[[float], str]) -> str:
 
 def _against_record(evaluated: Sequence[Evaluated]) -> Text:
     accuracy = max(each.accuracy_difference for each in evaluated)
-    energy = max(each.energy_difference for each in evaluated)
+    mj = max(each.energy_difference for each in evaluated)
     text = Text(
         f"{count(len(evaluated), 'network')} measured from the stored weights; test accuracy differs from the record "
-        f"by at most {number(accuracy)}, energy by at most {energy:.2%}"
+        f"by at most {number(accuracy)}, energy by at most {mj:.2%}"
     )
     if other := [str(each.trained.record.number) for each in evaluated if not each.reproduced]:
         text.append(f"\nnot as recorded: {', '.join(other)}", style="bold red")

@@ -227,7 +227,7 @@ def evaluate(
     found = trained.trained(study, parse_numbers(trials, "--trials", "3,17"), runs, storage)
     place = find_device(device)
     # figures are never truncated: a narrower terminal wraps their lines
-    wide = console.Terminal(file=console.out.file, width=max(console.out.width, 140))
+    wide = console.Terminal(file=console.out.file, width=max(console.out.width, 160))
     if timesteps:
         asked = reevaluation.with_timesteps(found, parse_numbers(timesteps, "--timesteps", "2,3"))
         evaluated = reevaluation.evaluate(asked, data, place, recalibrated=True)

@@ -84,11 +84,12 @@ def report(
     from reports.benchmark.write import write_benchmark
     from reports.storage.benchmarks import is_benchmark, read_benchmark
     from reports.study.write import write_report
+    from search.benchmark.alternatives import complete_benchmark, complete_study
 
     if is_benchmark(runs / study):  # even with --storage, because SNNSEARCH_STORAGE may be set permanently
-        paths = write_benchmark(read_benchmark(runs / study), runs / study)
+        paths = write_benchmark(complete_benchmark(read_benchmark(runs / study)), runs / study)
     else:
-        paths = write_report(read_study(study, runs, storage), runs / study)
+        paths = write_report(complete_study(read_study(study, runs, storage)), runs / study)
     if as_json:
         console.print_json([str(path) for path in paths])
     else:
@@ -106,9 +107,10 @@ def show(
     Example: snnsearch show smoke 3
     """
     from reports.storage.studies import find_trial
+    from search.benchmark.alternatives import complete_study
     from search.cli import tables
 
-    record = read_study(study, runs, storage)
+    record = complete_study(read_study(study, runs, storage))
     found = find_trial(study, trial, record.trials)
     if as_json:
         console.print_json(found.model_dump(mode="json"))

@@ -12,6 +12,7 @@ from rich.text import Text
 from reports.analysis.finalists import compare_finalists
 from reports.analysis.front import StatusSummary, front_trials
 from reports.document.commands import command
+from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.wording import duration, initialization_phrase, listing, objective_value
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import StudyRecord, TrialRecord
@@ -215,6 +216,8 @@ def _figures(trial: TrialRecord) -> RenderableType:
             price,
             f"{energy:.4g} mJ; its CNN twin {twin:.4g} mJ, {twin / energy:.2f} times as much" if energy else "0 mJ",
         )
+        for name in alternatives_of([trial], price):
+            grid.add_row("", f"{metrics.alternative_mj(price, name):.4g} mJ {ALTERNATIVES[name]}")
     if start := initialization_phrase(trial):
         grid.add_row("started", start)
     grid.add_row("trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}")

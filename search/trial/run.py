@@ -236,6 +236,7 @@ def figures(activity: OperationCounts, accuracy: float, pricing: EnergyConfig) -
         firing_rate=activity.firing_rate,
         timesteps=activity.timesteps,
         energy_mj={key: energy.total_mj for key, energy in prices.items()},
+        energy_alternatives_mj={key: energy.alternatives for key, energy in prices.items() if energy.alternatives},
         twin_energy_mj={key: energy.total_mj for key, energy in twin.items()},
         operations={name: _operations(count(activity)) for name, count in PRESETS.items()},
         nonzero_macs=activity.nonzero_macs,

@@ -10,8 +10,10 @@ The rules:
 - The plan alone decides which of these applies to a layer; the batch has no influence.
 - BatchNorm is folded into its convolution. Pooling, concatenation, splits, shuffles, gates and sums of spikes are free.
 - A sum of currents costs one addition per element and time step, and a mean of spikes one addition per spike.
+- The neurons' own work is counted apart: `LayerCounts.neuron_ops` and `OperationCounts.neuron_additions`.
 
-NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts (tests compare them); it omits the additions.
+Where inputs are binary, NeuroBench 2.3's ``SynapticOperations`` gives the same synaptic counts (tests compare them). It
+counts a sum of two spikes once, and omits the additions.
 `snnkit.energy` converts these counts to joules.
 """
 
@@ -20,7 +22,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from snnkit.architecture.plan import Conv, Neurons, Plan, Sum
+from snnkit.architecture.plan import Conv, Neurons, Plan, Pool, Sum
 from snnkit.base.config import EncodingConfig, NeuronConfig
 
 if TYPE_CHECKING:  # the records and the counts in closed form need no torch
@@ -70,6 +72,18 @@ class LayerCounts:
         return self.evaluations * op.outputs if isinstance(op, Conv) and (op.bias or op.batchnorm) else 0
 
     @property
+    def neuron_additions(self) -> float:
+        """Additions of the neurons themselves.
+
+        One comparison with the threshold per neuron and time step, and one reset per spike. If the current is stored
+        before the neurons read it (a stem that ran once, pooled or summed currents), also one addition of it to the
+        membrane potential per neuron and time step.
+        """
+        updates = self.timesteps * self.neurons
+        is_stored = isinstance(self.op, Neurons) or self.evaluations < self.timesteps
+        return updates + self.spikes_out + updates * is_stored
+
+    @property
     def input_mean(self) -> float | None:
         """Mean of the incoming elements over space, time and images; None if they are not spikes."""
         if self.dense or not isinstance(self.op, Conv):
@@ -114,16 +128,48 @@ class OperationCounts:
         return sum(layer.neuron_ops for layer in self.layers)
 
     @property
+    def neuron_additions(self) -> float:
+        """Additions that spiking layers need besides the ACs; a comparison counts as an addition.
+
+        Biases, folded BatchNorm included; `LayerCounts.neuron_additions`; and at every time step the comparisons of max
+        pooling and the additions of averaged currents. Averages of spikes are summed in the layer that reads them.
+        """
+        layers = sum(layer.bias_adds + layer.neuron_additions for layer in self.layers)
+        return layers + self.timesteps * sum(map(pool_additions, _computing_pools(self.plan)))
+
+    def with_stem_every_step(self) -> "OperationCounts":
+        """The same counts if the layer that reads a still image ran at every time step, not once."""
+        return replace(self, layers=tuple(map(_every_step, self.layers)))
+
+    @property
     def firing_rate(self) -> float:
         """Spikes per neuron and time step over all spiking layers; 0 in the CNN twin."""
         neurons = sum(layer.neurons for layer in self.layers)
         return self.spikes / (neurons * self.timesteps) if neurons else 0.0
 
 
-def axis_fan_out(size: int, outputs: int, conv: Conv) -> list[int]:
+def axis_fan_out(size: int, outputs: int, window: Conv | Pool) -> list[int]:
     """Fan-out along one axis: for each of ``size`` input positions, how many of the ``outputs`` positions read it."""
-    first_taps = [out * conv.stride - conv.padding for out in range(outputs)]
-    return [sum(tap <= position < tap + conv.kernel for tap in first_taps) for position in range(size)]
+    first_taps = [out * window.stride - window.padding for out in range(outputs)]
+    return [sum(tap <= position < tap + window.kernel for tap in first_taps) for position in range(size)]
+
+
+def _computing_pools(plan: Plan) -> list[Pool]:
+    """Max pooling, and averages of currents: the ones that lead to neurons through nothing but pooling."""
+    found, sources_of_neurons = [], set()
+    for op in reversed(plan.ops):
+        if isinstance(op, Neurons) or (isinstance(op, Pool) and op.name in sources_of_neurons):
+            sources_of_neurons.add(op.source)
+        if isinstance(op, Pool) and (op.kind == "max" or op.name in sources_of_neurons):
+            found.append(op)
+    return found
+
+
+def pool_additions(pool: Pool) -> int:
+    """Comparisons or additions of one evaluation: one less than the values in each window, without padding."""
+    (channels, *size), (_, *outputs) = pool.in_shape, pool.out_shape
+    rows, columns = (sum(axis_fan_out(*side, pool)) for side in zip(size, outputs, strict=True))
+    return channels * (rows * columns - prod(outputs))
 
 
 def unpadded_macs(conv: Conv) -> int:
@@ -263,6 +309,14 @@ def _silent_layer(op: Conv | Sum | Neurons, neuron: NeuronConfig, encoding: Enco
         macs = evaluations * unpadded_macs(op)
         return replace(layer, dense=True, evaluations=evaluations, macs=macs, nonzero_macs=float(macs))
     return replace(layer, dense=True, macs=timesteps * unpadded_macs(op)) if op.reads == "means" else layer
+
+
+def _every_step(layer: LayerCounts) -> LayerCounts:
+    op = layer.op
+    if not isinstance(op, Conv) or op.reads != "input" or layer.evaluations == layer.timesteps:
+        return layer
+    macs = layer.timesteps * unpadded_macs(op)
+    return replace(layer, evaluations=layer.timesteps, macs=macs, nonzero_macs=float(macs))
 
 
 def _twin_layer(op: Conv | Sum, nonzero_macs: float | None) -> LayerCounts:

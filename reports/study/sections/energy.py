@@ -1,7 +1,7 @@
 """How the energies in the report are computed."""
 
-from reports.document.energy_models import describe
-from reports.document.model import Definitions, Section, Text
+from reports.document.energy_models import rules
+from reports.document.model import Section, Text
 from reports.records.study import StudyRecord
 from reports.study.payload import energy_models_of
 
@@ -17,6 +17,5 @@ def energy_section(study: StudyRecord) -> Section | None:
     models = energy_models_of(study)
     if not models:
         return None
-    stored = study.header.energy_rules
-    rules = Definitions(tuple((model, describe(model, stored)) for model in models), terms_are_code=True)
-    return Section("How energies are computed", (Text(NOTE, style="note"), rules))
+    described = rules(models, study.header.energy_rules, study.trials)
+    return Section("How energies are computed", (Text(NOTE, style="note"), described))

@@ -6,10 +6,11 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from snnkit.architecture.plan import Conv, GlobalAverage, Neurons, Plan, Sum
+from snnkit.architecture.plan import Conv, GlobalAverage, Neurons, Plan, Pool, Sum
+from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.energy import ENERGY_MODELS, ENERGY_RULES, PRESETS, EnergyConfig, estimate_all, estimate_energy
 from snnkit.energy.lemaire2022 import sram_pj
-from snnkit.energy.operations import LayerCounts, OperationCounts, twin_counts, unpadded_macs
+from snnkit.energy.operations import LayerCounts, OperationCounts, silent_counts, twin_counts, unpadded_macs
 from snnkit.energy.presets import Operations
 from snnkit.families.mobilenetv2 import MobileNetV2
 from snnkit.families.mobilenetv2 import plan as plan_mobilenetv2
@@ -122,6 +123,72 @@ def test_zero_activations_of_a_twin_are_an_alternative_price():
     energy = estimate_energy(OperationCounts(network, False, 1, 1, layers), EnergyConfig())
     assert energy.alternatives == pytest.approx({"nonzero_macs": 100 * len(layers) * 4.6e-9})
     assert energy.total_mj == estimate_energy(twin_counts(network), EnergyConfig()).total_mj
+
+
+def neuron_network() -> tuple[Plan, tuple[LayerCounts, ...]]:
+    """A stem whose currents are pooled (3x3 windows, some ragged) before the neurons, a layer, the classifier."""
+    stem = Conv("stem", "input", (1, 4, 4), (2, 4, 4), kernel=1, bias=False, activation=None, reads="input")
+    pool = Pool("pool", "stem", (2, 4, 4), (2, 2, 2), "max", kernel=3, stride=2, ceil=True)
+    neurons = Neurons("neurons", "pool", (2, 2, 2), "relu")
+    after = Conv("after", "neurons", (2, 2, 2), (3, 2, 2), kernel=1)
+    spikes = Pool("spikes", "after", (3, 2, 2), (3, 1, 1), "max", kernel=2, stride=2)
+    head = Conv("head", "spikes", (3, 1, 1), (5, 1, 1), kernel=1, batchnorm=False, activation=None)
+    scores = GlobalAverage("scores", "head", (5, 1, 1))
+    network = Plan((stem, pool, neurons, after, spikes, head, scores), (1, 4, 4), 5)
+    return network, (
+        LayerCounts(stem, 3, 1, dense=True, macs=32, nonzero_macs=32.0),
+        LayerCounts(neurons, 3, 3, spikes_out=6, neurons=8, neuron_ops=24),
+        LayerCounts(after, 3, 3, synapses=18, spikes_in=6, spikes_out=9, neurons=12, neuron_ops=36),
+        LayerCounts(head, 3, 3, synapses=20, spikes_in=4),
+    )
+
+
+def test_costs_of_neurons_by_hand():
+    network, layers = neuron_network()
+    energy = estimate_energy(OperationCounts(network, True, 3, 1, layers), EnergyConfig())
+    total = 32 * 4.6 + (18 + 20) * 0.9
+    leaks = (3 * 8 + 3 * 12) * 3.7  # T x neurons
+    biases = 2 * 16 + 3 * 12 + 3 * 5  # the stem once, the others at each of 3 steps; BatchNorm is folded into a bias
+    thresholds, resets, stored = 3 * 8 + 3 * 12, 6 + 9, 3 * 8  # only the pooled currents are stored
+    windows = 2 * ((9 + 6 + 6 + 4) - 4)  # 3x3, 3x2, 2x3 and 2x2 values in 2 channels: one comparison less than values
+    pooling = 3 * (windows + 3 * (4 - 1))
+    with_neurons = total + leaks + (biases + thresholds + resets + stored + pooling) * 0.9
+    every_step = with_neurons + 2 * 32 * 4.6 + 2 * 32 * 0.9  # two more runs of the stem, with its bias
+    assert energy.total_mj == pytest.approx(total * 1e-9)
+    assert energy.alternatives == pytest.approx(
+        {"with_neurons": with_neurons * 1e-9, "with_neurons_and_stem_every_step": every_step * 1e-9}
+    )
+
+
+def test_averages_of_currents_are_added_and_averages_of_spikes_are_not():
+    network, layers = neuron_network()
+
+    def priced(**changes: object) -> float:
+        ops = tuple(dataclasses.replace(op, **changes) if isinstance(op, Pool) else op for op in network.ops)
+        plan = dataclasses.replace(network, ops=ops)
+        return estimate_energy(OperationCounts(plan, True, 3, 1, layers)).alternatives["with_neurons"] * 1e9
+
+    assert priced(kind="max") - priced(kind="avg") == pytest.approx(3 * 3 * (4 - 1) * 0.9)  # the pooling of spikes
+
+
+@pytest.mark.parametrize("of", ["spikes", "currents"])
+def test_stem_every_step_is_the_energy_of_a_stem_that_ran_at_every_step(of):
+    network = plan(SqueezeNet.model_validate({"pool": {"of": of}}), 10, (3, 32, 32))
+    once, every = (
+        estimate_energy(silent_counts(network, NeuronConfig(), EncodingConfig(timesteps=4, stem=stem))).alternatives
+        for stem in ("once", "every_step")
+    )
+    assert every["with_neurons"] == every["with_neurons_and_stem_every_step"]
+    assert once["with_neurons_and_stem_every_step"] == pytest.approx(every["with_neurons"])
+    assert once["with_neurons"] < every["with_neurons"]
+
+
+def test_twins_and_other_rules_have_no_costs_of_neurons():
+    network, layers = neuron_network()
+    counts = OperationCounts(network, True, 3, 1, layers)
+    assert not estimate_energy(counts, EnergyConfig(preset="paper2602")).alternatives
+    assert "with_neurons" not in estimate_energy(counts, EnergyConfig(model="lemaire2022")).alternatives
+    assert "with_neurons" not in estimate_energy(twin_counts(network)).alternatives
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,18 @@ def test_totals_equal_neurobench_except_for_sums(family: str, style: str) -> Non
     assert (more > 0) == any(conv.input_most > 1 for conv in network.plan.convs)
 
 
+@pytest.mark.parametrize("family", [family for family, style in CASES if style == "sums"])
+def test_a_value_of_two_moves_a_layer_from_neurobench_s_accumulates_to_its_macs(family: str) -> None:
+    """docs/space/energy.md quotes these ratios: ours count two spikes as two ACs, NeuroBench the layer as MACs."""
+    network = fired(family, "sums", 16)
+    data = inputs(network, B)
+    ours, theirs = count_operations(network, [data]), neurobench(network, data)
+    synapses = sum(layer.synapses for layer in ours.layers)
+    assert 2 < synapses / theirs["Effective_ACs"] < 3.2
+    assert ours.nonzero_macs is not None
+    assert 1.1 < (synapses + ours.nonzero_macs) / (theirs["Effective_ACs"] + theirs["Effective_MACs"]) < 1.2
+
+
 @every_case
 def test_additions_occur_in_sums_and_means(family: str, style: str) -> None:
     network = fired(family, style, 16)
