@@ -260,4 +260,7 @@ class FinalistRecord(Record):
 class StudyRecord(Record):
     header: StudyHeader
     trials: tuple[TrialRecord, ...]  # by number
-    finalists: tuple[FinalistRecord, ...] = ()  # read from the finals beside the study; not stored with it
+    finalists: tuple[
+        FinalistRecord, ...
+    ] = ()  # these two are read from the finals beside the study, not stored with it
+    finals_left: Whole = 0  # trainings of the latest finals that are not finished

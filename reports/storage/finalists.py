@@ -4,10 +4,11 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from reports.records.benchmark import BenchmarkRecord, Cell
-from reports.records.study import FinalistRecord, TrialRecord
+from reports.records.study import FinalistRecord, StudyRecord, TrialRecord
 from reports.storage.benchmarks import is_benchmark, read_benchmark
 from reports.storage.names import MAX_NAME_LETTERS, as_folder_name
 
+LEFT = ("running", "waiting", "failed")  # statuses of trainings that the next run repeats or continues
 SUFFIX = "finalists"
 LONGEST_SUFFIX = len(f"-{SUFFIX}-999")
 
@@ -23,12 +24,15 @@ def finals_folders(runs: Path, study: str) -> tuple[Path, ...]:
     return tuple(takewhile(is_benchmark, (finals_folder(runs, study, number) for number in count(1))))
 
 
-def read_finalists(runs: Path, study: str) -> tuple[FinalistRecord, ...]:
-    """Return the finalists of ``study`` that were trained at least once. Raises LedgerError."""
-    found: list[FinalistRecord] = []
-    for folder in finals_folders(runs, study):
-        found += _finalists(read_benchmark(folder))
-    return tuple(found)
+def with_finals(study: StudyRecord, runs: Path) -> StudyRecord:
+    """Return ``study`` with its finalists that were trained at least once, and the number of trainings left.
+
+    Raises LedgerError.
+    """
+    records = [read_benchmark(folder) for folder in finals_folders(runs, study.header.name)]
+    found = tuple(finalist for record in records for finalist in _finalists(record))
+    left = sum(trial.status in LEFT for record in records[-1:] for trial in record.trials)
+    return study.model_copy(update={"finalists": found, "finals_left": left})
 
 
 def _finalists(record: BenchmarkRecord) -> list[FinalistRecord]:

@@ -15,7 +15,7 @@ from reports.errors import LedgerError
 from reports.records.study import Leaf, Status, StudyHeader, StudyRecord, TrialRecord
 from reports.records.versions import parse
 from reports.storage.database import Database, Row
-from reports.storage.finalists import read_finalists
+from reports.storage.finalists import with_finals
 
 __all__ = [
     "DATABASE",
@@ -51,7 +51,7 @@ def load_study_folder(folder: Path) -> StudyRecord:
         raise LedgerError(f"no study in {folder}: it has no {DATABASE}. Studies in {folder.parent}: {others}")
     folder = folder.absolute()
     study = _named(read_study(sqlite_url(folder / DATABASE), stored_name(folder)), folder.name)
-    return study.model_copy(update={"finalists": read_finalists(folder.parent, folder.name)})
+    return with_finals(study, folder.parent)
 
 
 def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None) -> StudyRecord:
@@ -59,7 +59,7 @@ def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None)
     if storage is None:
         return load_study_folder(runs / name)
     study = _named(read_study(storage, stored_name(runs / name, storage)), name)
-    return study.model_copy(update={"finalists": read_finalists(runs, name)})
+    return with_finals(study, runs)
 
 
 def stored_name(folder: Path, storage: str | None = None, otherwise: str | None = None) -> str:

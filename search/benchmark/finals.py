@@ -15,7 +15,7 @@ from reports.document.wording import count, duration, listing
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import StudyRecord
 from reports.storage.benchmarks import read_benchmark
-from reports.storage.finalists import finals_folder, finals_folders
+from reports.storage.finalists import LEFT, finals_folder, finals_folders
 from reports.storage.studies import find_study
 from search.benchmark import finalists
 from search.benchmark.benchmark import Benchmark
@@ -124,7 +124,7 @@ def _unfinished(runs: Path, study: str) -> BenchmarkRecord | None:
     """Return the latest finals if some training of theirs is left."""
     for folder in finals_folders(runs, study)[-1:]:
         record = read_benchmark(folder)
-        if any(trial.status in ("running", "waiting", "failed") for trial in record.trials):
+        if any(trial.status in LEFT for trial in record.trials):
             return record
     return None
 

@@ -13,7 +13,7 @@ from reports.analysis.finalists import compare_finalists
 from reports.analysis.front import StatusSummary, front_trials
 from reports.document.commands import command
 from reports.document.energy_models import ALTERNATIVES, alternatives_of
-from reports.document.wording import duration, initialization_phrase, listing, objective_value
+from reports.document.wording import count, duration, initialization_phrase, listing, objective_value
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
@@ -69,7 +69,7 @@ def status_view(found: StatusSummary) -> RenderableType:
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     grid.add_row("study", Text(found.study, style="bold"))
-    grid.add_row("trials", " · ".join(f"{count} {status}" for status, count in found.counts.items()) or "none yet")
+    grid.add_row("trials", " · ".join(f"{n} {status}" for status, n in found.counts.items()) or "none yet")
     for best in found.best:
         trial = f"trial {best.trial}" + (f" {best.name}" if best.name else "")
         grid.add_row("best", f"{best.objective} {figure(best.objective, best.value)}, {trial}")
@@ -165,7 +165,10 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
         best = compare_finalists(study)[0].record
         export = command("export", best.benchmark, best.number, "--format", "onnx")
         parts.append(unwrapped(f"export    {export}   the most accurate finalist"))
-    if complete or not above:
+    if study.finals_left:
+        left = count(study.finals_left, "training")
+        parts.append(unwrapped(f"continue  {command('resume', name)}   {left} of the finals left"))
+    elif complete or not above:
         parts.append(unwrapped(f"continue  {command('resume', name, '--time', '20m')}"))
     else:
         text = "raise a bound of study.constraints, and launch the space under another name"

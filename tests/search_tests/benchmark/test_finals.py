@@ -1,5 +1,6 @@
 """A launch ends with finals: the best of the front, trained longer within the rest of the budget."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from helpers.untrained import SPACES, options_for, trained
+from rich.console import Console
 
 from reports.analysis.finalists import compare_finalists, wilson_interval
 from reports.records.study import ReferencePoint, StudyRecord
@@ -15,6 +17,7 @@ from reports.storage.finalists import finals_folder
 from reports.storage.studies import load_study_folder
 from reports.study.report import markdown
 from search.benchmark import finalists, finals
+from search.cli.tables import ending
 from search.errors import SpaceError
 from search.runner.loop import Driver
 from search.space.loading.loader import load_space
@@ -89,9 +92,13 @@ def test_resume_continues_interrupted_finals(
         patch.setattr("search.benchmark.run.run_trials", interrupted)
         with pytest.raises(KeyboardInterrupt):
             finals.launch(space_of(), options_for(tmp_path))
+    printed = io.StringIO()
+    Console(file=printed, width=150).print(ending(load_study_folder(tmp_path / "smoke"), tmp_path / "smoke"))
+    assert "continue  snnsearch resume smoke   5 trainings of the finals left" in printed.getvalue()
     study = finals.resume("smoke", options_for(tmp_path))
     assert untrained == [4, 5]
     assert [len(each.trainings) for each in study.finalists] == [2, 2]
+    assert study.finals_left == 0
 
 
 def test_stopped_search_holds_no_finals(untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,3 +41,45 @@ def test_killed_benchmark_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     assert {number: pieced.trials[number] for number in before} == before
     assert [figures(trial) for trial in pieced.trials] == [figures(trial) for trial in whole.trials]
     assert len(pieced.header.sittings) >= 2
+
+
+SPACE = """\
+study:
+  name: killed
+  budget: {trials: 2}
+  objectives: {accuracy: maximize, params: minimize}
+  finals: {best: 2, seeds: 1, recipe: {train.epochs: 2, train.cnn_epochs: 1, data.subset: 600}}
+network:
+  family: squeezenet
+  stem: {width: {choices: [8, 16]}}
+  fire2: {keep: false}
+  fire3: {keep: false}
+  fire4: {squeeze: 4, expand1x1: 8, expand3x3: 8}
+  fire5: {keep: false}
+  fire6: {keep: false}
+  fire7: {keep: false}
+  fire8: {keep: false}
+  fire9: {keep: false}
+train: {epochs: 1, chance_patience: 0}
+data: {name: digits, subset: 600}
+"""
+
+
+@pytest.mark.slow
+def test_killed_finals_end_as_uninterrupted_ones(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(SPACE)
+    whole, cut = ("--runs", str(tmp_path / "whole")), ("--runs", str(tmp_path / "cut"))
+    finish(["launch", str(file), *whole, "--executor", "inline"])
+    rng = random.Random(5)
+    kill_after(
+        ["launch", str(file), *cut, "--executor", "inline"], tmp_path / "cut/killed-finalists/trials", rng.random()
+    )
+    for _ in range(2):
+        words = ["resume", "killed", *cut, "--executor", "inline"]
+        kill_after(words, tmp_path / "cut/killed-finalists/trials", rng.uniform(0, 2.0))
+    finish(["resume", "killed", *cut, "--executor", "inline"])
+    uninterrupted, pieced = (read_benchmark(tmp_path / name / "killed-finalists") for name in ("whole", "cut"))
+    assert [figures(trial) for trial in pieced.trials] == [figures(trial) for trial in uninterrupted.trials]
+    assert not (tmp_path / "cut" / "killed-finalists-2").exists()
+    assert "## Finalists" in (tmp_path / "cut" / "killed" / "report.md").read_text(encoding="utf-8")
