@@ -1,4 +1,4 @@
-"""The commands that messages and reports print for copying: quoted for a shell, and finding the same runs."""
+"""The commands that messages and reports print for copying: quoted for a shell, with options that find the same run."""
 
 import re
 import shlex

@@ -16,7 +16,7 @@ def is_folder_name(name: str) -> bool:
 
 
 def as_folder_name(text: str) -> str:
-    """Return ``text`` as a new run may be called: other letters become ``-``. Empty if it has no letter that fits."""
+    """Turn ``text`` into a name for a new run: other letters become ``-``. Empty if it has no letter that fits."""
     small = unicodedata.normalize("NFC", text.lower())
     fitting = re.sub(r"[\W_]+", "-", small).strip("-")[:MAX_NAME_LETTERS]
     return fitting.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("-")

@@ -35,7 +35,7 @@ USABLE = 0.85  # share of the time left that estimates may fill: trainings do no
 
 
 def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
-    """Create a study from ``space``, run it within its budget, hold its finals and write its report.
+    """Create a study from ``space``, run it within its budget, train its finalists and write its report.
 
     Trials and time of ``options`` replace the space's budget, and the study keeps them, so `resume` keeps to them too.
     Raises InputError if the name is taken, a constraint is out of reach or something cannot be written, DataError if
@@ -48,6 +48,8 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
     """Continue the study ``name`` where it stopped: in its search or in its finals. Write its report.
 
     The budget is the space's own, unless ``options`` give a time, or trials to train on top of those trained so far.
+    Interrupted finals are continued first, and then the search, if its budget allows more: a time is the limit of one
+    run, so it starts again.
     Raises InputError if there is no such study or its space.yaml was edited, and RunError if it cannot continue.
     """
     wants_more_search = options.trials is not None or options.seconds is not None
@@ -55,7 +57,7 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
     if left is not None:
         space = load_space(find_study(name, options.runs, options.storage).header.space_yaml)
         _train(load_benchmark(left.header.benchmark_yaml), _seconds(space), name, options, observer)
-    # a search that has used its budget only writes the report
+    # a search whose trials or MACs are spent trains no more candidates; one with a budget of time searches again
     return searching.resume(name, options, observer, finals=partial(_hold, options=options, observer=observer))
 
 

@@ -43,7 +43,7 @@ MAX_SESSION_BYTES = 107 - len("/session_2026-11-30_12-19-52_123456_1234567/socke
 
 
 class Ticket(Config):
-    """Sent to each worker of a cluster with its job: the driver's version, and the URL for the run's files."""
+    """What each worker of a cluster receives with its job: the driver's version, and the URL for the run's files."""
 
     sender: str
     exchange: str | None = None

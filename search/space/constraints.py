@@ -1,4 +1,4 @@
-"""Hard constraints: bounds of a candidate's figures, above for what is minimised and below for what is maximised.
+"""Hard constraints: an upper bound of a figure that is minimised, a lower bound of a figure that is maximised.
 
 Sizes are known before training. For energy, only a lower bound is known then: the energy if no neuron fires. A
 candidate whose lower bound exceeds the constraint is never trained. A trained candidate whose measured figure is
@@ -62,7 +62,7 @@ class Refusal:
 
 
 def known_figures(candidate: Candidate, constraints: Constraints) -> dict[str, float]:
-    """Return the constrained figures that are known before training, with the least energy.
+    """Return the figures that are known before training; ``energy_mj``, if it is constrained, is the lower bound.
 
     Empty if the network does not build.
     """
@@ -92,7 +92,7 @@ def excesses(figures: Mapping[str, float], constraints: Constraints) -> dict[str
 
 
 def exceeded(figures: Mapping[str, float], constraints: Constraints, *, trained: bool) -> list[Refusal]:
-    """Return a refusal for each bound that ``figures`` exceed."""
+    """Return a refusal for each bound that ``figures`` are outside of."""
     return [
         Refusal(
             "least" if name == ENERGY and not trained else "bound", name, figures[name], bound_of(constraints, name)

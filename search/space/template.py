@@ -81,7 +81,7 @@ class Template:
         return replace(template, closed={**self.closed, section: template.base(section)})
 
     def without_removed(self) -> "Template":
-        """Return the template without the dials of modules that are always removed, for they can never count."""
+        """Return the template without the dials of modules that are always removed: these never count."""
         paths = {dial.path for dial in self.dials}
         dials = tuple(dial for dial in self.dials if not _in_removed_module(dial, self.closed, paths))
         turned = {dial.path.split(".")[0] for dial in dials}

@@ -62,8 +62,8 @@ class Stem(Config):
 class Fire(Config):
     """A Fire module: a squeeze of 1x1 filters, then 1x1 and 3x3 filters whose outputs are concatenated.
 
-    Its widths are given as channels or by the ratios of the SqueezeNet paper. A ratio that is given replaces the
-    channels of the same layer; the result is rounded to a multiple of 8.
+    Its widths are given as channels, or as in the SqueezeNet paper by ``expand``, ``share3x3`` and ``squeeze_ratio``.
+    Each of these replaces the channels of the layers that it describes. Their widths are rounded to multiples of 8.
     """
 
     keep: bool = Field(True, description="false removes the module.")
@@ -82,7 +82,7 @@ class Fire(Config):
 
     @property
     def widths(self) -> tuple[int, int, int]:
-        """Channels of the squeeze, of the 1x1 and of the 3x3 expansion."""
+        """Return the channels of the squeeze, of the 1x1 and of the 3x3 expansion."""
         one, three = self.expand1x1, self.expand3x3
         if self.expand is not None or self.share3x3 is not None:
             total = self.expand or one + three
