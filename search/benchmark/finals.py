@@ -17,6 +17,7 @@ from reports.records.study import StudyRecord
 from reports.storage.benchmarks import read_benchmark
 from reports.storage.finalists import LEFT, finals_folder, finals_folders
 from reports.storage.studies import find_study
+from reports.study.write import write_report
 from search.benchmark import finalists
 from search.benchmark.benchmark import Benchmark
 from search.benchmark.finalists import Finalist
@@ -47,18 +48,19 @@ def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> St
 def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
     """Continue the study ``name`` where it stopped: in its search or in its finals. Write its report.
 
-    The budget is the space's own, unless ``options`` give a time, or trials to train on top of those trained so far.
-    Interrupted finals are continued first, and then the search, if its budget allows more: a time is the limit of one
-    run, so it starts again.
+    Interrupted finals are finished, and nothing is searched. Otherwise the search continues, within the space's own
+    budget, or within the time or the further trials that ``options`` give; these leave interrupted finals as they are.
     Raises InputError if there is no such study or its space.yaml was edited, and RunError if it cannot continue.
     """
     wants_more_search = options.trials is not None or options.seconds is not None
     left = None if wants_more_search else _unfinished(options.runs, name)
-    if left is not None:
-        space = load_space(find_study(name, options.runs, options.storage).header.space_yaml)
-        _train(load_benchmark(left.header.benchmark_yaml), _seconds(space), name, options, observer)
-    # a search whose trials or MACs are spent trains no more candidates; one with a budget of time searches again
-    return searching.resume(name, options, observer, finals=partial(_hold, options=options, observer=observer))
+    if left is None:
+        return searching.resume(name, options, observer, finals=partial(_hold, options=options, observer=observer))
+    space = load_space(find_study(name, options.runs, options.storage).header.space_yaml)
+    _train(load_benchmark(left.header.benchmark_yaml), _seconds(space), name, options, observer)
+    record = find_study(name, options.runs, options.storage)
+    write_report(record, options.runs / name)
+    return record
 
 
 def _hold(record: StudyRecord, space: Space, seconds: float | None, *, options: RunOptions, observer: Observer) -> None:

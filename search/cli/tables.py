@@ -17,6 +17,7 @@ from reports.document.wording import count, duration, initialization_phrase, lis
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
+from search.errors import format_value
 
 if TYPE_CHECKING:  # data sets import numpy, which `status` does not need
     from search.space.shipped import ShippedFile
@@ -191,7 +192,7 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
     for module in trial.modules:
         grid.add_row(module.name, Text(f"{module.state:<8} {module.detail}", style=CELLS[module.state][1]))
     for path, value in trial.params.items():
-        grid.add_row("dial", f"{path} = {value}")
+        grid.add_row("dial", f"{path}: {value if isinstance(value, str) else format_value(value)}")
     parts: list[RenderableType] = [grid]
     if trial.metrics is not None:
         parts += [Text(), _figures(trial), Text(), _layers(study, trial)]

@@ -85,7 +85,7 @@ def resume(
         budget = _resume_budget(run.space, options, before)
         if (spent := _spent(name, budget, before, interrupted=interrupted)) is not None:
             observer.message(spent)
-            return run.with_finals(None)
+            return run.with_finals(budget.finals_s)
         return run.to_end(budget, before)
 
 

@@ -296,7 +296,8 @@ def _file_error(file: str, text: str, line: int | None = None) -> SpaceError:
 def _why_unreadable(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         beside = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        return "no such file" + (f"; in that folder: {', '.join(beside[:8])}" if beside else "; check the path")
+        there = f"in that folder: {', '.join(beside[:8])}" if beside else "check the path"
+        return f"no such file; {there}, or see the shipped ones: snnsearch spaces"
     if isinstance(error, IsADirectoryError):
         return "a folder; name a YAML file in it"
     return f"cannot be read: {error.strerror}"

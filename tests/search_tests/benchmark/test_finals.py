@@ -17,6 +17,7 @@ from reports.storage.finalists import finals_folder
 from reports.storage.studies import load_study_folder
 from reports.study.report import markdown
 from search.benchmark import finalists, finals
+from search.benchmark.benchmark import Benchmark
 from search.cli.tables import ending
 from search.errors import SpaceError
 from search.runner.loop import Driver
@@ -99,6 +100,42 @@ def test_resume_continues_interrupted_finals(
     assert untrained == [4, 5]
     assert [len(each.trainings) for each in study.finalists] == [2, 2]
     assert study.finals_left == 0
+
+
+def test_finished_finals_are_not_followed_by_a_search(
+    untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(driver: Driver, executor: str, pool: object) -> None:
+        job = driver.next()
+        assert job is not None
+        driver.finished(trained(job))
+
+    space = space_of(**{"study.budget": "{trials: 4, time: 1000s}"})
+    with monkeypatch.context() as patch:
+        patch.setattr("search.benchmark.run.run_trials", begun)
+        finals.launch(space, options_for(tmp_path))
+    limits: list[float | None] = []
+
+    def train(benchmark: Benchmark, seconds: float | None, *rest: Any) -> None:
+        limits.append(seconds)
+        before(benchmark, seconds, *rest)
+
+    before = finals._train
+    monkeypatch.setattr(finals, "_train", train)
+    finals.resume("smoke", options_for(tmp_path))
+    assert untrained == [4, 7]  # the trainings that were left, and no trial
+    assert limits == [400.0]
+    assert "## Finalists" in (tmp_path / "smoke" / "report.md").read_text(encoding="utf-8")
+
+
+def test_spent_search_leaves_the_finals_their_share(
+    untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[float | None] = []
+    monkeypatch.setattr(finals, "_hold", lambda record, space, seconds, **_: held.append(seconds))
+    finals.launch(space_of(**{"study.budget": "{trials: 4, time: 1000s}"}), options_for(tmp_path))
+    finals.resume("smoke", options_for(tmp_path))
+    assert held[1] == 400.0
 
 
 def test_stopped_search_holds_no_finals(untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "infinite": ("epochs: 2", "weight_decay: .inf", "15: train.weight_decay: ", ("'.inf'",)),
     "budget without end": ("{trials: 4}", "{}", "4: study.budget: ", ("neither trials, time nor macs", "20m")),
     "budget without unit": ("{trials: 4}", "{time: 20}", "4: study.budget.time: ", ("20m",)),
-    "constraint on accuracy": ("{params: {max", "{accuracy: {max", "6: study.constraints.accuracy: ", ("dense_macs",)),
+    "upper bound of accuracy": ("{params: {max", "{accuracy: {max", "6: study.constraints.accuracy: ", ("given {max: 9000}", "accuracy: {min: 0.7}")),
     "constraint without max": ("{max: 9_000}", "9_000", "6: study.constraints.params: ", ("params: {max:",)),
     "bound on energy of nothing": ("{params: {max: 9_000}}", "{energy_mj: {max: 0}}", "6: study.constraints.energy_mj: ", ("given {max: 0}", "{max: 0.02}")),
     "bound on energy with its unit": ("{params: {max: 9_000}}", "{energy_mj: {max: 0.02 mJ}}", "6: study.constraints.energy_mj: ", ("{max: 0.02}",)),
