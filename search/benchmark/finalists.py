@@ -4,6 +4,8 @@ They become the networks of a benchmark, each with its CNN twin, so they have se
 measured on the test images once, after training.
 """
 
+import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,9 @@ from search.space.candidate import Candidate
 from search.space.retrain import data_of, train_of
 from search.space.space import Space
 from snnkit.architecture.plan import training_macs
+from snnkit.architecture.resizing import resized
+
+THIRDS = (1 / 6, 1 / 2, 5 / 6)  # the middle of each third of a training; its images may grow from third to third
 
 
 @dataclass(frozen=True)
@@ -155,18 +160,19 @@ def expected_s(record: StudyRecord, benchmark: Benchmark, pool: WorkerPool) -> f
 
 def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
     """Return the images and multiply-accumulates of its training, and of its CNN twin's if that is trained."""
-    recipe, frames = candidate.train, candidate.encoding.frames
+    recipe, frames, plan = candidate.train, candidate.encoding.frames, candidate.plan()
     images, steps = candidate.data.train_images, candidate.encoding.timesteps
     short = min(recipe.short_timesteps, steps)
-    epochs = {steps: recipe.epochs - recipe.short_epochs}
-    epochs[short] = epochs.get(short, 0) + recipe.short_epochs
+    epochs = Counter({short: recipe.short_epochs})
+    epochs[steps] += recipe.epochs - recipe.short_epochs
     if twin or recipe.start == "cnn":
-        epochs[1] = epochs.get(1, 0) + recipe.for_cnn_twin.epochs
-    macs = sum(
-        count * training_macs(candidate.plan(), timesteps=t, input_steps=t if frames else 1)
-        for t, count in epochs.items()
+        epochs[1] += recipe.for_cnn_twin.epochs
+    plans = [resized(plan, recipe.resolution(progress, plan.in_shape[1])) for progress in THIRDS]
+    macs = statistics.mean(
+        sum(count * training_macs(at, timesteps=t, input_steps=t if frames else 1) for t, count in epochs.items())
+        for at in plans
     )
-    return float(images * sum(epochs.values())), float(images * macs)
+    return float(images * epochs.total()), float(images * macs)
 
 
 def _finalist(trial: TrialRecord, space: Space) -> Finalist:

@@ -64,9 +64,12 @@ def describe_training(space: Space) -> str:
 
 def describe_recipe(train: Recipe) -> str:
     """Return ``3 epochs, batch 64, adamw with lr 0.002, onecycle, augmentation none``, and where weights come from."""
-    optimizer = f"{train.optimizer} with lr {train.lr:g}, {train.schedule}"
+    rates = f"{train.muon_lr:g} beside adamw with lr {train.lr:g}" if train.optimizer == "muon" else f"{train.lr:g}"
+    optimizer = f"{train.optimizer} with lr {rates}, {train.schedule}"
     rungs = f" restarted after epochs {', '.join(map(str, train.rungs))}" if train.rungs else ""
     text = f"{train.epochs} epochs, batch {train.batch}, {optimizer}{rungs}, augmentation {train.augment}"
+    if train.first_resolution is not None:
+        text += f", images from {train.first_resolution} pixels up"
     match train.start:
         case "scratch":
             return text

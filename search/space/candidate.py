@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SerializeAsAny, field_validator
 
 from snnkit.architecture.plan import ModuleView, Plan, PlanError, Shape
+from snnkit.architecture.resizing import resized
 from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
 from snnkit.energy import EnergyConfig, estimate_energy
@@ -37,8 +38,11 @@ class Candidate(Config):
         return _family(self.network)
 
     def plan(self) -> Plan:
-        """Return the network's operations on the data set's images. Raises PlanError if the shapes do not fit."""
-        return _plan(self.network, self.data.outputs, self.data.shape)
+        """Return the network's operations on the data set's images.
+
+        Raises PlanError if the shapes do not fit, or if they do not fit images of ``train.first_resolution``.
+        """
+        return _plan(self.network, self.data.outputs, self.data.shape, self.train.first_resolution)
 
     def static(self) -> dict[str, int]:
         """Return ``params`` and ``dense_macs``, which need no training; empty if the network does not build."""
@@ -87,5 +91,22 @@ def _family(network: Config) -> Family[Any]:
 
 
 @lru_cache(64)  # size, fingerprint and constraints of a proposal are read one after the other
-def _plan(network: Config, outputs: int, shape: Shape) -> Plan:
-    return _family(network).plan(network, outputs, shape)
+def _plan(network: Config, outputs: int, shape: Shape, smallest: int | None) -> Plan:
+    plan = _family(network).plan(network, outputs, shape)
+    if smallest is not None:
+        _check_resolution(plan, smallest)
+    return plan
+
+
+def _check_resolution(plan: Plan, smallest: int) -> None:
+    """Check that training may begin with images of ``smallest`` pixels. Raises PlanError if not."""
+    _, height, width = plan.in_shape
+    if smallest >= height:
+        raise PlanError(
+            f"given train.first_resolution {smallest} for images of {height}x{width} pixels; write a smaller one, such "
+            f"as {height // 2}, or leave it out"
+        )
+    try:
+        resized(plan, smallest)
+    except PlanError as error:
+        raise PlanError(f"with images of train.first_resolution {smallest}: {error}") from error

@@ -1,6 +1,7 @@
 """Run a plan as a spiking network over T time steps, or as its CNN twin in one pass."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -27,6 +28,7 @@ from snnkit.architecture.plan import (
     Sum,
     training_macs,
 )
+from snnkit.architecture.resizing import resized
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.kernels import Spikes
 from snnkit.nn.layers import ACTIVATIONS, ConvLayer, draw_weights
@@ -115,6 +117,22 @@ class Network(nn.Module):
             )
         for op in self.spiking_ops:
             self.lif(op).initialise()
+
+    @contextlib.contextmanager
+    def at_resolution(self, side: int) -> Iterator[None]:
+        """Within the block, the network reads images of ``side`` x ``side`` pixels, with the same weights.
+
+        Raises PlanError if they are too small for it.
+        """
+        before = self.plan, self._steps, self._unread
+        if side != self.plan.in_shape[1]:
+            self.plan = resized(self.plan, side)
+            self._steps = fuse(self.plan, spiking=self.neuron is not None)
+            self._unread = last_uses(self._steps)
+        try:
+            yield
+        finally:
+            self.plan, self._steps, self._unread = before
 
     @property
     def training_macs(self) -> int:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from snnkit.data import Splits
 
@@ -20,17 +21,18 @@ def normalise(images: Tensor, splits: Splits) -> Tensor:
     return (images.float() - mean) / std
 
 
-def flip_crop(images: Tensor, generator: torch.Generator) -> Tensor:
+def flip_crop(images: Tensor, generator: torch.Generator, flipped: Tensor | None = None) -> Tensor:
     """Mirror each image (B, C, H, W) with probability 1/2 and shift it by up to 1/8 of its side; edges are reflected.
 
-    All frames of a recording (B, T, C, H, W) are changed in the same way. ``generator`` is on the CPU, so that a seed
-    gives the same result on every device.
+    ``flipped`` (B,) says which images to mirror, instead of chance. All frames of a recording (B, T, C, H, W) are
+    changed in the same way. ``generator`` is on the CPU, so that a seed gives the same result on every device.
     """
     count, *_, height, width = images.shape
-    flipped = torch.rand(count, 1, generator=generator) < 0.5
+    if flipped is None:
+        flipped = torch.rand(count, 1, generator=generator)[:, 0] < 0.5
     rows = _shifted_positions(height, count, generator)
     columns = _shifted_positions(width, count, generator)
-    columns = torch.where(flipped, width - 1 - columns, columns)
+    columns = torch.where(flipped[:, None], width - 1 - columns, columns)
     image = torch.arange(count)[:, None, None]
     index = [part.to(images.device) for part in (image, rows[:, :, None], columns[:, None, :])]
     pixels = images.movedim((-2, -1), (1, 2))[index[0], index[1], index[2]]  # (B, H, W, C) or (B, H, W, T, C)
@@ -65,6 +67,13 @@ def cutout(inputs: Tensor, share: float, generator: torch.Generator) -> Tensor:
     ]
     hidden = (inside[0][:, :, None] & inside[1][:, None, :]).to(inputs.device)  # (B, H, W)
     return inputs.masked_fill(hidden.view(count, *[1] * (inputs.dim() - 3), height, width), 0.0)
+
+
+def area_resized(images: Tensor, side: int) -> Tensor:
+    """Return images (B, C, H, W) with ``side`` x ``side`` pixels, each the mean of an area; frames stay as they are."""
+    if images.dim() == 5 or images.shape[-2] == side:
+        return images
+    return functional.interpolate(images, size=side, mode="area")
 
 
 def _shifted_positions(side: int, count: int, generator: torch.Generator) -> Tensor:

@@ -27,6 +27,10 @@ class WeightAverage(AveragedModel):
         super().__init__(network, use_buffers=True)
         self._decay = decay
 
+    def restart(self) -> None:
+        """Forget the average: the next update copies the weights and statistics."""
+        self.n_averaged.zero_()
+
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         # the counter is on the CPU: reading it here, not in the averaging function, does not wait for the GPU

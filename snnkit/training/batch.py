@@ -48,6 +48,7 @@ class BatchLoader:
         self.labels = torch.tensor(splits.train.labels, device=device)
         self.batch_size = min(recipe.batch, len(self.labels))
         self.steps_per_epoch = len(self.labels) // self.batch_size
+        self._mirror_parity = torch.randint(2, (len(self.labels),), generator=_generator(seed, "mirror"))
         self._order: tuple[int, Tensor] | None = None  # an epoch, and the order of its images
 
     def load(self, epoch: int, step: int) -> Batch:
@@ -56,7 +57,7 @@ class BatchLoader:
         indices = self._epoch_order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
         images = self._rows(indices)
         if recipe.augment != "none":
-            images = flip_crop(images, generator("augment", epoch, step))
+            images = flip_crop(images, generator("augment", epoch, step), self._mirrored(epoch, indices))
         if recipe.augment == "trivial":
             images = trivial_augment(images, generator("trivial", epoch, step))
         inputs = normalise(images, self.splits)
@@ -74,6 +75,15 @@ class BatchLoader:
             order = torch.randperm(len(self.labels), generator=_generator(self.seed, "order", epoch))
             self._order = epoch, order
         return self._order[1]
+
+    def _mirrored(self, epoch: int, indices: Tensor) -> Tensor | None:
+        """Which images are mirrored in this epoch (B,): a random half, and the other half in the next one.
+
+        None if chance decides, in each epoch and for each image.
+        """
+        if self.recipe.augment != "alternate_crop":
+            return None
+        return (self._mirror_parity[indices] + epoch) % 2 == 0
 
     def _rows(self, indices: Tensor) -> Tensor:
         if self.images_on_device is None:

@@ -17,6 +17,7 @@ DISABLED: dict[str, Any] = {  # the value that turns off each optional part of a
     "ema": None,
     "recalibrate": 0,
     "short_epochs": 0,
+    "first_resolution": None,
 }
 
 
@@ -30,12 +31,20 @@ class Recipe(Config):
         description="Images per step. Images left over at the end of an epoch, too few for a batch, are skipped in "
         "that epoch. A data set smaller than a batch makes one step per epoch.",
     )
-    optimizer: Literal["adamw", "sgd"] = Field(
+    optimizer: Literal["adamw", "sgd", "muon"] = Field(
         "adamw",
         description="adamw (Loshchilov and Hutter 2019, arXiv:1711.05101), or sgd: stochastic gradient descent with "
-        "Nesterov momentum.",
+        "Nesterov momentum. muon orthogonalises the updates of convolution weights (Jordan et al. 2024, "
+        "kellerjordan.github.io/posts/muon); the stem, the classifier, grouped convolutions, biases and BatchNorm use "
+        "adamw with it.",
     )
-    lr: float = Field(2e-3, gt=0, description="Peak learning rate.")
+    lr: float = Field(2e-3, gt=0, description="Peak learning rate of adamw or sgd.")
+    muon_lr: float = Field(
+        0.05,
+        gt=0,
+        description="Peak learning rate of the weights that muon orthogonalises: the share of its norm by which a step "
+        "changes a weight.",
+    )
     weight_decay: float = Field(
         0.01, ge=0, description="Weight decay of convolution weights. Biases and BatchNorm parameters are not decayed."
     )
@@ -60,10 +69,11 @@ class Recipe(Config):
         description="Share of the target probability spread evenly over all classes (Szegedy et al. 2016, "
         "arXiv:1512.00567).",
     )
-    augment: Literal["none", "flip_crop", "trivial"] = Field(
+    augment: Literal["none", "flip_crop", "alternate_crop", "trivial"] = Field(
         "flip_crop",
-        description="flip_crop mirrors an image with probability 1/2 and shifts it by up to 1/8 of its side. trivial "
-        "applies TrivialAugment after that (Mueller and Hutter 2021, arXiv:2103.10158).",
+        description="flip_crop mirrors an image with probability 1/2 and shifts it by up to 1/8 of its side. "
+        "alternate_crop mirrors each image in every second epoch instead (Jordan 2024, arXiv:2404.00498). trivial "
+        "applies TrivialAugment after flip_crop (Mueller and Hutter 2021, arXiv:2103.10158).",
     )
     erase: float = Field(
         0.0,
@@ -116,6 +126,13 @@ class Recipe(Config):
         0, ge=0, description="Number of epochs at the beginning that use fewer time steps, `short_timesteps`. 0: off."
     )
     short_timesteps: int = Field(1, ge=1, description="Time steps in the short epochs.")
+    first_resolution: int | None = Field(
+        None,
+        ge=8,
+        description="Side in pixels of the images in the first third of the training; the middle third is halfway to "
+        "the full size (Tan and Le 2021, arXiv:2104.00298). Pixels are means "
+        "over areas. Validation is at the full size. null: off.",
+    )
     clip_norm: float | None = Field(
         None, gt=0, description="Upper limit of the L2 norm of all gradients together. null: no limit."
     )
@@ -153,6 +170,8 @@ class Recipe(Config):
         for name, needed in (("temperature", "distill"), ("short_timesteps", "short_epochs")):
             if needed not in fields:
                 del fields[name]
+        if self.optimizer != "muon":
+            del fields["muon_lr"]
         return fields | ({"cnn_epochs": self.cnn_epochs or self.epochs} if self.start == "cnn" else {})
 
     @model_validator(mode="after")
@@ -196,10 +215,7 @@ class Recipe(Config):
         (onecycle), or stays (constant). With ``rungs`` this cycle is repeated up to each rung, so a trial that is
         compared at a rung has just been annealed, like one at its end.
         """
-        epoch, ends = progress * self.epochs, (*self.rungs, self.epochs)
-        cycle = min(bisect.bisect_right(ends, epoch), len(self.rungs))
-        start = ends[cycle - 1] if cycle else 0
-        progress = (epoch - start) / (ends[cycle] - start)
+        progress = self._cycle_progress(progress)
         if progress < self.warmup:
             return self.lr * progress / self.warmup
         rest = (progress - self.warmup) / (1 - self.warmup)
@@ -210,3 +226,21 @@ class Recipe(Config):
                 return self.lr * (1 - rest)
             case "constant":
                 return self.lr
+
+    def resolution(self, progress: float, full: int) -> int:
+        """Return the side of the training images at ``progress``, 0..1, if the data set's images have ``full`` pixels.
+
+        Like the learning rate, it starts from the beginning after each rung, so a trial that is compared at a rung has
+        just been trained at the full size.
+        """
+        if self.first_resolution is None:
+            return full
+        sides = (self.first_resolution, (self.first_resolution + full) // 2, full)
+        return sides[min(int(3 * self._cycle_progress(progress)), 2)]
+
+    def _cycle_progress(self, progress: float) -> float:
+        """Return the share 0..1 of the steps between the last rung and the next one, or the end of the training."""
+        epoch, ends = progress * self.epochs, (*self.rungs, self.epochs)
+        cycle = min(bisect.bisect_right(ends, epoch), len(self.rungs))
+        start = ends[cycle - 1] if cycle else 0
+        return (epoch - start) / (ends[cycle] - start)

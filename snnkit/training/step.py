@@ -6,7 +6,9 @@ Repeating a step after an interruption therefore gives the same result.
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ from snnkit.data import Splits
 from snnkit.nn.cuda_graphs import Graphs
 from snnkit.nn.modes import eval_mode
 from snnkit.nn.network import Network
+from snnkit.training.augment import area_resized
 from snnkit.training.averaging import WeightAverage
 from snnkit.training.batch import Batch, BatchLoader
 from snnkit.training.optimizer import make_optimizer, uses_bf16
@@ -57,10 +60,10 @@ class TrainStep:
         """
         self.optimizer.zero_grad(set_to_none=True)
         torch.manual_seed(derived_seed(self.seed, "network", epoch, step))  # for dropout
-        with self._epoch_timesteps(epoch):
+        with self._training_size(epoch, step):
             loss, correct = self._compute_gradients(self.batches.load(epoch, step), epoch, step)
         if math.isfinite(loss):
-            self._update_weights(self.learning_rate(epoch, step))
+            self._update_weights(epoch, step)
         return loss, correct
 
     @property
@@ -72,16 +75,33 @@ class TrainStep:
         """Dense multiply-accumulates of an epoch: forward and backward, and forward through the teacher."""
         if not isinstance(self.network, Network):
             return 0.0
-        with self._epoch_timesteps(epoch):
-            macs_per_image = float(self.network.training_macs)
-        if self.teacher is not None:
-            macs_per_image += self.teacher.training_macs / PASSES
-        return macs_per_image * self.images_per_epoch
+        macs_per_image = 0 if self.teacher is None else self.teacher.training_macs / PASSES
+        total = macs_per_image * self.images_per_epoch
+        for side, steps in Counter(self.resolution(epoch, step) for step in range(self.steps_per_epoch)).items():
+            with self._epoch_timesteps(epoch), self.network.at_resolution(side):
+                total += self.network.training_macs * steps * self.batch_size
+        return total
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Learning rate at the middle of the step, so that it is not 0 at the first or the last step."""
+        return self.recipe.learning_rate(self._progress(epoch, step))
+
+    def resolution(self, epoch: int, step: int) -> int:
+        """Side in pixels of the images that the network is trained on in this step."""
+        return self.recipe.resolution(self._progress(epoch, step), self.splits.train.shape[-2])
+
+    def _progress(self, epoch: int, step: int) -> float:
+        """Share of all steps, 0..1, at the middle of this one."""
         steps = self.steps_per_epoch
-        return self.recipe.learning_rate((epoch * steps + step + 0.5) / (self.recipe.epochs * steps))
+        return (epoch * steps + step + 0.5) / (self.recipe.epochs * steps)
+
+    @contextlib.contextmanager
+    def _training_size(self, epoch: int, step: int) -> Iterator[None]:
+        """Within the block, the network has the time steps and the resolution of this step."""
+        network = self.network
+        sized = network.at_resolution(self.resolution(epoch, step)) if isinstance(network, Network) else nullcontext()
+        with self._epoch_timesteps(epoch), sized:
+            yield
 
     @contextlib.contextmanager
     def _epoch_timesteps(self, epoch: int) -> Iterator[None]:
@@ -100,7 +120,8 @@ class TrainStep:
         """Leave gradients in the weights; return the loss and the number of correct predictions."""
         if self._graphs is not None:
             assert isinstance(self.network, Network)
-            return loss_and_correct(self._graphs(self._backward_tensors, self.network.timesteps, batch.tensors))
+            kind = self.network.timesteps, self.network.plan.in_shape
+            return loss_and_correct(self._graphs(self._backward_tensors, kind, batch.tensors))
         found = [loss_and_correct(self._backward(self.network, part)) for part in batch.split(self.accumulate)]
         return sum(loss for loss, _ in found), sum(correct for _, correct in found)
 
@@ -158,14 +179,22 @@ class TrainStep:
             logits = teacher(images)
         return functional.softmax(logits.float() / self.recipe.temperature, dim=1)
 
-    def _update_weights(self, learning_rate: float) -> None:
+    def _update_weights(self, epoch: int, step: int) -> None:
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        learning_rate = self.learning_rate(epoch, step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group.get("lr_factor", 1.0)
         self.optimizer.step()
         if self.average is not None:
+            if self._resolution_changes(epoch, step):
+                self.average.restart()
             self.average.update_parameters(self.network)
+
+    def _resolution_changes(self, epoch: int, step: int) -> bool:
+        """Whether the step before this one had another resolution, or there was none."""
+        before = (epoch, step - 1) if step else (epoch - 1, self.steps_per_epoch - 1)
+        return before[0] < 0 or self.resolution(*before) != self.resolution(epoch, step)
 
 
 def loss_and_correct(result: Tensor) -> tuple[float, int]:
@@ -176,6 +205,9 @@ def loss_and_correct(result: Tensor) -> tuple[float, int]:
 
 def _logits_per_timestep(network: nn.Module, images: Tensor, penalty: SynopPenalty | None) -> Tensor:
     """Logits (T, B, classes) in float32. A module without time steps gives (1, B, classes)."""
-    has_timesteps = isinstance(network, Network)
-    logits: Tensor = network(images, penalty, each_step=True) if has_timesteps else network(images)[None]
+    if isinstance(network, Network):
+        images = area_resized(images, network.plan.in_shape[1])
+        logits: Tensor = network(images, penalty, each_step=True)
+    else:
+        logits = network(images)[None]
     return logits.float()

@@ -57,6 +57,8 @@ def unfit_recipe(encoding: EncodingConfig, train: Recipe) -> str:
         return "augment trivial changes colours, which events do not have; write augment: flip_crop"
     if encoding.kind == "frames" and train.short_epochs:
         return "short_epochs shows fewer of a recording's frames than it has; leave it out"
+    if encoding.kind == "frames" and train.first_resolution is not None:
+        return "first_resolution shrinks still images, not recordings of events; leave it out"
     return ""
 
 
@@ -147,6 +149,12 @@ def check_study(study: StudySection, template: Template, problems: Problems) -> 
                 f"write {dial.path}: {format_value(dial.anchor)}, or leave supernet out"
             )
             problems.add(tuple(dial.path.split(".")), text)
+    if study.supernet is not None and train.optimizer == "muon":
+        text = "muon needs whole weights, but networks of study.supernet share parts of them; write optimizer: adamw"
+        problems.add(("train", "optimizer"), text)
+    if study.supernet is not None and train.first_resolution is not None:
+        text = "study.supernet trains at one resolution; leave first_resolution out"
+        problems.add(("train", "first_resolution"), text)
 
 
 def check_recipe(

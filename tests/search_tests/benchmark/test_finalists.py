@@ -136,6 +136,17 @@ def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
     assert finalists.expected_s(record.model_copy(update={"trials": ()}), found, one) is None
 
 
+def test_expected_time_counts_the_smaller_images_of_a_growing_resolution(stored):
+    record, space = stored
+    (candidate,) = benchmark(record, space, numbers=(3,)).candidates["digits"].values()
+    side = candidate.data.shape[1]
+    growing = candidate.train.model_copy(update={"first_resolution": side // 2})
+    images, macs = finalists._work(candidate, twin=True)
+    fewer = finalists._work(candidate.model_copy(update={"train": growing}), twin=True)
+    assert fewer[0] == images
+    assert 0.55 * macs < fewer[1] < 0.7 * macs  # a third each at a quarter, at nine sixteenths and at all of the pixels
+
+
 def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
     record, space = stored
     twice = finalists.of_study(record, space, (3, 3), (), best=5)
@@ -171,7 +182,10 @@ def test_a_broken_retrain_section_is_refused_with_its_path(retrain, says):
         load_space(Path(SMOKE), overrides={"retrain": retrain})
 
 
-@pytest.mark.parametrize(("leaf", "says"), [("augment=trivial", "colours"), ("short_epochs=2", "frames")])
+@pytest.mark.parametrize(
+    ("leaf", "says"),
+    [("augment=trivial", "colours"), ("short_epochs=2", "frames"), ("first_resolution=16", "still images")],
+)
 def test_what_recordings_cannot_have_is_refused(leaf, says):
     path, _, value = leaf.partition("=")
     with pytest.raises(SpaceError, match=rf"train: .*{says}"):

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from search.errors import SpaceError
 from search.space.candidate import Candidate
 from search.space.loading.loader import load_space
 from search.space.space import Space
@@ -47,6 +48,28 @@ def test_plan_has_an_output_for_each_chosen_class(space: Space) -> None:
 def test_static_figures_are_the_plans(space: Space) -> None:
     plan = space.base.plan()
     assert space.base.static() == {"params": plan.params, "dense_macs": plan.dense_macs}
+
+
+@pytest.mark.parametrize(
+    ("first", "side", "says"),
+    [
+        ("16", "16", r"given train.first_resolution 16 for images of 16x16 pixels; write a smaller one, such as 8"),
+        ("40", "32", r"given train.first_resolution 40 for images of 32x32 pixels"),
+        ("8", "32", r"with images of train.first_resolution 8: fire8.pool: .* does not fit"),
+    ],
+)
+def test_first_resolution_that_does_not_fit_is_refused(first: str, side: str, says: str) -> None:
+    overrides = {"train.first_resolution": first, "data.resolution": side, "network.stem.stride": "2"}
+    with pytest.raises(SpaceError, match=says):
+        load_space(TEXT, overrides=overrides)
+
+
+def test_first_resolution_may_be_a_dial() -> None:
+    space = load_space(TEXT, overrides={"train.first_resolution": "{choices: [16, 24]}"})
+    anchors = space.template.anchors()
+    candidates = [space.candidate(anchors | {"train.first_resolution": side}) for side in (16, 24)]
+    assert len({each.fingerprint for each in candidates}) == 2
+    assert candidates[0].plan() == candidates[1].plan()
 
 
 def test_network_that_does_not_build_has_no_figures() -> None:

@@ -53,6 +53,19 @@ def space():
     return load_space(TEXT)
 
 
+@pytest.mark.parametrize(
+    ("leaf", "value", "says"),
+    [
+        ("optimizer", "muon", "train.optimizer: muon needs whole weights.*write optimizer: adamw"),
+        ("first_resolution", "8", "train.first_resolution: study.supernet trains at one resolution"),
+    ],
+)
+def test_training_that_shared_weights_cannot_have_is_refused(leaf, value, says):
+    overrides = {f"train.{leaf}": value, "data.resolution": "16"}
+    with pytest.raises(SpaceError, match=says):
+        load_space(TEXT, overrides=overrides)
+
+
 def ranked(space, folder):
     said = []
     return rank(space, RunFolder(folder), Placement(), said.append), said

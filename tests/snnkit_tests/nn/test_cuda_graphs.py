@@ -87,13 +87,16 @@ def test_the_second_step_of_each_kind_is_recorded(recorded: list[list[torch.Size
     assert recorded == [[torch.Size([2])], [torch.Size([2])], [torch.Size([3])]]
 
 
-@pytest.mark.parametrize("recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5}])
+@pytest.mark.parametrize(
+    "recipe", [{}, {"mixup": 0.3}, {"short_epochs": 1}, {"rate_penalty": 0.5}, {"first_resolution": 8}]
+)
 def test_training_records_its_steps(recipe: dict[str, Any], recorded: list[list[torch.Size]]) -> None:
     plain = trained(train_step(**recipe))
     recording = train_step(**recipe)
     recording._graphs = Graphs(list(recording.network.parameters()))
     steps, weights = trained(recording)
-    assert len(recorded) == (2 if "short_epochs" in recipe else 1)
+    kinds = {"short_epochs": 2, "first_resolution": 3}
+    assert len(recorded) == max([kinds.get(option, 1) for option in recipe], default=1)
     assert [right for _, right in steps] == [right for _, right in plain[0]]
     assert [loss for loss, _ in steps] == pytest.approx([loss for loss, _ in plain[0]], rel=1e-6)
     for name, expected in plain[1].items():

@@ -52,17 +52,18 @@ class Small(nn.Module):
         return logits
 
 
-def brightness(count: int, seed: int) -> Images:
+def brightness(count: int, seed: int, side: int = 8) -> Images:
     """Return images of three classes that differ in brightness, learnt within an epoch or two."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
-    images = rng.integers(0, 60, (count, 1, 8, 8)) + 90 * labels[:, None, None, None]
+    images = rng.integers(0, 60, (count, 1, side, side)) + 90 * labels[:, None, None, None]
     return Images(images.astype(np.uint8), labels)
 
 
 SPLITS = Splits("small", brightness(90, 0), brightness(60, 1), brightness(30, 2), (0.5,), (0.3,), ("a", "b", "c"))
 RECIPE = Recipe(epochs=3, batch=20, lr=0.05, precision="fp32", clip_norm=1.0, chance_patience=0)
 STEPS = 90 // 20  # per epoch
+LARGER = replace(SPLITS, train=brightness(90, 0, side=16), validation=brightness(60, 1, side=16))
 LONGER = replace(SPLITS, train=brightness(400, 0))  # BatchNorm's running statistics settle within 20 steps
 
 
@@ -107,7 +108,8 @@ def test_spiking_network_learns() -> None:
 
 @pytest.mark.parametrize(
     "section",
-    [{"loss": "each_step"}, {"rate_penalty": 0.5}, {"ema": 0.9}, {"short_epochs": 1}, {"mixup": 0.2}, {"erase": 0.3}],
+    [{"loss": "each_step"}, {"rate_penalty": 0.5}, {"ema": 0.9}, {"short_epochs": 1}, {"mixup": 0.2}, {"erase": 0.3},
+     {"optimizer": "muon"}, {"augment": "alternate_crop"}],
 )  # fmt: skip
 def test_spiking_network_learns_with(section: dict[str, object]) -> None:
     recipe = RECIPE.model_copy(update={"lr": 0.01} | section)
@@ -167,6 +169,60 @@ def test_short_epochs_have_fewer_time_steps_and_cost_less() -> None:
     assert trained[:2] == [[1] * STEPS, [2] * STEPS]
     assert network.timesteps == 2  # as it is evaluated
     assert costs[0] < costs[1]
+
+
+def growing_sides(recipe: Recipe) -> tuple[list[int], list[int], list[Epoch]]:
+    """Train, and return the sides of the images by training step and by epoch of evaluation, and the epochs."""
+    network = spiking_squeezenet(side=16)
+    trained: list[int] = []
+    evaluated: list[int] = []
+
+    def note(module: nn.Module, given: tuple[Tensor]) -> None:
+        (trained if module.training else evaluated).append(given[0].shape[-1])
+
+    network.layer(network.plan.convs[0]).conv.register_forward_pre_hook(note)
+    epochs = run(network, recipe, splits=LARGER)
+    return trained, evaluated, epochs
+
+
+def test_images_grow_to_full_size_and_validation_is_always_at_full_size() -> None:
+    recipe = RECIPE.model_copy(update={"epochs": 3, "first_resolution": 8})
+    trained, evaluated, epochs = growing_sides(recipe)
+    assert trained == [8] * STEPS + [12] * STEPS + [16] * STEPS
+    assert set(evaluated) == {16}
+    *_, whole = run(spiking_squeezenet(side=16), RECIPE, splits=LARGER)
+    assert epochs[0].macs < 0.35 * whole.macs
+    assert epochs[0].macs < epochs[1].macs < epochs[2].macs == whole.macs
+
+
+def test_images_grow_within_one_epoch_and_up_to_each_rung() -> None:
+    one = RECIPE.model_copy(update={"epochs": 1, "first_resolution": 8})
+    trained, _, (epoch,) = growing_sides(one)
+    assert trained == [8, 12, 12, 16]
+    assert sum(step.macs for step in growing_sides(one.model_copy(update={"epochs": 3}))[2]) > 2 * epoch.macs
+    trained, _, _ = growing_sides(RECIPE.model_copy(update={"rungs": (1,), "first_resolution": 8}))
+    assert trained == [8, 12, 12, 16, 8, 8, 8, 12, 12, 16, 16, 16]
+
+
+def test_weights_are_averaged_over_the_last_resolution_only() -> None:
+    recipe = RECIPE.model_copy(update={"first_resolution": 8, "ema": 0.99})
+    step = TrainStep(spiking_squeezenet(side=16), LARGER, recipe, seed=0, device="cpu")
+    assert step.average is not None
+    averaged = []
+    for epoch, number in itertools.product(range(3), range(STEPS)):
+        step.run(epoch, number)
+        averaged.append(int(step.average.n_averaged))
+    assert averaged == [1, 2, 3, 4] * 3
+
+
+def test_teacher_sees_the_full_size() -> None:
+    network = spiking_squeezenet(side=16)
+    twin = Network(network.plan, None, EncodingConfig(timesteps=2))
+    seen: list[int] = []
+    twin.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
+    recipe = RECIPE.model_copy(update={"first_resolution": 8, "start": "cnn", "distill": 0.5})
+    TrainStep(network, LARGER, recipe, seed=0, device="cpu", teacher=twin).run(0, 0)
+    assert seen == [16]
 
 
 def test_averaged_weights_are_evaluated_and_saved_and_training_continues_from_its_own() -> None:
@@ -333,18 +389,22 @@ def test_interrupted_training_ends_bit_equal(tmp_path: Path, at: int, every_s: f
     assert resumed.calls <= 3 * STEPS - (at - 1 if every_s == 0.0 else 0)
 
 
-def spiking_squeezenet(leak: float = 0.9) -> Network:
+def spiking_squeezenet(leak: float = 0.9, side: int = 8) -> Network:
     removed = {f"fire{number}": {"keep": False} for number in (3, 5, 6, 7, 8, 9)}
     fires = {f"fire{number}": {"squeeze": 4, "expand1x1": 6, "expand3x3": 6} for number in (2, 4)}
     design = SqueezeNet.model_validate({"stem": {"width": 8}, "head": {"dropout": 0.2}} | removed | fires)
-    return Network(plan(design, 3, (1, 8, 8)), NeuronConfig(leak=leak), EncodingConfig(timesteps=2))
+    return Network(plan(design, 3, (1, side, side)), NeuronConfig(leak=leak), EncodingConfig(timesteps=2))
 
 
+GROWING = {"optimizer": "muon", "augment": "alternate_crop", "first_resolution": 8, "ema": 0.8}
+
+
+@pytest.mark.parametrize("section", [{}, GROWING])
 @pytest.mark.parametrize("stop_after", [1, 3, 6])
-def test_spiking_network_resumes_bit_equal(tmp_path: Path, stop_after: int) -> None:
-    recipe = RECIPE.model_copy(update={"epochs": 2})
-    straight, cut, resumed = spiking_squeezenet(), spiking_squeezenet(), spiking_squeezenet()
-    run(straight, recipe)
+def test_spiking_network_resumes_bit_equal(tmp_path: Path, stop_after: int, section: dict[str, object]) -> None:
+    recipe = RECIPE.model_copy(update={"epochs": 2} | section)
+    straight, cut, resumed = (spiking_squeezenet(side=16) for _ in range(3))
+    run(straight, recipe, splits=LARGER)
     steps = itertools.count(1)
 
     def interrupt(module: nn.Module, _: object) -> None:
@@ -354,8 +414,8 @@ def test_spiking_network_resumes_bit_equal(tmp_path: Path, stop_after: int) -> N
     cut.register_forward_pre_hook(interrupt)
     options = {"seed": 0, "device": "cpu", "checkpoint": tmp_path / "c.pt"}
     with pytest.raises(KeyboardInterrupt):
-        list(train(cut, SPLITS, recipe, checkpoint_every_s=0.0, **options))  # type: ignore[arg-type]
-    list(train(resumed, SPLITS, recipe, **options))  # type: ignore[arg-type]
+        list(train(cut, LARGER, recipe, checkpoint_every_s=0.0, **options))  # type: ignore[arg-type]
+    list(train(resumed, LARGER, recipe, **options))  # type: ignore[arg-type]
     assert equal(weights(resumed), weights(straight))
 
 

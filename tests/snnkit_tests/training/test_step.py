@@ -18,7 +18,7 @@ from snnkit.base.config import EncodingConfig
 from snnkit.data import Images, Splits
 from snnkit.families.squeezenet import SqueezeNet, plan
 from snnkit.nn.network import Network
-from snnkit.training.augment import cutout, flip_crop, normalise, trivial_augment
+from snnkit.training.augment import area_resized, cutout, flip_crop, normalise, trivial_augment
 from snnkit.training.batch import Batch, BatchLoader, copy_to_device, mix_up
 from snnkit.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, set_aside
 from snnkit.training.evaluation import batches, evaluate, macro_f1
@@ -59,11 +59,19 @@ def test_cosine_stays_above_the_line_in_its_first_half() -> None:
     assert cosine.learning_rate(0.25) > line.learning_rate(0.25)
 
 
+def test_resolution_grows_up_to_each_rung() -> None:
+    recipe = Recipe(epochs=9, rungs=(3,), first_resolution=16)
+    sides = [recipe.resolution((epoch + 0.5) / 9, 32) for epoch in range(9)]
+    assert sides == [16, 24, 32, 16, 16, 24, 24, 32, 32]
+    assert Recipe(epochs=9).resolution(0.1, 32) == 32
+
+
 @pytest.mark.parametrize(
     "section",
     [{"epochs": 0}, {"batch": 0}, {"lr": 0}, {"lr": float("nan")}, {"warmup": 1}, {"optimizer": "adam"},
      {"clip_norm": 0}, {"start": "imagenet"}, {"learning_rate": 0.1}, {"ema": 1}, {"erase": 1}, {"mixup": -1},
-     {"distill": 0.5}, {"epochs": 3, "short_epochs": 3}, {"loss": "last_step"}, {"rate_penalty": -1}],
+     {"distill": 0.5}, {"epochs": 3, "short_epochs": 3}, {"loss": "last_step"}, {"rate_penalty": -1},
+     {"muon_lr": 0}, {"first_resolution": 7}],
 )  # fmt: skip
 def test_impossible_recipe_is_refused(section: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
@@ -72,9 +80,13 @@ def test_impossible_recipe_is_refused(section: dict[str, object]) -> None:
 
 def test_options_that_are_off_do_not_affect_a_training() -> None:
     plain = Recipe().effective()
-    assert Recipe(temperature=5, short_timesteps=3).effective() == plain
-    assert plain.keys().isdisjoint({"ema", "loss", "mixup", "erase", "distill", "rate_penalty", "cnn_epochs"})
-    for section in ({"ema": 0.9}, {"loss": "each_step"}, {"mixup": 0.2}, {"erase": 0.5}, {"rate_penalty": 0.1}):
+    assert Recipe(temperature=5, short_timesteps=3, muon_lr=0.2).effective() == plain
+    assert sorted(plain) == [  # the fingerprint of a stored study contains these; a new option must be absent if off
+        "augment", "batch", "chance_patience", "clip_norm", "epochs", "label_smoothing", "lr", "momentum", "optimizer",
+        "precision", "rungs", "schedule", "start", "warmup", "weight_decay",
+    ]  # fmt: skip
+    for section in ({"ema": 0.9}, {"loss": "each_step"}, {"mixup": 0.2}, {"erase": 0.5}, {"rate_penalty": 0.1},
+                    {"first_resolution": 16}, {"optimizer": "muon", "muon_lr": 0.2}):  # fmt: skip
         assert Recipe.model_validate(section).effective() == plain | section
     distilling = Recipe(start="cnn", distill=0.5, temperature=5).effective()
     assert (distilling["distill"], distilling["temperature"], distilling["cnn_epochs"]) == (0.5, 5, 10)
@@ -83,6 +95,8 @@ def test_options_that_are_off_do_not_affect_a_training() -> None:
 def test_recipe_of_a_twin_has_no_option_about_spikes() -> None:
     recipe = Recipe(start="cnn", cnn_epochs=7, distill=0.5, rate_penalty=1, loss="each_step", short_epochs=2, ema=0.9)
     assert recipe.for_cnn_twin == Recipe(epochs=7, cnn_epochs=7, ema=0.9)
+    growing = Recipe(start="cnn", cnn_epochs=7, optimizer="muon", first_resolution=16)
+    assert growing.for_cnn_twin == Recipe(epochs=7, cnn_epochs=7, optimizer="muon", first_resolution=16)
     assert Recipe(epochs=3, cnn_epochs=7).for_cnn_twin.epochs == 3
 
 
@@ -112,6 +126,37 @@ def test_flip_crop_moves_whole_images_by_an_eighth_at_most() -> None:
     expected_rows = torch.arange(side)[None, inner] + row_shift[:, None]
     assert torch.equal(found[:, 0, inner, 8], expected_rows.int())
     assert found.max() == side - 1  # reflected, not padded with another value
+
+
+def test_alternate_crop_mirrors_each_image_in_every_second_epoch() -> None:
+    """Rows of an image are equal, so a shifted image is mirrored if its pixels fall to the right."""
+    count = 64
+    rising = np.broadcast_to(np.arange(0, 240, 8, dtype=np.uint8), (count, 1, 30, 30))
+    images = Images(rising, np.arange(count))
+    splits = Splits("rising", images, images, images, (0.5,), (0.3,), tuple(map(str, range(count))))
+
+    def mirrored(epoch: int) -> set[int]:
+        loader = BatchLoader(splits, Recipe(batch=16, augment="alternate_crop"), seed=0, device=torch.device("cpu"))
+        batches = [loader.load(epoch, step) for step in range(4)]
+        return {
+            int(label)
+            for batch in batches
+            for image, label in zip(batch.images, batch.labels, strict=True)
+            if image[0, 15, 14] > image[0, 15, 15]
+        }
+
+    first, second = mirrored(0), mirrored(1)
+    assert 16 < len(first) < 48
+    assert second == set(range(count)) - first
+    assert mirrored(2) == first
+
+
+def test_area_is_averaged() -> None:
+    images = torch.arange(16.0).view(1, 1, 4, 4)
+    assert area_resized(images, 2).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
+    assert area_resized(images, 4) is images
+    frames = torch.zeros(1, 2, 1, 4, 4)
+    assert area_resized(frames, 2) is frames
 
 
 def test_flip_crop_keeps_channels_together() -> None:
