@@ -6,6 +6,6 @@ import sys
 if sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
     del sys.path[0]  # `python -m` puts the current folder first, and with it a user's own reports.py or snnkit/
 
-from search.cli.main import main
+from search.cli import main
 
 main()

@@ -12,7 +12,7 @@ import typer
 
 from search import load_space
 from search.benchmark.loader import load_benchmark
-from search.cli.main import app
+from search.cli.app import app
 from search.space import document
 from search.space.sections import DEVICES, Device
 from snnkit.families import FAMILIES

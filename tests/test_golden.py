@@ -23,7 +23,7 @@ from reports.benchmark.write import write_benchmark
 from reports.storage.benchmarks import read_benchmark
 from reports.storage.studies import read_study, sqlite_url
 from reports.study.write import write_report
-from search.cli.main import app, main
+from search.cli.app import app, main
 from search.space.loading.loader import load_space
 from search.study.create import load_study
 

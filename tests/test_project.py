@@ -51,7 +51,7 @@ def test_installed_names_belong_to_this_distribution_alone(package):
 def test_light_command_loads_neither_torch_nor_ray(command, tmp_path):
     code = (
         "import sys, contextlib\n"
-        "from search.cli.main import main\n"
+        "from search.cli import main\n"
         "with contextlib.suppress(SystemExit): main()\n"
         "assert not {'torch', 'ray'} & set(sys.modules), 'heavy import'\n"
     )

@@ -57,7 +57,7 @@ from search.trial.job import Job
 MB = 2**20
 POLL_S = 0.01  # between two looks at a command's memory
 TITLE = "| trials | ask, ms | store, ms | screen, ms | wall, ms | resident MB | database MB |\n" + "|---" * 7 + "|"
-CLI = "from search.cli.main import main; main()"
+CLI = "from search.cli import main; main()"
 
 
 # -- what a trial costs the driver ------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ print(*(node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]))
 
     def snnsearch(self, *words: str) -> subprocess.Popen[str]:
         """A driver on the head."""
-        return self.run([sys.executable, "-c", "from search.cli.main import main; main()", *words])
+        return self.run([sys.executable, "-c", "from search.cli import main; main()", *words])
 
     def run(self, words: list[str], *, told: bool = True) -> subprocess.Popen[str]:
         """A process on the head, which is ended with the cluster; ``told``: the caller reads what it says."""

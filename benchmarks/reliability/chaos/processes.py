@@ -20,7 +20,7 @@ ROLES = {
 
 def snnsearch(*words: str) -> list[str]:
     """Return the command line of snnsearch in its own process, limited to one core."""
-    code = "import search.trial.environment as e; e.cores = lambda: 1; from search.cli.main import main; main()"
+    code = "import search.trial.environment as e; e.cores = lambda: 1; from search.cli import main; main()"
     return [sys.executable, "-c", code, *words]
 
 

@@ -33,7 +33,7 @@ def command(method: str, seed: int, out: Path, time: str) -> list[str]:
     sets = {**METHODS[method], "study.seed": str(seed)}
     launch = ["launch", str(SPACE), "--runs", str(out), "--name", study(method, seed), "--time", time]
     launch += [word for path, value in sets.items() for word in ("--set", f"{path}={value}")]
-    run = f"from search.cli.main import main; import sys; sys.argv[1:] = {launch!r}; main()"
+    run = f"from search.cli import main; import sys; sys.argv[1:] = {launch!r}; main()"
     return [sys.executable, "-c", run if method == "ours" else WITHOUT_CORNERS + run]
 
 

@@ -19,7 +19,7 @@ from reports.study.tables import front_csv
 from search.benchmark import evaluate as reevaluation
 from search.benchmark.alternatives import complete_benchmark, complete_study
 from search.benchmark.trained import trained
-from search.cli.main import main
+from search.cli import main
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "stored"
 NAMES = ("with_neurons", "with_neurons_and_stem_every_step")

@@ -23,7 +23,7 @@ from reports.storage.benchmarks import read_benchmark
 from reports.storage.studies import load_study_folder, read_study, sqlite_url
 from search.benchmark import finalists
 from search.benchmark.loader import load_benchmark
-from search.cli.main import main
+from search.cli import main
 from search.errors import InputError, SpaceError
 from search.executors import WorkerPool
 from search.space.candidate import Candidate

@@ -229,7 +229,7 @@ class Shell:
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
-        from search.cli.main import main
+        from search.cli import main
 
         self._monkeypatch.setattr("sys.argv", ["snnsearch", *words])
         code = 0

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from reports.storage.studies import load_study_folder
 from reports.study.reproduce import train_again
-from search.cli.main import main
+from search.cli import main
 from search.storage.lock import StudyLock
 
 SMOKE = str(SPACES / "smoke.yaml")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.small_studies import build_study, write_study
 
-from search.cli.main import main
+from search.cli import main
 from search.space.loading.loader import load_space
 
 SMOKE = str(Path(__file__).parents[3] / "spaces/smoke.yaml")

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from search.cli.main import app
+from search.cli.app import app
 from search.cli.options import Sets, expand_home, next_command, repeat_if_typed, with_run_options
 from search.errors import InputError
 from search.runner.options import RunOptions
@@ -65,7 +65,7 @@ def test_next_command_repeats_what_decides_about_the_training() -> None:
     )
 
 
-@pytest.mark.parametrize("command", [["-m", "search"], ["-c", "from search.cli.main import main; main()"]])
+@pytest.mark.parametrize("command", [["-m", "search"], ["-c", "from search.cli import main; main()"]])
 def test_version_is_printed_without_a_command(command: list[str]) -> None:
     done = subprocess.run([sys.executable, *command, "--version"], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "0.1.0"

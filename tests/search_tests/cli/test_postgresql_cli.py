@@ -7,7 +7,7 @@ import pytest
 from helpers.untrained import SPACES
 from rich.console import Console
 
-from search.cli.main import main
+from search.cli import main
 
 QUICK = ["--set", "train.epochs=1", "--set", "train.chance_patience=0", "--set", "data.subset=500"]
 

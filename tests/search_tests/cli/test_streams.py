@@ -132,7 +132,7 @@ def test_study_that_is_told_to_end_writes_its_report_and_says_so(number, tmp_pat
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
 def test_command_that_is_hung_up_before_it_runs_says_a_word(number):
     program = (
-        "import os, typer\nfrom search.cli import main as m\nm.app = typer.Typer()\n"
+        "import os, typer\nimport search.cli.app as m\nm.app = typer.Typer()\n"
         f"m.app.command()(lambda: os.kill(os.getpid(), {int(number)}))\nm.main()"
     )
     done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=False)

@@ -14,9 +14,8 @@ from rich.text import Text
 from reports.analysis.front import status_summary
 from reports.storage.benchmarks import benchmark_status
 from search.cli import benchmark as show
-from search.cli import tables
+from search.cli import main, tables
 from search.cli.console import Terminal
-from search.cli.main import main
 from search.cli.validate import render, survey
 from search.errors import Place, Problem, SpaceError
 from search.space.loading.loader import load_space

@@ -85,7 +85,7 @@ def test_script_beside_a_module_that_hides_ours_learns_which_one(theirs):
 def test_study_in_a_folder_with_modules_of_the_same_names_uses_none_of_them(theirs, tmp_path):
     script = tmp_path / "bin" / "snnsearch"
     script.parent.mkdir()
-    script.write_text("from search.cli.main import main\nmain()\n")
+    script.write_text("from search.cli import main\nmain()\n")
     command = ["launch", str(SPACES / "smoke.yaml"), "--trials", "1", "--workers", "1", "--runs", str(tmp_path), *SMALL]
     done = subprocess.run(
         [sys.executable, str(script), *command],

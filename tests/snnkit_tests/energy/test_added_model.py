@@ -26,7 +26,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from reports.storage.studies import read_study, sqlite_url
-from search.cli.main import main
+from search.cli import main
 
 sys.argv = ["snnsearch", "launch", "space.yaml", "--trials", "1", "--executor", "inline", "--set", "energy.model=flat"]
 try:
