@@ -219,7 +219,7 @@ def walk_resume(root: Path, resume: str, training: str, skip: str | None = None)
         shutil.copytree(STUDY, Path(runs) / STUDY.name)
         words = ["resume", STUDY.name, "--runs", runs, "--executor", "inline", "--trials", "1"]
         sys.argv = ["snnsearch", *words]
-        walk.run(function("search.cli:main" if (root / "search/cli").is_dir() else "search.cli:main"))
+        walk.run(function("search.cli:main"))
     return walk
 
 

@@ -16,7 +16,7 @@ from helpers.untrained import SPACES
 import search
 from reports.analysis.front import status_summary
 from reports.storage.studies import load_study_folder
-from search.cli import console, main
+from search.cli import app, console
 from search.cli.console import OutputError, Terminal
 
 SETS = [
@@ -145,9 +145,9 @@ def test_file_that_cannot_be_used_is_one_message_without_advice_to_delete(number
     def fail(**_):
         raise OSError(number, os.strerror(number), "/runs/mine")
 
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     with pytest.raises(SystemExit) as ended:
-        main.main()
+        app.main()
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith(f"snnsearch: cannot use /runs/mine: {os.strerror(number)}.")
