@@ -77,12 +77,12 @@ SETTINGS: Mapping[str, Setting] = {
             "adamw": {},
             "muon": MUON,
             "muon, muon_lr: 0.15": MUON | {"train.muon_lr": 0.15},
-            "muon, then a third of the rates": MUON | SLOW | {"twin.warmup": 0.2, "train.warmup": 0.05},
+            "muon, then lr: 1e-3, muon_lr: 0.02": MUON | SLOW | {"twin.warmup": 0.2, "train.warmup": 0.05},
             "the same, reset_delay: false": MUON
             | SLOW
             | {"twin.warmup": 0.2, "train.warmup": 0.05, "neuron.reset_delay": False},
             "muon, distill: 0.7": MUON | DISTIL,
-            "muon, distill: 0.7, then a third of the rates": MUON | SLOW | DISTIL,
+            "muon, distill: 0.7, then lr: 1e-3, muon_lr: 0.02": MUON | SLOW | DISTIL,
             "scratch, muon, muon_lr: 0.1": MUON | SCRATCH | {"train.muon_lr": 0.1},
         },
     ),
