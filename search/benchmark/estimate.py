@@ -190,7 +190,7 @@ def _time_steps(job: Job, placement: Placement) -> Sample:
     batch = min(recipe.batch, candidate.data.train_images, max(2, int(MAX_STEP_MACS / _macs_per_image(job))))
     recipe = recipe.model_copy(update={"batch": batch, "distill": 0.0, "short_epochs": 0})
     network = Network(candidate.plan(), None if job.is_twin else candidate.neuron, candidate.encoding, seed=job.seed)
-    network.to(placement.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in `train`
+    network.to(placement.device).to(memory_format=torch.channels_last)
     network.train()
     step = TrainStep(network, _random_splits(candidate, batch), recipe, seed=job.seed, device=placement.device)
     step.run(0, 0)
