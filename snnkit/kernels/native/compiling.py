@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snnkit.base.cache import private_folder, user_cache
+from snnkit.base.files import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,8 @@ def _file_name(name: str, key: str, path: Path) -> str:
 
 
 def _compile_into(compiler: str, name: str, key: str, folder: Path) -> Path:
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder, ignore_cleanup_errors=True) as scratch:
-        output = Path(scratch) / "kernels.so"
+    with scratch_folder(folder, name) as scratch:
+        output = scratch / "kernels.so"
         _compile(compiler, name, output)
         with output.open("r+b") as file:
             os.fsync(file.fileno())
