@@ -30,7 +30,7 @@ SECTIONS: tuple[Callable[[BenchmarkRecord], Section | None], ...] = (
 
 
 def page(record: BenchmarkRecord) -> str:
-    """Return benchmark.html. It runs no script."""
+    """Return benchmark.html. Its only script shows times in the reader's time zone."""
     return render_html(benchmark_document(record))
 
 
@@ -48,5 +48,6 @@ def benchmark_document(record: BenchmarkRecord) -> Document:
         note=SPREAD_NOTE,
         facts=Definitions(tuple(circumstances(record))),
         sections=tuple(section for build in SECTIONS if (section := build(record)) is not None),
+        scripts=("scripts/times.js",),
         styles=("page.css", "benchmark.css"),
     )

@@ -10,9 +10,10 @@ from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.document.model import Document
+from reports.document.wording import MOMENT
 
 
 def render_html(document: Document) -> str:
@@ -38,6 +39,11 @@ def asset(name: str) -> str:
     return files("reports").joinpath("page", name).read_text(encoding="utf-8")
 
 
+def with_times(text: str) -> Markup:
+    """Escape ``text`` and mark each `moment` in it, so that the page's script shows it in the reader's time zone."""
+    return Markup(MOMENT.sub(r'<time datetime="\1T\2Z" title="\g<0>">\g<0></time>', str(escape(text))))
+
+
 def _script(names: tuple[str, ...]) -> str:
     """Join the scripts in one scope of their own."""
     return "\n".join(["(() => {", '"use strict";', *map(asset, names), "})();"]) if names else ""
@@ -53,5 +59,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["with_times"] = with_times
     environment.filters["type"] = lambda block: type(block).__name__
     return environment

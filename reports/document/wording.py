@@ -1,6 +1,7 @@
 """How reports and the terminal print numbers, durations, dates and candidates."""
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ from reports.records.objectives import OBJECTIVES
 from reports.records.study import TrialRecord
 
 MAX_LISTED = 8
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC")  # what `moment` returns
 
 
 def number(value: float) -> str:

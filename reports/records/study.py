@@ -168,7 +168,7 @@ class TrialRecord(Versioned):
     shared: SharedRecord | None = None  # if the study ranks its candidates by shared weights
     start: StartRecord | None = None  # None: the space only trains from scratch
     reason: str | None = None  # why it is not complete, in one sentence
-    failure_kind: str | None = None  # equal in trials that failed by one cause; None if unknown or not failed
+    failure_kind: str | None = None  # equal in trials that failed or were refused by one cause; None: unknown or other
     traceback: str | None = None
     duplicate_of: Whole | None = None
     seed: Whole = 0

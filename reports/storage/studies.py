@@ -5,6 +5,7 @@ trials without a record, the state and the parameters are read.
 """
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 DATABASE = "study.db"
+MAX_SQLITE_PATH = 504  # bytes of an absolute path
 HEADER = "header.json"  # a copy of the header beside the database
 TEXT = TypeAdapter(str)
 # Exceptions that a damaged stored value can cause; ValidationError is a ValueError
@@ -89,8 +91,19 @@ def find_trial(name: str, number: int, trials: tuple[TrialRecord, ...]) -> Trial
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the storage URL of an SQLite file for Optuna, with reserved characters escaped as SQLAlchemy does."""
-    return f"sqlite:///{quote(str(path.resolve()), safe=' +/')}"
+    """Return the storage URL of an SQLite file for Optuna, with reserved characters escaped as SQLAlchemy does.
+
+    Raises LedgerError if SQLite cannot open a file with this path.
+    """
+    whole = path.resolve()
+    remedy = "choose another folder with --runs DIR, or rename this one"
+    if (length := len(os.fsencode(whole))) > MAX_SQLITE_PATH:
+        limit = f"this path has {length} bytes, and SQLite opens {MAX_SQLITE_PATH} at most"
+        raise LedgerError(f"{whole}: {limit}; {remedy}")
+    try:
+        return f"sqlite:///{quote(str(whole), safe=' +/')}"
+    except UnicodeEncodeError:
+        raise LedgerError(f"{str(whole)!r}: this path is not UTF-8, and SQLite needs that; {remedy}") from None
 
 
 def study_names(storage_url: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ SECTIONS: tuple[Callable[[StudyRecord], Section | None], ...] = (
     energy_section,
     reproduce_section,
 )
-SCRIPTS = tuple(f"scripts/{name}.js" for name in ("dom", "axes", "plot", "table", "charts", "detail", "page"))
+SCRIPTS = tuple(f"scripts/{name}.js" for name in ("times", "dom", "axes", "plot", "table", "charts", "detail", "page"))
 
 
 def page(study: StudyRecord) -> str:

@@ -4,33 +4,21 @@ They become the networks of a benchmark, each with its CNN twin, so they have se
 measured on the test images once, after training.
 """
 
-import statistics
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy.optimize import nnls
-
 from reports.analysis.front import front_trials
 from reports.analysis.hypervolume import hypervolume_subset
 from reports.document.commands import command
-from reports.document.wording import count, duration, ratio
+from reports.document.wording import count, ratio
 from reports.records.study import StudyRecord, TrialRecord
-from search.benchmark.benchmark import Benchmark
 from search.benchmark.loader import LABEL
 from search.errors import InputError, listed, nearest
-from search.executors import WorkerPool
-from search.runner.progress import TRAINED_TO_END
 from search.space import document
 from search.space.candidate import Candidate
 from search.space.retrain import data_of, train_of
 from search.space.space import Space
-from snnkit.architecture.plan import training_macs
-from snnkit.architecture.resizing import resized
-
-THIRDS = (1 / 6, 1 / 2, 5 / 6)  # the middle of each third of a training; its images may grow from third to third
 
 
 @dataclass(frozen=True)
@@ -116,63 +104,16 @@ def benchmark_text(
     return document.dump(tree)
 
 
-def foreword(record: StudyRecord, benchmark: Benchmark, pool: WorkerPool, best: int | None) -> str:
-    """Return how the ``best`` finalists were chosen from the front, and how long their training will take.
-
-    ``best`` is None if the user chose the finalists.
-    """
-    lines = []
-    if best is not None:
-        front = front_trials(record)
-        chosen, share = hypervolume_subset(record, best)
-        if len(chosen) < len(front):
-            lines.append(
-                f"front     {len(chosen)} of its {count(len(front), 'candidate')}: chosen from the more accurate half, "
-                f"with {ratio(share)} of its hypervolume together; to choose others: --best {len(front)}, --trials N,N"
-            )
-    if (seconds := expected_s(record, benchmark, pool)) is not None:
-        place = f" on {record.header.machine}" if record.header.machine else ""
-        lines.append(
-            f"expected  about {duration(seconds)} in all with {count(pool.workers or 1, 'worker')}, "
-            f"estimated from the study's trials{place}"
-        )
-    return "\n".join(lines)
-
-
-def expected_s(record: StudyRecord, benchmark: Benchmark, pool: WorkerPool) -> float | None:
-    """Estimate the seconds that the benchmark takes on the study's machine; None if no trial of the study was trained.
-
-    The time per training image and per multiply-accumulate is fitted to the study's trials.
-    """
-    done = [trial for trial in record.trials if trial.status in TRAINED_TO_END and trial.training_macs and trial.wall_s]
-    if not done:
-        return None
-    work = np.array([(trial.training_images, trial.training_macs) for trial in done], dtype=float)
-    threads = pool.placement.threads  # assumed for trials whose record does not have them
-    spent = np.array([trial.wall_s * (trial.threads or threads) for trial in done])
-    unit = work.mean(axis=0)
-    (per_image, per_mac), _ = nnls(work / unit, spent)
-    candidates = [each for row in benchmark.candidates.values() for each in row.values()]
-    images, macs = np.sum([_work(each, twin=benchmark.section.twins) for each in candidates], axis=0) / unit
-    seconds = len(benchmark.section.seeds) * (per_image * images + per_mac * macs)
-    return float(seconds / ((pool.workers or 1) * threads))
-
-
-def _work(candidate: Candidate, *, twin: bool) -> tuple[float, float]:
-    """Return the images and multiply-accumulates of its training, and of its CNN twin's if that is trained."""
-    recipe, frames, plan = candidate.train, candidate.encoding.frames, candidate.plan()
-    images, steps = candidate.data.train_images, candidate.encoding.timesteps
-    short = min(recipe.short_timesteps, steps)
-    epochs = Counter({short: recipe.short_epochs})
-    epochs[steps] += recipe.epochs - recipe.short_epochs
-    if twin or recipe.start == "cnn":
-        epochs[1] += recipe.for_cnn_twin.epochs
-    plans = [resized(plan, recipe.resolution(progress, plan.in_shape[1])) for progress in THIRDS]
-    macs = statistics.mean(
-        sum(count * training_macs(at, timesteps=t, input_steps=t if frames else 1) for t, count in epochs.items())
-        for at in plans
+def describe_choice(record: StudyRecord, best: int) -> str:
+    """Return how the ``best`` finalists were chosen from the front; empty if all of the front were."""
+    front = front_trials(record)
+    chosen, share = hypervolume_subset(record, best)
+    if len(chosen) == len(front):
+        return ""
+    return (
+        f"front     {len(chosen)} of its {count(len(front), 'candidate')}: chosen from the more accurate half, "
+        f"with {ratio(share)} of its hypervolume together; to choose others: --best {len(front)}, --trials N,N"
     )
-    return float(images * epochs.total()), float(images * macs)
 
 
 def _finalist(trial: TrialRecord, space: Space) -> Finalist:

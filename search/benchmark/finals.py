@@ -18,7 +18,7 @@ from reports.storage.benchmarks import read_benchmark
 from reports.storage.finalists import LEFT, finals_folder, finals_folders
 from reports.storage.studies import find_study
 from reports.study.write import write_report
-from search.benchmark import finalists
+from search.benchmark import estimate, finalists
 from search.benchmark.benchmark import Benchmark
 from search.benchmark.finalists import Finalist
 from search.benchmark.loader import load_benchmark
@@ -97,7 +97,8 @@ def _benchmark(
         largest = _of(chosen, name, record, space, section.seeds, recipe, options)
         one_seed = _of(chosen, name, record, space, 1, recipe, options)
         pool = plan_workers(options, RunFolder(options.runs / name), one_seed.section.resources)
-        expected_s = finalists.expected_s(record, one_seed, pool)
+        work = estimate.work_left(one_seed.jobs(options.runs / name))
+        expected_s = estimate.expected_s(work, estimate.of_study(record, pool.placement).samples, pool)
         if seconds is None or expected_s is None or expected_s <= USABLE * seconds:
             break
     return largest

@@ -1,12 +1,17 @@
 """`run_benchmark`: train the networks of a benchmark that are not trained yet, and write its report."""
 
+from collections.abc import Sequence
+
 from reports.benchmark.write import write_benchmark
 from reports.document.commands import command
 from reports.document.wording import count
 from reports.records.benchmark import BenchmarkHeader, BenchmarkRecord
+from reports.records.study import StudyRecord, TrialRecord
 from reports.storage.benchmarks import is_benchmark, read_benchmark, read_header, write_header
+from search.benchmark import estimate
 from search.benchmark.benchmark import Benchmark, trained_leaves
-from search.benchmark.describe import describe_run
+from search.benchmark.describe import describe_plan, describe_run
+from search.benchmark.estimate import Evidence
 from search.benchmark.header import benchmark_header
 from search.benchmark.loader import load_benchmark
 from search.benchmark.trainings import Trainings
@@ -22,12 +27,16 @@ from search.space import document
 from search.storage.lock import StudyLock
 from search.trial import sync
 from search.trial.folder import RunFolder
+from search.trial.job import Placement
 
 
-def run_benchmark(benchmark: Benchmark, options: RunOptions, observer: Observer, command: str) -> BenchmarkRecord:
+def run_benchmark(
+    benchmark: Benchmark, options: RunOptions, observer: Observer, command: str, study: StudyRecord | None = None
+) -> BenchmarkRecord:
     """Start or continue a benchmark within its budget and write its report.
 
-    ``command`` is the command that continues it; it is stored and shown. Raises InputError if the name is taken by
+    ``command`` is the command that continues it; it is stored and shown. ``study`` is the one that its networks are
+    from. Raises InputError if the name is taken by
     something else, DataError if a data set is missing, and RunError if the run cannot continue.
     """
     name = benchmark.section.name
@@ -40,7 +49,7 @@ def run_benchmark(benchmark: Benchmark, options: RunOptions, observer: Observer,
         sync.catch_up(folder)
         work = Trainings(benchmark.jobs(folder.path), command)
         if work.left:
-            _train(work, benchmark, options, observer, command)
+            _train(work, benchmark, options, observer, command, study)
         else:
             observer.message(f"all {len(work.over)} trainings of {name} are done; nothing is trained again")
             _save(folder, _with_edits(read_header(folder.path), benchmark))
@@ -49,7 +58,39 @@ def run_benchmark(benchmark: Benchmark, options: RunOptions, observer: Observer,
     return record
 
 
-def _train(work: Trainings, benchmark: Benchmark, options: RunOptions, observer: Observer, command: str) -> None:
+def preview(benchmark: Benchmark, options: RunOptions, study: StudyRecord | None = None) -> str:
+    """Return what `run_benchmark` would train and how long it would take. Downloads and writes nothing.
+
+    The estimate rests on the benchmark's finished trainings; else on the trials of the ``study`` that its networks are
+    from; else on a few training steps, which are run now. Raises InputError as `run_benchmark` does.
+    """
+    folder = RunFolder(options.runs / benchmark.section.name)
+    _check_free(folder, benchmark)
+    jobs = benchmark.jobs(folder.path)
+    over = Trainings(jobs, "").over
+    done = [record.number for record in over]
+    text = describe_plan(benchmark, jobs, done)
+    if len(done) == len(jobs):
+        return text
+    pool = plan_workers(options, folder, benchmark.section.resources)
+    evidence = _recorded_evidence(over, study, pool.placement)
+    if not evidence.samples:
+        if pool.address is not None:
+            return f"{text}\nexpected  unknown: none of these networks was trained yet on the cluster at {pool.address}"
+        evidence = estimate.measured(jobs, pool.placement)
+    return f"{text}\n{estimate.expected(estimate.work_left(jobs, done), evidence, pool)}"
+
+
+def _recorded_evidence(over: Sequence[TrialRecord], study: StudyRecord | None, placement: Placement) -> Evidence:
+    """Return what finished trainings of the benchmark took, or else the trials of the study."""
+    evidence = estimate.of_trainings(over, placement)
+    return evidence if evidence.samples or study is None else estimate.of_study(study, placement)
+
+
+def _train(
+    work: Trainings, benchmark: Benchmark, options: RunOptions, observer: Observer, command: str,
+    study: StudyRecord | None,
+) -> None:  # fmt: skip
     folder = RunFolder(options.runs / benchmark.section.name)
     for data in benchmark.entries:
         files.announce_download(data, options, observer)
@@ -58,6 +99,9 @@ def _train(work: Trainings, benchmark: Benchmark, options: RunOptions, observer:
     pool = plan_workers(options, folder, benchmark.section.resources)
     budget = _budget(benchmark, options)
     observer.message(describe_run(header, len(work.over), budget, pool, folder.path))
+    left = estimate.work_left(benchmark.jobs(folder.path), [record.number for record in work.over])
+    if expected := estimate.expected(left, _recorded_evidence(work.over, study, pool.placement), pool):
+        observer.message(expected)
     observer.opened(header, work.over)
     run_trials(Driver(work, budget, RunProgress.of(work.over), observer), options.executor, pool)
 

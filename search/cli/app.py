@@ -1,6 +1,7 @@
 """Assemble the command line. Exit 0: done. 1: the work failed. 2: bad input, explained without a traceback."""
 
 import errno
+import os
 import signal
 import sys
 from types import FrameType
@@ -14,7 +15,11 @@ from search.cli import console, data, networks, spaces, status, study
 from search.errors import InputError
 from search.trial.environment import HANGUPS
 
-FILE_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT)
+NOT_MAPPED = "failed to map segment"  # what the loader says of a library that finds no memory, or may not run
+FILE_ERRORS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+)
 
 app = typer.Typer(
     name="snnsearch",
@@ -47,9 +52,9 @@ def main() -> None:
     try:
         app(prog_name="snnsearch")
     except Exception as error:
-        if "--debug" in sys.argv or not _expected(error):
+        text = _explain(error)
+        if "--debug" in sys.argv or text is None:
             raise
-        text = _of_file(error) if isinstance(error, OSError) else str(error)
         console.err.print(Text("snnsearch: ", style="bold red").append(text, style="none"), soft_wrap=True)
         sys.exit(2)
 
@@ -60,21 +65,42 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _of_file(error: OSError) -> str:
+def _explain(error: Exception) -> str | None:
+    """Return what a person can do about ``error``; None if only a traceback tells more."""
+    if isinstance(error, OSError | ImportError) and NOT_MAPPED in str(error) and "permitted" in str(error):
+        return (
+            f"a library of this Python cannot be loaded ({error}): its file system is mounted noexec. Install "
+            "snnsearch in a virtual environment on another one"
+        )
+    if isinstance(error, MemoryError) or (isinstance(error, OSError | ImportError) and NOT_MAPPED in str(error)):
+        return (
+            f"memory ran out ({str(error) or 'MemoryError'}). Results that were stored are kept. Free memory, or raise "
+            "the limit (ulimit -v, or the limit of the container or batch job), and run the command again"
+        )
+    if isinstance(error, OSError):
+        return _explain_file(error)
+    from reports.errors import LedgerError, ReportError
+    from snnkit.data.images import DataError
+
+    return str(error) if isinstance(error, InputError | LedgerError | ReportError | DataError) else None
+
+
+def _explain_file(error: OSError) -> str | None:
+    if error.filename is None or error.errno not in FILE_ERRORS:
+        return None
     return (
         f"cannot use {error.filename}: {error.strerror}. Give another folder (--runs DIR, --data DIR), or change its "
         "permissions"
     )
 
 
-def _expected(error: Exception) -> bool:
-    """Return whether a person can correct the cause, and the text says how."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return error.errno in FILE_ERRORS
-    from reports.errors import LedgerError, ReportError
-    from snnkit.data.images import DataError
-
-    return isinstance(error, InputError | LedgerError | ReportError | DataError)
+def _check_current_folder() -> None:
+    """Raise InputError if the current folder was deleted: relative paths and torch's libraries need it."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        text = "the current folder was deleted. Change to another one (cd DIR), and run the command again"
+        raise InputError(text) from None
 
 
 def _print_version(wanted: bool) -> None:
@@ -98,4 +124,5 @@ def snnsearch(
 
     The same commands are available as: python -m search
     """
+    _check_current_folder()
     forget_options()

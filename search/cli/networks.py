@@ -32,6 +32,7 @@ from search.cli.study import read_study
 from search.runner.options import RunOptions
 
 if TYPE_CHECKING:  # each command imports what it needs when it runs
+    from reports.records.study import StudyRecord
     from search.benchmark.benchmark import Benchmark
 
 N_FINALISTS = 5  # unless --best says otherwise
@@ -93,9 +94,7 @@ def retrain(
     Example: snnsearch retrain smoke --best 3 --seeds 3
     """
     from search.benchmark import finalists
-    from search.runner.resources import plan_workers
     from search.space.loading.loader import load_space
-    from search.trial.folder import RunFolder
 
     record = read_study(study, options.runs, options.storage)
     space = load_space(record.header.space_yaml)
@@ -106,10 +105,9 @@ def retrain(
     base, wanted = finalists.with_recipe(space.base, space.retrain), range(first, first + seeds)
     text = finalists.benchmark_text(name or as_folder_name(f"{study}-finals"), chosen, space, wanted, base=base)
     benchmark = _load_benchmark(text, name, sets, options)
-    pool = plan_workers(options, RunFolder(options.runs / benchmark.section.name), benchmark.section.resources)
-    if foreword := finalists.foreword(record, benchmark, pool, of_front):
-        console.out.print(foreword, highlight=False, soft_wrap=True)
-    _run(benchmark, context, options, dry_run=dry_run)
+    if of_front is not None and (choice := finalists.describe_choice(record, of_front)):
+        console.out.print(choice, highlight=False, soft_wrap=True)
+    _run(benchmark, context, options, dry_run=dry_run, study=record)
 
 
 @with_run_options(without=("storage", "trials"))
@@ -256,18 +254,23 @@ def _load_benchmark(source: Path | str, name: str | None, sets: list[str] | None
     return load_benchmark(source, overrides=overrides, device=options.device)
 
 
-def _run(benchmark: "Benchmark", context: typer.Context, options: RunOptions, *, dry_run: bool) -> None:
-    """Run a benchmark and print its figures. Exit with 1 if no network was trained to the end."""
-    from search.benchmark.describe import preview
-    from search.benchmark.run import run_benchmark
+def _run(
+    benchmark: "Benchmark", context: typer.Context, options: RunOptions, *, dry_run: bool,
+    study: "StudyRecord | None" = None,
+) -> None:  # fmt: skip
+    """Run a benchmark and print its figures. Exit with 1 if no network was trained to the end.
+
+    ``study`` is the one that its networks are from.
+    """
+    from search.benchmark.run import preview, run_benchmark
     from search.cli import benchmark as show
     from search.cli.progress import TerminalObserver
 
     if dry_run:
-        console.out.print(preview(benchmark), highlight=False, soft_wrap=True)
+        console.out.print(preview(benchmark, options, study), highlight=False, soft_wrap=True)
         return
     command = next_command(context, options)
-    record = run_benchmark(benchmark, options, TerminalObserver(console.out), command)
+    record = run_benchmark(benchmark, options, TerminalObserver(console.out), command, study)
     console.out.print(show.ending(record, options.runs / record.header.name, command), crop=False)
     if not any(trial.status == "complete" for trial in record.trials):
         raise typer.Exit(1)

@@ -50,8 +50,10 @@ class TerminalObserver:
         self._console.outlived = True
         self._view: RunView | None = None
         self._panel: _Panel | None = None
+        self._refused: list[TrialRecord] = []  # refused one after the other by one cause, and not shown yet
 
     def message(self, text: str) -> None:
+        self._show_refused()
         self._console.print(text, highlight=False, soft_wrap=True)
 
     def opened(self, header: RunHeader, finished: Sequence[TrialRecord]) -> None:
@@ -61,15 +63,16 @@ class TerminalObserver:
     @contextmanager
     def running(self) -> Iterator[None]:
         assert self._view is not None, "opened() comes first"
-        if not self._shows_panel():
-            yield
-            return
-        self._panel = _Panel(self._view)
         try:
+            if not self._shows_panel():
+                yield
+                return
+            self._panel = _Panel(self._view)
             with Live(self._panel, console=self._console, refresh_per_second=2, transient=True):
                 yield
         finally:
             self._panel = None
+            self._show_refused()
 
     def _shows_panel(self) -> bool:
         """Return whether lines can be redrawn. Logs of CI systems keep all of them, and FORCE_COLOR is no terminal."""
@@ -77,13 +80,29 @@ class TerminalObserver:
         return console.is_terminal and console.file.isatty() and not console.is_dumb_terminal and "CI" not in os.environ
 
     def progressed(self, progress: RunProgress) -> None:
+        if self._refused and any(number > self._refused[-1].number for number in progress.running):
+            self._show_refused()  # a later trial trains
         if self._panel is not None:
             self._panel.update(progress)
 
     def trial_ended(self, record: TrialRecord) -> None:
         assert self._view is not None, "opened() comes first"
         self._view.add([record])
-        self._console.print(self._view.line(record), highlight=False, soft_wrap=True)
+        if self._refused and record.failure_kind != self._refused[-1].failure_kind:
+            self._show_refused()
+        if record.status == "refused" and record.failure_kind is not None:
+            self._refused.append(record)
+        else:
+            self._console.print(self._view.line(record), highlight=False, soft_wrap=True)
+
+    def _show_refused(self) -> None:
+        """Print one line for all trials that were refused by one cause, one after the other."""
+        refused, self._refused = self._refused, []
+        if not refused:
+            return
+        assert self._view is not None, "opened() comes first"
+        line = self._view.line(refused[0]) if len(refused) == 1 else _refused_line(refused)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
 
 class StudyView:
@@ -116,6 +135,12 @@ class StudyView:
     def rows(self) -> list[tuple[str, str]]:
         best = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in self._summary.best]
         return [("best", " · ".join(best) or "none yet"), ("front", f"{len(self._summary.front)} candidates")]
+
+
+def _refused_line(records: Sequence[TrialRecord]) -> Text:
+    """Return ``trials 0 to 8  9 refused: params is above the limit of 500``."""
+    text = Text(f"  trials {records[0].number} to {records[-1].number}  ")
+    return text.append(f"{len(records)} refused: {records[0].failure_kind}", style="yellow")
 
 
 def _without_details(record: TrialRecord) -> TrialRecord:

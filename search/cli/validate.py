@@ -13,7 +13,7 @@ from rich.text import Text
 from reports.records.study import Leaf
 from search.cli.tables import legend, module_bar
 from search.space.candidate import Candidate
-from search.space.constraints import ENERGY, Refusal
+from search.space.constraints import ENERGY, Refusal, refused_together
 from search.space.dials import Dial
 from search.space.space import Space
 
@@ -44,7 +44,7 @@ class CandidateRow:
     dense_macs: int | None
     strip: tuple[tuple[str, str], ...]  # (module, kept | removed | resized); a key of validate --json
     dials: dict[str, Leaf]
-    refusals: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,12 @@ class Survey:
     exports: Exports | None = None  # if a format was asked for
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+        """Return plain values for JSON. A refusal is its sentence."""
+        tree = asdict(self)
+        for rows, found in ((self.examples, tree["examples"]), (self.candidates, tree["candidates"])):
+            for row, each in zip(rows, found, strict=True):
+                each["refusals"] = tuple(map(str, row.refusals))
+        return tree
 
 
 def survey(space: Space, samples: int = 1000, seed: int = 0, export_format: str | None = None) -> Survey:
@@ -165,7 +169,7 @@ def _row(name: str, space: Space, params: Mapping[str, Leaf], candidate: Candida
         dense_macs=figures.get("dense_macs"),
         strip=tuple((module.name, module.state) for module in candidate.modules()),
         dials=dict(params),
-        refusals=tuple(map(str, space.refusals(candidate))),
+        refusals=tuple(space.refusals(candidate)),
     )
 
 
@@ -180,11 +184,12 @@ def render(found: Survey, console: Console) -> None:
     console.print(Text(found.name, style="bold").append(f"  {len(found.dials)} dials, {size}\n", style="not bold"))
     console.print(_dial_table(found))
     console.print(Text(_shares(found)))
-    rows = (*found.candidates, *found.examples)
-    console.print(_candidate_table(rows))
-    for row in rows:
-        for reason in row.refusals:
-            console.print(Text(row.name, style="yellow").append(f" would be refused: {reason}", style="default"))
+    console.print(_candidate_table((*found.candidates, *found.examples)))
+    for rows, kind in ((found.candidates, "named candidates"), (found.examples, "samples")):
+        for names, reason in refused_together({row.name: row.refusals for row in rows}, kind):
+            console.print(
+                Text(names, style="yellow").append(f" would be refused: {reason}", style="default"), soft_wrap=True
+            )
     console.print(Text(f"modules: {legend()}; MACs count one dense pass", style="dim"))
     if found.exports is not None:
         console.print(_exports_text(found.exports), soft_wrap=True)

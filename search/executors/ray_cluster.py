@@ -169,13 +169,27 @@ def _start(pool: WorkerPool) -> None:
     workers = pool.workers or 1
     settings: dict[str, Any] = {} if "RAY_TMPDIR" in os.environ else {"_temp_dir": session_folder()}
     _provide_token()
+    _check_loopback()
     try:
         _init_local(pool, workers, settings)
     except (Exception, SystemExit) as error:
         cause = next(iter(str(error).splitlines()), "") or type(error).__name__
+        chosen = f"RAY_TMPDIR ({os.environ['RAY_TMPDIR']})" if "RAY_TMPDIR" in os.environ else "/tmp"
         raise InputError(
-            f"Ray cannot start on this machine: {cause}. Check that /tmp and /dev/shm can be written to and that "
+            f"Ray cannot start on this machine: {cause}. Check that {chosen} and /dev/shm can be written to and that "
             f"memory is free, or train without Ray, one trial after the other: {INLINE}"
+        ) from error
+
+
+def _check_loopback() -> None:
+    """Raise InputError if this machine cannot connect to itself: Ray would wait for minutes, without a word."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            _connect_to(f"127.0.0.1:{server.getsockname()[1]}")
+    except OSError as error:
+        raise InputError(
+            f"Ray cannot start on this machine: no connection to itself at 127.0.0.1 ({error.strerror or error}). "
+            f"Start the loopback network (ip link set lo up), or train without Ray, one trial after the other: {INLINE}"
         ) from error
 
 

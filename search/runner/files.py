@@ -114,6 +114,6 @@ def check_space_unchanged(folder: RunFolder, stored: str, space: Space) -> None:
     if not same:
         raise InputError(
             f"{path} was edited, but a study keeps the space it was launched with. To resume the study as launched, "
-            f"delete that file. To use the edited space, launch it as another study: "
+            f"move that file elsewhere. To use the edited space, launch it as another study: "
             f"{command('launch', path, '--name', 'NAME')}"
         )

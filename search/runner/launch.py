@@ -21,6 +21,7 @@ from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
 from search.runner.resources import plan_workers
 from search.samplers.initial_design import initial_design
+from search.space.constraints import refused_together
 from search.space.loading.loader import load_space
 from search.space.reachable import check_bounds
 from search.space.space import Space
@@ -96,8 +97,12 @@ def preview(space: Space, options: RunOptions) -> str:
     header = preview_header(space, options)
     folder = RunFolder(options.runs / space.study.name)
     text = describe_run(header, _budget_of(space), plan_workers(options, folder, space.study.resources), folder.path)
-    first = [*space.candidates, *("a smallest or largest candidate" for _ in initial_design(space))]
-    return "\n".join([text, *(f"first     {name}" for name in first), *([f"warning   {warning}"] if warning else [])])
+    refusals = {name: space.refusals(space.candidate(params)) for name, params in space.candidates.items()}
+    first = [name for name, found in refusals.items() if not found]
+    first += ["a smallest or largest candidate" for _ in initial_design(space)]
+    refused = [f"{names} would be refused: {why}" for names, why in refused_together(refusals, "named candidates")]
+    warnings = [*refused, *([warning] if warning else [])]
+    return "\n".join([text, *(f"first     {each}" for each in first), *(f"warning   {each}" for each in warnings)])
 
 
 @dataclass(frozen=True)

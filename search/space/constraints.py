@@ -5,10 +5,11 @@ candidate whose lower bound exceeds the constraint is never trained. A trained c
 outside its bound is infeasible.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from reports.document.wording import listing
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Measured
 from search.space.candidate import Candidate
@@ -54,11 +55,57 @@ class Refusal:
 
     def __str__(self) -> str:
         if self.kind == "build":
-            return f"does not build: {self.reason}"
+            return self.cause
         least = ", the least if no neuron fires," if self.kind == "least" else ""
-        value, bound, excess = map(_format_figure, (self.value, self.bound, abs(self.value - self.bound)))
-        side = "above" if self.value > self.bound else "below"
-        return f"{self.name} {value}{least} is {side} the limit of {bound} by {excess}"
+        value, bound, excess = map(_format_figure, (self.value, self.bound, self.excess))
+        return f"{self.name} {value}{least} is {self._side} the limit of {bound} by {excess}"
+
+    @property
+    def cause(self) -> str:
+        """The sentence without the candidate's own figure: equal for all candidates that the same bound refuses."""
+        if self.kind == "build":
+            return f"does not build: {self.reason}"
+        least = "even if no neuron fires, " if self.kind == "least" else ""
+        return f"{least}{self.name} is {self._side} the limit of {_format_figure(self.bound)}"
+
+    @property
+    def excess(self) -> float:
+        return abs(self.value - self.bound)
+
+    @property
+    def _side(self) -> str:
+        return "above" if self.value > self.bound else "below"
+
+
+def joint_cause(refusals: Sequence[Refusal]) -> str:
+    """Return why one candidate is refused, in words that are equal for all candidates with the same causes."""
+    return "; ".join(refusal.cause for refusal in refusals)
+
+
+def refused_together(refusals: Mapping[str, Sequence[Refusal]], kind: str) -> list[tuple[str, str]]:
+    """Return (candidates, reason) for each joint cause of refusal, from the refusals of each candidate by its name.
+
+    If one cause refuses all of several candidates, they are ``all 9`` and then ``kind``. The reason of several has the
+    range of their excesses.
+    """
+    groups: dict[str, dict[str, Sequence[Refusal]]] = {}
+    for name, each in refusals.items():
+        if each:
+            groups.setdefault(joint_cause(each), {})[name] = each
+    found = []
+    for group in groups.values():
+        every = len(group) == len(refusals) > 1
+        names = f"all {len(group)} {kind}" if every else listing(list(group))
+        found.append((names, "; ".join(map(_range_reason, zip(*group.values(), strict=True)))))
+    return found
+
+
+def _range_reason(refusals: Sequence[Refusal]) -> str:
+    """Return one cause of several candidates: ``params is above the limit of 500 by 178 to 4,094``."""
+    if len(refusals) == 1 or refusals[0].kind == "build":
+        return str(refusals[0])
+    low, high = (_format_figure(end(each.excess for each in refusals)) for end in (min, max))
+    return f"{refusals[0].cause} by {low}" + (f" to {high}" if high != low else "")
 
 
 def known_figures(candidate: Candidate, constraints: Constraints) -> dict[str, float]:

@@ -20,6 +20,7 @@ from reports.document.commands import command
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
 from search.samplers.history import RUNG_PREFIX, at_rungs
+from search.space.constraints import joint_cause
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
 from search.storage.url import storage_errors
@@ -251,7 +252,8 @@ class Study:
         if first != job.number:
             return outline(job, status="duplicate", reason=f"equal to trial {first}", duplicate_of=first)
         if refusals := self._space.refusals(job.candidate):
-            return outline(job, status="refused", reason="; ".join(map(str, refusals)))
+            record = outline(job, status="refused", reason="; ".join(map(str, refusals)))
+            return record.model_copy(update={"failure_kind": joint_cause(refusals)})
         return None
 
     def _job(self, trial: Trial, params: Mapping[str, Leaf]) -> Job:

@@ -247,7 +247,7 @@ def catch_up(run: RunFolder) -> None:
     except ExchangeError as error:
         raise InputError(
             f"files of this run cannot be fetched from {url}: {error}. When it answers, run the same command again; to "
-            f"do without these files, remove {run.exchange}: unfinished trials start from the beginning"
+            f"do without these files, move {run.exchange} elsewhere: unfinished trials start from the beginning"
         ) from error
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,23 @@ from numpy.typing import NDArray
 
 class DataError(Exception):
     """A data set is missing, corrupt or too small. The message names the file and says what to do."""
+
+
+class DamagedError(DataError):
+    """Files of a data set have wrong content, and ``folder`` holds them. `fetch_dataset` moves that folder aside."""
+
+    def __init__(self, message: str, folder: Path) -> None:
+        super().__init__(message)
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.folder)
+
+
+def unreadable(folder: Path, error: OSError) -> DataError:
+    """Return the error for files in ``folder`` that cannot be read. They may be intact."""
+    name = folder if error.filename is None else error.filename
+    return DataError(f"{name}: {error.strerror}; make {folder} readable for this user, or choose another with --data")
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

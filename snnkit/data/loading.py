@@ -3,18 +3,20 @@
 If all fail, one error says which files to put where.
 """
 
+import contextlib
+import itertools
 import logging
 import os
-import tempfile
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from snnkit.base.cache import user_cache
+from snnkit.base.files import remove_leftovers, scratch_folder
 from snnkit.data.datasets import dataset_info
 from snnkit.data.datasets.info import DatasetInfo
-from snnkit.data.images import DataError, DataSet, find_mismatch
+from snnkit.data.images import DamagedError, DataError, DataSet, find_mismatch
 from snnkit.data.resizing import resize_dataset
 from snnkit.data.store import read_manifest, read_store, write_store
 
@@ -48,21 +50,85 @@ def load_dataset(name: str, root: Path | None = None, *, side: int | None = None
         DataError: the data set is unknown, unobtainable or corrupt.
     """
     info, root = dataset_info(name), data_root(root)
+    try:
+        return _load(name, info, root, side)
+    except DamagedError as error:
+        place = "" if root == data_root() else f" --data {shlex.quote(str(root))}"
+        remedy = f"to move {error.folder} aside and make it again: snnsearch data fetch {name}{place}"
+        raise DamagedError(f"{error}; {remedy}", error.folder) from error
+
+
+def fetch_dataset(name: str, root: Path | None = None) -> str:
+    """Make sure that data set ``name`` is intact on this machine, and return its folder as text.
+
+    A folder with damaged files is renamed, and the data set is read or downloaded again. What killed processes left is
+    removed.
+
+    Raises:
+        DataError: the data set is unknown or unobtainable; damaged files are then where they were.
+    """
+    info, root = dataset_info(name), data_root(root)
+    if not info.layout.embedded:
+        remove_leftovers(root, _scratch_prefix(name))
+        _load_intact(name, info, root)
+        for side in _stored_sides(name, root):
+            remove_leftovers(store_folder(name, root, side).parent, name)
+            _load_intact(name, info, root, side)
+    return dataset_status(name, root).detail
+
+
+def _load_intact(name: str, info: DatasetInfo, root: Path, side: int | None = None) -> None:
+    """Load a data set. A folder with damaged files is moved aside before it is made again. Raises DataError."""
+    moved: list[tuple[Path, Path]] = []
+    while True:
+        try:
+            _load(name, info, root, side)
+        except DamagedError as error:
+            if error.folder in (folder for folder, _ in moved):  # what was made again is damaged too
+                raise
+            try:
+                moved.append((error.folder, _move_aside(error.folder)))
+            except OSError as failure:
+                _move_back(moved)
+                raise DataError(f"{error}, and it cannot be renamed: {failure.strerror}") from failure
+            damage = error
+        except DataError as error:
+            _move_back(moved)
+            if not moved:
+                raise
+            raise DataError(f"{damage}. It cannot be made again: {error}") from error
+        else:
+            break
+    for folder, aside in moved:
+        logger.warning("%s was damaged: it was made again, and the damaged files are in %s", folder, aside)
+
+
+def _move_aside(folder: Path) -> Path:
+    """Rename a folder, and return its new path. Raises OSError."""
+    names = (f"{folder.name}.damaged{number or ''}" for number in itertools.count())
+    aside = next(path for path in map(folder.with_name, names) if not path.exists())
+    return folder.rename(aside)
+
+
+def _move_back(moved: list[tuple[Path, Path]]) -> None:
+    for folder, aside in reversed(moved):
+        with contextlib.suppress(OSError):
+            aside.rename(folder)
+
+
+def _stored_sides(name: str, root: Path) -> list[int]:
+    """Return the sides in pixels of the resized stores of a data set."""
+    found = store_folder(name, root).parent.glob(f"*px/{name}")
+    return sorted(int(side) for path in found if (side := path.parent.name.removesuffix("px")).isdigit())
+
+
+def _load(name: str, info: DatasetInfo, root: Path, side: int | None) -> DataSet:
+    """Load a data set as `load_dataset` does. Raises DamagedError if files have wrong content, else DataError."""
     if info.layout.embedded:
         data = info.layout.read(root)
     else:
         data = _open_store(name, info, root) or _build_store(name, info, root)
     return data if side is None or data.train.shape[1:] == (side, side) else _load_resized(name, data, root, side)
-
-
-def fetch_dataset(name: str, root: Path | None = None) -> str:
-    """Make sure that data set ``name`` is on this machine, and return its folder as text.
-
-    Raises:
-        DataError: the data set is unknown, unobtainable or corrupt.
-    """
-    load_dataset(name, root)
-    return dataset_status(name, root).detail
 
 
 def dataset_status(name: str, root: Path | None = None) -> Status:
@@ -138,7 +204,7 @@ def _read_or_download(name: str, info: DatasetInfo, root: Path) -> tuple[DataSet
         logger.info("event=dataset_read data=%s folder=%s", name, folder)
         data = info.layout.read(root)
         if mismatch := find_mismatch(data, info.digests):
-            raise DataError(f"{folder}: {mismatch}; delete it and run: snnsearch data fetch {name}")
+            raise DamagedError(f"{folder}: {mismatch}", folder)
         return data, str(folder)
     failures = []
     for label, download in info.downloads.items():
@@ -155,15 +221,19 @@ def _read_or_download(name: str, info: DatasetInfo, root: Path) -> tuple[DataSet
     raise DataError(f"{name} is not in {root} and {attempts}; {_remedy(info, root)}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _scratch_folder(name: str, root: Path) -> Iterator[Path]:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".fetch-{name}-", dir=root, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise DataError(f"cannot write to {root}: {error.strerror}") from error
-    with folder as scratch:
-        yield Path(scratch)
+    with contextlib.ExitStack() as stack:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            scratch = stack.enter_context(scratch_folder(root, _scratch_prefix(name)))
+        except OSError as error:
+            raise DataError(f"cannot write to {root}: {error.strerror}") from error
+        yield scratch
+
+
+def _scratch_prefix(name: str) -> str:
+    return f"fetch-{name}"
 
 
 def _remedy(info: DatasetInfo, root: Path) -> str:

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -19,9 +18,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError, field_validator
 
 from snnkit.base.config import Config
-from snnkit.base.files import atomic_write
+from snnkit.base.files import OLD, atomic_write, scratch_folder
 from snnkit.data.events import Recordings
-from snnkit.data.images import DataError, DataSet, Images
+from snnkit.data.images import DamagedError, DataSet, Images, unreadable
 
 MANIFEST = "manifest.json"
 ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
@@ -78,23 +77,27 @@ def write_files(folder: Path, files: Mapping[str, NDArray[np.uint8]]) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Return the manifest, or None if there is no store. Raises DataError if it is damaged or may not be read."""
+    """Return the manifest, or None if there is no store.
+
+    Raises DamagedError if it is damaged, DataError if it may not be read.
+    """
     path = folder / MANIFEST
     try:
         return Manifest.model_validate_json(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     except (ValidationError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable ({type(error).__name__}); {_remedy(folder)}") from error
+        raise DamagedError(f"{path}: not readable ({type(error).__name__})", folder) from error
 
 
 def read_store(folder: Path, manifest: Manifest) -> DataSet:
     """Map the arrays read-only. A digest is computed only if a file's modification time differs from the recorded one.
 
     Raises:
-        DataError: a file is missing or may not be read, or its size or content differs from the manifest.
+        DamagedError: a file is missing, or its size or content differs from the manifest.
+        DataError: a file may not be read.
     """
     try:
         changed = [name for name, file in manifest.files.items() if _is_modified(folder / name, file)]
@@ -105,9 +108,9 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
         arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in manifest.files}
         train, test = (_to_images(*(arrays[name] for name in pair)) for pair in (ARRAY_FILES[:2], ARRAY_FILES[2:]))
     except (FileNotFoundError, ValueError) as error:
-        raise DataError(f"{folder}: {error}; {_remedy(folder)}") from error
+        raise DamagedError(f"{folder}: {error}", folder) from error
     except OSError as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     return DataSet(train, test, manifest.classes, manifest.ids)
 
 
@@ -130,16 +133,13 @@ def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:
 def _replacing(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that replaces ``folder`` when the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with scratch_folder(folder.parent, folder.name) as scratch:
         yield scratch
         _replace_folder(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _replace_folder(scratch: Path, folder: Path) -> None:
-    aside = scratch.with_name(scratch.name + "-old")
+    aside = scratch.with_name(scratch.name + OLD)
     with contextlib.suppress(FileNotFoundError):
         folder.rename(aside)
     try:
@@ -152,17 +152,17 @@ def _replace_folder(scratch: Path, folder: Path) -> None:
 
 
 def _is_modified(path: Path, file: ArrayFile) -> bool:
-    """Return whether the modification time differs. Raises DataError if the size does."""
+    """Return whether the modification time differs. Raises DamagedError if the size does."""
     stat = path.stat()
     if stat.st_size != file.bytes:
-        raise DataError(f"{path}: {stat.st_size:,} bytes, expected {file.bytes:,}; {_remedy(path.parent)}")
+        raise DamagedError(f"{path}: {stat.st_size:,} bytes, expected {file.bytes:,}", path.parent)
     return stat.st_mtime_ns != file.mtime_ns
 
 
 def _check_digest(path: Path, file: ArrayFile) -> None:
     found = _sha256(path)
     if found != file.sha256:
-        raise DataError(f"{path}: SHA-256 is {found}, expected {file.sha256}; {_remedy(path.parent)}")
+        raise DamagedError(f"{path}: SHA-256 is {found}, expected {file.sha256}", path.parent)
 
 
 def _record_times(folder: Path, manifest: Manifest) -> None:
@@ -178,13 +178,3 @@ def _record_times(folder: Path, manifest: Manifest) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _unreadable(folder: Path, error: OSError) -> DataError:
-    """The files may be intact, so the message does not advise to delete them."""
-    name = folder if error.filename is None else error.filename
-    return DataError(f"{name}: {error.strerror}; make {folder} readable for this user, or choose another with --data")
-
-
-def _remedy(folder: Path) -> str:
-    return f"delete {folder} and run: snnsearch data fetch {folder.name}"

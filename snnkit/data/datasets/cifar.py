@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnkit.data.images import DataError, DataSet, Images
+from snnkit.data.images import DamagedError, DataSet, Images, unreadable
 
 
 @dataclass(frozen=True)
@@ -58,24 +58,23 @@ def _read_batch(path: Path, md5: str, labels: str) -> tuple[NDArray[np.uint8], N
         images = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32)
         return images, np.asarray(batch[labels], np.int64)
     except (KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a CIFAR batch ({error!r}); delete {path.parent} and fetch again") from error
+        raise DamagedError(f"{path}: not a CIFAR batch ({error!r})", path.parent) from error
 
 
 def _load_pickle(path: Path, md5: str) -> dict[str, Any]:
     try:
         content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise DamagedError(f"{path}: {error.strerror}", path.parent) from error
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; delete {path.parent} and fetch again") from error
+        raise unreadable(path.parent, error) from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
-        raise DataError(
-            f"{path}: MD5 of its {len(content):,} bytes is {found}, expected {md5}; "
-            f"delete {path.parent} and fetch again"
-        )
+        raise DamagedError(f"{path}: MD5 of its {len(content):,} bytes is {found}, expected {md5}", path.parent)
     try:
         return dict(_ArrayUnpickler(io.BytesIO(content), encoding="latin1").load())
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
-        raise DataError(f"{path}: not a pickle of arrays ({error}); delete {path.parent} and fetch again") from error
+        raise DamagedError(f"{path}: not a pickle of arrays ({error})", path.parent) from error
 
 
 class _ArrayUnpickler(pickle.Unpickler):

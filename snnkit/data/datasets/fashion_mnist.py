@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snnkit.data.datasets.info import DatasetInfo
 from snnkit.data.datasets.torchvision_download import torchvision_download
-from snnkit.data.images import DataError, DataSet, Images
+from snnkit.data.images import DamagedError, DataSet, Images, unreadable
 
 MAX_FILE_BYTES = 64 * 2**20  # limit for an unpacked file; the largest one has 47,040,016 bytes
 CLASSES = (
@@ -49,7 +49,8 @@ class IdxFiles:
         images = _read_idx(self.location(root) / f"{part}-images-idx3-ubyte", dims=3)
         labels = _read_idx(self.location(root) / f"{part}-labels-idx1-ubyte", dims=1)
         if len(images) != len(labels):
-            raise DataError(f"{self.location(root)}: {len(images)} {part} images and {len(labels)} labels; fetch again")
+            folder = self.location(root)
+            raise DamagedError(f"{folder}: {len(images)} {part} images and {len(labels)} labels", folder)
         return Images(images[:, None], labels.astype(np.int64))
 
 
@@ -58,11 +59,11 @@ def _read_idx(path: Path, *, dims: int) -> NDArray[np.uint8]:
     content = _read_content(path)
     header = 4 + 4 * dims
     if content[:4] != bytes([0, 0, 8, dims]) or len(content) < header:
-        raise DataError(f"{path}: not an idx file of {dims} dimensions; delete it and fetch again")
+        raise DamagedError(f"{path}: not an idx file of {dims} dimensions", path.parent)
     shape = struct.unpack(f">{dims}I", content[4:header])
     expected = header + math.prod(shape)
     if len(content) != expected:
-        raise DataError(f"{path}: {len(content):,} bytes, expected {expected:,}; delete it and fetch again")
+        raise DamagedError(f"{path}: {len(content):,} bytes, expected {expected:,}", path.parent)
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
@@ -74,11 +75,13 @@ def _read_content(path: Path) -> bytes:
         with gzip.open(gzipped) as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: not found, and no {gzipped.name} either; fetch again") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{gzipped if not path.exists() else path}: {error}; delete it and fetch again") from error
+        raise DamagedError(f"{path}: not found, and no {gzipped.name} either", path.parent) from error
+    except (gzip.BadGzipFile, IsADirectoryError, EOFError, zlib.error) as error:
+        raise DamagedError(f"{gzipped if not path.exists() else path}: {error}", path.parent) from error
+    except OSError as error:
+        raise unreadable(path.parent, error) from error
     if len(content) > MAX_FILE_BYTES:
-        raise DataError(f"{gzipped}: more than {MAX_FILE_BYTES:,} bytes unpacked; delete it and fetch again")
+        raise DamagedError(f"{gzipped}: more than {MAX_FILE_BYTES:,} bytes unpacked", path.parent)
     return content
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snnkit.base.cache import private_folder, user_cache
+from snnkit.base.files import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def compiled(compiler: str, name: str, key: str, folder: Path) -> Path:
     """Return the kernels of ``name``.c in ``folder``, intact; compile them if necessary.
 
     Raises:
-        OSError: nothing can be written to ``folder``, or programs in it may not run.
+        OSError: nothing can be written to ``folder``, it has too little space, or programs in it may not run.
         UnavailableError: the compiler fails.
     """
     if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
@@ -92,6 +93,8 @@ def compiled(compiler: str, name: str, key: str, folder: Path) -> Path:
             return path
     for path in stored:
         log.warning("event=kernel_damaged path=%s action=compile", path)
+    if _free_bytes(folder) < COMPILING_BYTES:  # the compiler would take long to find out
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     path = _compile_into(compiler, name, key, folder)
     for damaged in set(stored) - {path}:
         damaged.unlink(missing_ok=True)
@@ -123,8 +126,8 @@ def _file_name(name: str, key: str, path: Path) -> str:
 
 
 def _compile_into(compiler: str, name: str, key: str, folder: Path) -> Path:
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder, ignore_cleanup_errors=True) as scratch:
-        output = Path(scratch) / "kernels.so"
+    with scratch_folder(folder, name) as scratch:
+        output = scratch / "kernels.so"
         _compile(compiler, name, output)
         with output.open("r+b") as file:
             os.fsync(file.fileno())

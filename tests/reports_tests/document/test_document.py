@@ -25,6 +25,7 @@ from reports.document.model import (
     Text,
 )
 from reports.document.table import Table
+from reports.document.wording import moment
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import StudyRecord
 from reports.study.report import study_document
@@ -76,6 +77,16 @@ def test_blocks_for_the_page_only_are_not_in_markdown() -> None:
 
 def test_a_page_without_scripts_allows_none() -> None:
     assert "script-src" not in render_html(document())
+
+
+def test_times_of_a_page_are_marked_and_its_other_text_is_escaped() -> None:
+    text = f"<b> from {moment(0)} to {moment(1e9)}"
+    html = Page(render_html(document(Text(text), Bullets((text,)))))
+    marked = ["1970-01-01 00:00 UTC", "2001-09-09 01:46 UTC"]
+    assert [time["title"] for time in html.of("time")] == 2 * marked
+    assert [time["datetime"] for time in html.of("time")] == 2 * ["1970-01-01T00:00Z", "2001-09-09T01:46Z"]
+    assert html.text.count(text) == 2
+    assert not html.of("b")
 
 
 def test_every_section_of_a_study_and_a_benchmark_is_in_both_formats(make_study: Build) -> None:

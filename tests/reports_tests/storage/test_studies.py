@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -243,3 +244,28 @@ def test_address_with_a_port_that_is_no_number_gets_one_message_without_its_pass
         read_study("postgresql+psycopg://user:se:cr:et@host:port:7/name", "study")
     assert caught.value.__cause__ is None
     assert "cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("/".join(["long" * 50] * 3), "this path has 6.. bytes, and SQLite opens 504 at most"),
+        ("\udcff", "is not UTF-8"),
+    ],
+)
+def test_path_that_sqlite_cannot_open_is_refused(folder: str, said: str) -> None:
+    with pytest.raises(LedgerError, match=f"{said}.*; choose another folder with --runs DIR"):
+        sqlite_url(Path("/", folder, "study.db"))
+
+
+def test_longest_path_that_sqlite_opens_is_accepted(stored: tuple[StudyRecord, Path], tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 200)
+    for length in (504, 505):
+        path = folder / ("b" * (length - len(f"{folder}//study.db"))) / "study.db"
+        path.parent.mkdir(parents=True)
+        shutil.copy(stored[1] / "study.db", path)
+        if length == 504:
+            assert len(load_study_folder(path.parent).trials) == len(stored[0].trials)
+        else:
+            with pytest.raises(sqlite3.OperationalError):
+                sqlite3.connect(path).execute("PRAGMA schema_version")

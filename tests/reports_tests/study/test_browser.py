@@ -1,5 +1,6 @@
 """The page in a real browser: its script draws the plots, the table and the details. Needs chromium."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from helpers.html_page import Page
+from helpers.small_benchmarks import build_benchmark
 
+from reports.benchmark.report import page as benchmark_page
 from reports.records.study import StudyRecord, TrialRecord
 from reports.study.report import page
 
@@ -64,3 +67,22 @@ def test_axes_of_figures_that_lie_close_together_have_ticks(make_study: Build, t
     upright = {line["x1"] for line in gridlines if line["x1"] == line["x2"]}
     assert len(across) > 2
     assert len(upright) > 2
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.parametrize(("zone", "shown"), [("Asia/Tokyo", "23:13 GMT+9"), ("Asia/Kathmandu", "19:58 GMT+5:45")])
+def test_times_are_in_the_reader_s_zone(zone: str, shown: str, make_study: Build, tmp_path: Path) -> None:
+    (study, benchmark) = (tmp_path / "report.html", tmp_path / "benchmark.html")
+    study.write_text(page(make_study(1)), encoding="utf-8")
+    record = build_benchmark(("SqueezeNet",), seeds=(0,), kinds=("snn",))
+    benchmark.write_text(benchmark_page(record), encoding="utf-8")
+    for file in (study, benchmark):
+        command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
+        environment = {**os.environ, "TZ": zone}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, env=environment)
+        assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+        times = re.findall(r"<time [^>]*>[^<]*</time>", done.stdout)
+        first = '<time datetime="2026-09-21T14:13Z" title="2026-09-21 14:13 UTC">2026-09-21'
+        assert len(times) == (2 if file == study else 1)
+        assert file == benchmark or times[0] == f"{first} {shown}</time>"
+        assert all(time.endswith(f" {shown.split()[1]}</time>") for time in times)

@@ -16,22 +16,19 @@ from rich.console import Console
 
 from reports.analysis.front import front_trials
 from reports.analysis.hypervolume import hypervolume_subset
-from reports.document.wording import duration, ratio
+from reports.document.wording import ratio
 from reports.records.benchmark import BenchmarkHeader
-from reports.records.study import EpochRecord, Metrics, ReferencePoint, TrialRecord
+from reports.records.study import Metrics, ReferencePoint
 from reports.storage.benchmarks import read_benchmark
 from reports.storage.studies import load_study_folder, read_study, sqlite_url
 from search.benchmark import finalists
 from search.benchmark.loader import load_benchmark
 from search.cli import main
 from search.errors import InputError, SpaceError
-from search.executors import WorkerPool
 from search.space.candidate import Candidate
 from search.space.loading.loader import load_space
 from search.space.retrain import LONG_RECIPE
 from search.study import create
-from search.trial.job import Placement
-from snnkit.architecture.plan import training_macs
 from snnkit.export import EXPORTS, pytorch
 from snnkit.export.parity import run_network
 from snnkit.training.recipe import Recipe
@@ -96,55 +93,10 @@ def test_of_a_front_those_are_trained_that_span_most_of_it(stored):
     (best,), share = hypervolume_subset(record, 1)
     (found,) = finalists.of_study(record, space, (), (), best=1)
     assert found.candidate.network == space.candidate(best.params).network
-    crew = WorkerPool()
-    text = finalists.foreword(record, benchmark(record, space), crew, 1)
+    text = finalists.describe_choice(record, 1)
     assert f"front     1 of its {len(front)} candidates: " in text
     assert f"with {ratio(share)} of its hypervolume together; " in text
-    assert "front" not in finalists.foreword(record, benchmark(record, space), crew, len(front))
-
-
-def test_how_long_it_takes_is_told_by_the_speed_of_the_study(stored):
-    record, space = stored
-    found = benchmark(record, space, numbers=(3,))
-    (candidate,) = found.candidates["digits"].values()
-    images, plan, recipe = candidate.data.train_images, candidate.plan(), candidate.train
-    assert (recipe.epochs, recipe.for_cnn_twin.epochs, len(found.section.seeds)) == (9, 9, 2)
-    passes = [training_macs(plan, timesteps=t, input_steps=1) for t in (candidate.encoding.timesteps, 1)]
-    seconds = 2 * (18 * images * 0.002 + 9 * images * sum(passes) * 1e-9)
-
-    def timed(trial: TrialRecord) -> TrialRecord:
-        """A trial of two threads that took 2 ms an image and 1 ns a multiply-accumulate."""
-        macs = (trial.number + 1) * 1e9
-        epoch = EpochRecord(
-            epoch=1, train_loss=1, train_accuracy=0.1, val_loss=1, val_accuracy=0.1, learning_rate=0.1, wall_s=1,
-            images=100, macs=macs,
-        )  # fmt: skip
-        spent = {"history": (epoch,), "wall_s": (0.2 + macs * 1e-9) / 2, "threads": 2}
-        return trial.model_copy(update=spent)
-
-    told = record.model_copy(update={"trials": tuple(map(timed, record.trials))})
-    one, four = (
-        WorkerPool(workers=workers, placement=Placement(threads=threads)) for workers, threads in ((1, 1), (2, 2))
-    )
-    assert finalists.expected_s(told, found, one) == pytest.approx(seconds)
-    assert finalists.expected_s(told, found, four) == pytest.approx(seconds / 4)
-    assert f"expected  about {duration(seconds / 4)} in all with 2 workers" in finalists.foreword(
-        told, found, four, None
-    )
-    old = told.model_copy(update={"trials": tuple(t.model_copy(update={"threads": None}) for t in told.trials)})
-    assert finalists.expected_s(old, found, four) == pytest.approx(seconds / 4)  # as many threads as workers have now
-    assert finalists.expected_s(record.model_copy(update={"trials": ()}), found, one) is None
-
-
-def test_expected_time_counts_the_smaller_images_of_a_growing_resolution(stored):
-    record, space = stored
-    (candidate,) = benchmark(record, space, numbers=(3,)).candidates["digits"].values()
-    side = candidate.data.shape[1]
-    growing = candidate.train.model_copy(update={"first_resolution": side // 2})
-    images, macs = finalists._work(candidate, twin=True)
-    fewer = finalists._work(candidate.model_copy(update={"train": growing}), twin=True)
-    assert fewer[0] == images
-    assert 0.55 * macs < fewer[1] < 0.7 * macs  # a third each at a quarter, at nine sixteenths and at all of the pixels
+    assert not finalists.describe_choice(record, len(front))
 
 
 def test_finalists_that_are_equal_when_trained_so_are_trained_once(stored):
@@ -260,6 +212,7 @@ def test_dry_run_of_retrain_touches_nothing(here, monkeypatch):
     code, out = call(monkeypatch, "retrain", "smoke", "--name", "other", "--dry-run")
     assert code == 0
     assert "benchmark other: " in out
+    assert "estimated from the study's trials" in out
     assert not (here / "runs" / "other").exists()
 
 

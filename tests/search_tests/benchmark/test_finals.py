@@ -16,7 +16,7 @@ from reports.storage.benchmarks import read_benchmark
 from reports.storage.finalists import finals_folder
 from reports.storage.studies import load_study_folder
 from reports.study.report import markdown
-from search.benchmark import finalists, finals
+from search.benchmark import estimate, finals
 from search.benchmark.benchmark import Benchmark
 from search.cli.tables import ending
 from search.errors import SpaceError
@@ -168,7 +168,8 @@ def test_search_leaves_the_share_of_the_finals(tmp_path: Path, monkeypatch: pyte
 def test_number_of_finalists_fits_the_time(
     seconds: float | None, n: int, untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finalists, "expected_s", lambda record, benchmark, pool: 8.0 * len(benchmark.networks))
+    monkeypatch.setattr(estimate, "work_left", lambda jobs: estimate.Work(images=len(jobs)))
+    monkeypatch.setattr(estimate, "expected_s", lambda work, samples, pool: 4.0 * work.images)  # with its twin, 8 s
     space = space_of("{best: 3}", **{"study.budget": "{trials: 9}"})
     study = finals.launch(replace(space, study=space.study.model_copy(update={"finals": None})), options_for(tmp_path))
     section = space.study.finals

@@ -298,6 +298,8 @@ def test_dry_run_says_what_would_be_trained_and_touches_nothing(shell, file: Pat
     assert code == 0
     assert "8 trainings" in out
     assert "678 parameters" in out  # of One: stem 96, fire2 44 + 56 + 312, head 170
+    assert "work      8 trainings left: 2,560 images x epochs, " in out
+    assert "expected  about " in out
     assert not (tmp_path / "runs").exists()
 
 

@@ -4,8 +4,9 @@ import io
 
 import pytest
 from helpers.small_benchmarks import build_benchmark
-from helpers.small_studies import build_study
+from helpers.small_studies import build_study, complete_trial
 
+from reports.records.study import TrialRecord
 from search.cli.console import Terminal
 from search.cli.progress import TerminalObserver, panel
 from search.runner.progress import RunningTrial, RunProgress
@@ -72,6 +73,39 @@ def test_log_has_one_line_an_event_even_with_colours(environment, terminal, monk
     shown = observed(study.header, (), study.trials, terminal=terminal)
     assert "running" not in shown
     assert shown.count("\n") == 1 + len(study.trials)
+
+
+def refused_trial(number: int, kind: str | None = "params is above the limit of 9") -> TrialRecord:
+    reason = f"params {number + 10} is above the limit of 9 by {number + 1}"
+    return TrialRecord(number=number, status="refused", name=f"c{number}", reason=reason, failure_kind=kind)
+
+
+def shown_of(*trials: TrialRecord) -> list[str]:
+    """Return the lines of ``trials`` in a run; trials that were refused never ran."""
+    study, file = build_study(0, others=False), Screen(False)
+    observer, progress = TerminalObserver(Terminal(file=file, width=120)), RunProgress()
+    observer.opened(study.header, ())
+    with observer.running():
+        for record in trials:
+            if record.status == "complete":
+                progress = progress.started(RunningTrial(record.number, record.name, 0.0, 2))
+                observer.progressed(progress)
+                file.write("(trains)\n")
+            progress = progress.ended(record)
+            observer.trial_ended(record)
+            observer.progressed(progress)
+    return file.getvalue().splitlines()
+
+
+def test_trials_that_one_cause_refuses_are_one_line_before_the_next_trial_trains() -> None:
+    shown = shown_of(*map(refused_trial, range(9)), complete_trial(9))
+    assert shown[:2] == ["  trials 0 to 8  9 refused: params is above the limit of 9", "(trains)"]
+    assert len(shown) == 3
+
+
+def test_refused_trials_with_other_causes_or_from_an_older_version_have_lines_of_their_own() -> None:
+    shown = shown_of(refused_trial(0), refused_trial(1, "does not build: x"), *(refused_trial(n, None) for n in (2, 3)))
+    assert [line.split()[:4] for line in shown] == [["trial", str(n), f"c{n}", "refused:"] for n in range(4)]
 
 
 def test_panel_shows_trials_and_the_time_left() -> None:

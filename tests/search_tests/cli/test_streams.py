@@ -153,3 +153,37 @@ def test_file_that_cannot_be_used_is_one_message_without_advice_to_delete(number
     assert said.startswith(f"snnsearch: cannot use /runs/mine: {os.strerror(number)}.")
     assert "delete" not in said
     assert "remove" not in said
+
+
+UNMAPPED = "libtorch.so: failed to map segment from shared object"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "memory ran out (MemoryError)"),
+        (ImportError(UNMAPPED), f"memory ran out ({UNMAPPED})"),
+        (OSError(UNMAPPED), f"memory ran out ({UNMAPPED})"),
+        (ImportError(f"{UNMAPPED}: Operation not permitted"), "a library of this Python cannot be loaded"),
+    ],
+)
+def test_library_that_cannot_be_loaded_is_one_message(error, says, monkeypatch, capsys):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(app, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"snnsearch: {says}")
+
+
+def test_current_folder_that_was_deleted_is_one_message(tmp_path):
+    """torch's libraries end the process without a word of ours there."""
+    (tmp_path / "gone").mkdir()
+    script = 'cd gone && rmdir ../gone && exec "$@"'
+    command = ["bash", "-c", script, "-", *MAIN, "resume", "mine"]
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("snnsearch: the current folder was deleted. Change to another one")
+    assert len(done.stderr.splitlines()) == 1

@@ -106,8 +106,39 @@ def test_share_that_meets_the_constraint_is_counted(space: Space) -> None:
 def test_named_candidate_above_a_limit_says_so(space: Space) -> None:
     bound = space.candidate(space.candidates["whole"]).plan().params - 1
     found = survey(limited(bound), samples=10)
-    assert found.candidates[0].refusals == (f"params {bound + 1:,} is above the limit of {bound:,} by 1",)
+    reason = f"params {bound + 1:,} is above the limit of {bound:,} by 1"
+    assert found.to_dict()["candidates"][0]["refusals"] == (reason,)
     assert "whole would be refused: params" in printed(found)
+
+
+NINE = "".join(f"  w{width}: {{network.stem.width: {width}}}\n" for width in range(16, 160, 16))
+
+
+def refused(text: str, constraints: str) -> list[str]:
+    """Return the lines about refused candidates."""
+    space = load_space(text, overrides={"study.constraints": constraints})
+    return [line for line in printed(survey(space, samples=10)).splitlines() if "would be refused" in line]
+
+
+def test_named_candidates_that_one_cause_refuses_are_one_line() -> None:
+    text = TEXT.replace("choices: [8, 16]", f"choices: {list(range(8, 160, 8))}")
+    text = text[: text.index("  whole:")] + NINE
+    plans = [load_space(text).candidate(params).plan() for params in load_space(text).candidates.values()]
+    sizes, macs = sorted(plan.params for plan in plans), min(plan.dense_macs for plan in plans)
+    said = refused(text, f"{{params: {{max: {sizes[0] - 1}}}}}")[0]
+    assert said == (
+        f"all 9 named candidates would be refused: params is above the limit of {sizes[0] - 1:,} by 1 to "
+        f"{sizes[-1] - sizes[0] + 1:,}"
+    )
+    said = refused(text, f"{{params: {{max: {sizes[1]}}}}}")[0]
+    assert said.startswith("w48, w64, w80, w96, w112, w128 and w144 would be refused: params is above the limit")
+    both = refused(text, f"{{params: {{max: {sizes[1]}}}, dense_macs: {{max: {macs - 1}}}}}")[:2]
+    assert [line.split(" would be")[0] for line in both] == [
+        "w16 and w32",
+        "w48, w64, w80, w96, w112, w128 and w144",
+    ]
+    assert "dense_macs is above the limit" in both[1]
+    assert "; dense_macs" not in both[0]
 
 
 def test_same_seed_gives_the_same_survey(space: Space) -> None:

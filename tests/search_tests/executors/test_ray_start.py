@@ -54,6 +54,18 @@ def test_session_folder_of_another_user_is_not_used(monkeypatch, refused):
         assert session_folder() == f"{folder}/ray-{os.getuid()}"
 
 
+def test_machine_that_cannot_connect_to_itself_is_told_at_once(monkeypatch):
+    """Ray waits for minutes there."""
+
+    def unreachable(*_, **__):
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("waits"))
+    with pytest.raises(InputError, match=r"127\.0\.0\.1 \(Network is unreachable\)\. Start .*--executor inline"):
+        ray_cluster.connect(WorkerPool(workers=1))
+
+
 def test_machine_without_any_folder_for_ray_is_offered_a_way_without_it(monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(InputError, match=r"export RAY_TMPDIR=DIR, or train without Ray.*--executor inline"):

@@ -74,3 +74,10 @@ def test_launch_and_preview_refuse_before_anything_is_written(tmp_path) -> None:
         with pytest.raises(InputError, match="the lowest reachable is"):
             start(bounded("{params: {max: 1}}"), options_for(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_preview_names_the_candidates_that_would_be_refused(tmp_path) -> None:
+    text = preview(bounded("{params: {max: 3000}}"), options_for(tmp_path))
+    assert "warning   baseline and no-fire3 would be refused: params is above the limit of 3,000 by" in text
+    assert "first     smallest" in text
+    assert "first     baseline" not in text

@@ -13,6 +13,7 @@ from helpers.untrained import SPACES, header_for, trained
 
 from reports.analysis.front import finished
 from reports.errors import LedgerError
+from reports.records.study import TrialRecord
 from reports.storage.results import read_result, write_result
 from reports.storage.studies import read_study, sqlite_url
 from reports.study.report import markdown
@@ -67,6 +68,15 @@ def test_named_candidates_run_first_in_the_order_of_the_file(smoke, tmp_path):
         opened.finish(trained(job))
     assert names == list(smoke.candidates)
     assert opened.next(ignore).name is None
+
+
+def test_refused_candidates_share_the_kind_of_their_reasons(tmp_path):
+    space = load_space(SPACES / "smoke.yaml", overrides={"study.constraints": "{params: {max: 700}}"})
+    refused: list[TrialRecord] = []
+    create(space, tmp_path / "s").next(refused.append)
+    found = [record for record in refused if record.status == "refused"]
+    assert len({record.reason for record in found[:2]}) == 2
+    assert {record.failure_kind for record in found} == {"params is above the limit of 700"}
 
 
 def test_finished_record_comes_back_as_it_was(smoke, tmp_path):

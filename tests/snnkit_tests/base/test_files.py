@@ -1,17 +1,21 @@
 """Files are written whole or not at all, and the cache is where it always was."""
 
+import errno
 import os
 import sys
 import tempfile
+import time
 import zipfile
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.waiting import wait_for
 
 from snnkit.base import cache
 from snnkit.base.cache import user_cache
-from snnkit.base.files import atomic_write
+from snnkit.base.files import atomic_write, remove_leftovers, scratch_folder
 from snnkit.base.torch_files import StoredError, load_stored
 
 
@@ -38,6 +42,77 @@ def test_block_that_raises_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         write_half()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def _write_and_wait(path: Path, began: Path) -> None:
+    with atomic_write(path) as partial:
+        partial.write_text("half")
+        began.touch()
+        time.sleep(600)
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A file whose writer was killed."""
+    path, began = tmp_path / "folder" / "file", tmp_path / "began"
+    path.parent.mkdir()
+    writer = get_context("fork").Process(target=_write_and_wait, args=(path, began), daemon=True)
+    writer.start()
+    wait_for(began.exists)
+    writer.kill()
+    writer.join()
+    return path
+
+
+def test_next_write_removes_what_a_killed_one_left(killed: Path) -> None:
+    assert len(list(killed.parent.iterdir())) == 1
+    with atomic_write(killed) as partial:
+        partial.write_text("whole")
+    assert list(killed.parent.iterdir()) == [killed]
+
+
+def test_folder_in_use_is_no_leftover(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path, "mine") as first:
+        (first / "part").touch()
+        with scratch_folder(tmp_path, "mine") as second:
+            assert first != second
+        assert (first / "part").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".mine-0123abcd-abcd_123", ".mine-abcd1234", ".mine.abcd1234", ".mine-abcd1234-old"])
+def test_folder_of_another_machine_or_version_is_left_for_a_day(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    (folder / "inner").mkdir(parents=True)
+    remove_leftovers(tmp_path, "mine")
+    assert folder.exists()
+    then = time.time() - 25 * 3600
+    os.utime(folder, (then, then))
+    remove_leftovers(tmp_path, "mine")
+    assert folder.exists()  # something in it is new
+    os.utime(folder / "inner", (then, then))
+    remove_leftovers(tmp_path, "mine")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", [".mine-abcd123", ".mine", "mine-abcd1234", ".other-abcd1234", ".mine-abcd1234-x"])
+def test_other_folders_are_no_leftovers(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    os.utime(tmp_path / name, (0, 0))
+    remove_leftovers(tmp_path, "mine")
+    assert (tmp_path / name).exists()
+
+
+def test_leftovers_on_a_file_system_without_locks_are_left_for_a_day(
+    killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with atomic_write(killed) as partial:
+        partial.write_text("whole")
+    assert len(list(killed.parent.iterdir())) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder differs by operating system")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.waiting import wait_for
 
 from snnkit.data import (
     DATASETS,
@@ -23,7 +25,7 @@ from snnkit.data import (
     receive_dataset,
 )
 from snnkit.data.datasets.info import DatasetInfo
-from snnkit.data.images import compute_digests
+from snnkit.data.images import DamagedError, compute_digests
 from snnkit.data.loading import STORES_FOLDER, data_root
 from snnkit.data.resizing import resize_dataset
 from snnkit.data.store import read_manifest, read_store, write_store
@@ -103,6 +105,44 @@ def test_changed_files_are_read_again(info: DatasetInfo, tmp_path: Path) -> None
     assert same(load_dataset("small", tmp_path))
     assert same(load_dataset("small", tmp_path))
     assert len(info.layout.reads) == 2  # type: ignore[attr-defined]
+
+
+def _begin_download(root: Path, began: Path) -> None:
+    def slow(scratch: Path) -> DataSet:
+        (scratch / "archive").write_text("half of it")
+        began.touch()
+        time.sleep(600)
+        return DATA
+
+    DATASETS["small"] = replace(DATASETS["small"], downloads={"slow": slow})
+    load_dataset("small", root)
+
+
+def test_next_fetch_removes_what_a_killed_download_left_and_no_live_one(
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, processes = tmp_path / "data", []
+    for number in range(2):
+        began = tmp_path / f"began {number}"
+        processes.append(get_context("fork").Process(target=_begin_download, args=(root, began), daemon=True))
+        processes[-1].start()
+        wait_for(began.exists)
+    killed, live = processes
+    try:
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.join()
+        assert len(os.listdir(root)) == 2
+        use(monkeypatch, info, mirror=lambda scratch: DATA)
+        fetch_dataset("small", root)
+        assert live.is_alive()
+        left = [name for name in os.listdir(root) if name.startswith(".fetch-small-")]
+        assert len(left) == 1
+        assert (root / left[0] / "archive").read_text() == "half of it"
+    finally:
+        live.kill()
+        live.join()
+    fetch_dataset("small", root)  # the data set is there by now, and the leftover of the second download goes too
+    assert os.listdir(root) == [STORES_FOLDER]
 
 
 def test_second_source_is_used_when_the_first_fails(
@@ -232,7 +272,10 @@ def test_corrupt_resized_array_is_named_with_the_remedy(info: DatasetInfo, tmp_p
     damage_tail(folder / "test_images.npy")
     with pytest.raises(DataError, match=r"test_images\.npy: SHA-256 is") as error:
         load_dataset("small", tmp_path, side=4)
-    assert f"delete {folder} and run: snnsearch data fetch small" in str(error.value)
+    assert f"to move {folder} aside and make it again: snnsearch data fetch small --data {tmp_path}" in str(error.value)
+    fetch_dataset("small", tmp_path)
+    assert same(load_dataset("small", tmp_path, side=4), resize_dataset(DATA, 4))
+    assert (folder.parent / "small.damaged" / "test_images.npy").exists()
 
 
 @pytest.fixture
@@ -265,7 +308,60 @@ def test_corrupt_array_is_named_with_the_remedy(
     damage(store / name)
     with pytest.raises(DataError, match=message) as error:
         load_dataset("small", tmp_path)
-    assert f"delete {store} and run: snnsearch data fetch small" in str(error.value)
+    assert f"to move {store} aside and make it again: snnsearch data fetch small --data {tmp_path}" in str(error.value)
+
+
+def test_message_names_the_data_folder_only_if_it_is_not_the_usual_one(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store / "manifest.json").write_text("{")
+    monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"make it again: snnsearch data fetch small$"):
+        load_dataset("small")
+
+
+def test_fetch_keeps_a_damaged_store_and_downloads_again(
+    store: Path, info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, info, mirror=lambda scratch: DATA)
+    for number in ("", "1"):
+        damage_tail(store / "train_images.npy")
+        damaged = (store / "train_images.npy").read_bytes()
+        assert fetch_dataset("small", tmp_path) == str(store)
+        assert same(load_dataset("small", tmp_path))
+        assert (store.parent / f"small.damaged{number}" / "train_images.npy").read_bytes() == damaged
+
+
+def test_fetch_keeps_damaged_original_files_and_downloads_again(
+    info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usual").mkdir()
+    (tmp_path / "usual" / "mine").write_text("content")
+
+    def damaged(layout: Folder, root: Path) -> DataSet:
+        raise DamagedError(f"{root / 'usual' / 'mine'}: cut short", root / "usual")
+
+    monkeypatch.setattr(Folder, "read", damaged)
+    use(monkeypatch, info, mirror=lambda scratch: DATA)
+    with pytest.raises(DataError, match=f"mine: cut short; to move {tmp_path / 'usual'} aside and make it again"):
+        load_dataset("small", tmp_path)
+    fetch_dataset("small", tmp_path)
+    assert same(load_dataset("small", tmp_path))
+    assert (tmp_path / "usual.damaged" / "mine").read_text() == "content"
+    assert not (tmp_path / "usual").exists()
+
+
+def test_damaged_files_stay_where_they_are_if_nothing_replaces_them(
+    store: Path, info: DatasetInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(scratch: Path) -> DataSet:
+        raise DataError("no network")
+
+    use(monkeypatch, info, mirror=offline)
+    damage_tail(store / "train_images.npy")
+    with pytest.raises(DataError, match=r"train_images.npy: SHA-256 is .* It cannot be made again: .*no network"):
+        fetch_dataset("small", tmp_path)
+    assert os.listdir(store.parent) == ["small"]
 
 
 @pytest.mark.parametrize("method", ["read_text", "stat"], ids=["manifest", "arrays"])

@@ -256,6 +256,13 @@ def test_a_library_that_needs_another_one_says_so(
     assert "install the missing library" in caplog.text
 
 
+def test_compiler_is_not_started_where_it_would_find_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "_free_bytes", lambda _: compiling.COMPILING_BYTES - 1)
+    with pytest.raises(OSError, match="No space left on device"):
+        compiling.compiled("no compiler", "lif", "key", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @needs_compiler
 @pytest.mark.parametrize("options", ["noexec,size=64m", "size=16k"], ids=["noexec", "full"])
 def test_cache_on_a_real_mount_that_cannot_hold_programs(tmp_path: Path, options: str) -> None:
