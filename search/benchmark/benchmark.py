@@ -26,6 +26,7 @@ from search.trial.job import (
 )
 from snnkit.base.config import Config
 from snnkit.energy import EnergyConfig
+from snnkit.training.recipe import without_added_leaves
 
 UNTRAINED = ("published", "reference")  # sections that change no training: they may be edited between two runs
 RENAMED = {"own": "overrides", "benchmark.limits.silence": "benchmark.limits.stall_timeout"}  # former path -> path
@@ -118,8 +119,9 @@ class Benchmark:
     @property
     def fingerprint(self) -> str:
         """Identify the trainings: equal for benchmarks with the same ones."""
+        tree = {**self.tree, "train": without_added_leaves(self.tree["train"])}
         leaves = {  # under the paths that stored fingerprints were computed with
-            re.sub(r"^overrides\.", "own.", path): value for path, value in trained_leaves(self.tree).items()
+            re.sub(r"^overrides\.", "own.", path): value for path, value in trained_leaves(tree).items()
         }
         return hashlib.sha256(json.dumps(leaves).encode()).hexdigest()[:16]
 

@@ -18,6 +18,7 @@ from search.space.document import dump, with_value
 from search.space.sections import DEFAULT_RULE, StudySection
 from search.space.template import SECTIONS, Params, Template
 from snnkit.architecture.plan import PlanError
+from snnkit.training.recipe import without_added_leaves
 
 ADDED_KEY = ("rule", DEFAULT_RULE)  # of study.stopping; not in fingerprints, because stored studies have no rule
 FORMER_KEYS = {"stall_timeout": "silence"}  # in fingerprints, so that they match those of stored studies
@@ -52,7 +53,8 @@ class Space:
         if "stopping" in study:
             study["stopping"] = {key: value for key, value in study["stopping"].items() if (key, value) != ADDED_KEY}
         study["limits"] = {FORMER_KEYS.get(key, key): value for key, value in study["limits"].items()}
-        return hashlib.sha256(json.dumps({**tree, "study": study}).encode()).hexdigest()[:16]
+        train = without_added_leaves(tree["train"])
+        return hashlib.sha256(json.dumps({**tree, "study": study, "train": train}).encode()).hexdigest()[:16]
 
     def active(self, params: Mapping[str, object]) -> dict[str, Leaf]:
         """Return the dials of ``params`` that count, in canonical order, without those in removed modules.

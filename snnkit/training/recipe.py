@@ -2,6 +2,7 @@
 
 import bisect
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -19,6 +20,8 @@ DISABLED: dict[str, Any] = {  # the value that turns off each optional part of a
     "short_epochs": 0,
     "first_resolution": None,
 }
+
+ADDED_LEAVES = ("muon_lr", "first_resolution")  # not in the spaces and benchmarks that earlier versions stored
 
 
 class Recipe(Config):
@@ -244,3 +247,12 @@ class Recipe(Config):
         cycle = min(bisect.bisect_right(ends, epoch), len(self.rungs))
         start = ends[cycle - 1] if cycle else 0
         return (epoch - start) / (ends[cycle] - start)
+
+
+def without_added_leaves(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ``train`` section without the leaves that stored ones lack, where these have their defaults.
+
+    Fingerprints of spaces and benchmarks are computed from it, so that they match those of stored runs.
+    """
+    added = {name: Recipe.model_fields[name].default for name in ADDED_LEAVES}
+    return {name: value for name, value in train.items() if name not in added or value != added[name]}

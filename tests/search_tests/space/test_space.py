@@ -365,3 +365,13 @@ def test_hash_depends_on_everything_else(space: Space, path: str, value: str) ->
 def test_text_that_looks_like_a_number_survives_the_dump() -> None:
     text = TEXT.replace("label: published", "label: '1e3'")
     assert load_space(load_space(text).dump()).reference[0].label == "1e3"
+
+
+def test_leaves_that_stored_spaces_lack_count_only_where_they_are_set() -> None:
+    plain = load_space(TEXT, overrides={"data.resolution": 16}).fingerprint
+    for path, default, other in (("muon_lr", 0.05, 0.1), ("first_resolution", "null", 8)):
+        same, changed = (
+            load_space(TEXT, overrides={"data.resolution": 16, f"train.{path}": value}).fingerprint
+            for value in (default, other)
+        )
+        assert same == plain != changed
