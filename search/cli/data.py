@@ -26,6 +26,8 @@ def fetch(
 ) -> None:
     """Download a data set, verify it and print its location, or say which files to put where.
 
+    Damaged files are moved aside, and the data set is read or downloaded again. Nothing is deleted.
+
     Example: snnsearch data fetch cifar10
     """
     from snnkit.data import fetch_dataset
