@@ -216,7 +216,7 @@ def test_corrupt_data_file_is_refused_and_kept(run, tmp_path):
     code, out, err = run("launch", str(SPACES / "squeezenet_prune.yaml"), "--data", str(tmp_path / "data"))
     assert code == 2
     assert "cifar-10-batches-py" in err
-    assert "fetch again" in err
+    assert "snnsearch data fetch cifar10 --data" in err
     assert "Traceback" not in out + err
     assert (folder / "data_batch_1").read_bytes() == b"no pickle"
 
