@@ -9,14 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # 2: operations by preset, MACs with nonzero inputs. 3: images, MACs, measurements at rungs. 4: status infeasible,
 # epochs of CNN twins, initialization, values by shared weights. 5: batches in parts. 6: means of weights. 7: hardware
-# of a benchmark, energy rules in words. 8: CPU threads, kind of failure, doubts, alternatives of energies
-RECORD_VERSION = 8
+# of a benchmark, energy rules in words. 8: CPU threads, kind of failure, doubts, alternatives of energies. 9:
+# fidelities, status paused
+RECORD_VERSION = 9
 
 Leaf = bool | int | float | str
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # fits in 64 bits, so it can be used as a float too
 Moment = Annotated[float, Field(ge=0, lt=253_402_300_800)]  # UTC seconds since 1970, up to the year 9999
 Direction = Literal["maximize", "minimize"]
-Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "duplicate", "running", "waiting"]
+Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "duplicate", "paused", "running", "waiting"]
 """The status of a trial.
 
 - complete: trained to the end, with finite objectives.
@@ -25,6 +26,7 @@ Status = Literal["complete", "infeasible", "failed", "stopped", "refused", "dupl
 - stopped: training ended early, at a rung or by itself (NaN loss, no spikes, out of time or memory).
 - refused: never trained, because it breaks a hard constraint that is known before training, or does not build.
 - duplicate: never trained, because it equals an earlier trial.
+- paused: trained at a fidelity below the full one; the search may promote it.
 - running, waiting: not over yet.
 """
 
@@ -135,6 +137,22 @@ class StartRecord(Record):
         return sum(epoch.wall_s for epoch in self.history)
 
 
+class FidelityRecord(Record):
+    """The training of a trial at a fidelity below the full one, and what was measured after it."""
+
+    fidelity: Whole  # 1 is the cheapest
+    of: Whole  # number of fidelities, with the full one
+    measured: Measured
+    start: StartRecord | None = None
+    history: tuple[EpochRecord, ...] = ()
+    wall_s: float = 0.0
+
+    @property
+    def epochs(self) -> tuple[EpochRecord, ...]:
+        """All epochs trained at this fidelity, the CNN twin's first."""
+        return (*(self.start.history if self.start else ()), *self.history)
+
+
 class SharedRecord(Record):
     """The values of a candidate with a supernet's weights, before its own training."""
 
@@ -165,6 +183,7 @@ class TrialRecord(Versioned):
     values: dict[str, float] = Field(default_factory=dict)  # objective -> value
     layers: tuple[LayerRecord, ...] = ()
     history: tuple[EpochRecord, ...] = ()
+    fidelities: tuple[FidelityRecord, ...] = ()  # finished ones below the full one, the cheapest first
     shared: SharedRecord | None = None  # if the study ranks its candidates by shared weights
     start: StartRecord | None = None  # None: the space only trains from scratch
     reason: str | None = None  # why it is not complete, in one sentence
@@ -200,8 +219,9 @@ class TrialRecord(Versioned):
 
     @property
     def epochs(self) -> tuple[EpochRecord, ...]:
-        """All epochs trained for this trial, the CNN twin's first."""
-        return (*(self.start.history if self.start else ()), *self.history)
+        """All epochs trained for this trial, the cheapest fidelity first; within it, the CNN twin's first."""
+        below = tuple(epoch for each in self.fidelities for epoch in each.epochs)
+        return (*below, *(self.start.history if self.start else ()), *self.history)
 
 
 class ObjectiveRecord(Record):

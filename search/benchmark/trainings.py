@@ -1,5 +1,6 @@
 """The trainings of a benchmark as Work for a Driver. A training is done if its folder has a ``result.json``."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from reports.records.study import EpochRecord, StartRecord, TrialRecord
@@ -38,7 +39,7 @@ class Trainings:
     def interrupted(self) -> bool:
         return bool(self._begun)
 
-    def next(self, record: Callable[[TrialRecord], None]) -> Job | None:
+    def next(self, record: Callable[[TrialRecord], None], macs_left: float = math.inf) -> Job | None:
         """Return the next job; None if none is ready. A training that failed in an earlier run is repeated, because the
         cause may have been a full disk. Raises StorageError."""
         job = self._drawn(record)

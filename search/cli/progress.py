@@ -14,7 +14,8 @@ from rich.text import Text
 
 from reports.analysis.front import status_summary
 from reports.document.wording import duration
-from reports.records.study import StudyHeader, StudyRecord, TrialRecord
+from reports.records.objectives import OBJECTIVES
+from reports.records.study import FidelityRecord, StudyHeader, StudyRecord, TrialRecord
 from search.cli.benchmark import BenchmarkView
 from search.cli.console import Terminal
 from search.cli.tables import figure, unfinished
@@ -124,6 +125,8 @@ class StudyView:
         """Return number, name, objectives or reason, and whether the trial is on the front."""
         text = Text(f"  trial {record.number:<3} ")
         text.append(f"{record.name or '':<13.13} ", style="bold")
+        if record.status == "paused":
+            return text.append(_reached(record.fidelities[-1], self._leading.header), style="dim")
         if record.status != "complete" or record.doubts:
             return text.append_text(unfinished(record))
         text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
@@ -135,6 +138,14 @@ class StudyView:
     def rows(self) -> list[tuple[str, str]]:
         best = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in self._summary.best]
         return [("best", " · ".join(best) or "none yet"), ("front", f"{len(self._summary.front)} candidates")]
+
+
+def _reached(found: FidelityRecord, header: StudyHeader) -> str:
+    """Return ``fidelity 1 of 3: accuracy 0.512  energy_mj 0.00123 mJ  in 20 s``."""
+    objectives = [objective.name for objective in header.objectives]
+    values = {name: OBJECTIVES[name].value(found.measured, header.price) for name in objectives}
+    figures = "  ".join(f"{name} {figure(name, value)}" for name, value in values.items())
+    return f"fidelity {found.fidelity} of {found.of}: {figures}  in {duration(found.wall_s)}"
 
 
 def _refused_line(records: Sequence[TrialRecord]) -> Text:
@@ -184,6 +195,8 @@ def panel(title: tuple[str, str], progress: RunProgress, rows: list[tuple[str, s
 
 def _counts(progress: RunProgress) -> str:
     parts = [f"{progress.count('complete')} done", f"{len(progress.running)} running"]
+    if progress.paused:
+        parts.append(f"{len(progress.paused)} paused")
     for status in ("infeasible", "stopped", "refused", "duplicate", "failed"):
         if count := progress.count(status):
             parts.append(f"{count} {status}")
@@ -192,6 +205,7 @@ def _counts(progress: RunProgress) -> str:
 
 def _running(trial: RunningTrial, now: float) -> str:
     label = f"trial {trial.number}" + (f" {trial.name}" if trial.name else "")
+    label += f" at fidelity {trial.fidelity}" if trial.fidelity else ""
     where = f"epoch {trial.last.epoch if trial.last else 1} of {trial.epochs}"
     if trial.last and trial.last.twin:
         where = f"epoch {trial.last.epoch} of its CNN twin"

@@ -197,7 +197,7 @@ def _adopt_trials(study: Study, observer: Observer) -> bool:
 def _finished_trials(header: StudyHeader, options: RunOptions, observer: Observer) -> RunProgress:
     """Show ``observer`` the trials of earlier runs and return their totals. The records are too large to keep."""
     trials = find_study(header.name, options.runs, options.storage).trials
-    finished = [trial for trial in trials if trial.status not in ("running", "waiting")]
+    finished = [trial for trial in trials if trial.status not in ("running", "waiting") or trial.fidelities]
     observer.opened(header, finished)
     return RunProgress.of(finished)
 

@@ -1,6 +1,7 @@
 """The loop of every run: it hands jobs to an executor within a budget and stores what comes back."""
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -37,9 +38,9 @@ class Work(Protocol):
     def interrupted(self) -> bool:
         """Whether a trial that an earlier driver left unfinished is still to be drawn."""
 
-    def next(self, record: Callable[[TrialRecord], None]) -> Job | None:
+    def next(self, record: Callable[[TrialRecord], None], macs_left: float = math.inf) -> Job | None:
         """Return the next job, or None if there is none. Candidates not worth training are stored and passed to
-        ``record``."""
+        ``record``. ``macs_left`` are the operations that one worker can still train with."""
 
     def finish(self, record: TrialRecord) -> TrialRecord:
         """Store ``record`` and return it as stored. Raises StorageError."""
@@ -84,10 +85,11 @@ class Driver:
         if self._stop.is_set() or not self._affordable():
             return None
         with self._stop_on_storage_error():
-            job = self._work.next(self._record)
+            job = self._work.next(self._record, self._macs_left())
             if job is not None:
                 epochs = job.candidate.train.epochs
-                self.progress = self.progress.started(RunningTrial(job.number, job.name, self._clock(), epochs))
+                trial = RunningTrial(job.number, job.name, self._clock(), epochs, fidelity=job.fidelity)
+                self.progress = self.progress.started(trial)
                 self.observer.progressed(self.progress)
             return job
         return None
@@ -181,6 +183,14 @@ class Driver:
         if self._deadline is None:
             return True
         return self._clock() + median(self.progress.wall_s) / 2 < self._deadline
+
+    def _macs_left(self) -> float:
+        """Return the operations that one worker can still train with: by the budget, and by its speed so far."""
+        spent, speed = self.progress.training_macs, self.progress.macs_per_second
+        by_budget = math.inf if self.budget.macs is None else self.budget.macs - spent
+        if self._deadline is None or speed is None:
+            return by_budget
+        return min(by_budget, speed * (self._deadline - self._clock()))
 
     @contextmanager
     def _stop_on_storage_error(self) -> Iterator[None]:

@@ -61,14 +61,14 @@ def propose(space: Space, history: Sequence[Observation], rng: random.Random) ->
     """Return the dials of the next candidate."""
     counted = [trial for trial in history if trial.complete or (_measured_bounds(space) and trial.losses is not None)]
     if len(counted) < N_STARTUP_TRIALS:
-        return _cheap_draw(space, history, rng)
-    if not (pool := _pool(space, history, rng)):
+        return cheap_draw(space, history, rng)
+    if not (pool := untried_pool(space, history, _parents(history), rng)):
         return space.sample(rng)
     gain = _expected_gain(space, history, pool, rng)
     return pool[int(np.argmax(gain / [each.compute for each in pool]))].params
 
 
-def _cheap_draw(space: Space, history: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
+def cheap_draw(space: Space, history: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
     """Draw candidates at random and return the untried one that takes the least compute."""
     seen = {trial.key for trial in history}
     drawn = [(params, space.candidate(params)) for params in (space.sample(rng) for _ in range(N_STARTUP_DRAWS))]
@@ -76,9 +76,10 @@ def _cheap_draw(space: Space, history: Sequence[Observation], rng: random.Random
     return min(allowed, key=lambda params: pool_candidate(space, params).compute, default=drawn[0][0])
 
 
-def _pool(space: Space, history: Sequence[Observation], rng: random.Random) -> list[PoolCandidate]:
-    """Return untried candidates that meet the constraints: half random, half children of the front."""
-    best = _parents(history)
+def untried_pool(
+    space: Space, history: Sequence[Observation], best: Sequence[Mapping[str, Leaf]], rng: random.Random
+) -> list[PoolCandidate]:
+    """Return untried candidates that meet the constraints: half random, half children of the ``best``."""
     seen = {trial.key for trial in history}
     pool = []
     for number in range(MAX_POOL_SIZE):
@@ -112,10 +113,10 @@ def _expected_gain(
     running = [trial for trial in history if trial.running]
     asked = [*(pool_candidate(space, trial.params) for trial in running), *pool]
     every = [*(pool_candidate(space, trial.params) for trial in known), *asked]
-    x = _standardize([features(space, each) for each in every])
+    x = standardize([features(space, each) for each in every])
     measured = np.array([trial.losses for trial in known])
     predicted = [
-        _exact(space, name, asked)
+        exact(space, name, asked)
         if OBJECTIVES[name].known_before_training == "exactly"
         else predict(x[: len(known)], measured[:, column], x[len(known) :], seed=rng.randrange(2**31))
         for column, name in enumerate(space.study.objectives)
@@ -149,6 +150,11 @@ def _measured_bounds(space: Space) -> dict[int, float]:
     return _bounds(space, [n for n in space.study.constraints if OBJECTIVES[n].known_before_training is None])
 
 
+def bounds_as_losses(space: Space) -> dict[int, float]:
+    """Return the bounds on objectives as losses, by column."""
+    return _bounds(space, list(space.study.constraints))
+
+
 def _bounds(space: Space, names: Sequence[str]) -> dict[int, float]:
     columns, constraints = list(space.study.objectives), space.study.constraints
     return {columns.index(n): loss(n, bound_of(constraints, n), space) for n in names if n in columns}
@@ -166,13 +172,14 @@ def _model_data(history: Sequence[Observation]) -> list[Observation]:
     return [trial for trial in known if id(trial) in best | latest]
 
 
-def _standardize(inputs: Sequence[Sequence[float]]) -> Array:
+def standardize(inputs: Sequence[Sequence[float]]) -> Array:
+    """Return the inputs (rows, features) with mean 0 and deviation 1 in each column."""
     x = np.array(inputs)
     scaled: Array = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
     return scaled
 
 
-def _exact(space: Space, name: str, candidates: Sequence[PoolCandidate]) -> tuple[Array, Array]:
+def exact(space: Space, name: str, candidates: Sequence[PoolCandidate]) -> tuple[Array, Array]:
     """Return mean and deviation of an objective that is computed exactly."""
     values = np.array([loss(name, getattr(each.plan, name), space) for each in candidates])
     return values, np.full(len(values), 1e-9)

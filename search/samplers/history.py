@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.records.objectives import OBJECTIVES
-from reports.records.study import Leaf
+from reports.records.study import Leaf, Measured
 from search.space.constraints import bound_of
 from search.space.space import Space
 from search.storage.optuna_compat import trials_of_proposal
+from search.storage.trials import fidelities_of, is_paused
 
 Array = NDArray[np.float64]
 
@@ -32,7 +33,10 @@ class Observation:
 
     params: Mapping[str, Leaf]
     key: str
-    losses: tuple[float, ...] | None  # None if nothing was measured
+    losses: tuple[float, ...] | None  # None if nothing was measured at the full fidelity
+    number: int = 0
+    below: tuple[tuple[float, ...], ...] = ()  # losses measured at lower fidelities, the cheapest first
+    paused: bool = False  # after the last of these
     complete: bool = False  # and within the constraints, so that it may be on the front
     running: bool = False
     excess: float = 0.0  # sum of the shares by which its figures are outside their bounds
@@ -47,13 +51,23 @@ def observations(space: Space, study: optuna.Study) -> list[Observation]:
             params=trial.params,
             key=trial.user_attrs["key"],
             losses=_trial_losses(space, trial, changes),
+            number=trial.number,
+            below=_losses_below(space, trial),
+            paused=trial.state == TrialState.RUNNING and is_paused(trial),
             complete=trial.state == TrialState.COMPLETE and all(over <= 0 for over in trial.constraints.values()),
-            running=trial.state == TrialState.RUNNING,
+            running=trial.state == TrialState.RUNNING and not is_paused(trial),
             excess=_excess(space, trial),
         )
         for trial in trials
         if "key" in trial.user_attrs
     ]
+
+
+def _losses_below(space: Space, trial: FrozenTrial) -> tuple[tuple[float, ...], ...]:
+    def values(measured: Measured) -> list[float]:
+        return [OBJECTIVES[name].value(measured, space.base.energy.key) for name in space.study.objectives]
+
+    return tuple(losses(space, values(each.measured)) for each in fidelities_of(trial))
 
 
 def _excess(space: Space, trial: FrozenTrial) -> float:

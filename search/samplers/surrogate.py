@@ -32,6 +32,15 @@ class PoolCandidate:
         )
 
 
+def training_cost(candidate: Candidate, plan: Plan) -> float:
+    """Return the dense multiply-accumulates of a whole training, with that of the CNN twin."""
+    encoding, train = candidate.encoding, candidate.train
+    macs = train.epochs * training_macs(plan, timesteps=encoding.timesteps, input_steps=encoding.frames or 1)
+    if train.start == "cnn":
+        macs += (train.cnn_epochs or train.epochs) * training_macs(plan, timesteps=1, input_steps=1)
+    return float(candidate.data.train_images * macs)
+
+
 def pool_candidate(space: Space, params: Mapping[str, Leaf]) -> PoolCandidate:
     """Build the candidate of ``params``. Raises PlanError if its network does not build."""
     candidate = space.candidate(params)

@@ -203,6 +203,16 @@ class StudySection(Config):
         None, description="Stop poor trials early at `train.rungs`; null: every trial is trained to its end."
     )
 
+    fidelities: tuple[RecipePaths, ...] = Field(
+        (),
+        max_length=8,
+        examples=["[{data.subset: 10_000, train.epochs: 1}, {train.epochs: 2}]"],
+        description="Cheaper trainings of a candidate before its full one, the cheapest first: each is a path of "
+        "train, data or encoding.timesteps -> value, laid over the space's own. A candidate is first trained at the "
+        "cheapest; the search decides which ones continue at the next (Kandasamy et al. 2017, arXiv:1703.06240). "
+        "With train.start inherit, a fidelity continues from the weights of the one below; with cnn, from the CNN twin "
+        "of the one below. []: every candidate is trained in full.",
+    )
     finals: Finals | None = Field(
         None, description="Train the best candidates longer at the end of the budget; null: end with the search."
     )
@@ -213,6 +223,19 @@ class StudySection(Config):
             raise ValueError(
                 "sampler gp does not learn from trials that are stopped early, and proposes them again; write sampler: "
                 "ehvi, or leave stopping out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fidelities_have_a_sampler(self) -> Self:
+        if self.fidelities and self.sampler not in ("auto", "ehvi"):
+            raise ValueError(
+                f"sampler {self.sampler} cannot choose which candidates continue at the next of the fidelities; write "
+                "sampler: ehvi, or leave fidelities out"
+            )
+        if self.fidelities and self.stopping is not None:
+            raise ValueError(
+                "fidelities and stopping both end the training of poor candidates early; leave one of them out"
             )
         return self
 

@@ -15,6 +15,7 @@ from search.space.candidate import Candidate
 from search.space.constraints import Refusal, bound_key, exceeded, excesses, known_figures, measured_figures
 from search.space.dials import Dial, Needs, Trial, complete
 from search.space.document import dump, with_value
+from search.space.fidelities import at_fidelity
 from search.space.sections import DEFAULT_RULE, StudySection
 from search.space.template import SECTIONS, Params, Template
 from snnkit.architecture.plan import PlanError
@@ -52,6 +53,8 @@ class Space:
         study = {key: value for key, value in tree["study"].items() if key not in ("name", "budget")}
         if "stopping" in study:
             study["stopping"] = {key: value for key, value in study["stopping"].items() if (key, value) != ADDED_KEY}
+        if not study["fidelities"]:
+            del study["fidelities"]  # stored studies lack them
         study["limits"] = {FORMER_KEYS.get(key, key): value for key, value in study["limits"].items()}
         train = without_added_leaves(tree["train"])
         return hashlib.sha256(json.dumps({**tree, "study": study, "train": train}).encode()).hexdigest()[:16]
@@ -83,6 +86,10 @@ class Space:
             return self.template.build(self.active(params))
         except ValidationError as error:
             raise ParamsError(format_validation(error)) from None
+
+    def fidelities(self, candidate: Candidate) -> tuple[Candidate, ...]:
+        """Return ``candidate`` as it is trained at each fidelity, the cheapest first; the last one is itself."""
+        return (*(at_fidelity(candidate, changes) for changes in self.study.fidelities), candidate)
 
     def suggest(self, trial: Trial) -> dict[str, Leaf]:
         """Ask ``trial`` for every dial that counts, in canonical order."""

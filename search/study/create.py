@@ -17,8 +17,8 @@ from search.samplers.initial_design import initial_design
 from search.space.space import Space
 from search.storage.postgresql import DRIVER_ID_ATTRIBUTE, DriverConnection
 from search.storage.retrying import connect
+from search.storage.trials import INITIAL, NAME, RECORD, STATES, StoredTrial
 from search.storage.url import storage_errors
-from search.study.stored import INITIAL, NAME, RECORD, STATES, StoredTrial
 from search.study.study import Study
 from search.trial.folder import RunFolder
 

@@ -19,8 +19,8 @@ from reports.records.study import StudyHeader
 from reports.storage.studies import sqlite_url
 from search.errors import InputError
 from search.space.loading.loader import load_space
+from search.storage.trials import StoredTrial
 from search.study import create
-from search.study.stored import StoredTrial
 from search.trial.folder import RunFolder
 
 
@@ -86,7 +86,8 @@ def _set_aside(path: Path) -> Path:
 
 def _stored_trials(run: RunFolder) -> Iterator[tuple[int, StoredTrial]]:
     for number, trial in run.trial_folders():
-        record = trial.read_result()
-        either = record or trial.read_attempts()
+        record, below = trial.read_result(), trial.finished_below()
+        started = trial.at(len(below) + 1).read_attempts() or trial.read_attempts()
+        either = record or next(iter(below), None) or started
         if either is not None:
-            yield number, StoredTrial(either.name, either.params, record)
+            yield number, StoredTrial(either.name, either.params, record, below, started is not None)

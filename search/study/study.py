@@ -3,10 +3,14 @@
     next() -> Job      interrupted trials first, then named candidates, the initial design, the sampler's proposals
     finish(record)     every step is idempotent, so the next driver completes what a kill at any point left half done
 
+In a study with fidelities, a trial is paused after each fidelity below the full one. It stays a running trial of Optuna
+until `search.samplers.fidelities` promotes it, if ever.
+
 A proposal that equals an earlier trial or breaks a hard constraint costs a row in the database and no training; the
 next proposal is an untried neighbour of it.
 """
 
+import math
 import random
 import time
 from collections import Counter
@@ -18,20 +22,44 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reports.document.commands import command
 from reports.records.objectives import OBJECTIVES
-from reports.records.study import EpochRecord, Leaf, Measured, ModuleState, SharedRecord, StudyHeader, TrialRecord
-from search.samplers.history import RUNG_PREFIX, at_rungs
+from reports.records.study import (
+    EpochRecord,
+    FidelityRecord,
+    Leaf,
+    Measured,
+    ModuleState,
+    SharedRecord,
+    StudyHeader,
+    TrialRecord,
+)
+from search.samplers.fidelities import Promotion, Proposal, next_step
+from search.samplers.history import RUNG_PREFIX, at_rungs, observations
 from search.space.constraints import joint_cause
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
+from search.storage.trials import (
+    FIDELITY,
+    FINALIST,
+    KEY,
+    NAME,
+    RECORD,
+    STATES,
+    UNFINISHED,
+    StoredTrial,
+    fidelities_of,
+    fidelity_of,
+    is_paused,
+    record_of,
+    status_of,
+)
 from search.storage.url import storage_errors
 from search.study.pruners import make_pruner
-from search.study.stored import FINALIST, KEY, NAME, RECORD, STATES, StoredTrial, record_of, status_of
 from search.study.supernet import Ranking
 from search.study.untried import untried_neighbour
 from search.study.warm_start import ParentSelector
 from search.trial.failures import WORKER_DIED
 from search.trial.folder import RunFolder, TrialFolder
-from search.trial.job import Job, initialization_without_parent, outline
+from search.trial.job import Job, first_initialization, outline
 from snnkit.base.seeds import derived_seed
 
 MAX_ATTEMPTS = 2  # of one candidate; after so many failures it is not tried again
@@ -97,12 +125,12 @@ class Study:
         """Store running trials that have a result and queue the others. Returns the numbers of both."""
         stored: list[int] = []
         for trial in trials:
-            if trial.state != TrialState.RUNNING:
+            if trial.state != TrialState.RUNNING or is_paused(trial):
                 continue
             record = record_of(trial)
-            if record is None:
+            if record is None or record.status in UNFINISHED:
                 self._set_aside_other(trial.number, trial.params)
-                record = self.trial_folder(trial.number).read_result()
+                record = self._folder(trial).read_result()
             if record is None:
                 self._interrupted.append(trial)
             else:
@@ -117,7 +145,7 @@ class Study:
         That happens when the database was restored from a backup and has lost the trial that left the result.
         """
         folder = self.trial_folder(number)
-        record = folder.read_result()
+        record = folder.read_result() or next(iter(folder.finished_below()), None)
         if record is not None and record.params != dict(params):
             folder.path.rename(folder.path.with_name(f"{number}-lost-{time.time_ns()}"))
 
@@ -128,6 +156,12 @@ class Study:
         trial = self._study.ask()
         params = self._space.suggest(trial)  # type: ignore[arg-type]  # Optuna's overloads are narrower
         trial.set_user_attr(KEY, self._space.candidate(params).fingerprint)
+        for fidelity, below in enumerate(stored.below, 1):
+            trial.set_user_attr(FIDELITY, fidelity)
+            self._live[trial.number] = trial
+            self.finish(below)
+        if stored.below and stored.started:
+            trial.set_user_attr(FIDELITY, len(stored.below) + 1)
         if stored.record is None:
             return
         for epoch in stored.record.history:
@@ -143,19 +177,21 @@ class Study:
         """Whether a trial that an earlier driver left unfinished is still to be drawn."""
         return bool(self._interrupted)
 
-    def next(self, record: Callable[[TrialRecord], None]) -> Job | None:
+    def next(self, record: Callable[[TrialRecord], None], macs_left: float = math.inf) -> Job | None:
         """Return the next candidate to train; None if the space holds no untried one that meets the constraints.
 
-        Proposals that are not worth training are stored on the way and passed to ``record``. Raises StorageError.
+        Proposals that are not worth training are stored on the way and passed to ``record``. In a study with
+        fidelities, ``macs_left`` are the operations that one worker can still train with: what does not fit is not
+        begun. Raises StorageError.
         """
         with storage_errors("asking for the next candidate"):
-            while (trial := self._ask()) is not None:
+            while (trial := self._ask(macs_left)) is not None:
                 job = self._job(trial, self._space.suggest(trial))  # type: ignore[arg-type]  # narrower overloads
                 self._live[job.number] = trial
                 rejection = self._rejection(trial, job)
                 if rejection is None:
                     self._set_aside_other(job.number, job.params)
-                    return self._parents.with_parent(trial, job)
+                    return job if job.below else self._parents.with_parent(trial, job)
                 record(self.finish(rejection))
         return None
 
@@ -163,9 +199,16 @@ class Study:
         """Store ``record`` with the values of the objectives, tell Optuna, and return it. Raises StorageError.
 
         Optuna receives a trial with doubtful figures as failed: samplers, pruners and parents must not learn from it.
+        A trial that finished a fidelity below the full one is paused, and Optuna is not told.
         """
         trial = self._live[record.number]
+        record = _with_fidelities(record, fidelities_of(trial))
         record = record.model_copy(update={"shared": self._places.get(trial.user_attrs.get(KEY, ""))})
+        if record.status == "paused":
+            with storage_errors(f"storing the record of trial {record.number}"):
+                trial.set_user_attr(RECORD, record.model_dump(mode="json"))
+            self._forget(record.number)
+            return record
         if record.status == "complete" and record.metrics is not None:
             record = self._with_values(record, record.metrics)
         state = TrialState.FAIL if record.doubts else STATES[record.status]
@@ -174,9 +217,12 @@ class Study:
             trial.set_user_attr(RECORD, record.model_dump(mode="json"))
             self._set_constraints(trial, record)
             self._study.tell(trial, values, state=state, skip_if_finished=True)
-        del self._live[record.number]
-        self._epochs.pop(record.number, None)
+        self._forget(record.number)
         return record
+
+    def _forget(self, number: int) -> None:
+        del self._live[number]
+        self._epochs.pop(number, None)
 
     def prune(self, number: int, epoch: EpochRecord) -> TrialRecord | None:
         """Note ``epoch``. If the trial is at a rung and not worth more epochs, store and return its record.
@@ -230,8 +276,8 @@ class Study:
 
     # -- proposals ----------------------------------------------------------------------------------------------
 
-    def _ask(self) -> Trial | None:
-        """Return an interrupted trial, or else a new one; None if the space is exhausted."""
+    def _ask(self, macs_left: float) -> Trial | None:
+        """Return an interrupted trial, or else a new or promoted one; None if the space is exhausted."""
         if self._interrupted:
             return reopen_trial(self._study, self._interrupted.pop(0))
         trials = self._study.get_trials(deepcopy=False)  # by number
@@ -242,34 +288,63 @@ class Study:
             if untried is None:
                 return None
             self._study.enqueue_trial(untried)
+        elif self._space.study.fidelities and not any(trial.state == TrialState.WAITING for trial in trials):
+            finished = sum(len(fidelities_of(trial)) for trial in trials)
+            rng = random.Random(derived_seed(self.header.seed, len(trials), finished, "fidelity", bits=32))
+            match next_step(self._space, observations(self._space, self._study), macs_left, rng):
+                case None:
+                    return None
+                case Promotion(number):
+                    return self._promoted(trials[number])
+                case Proposal(params):
+                    self._study.enqueue_trial(dict(params))
         return self._study.ask()
+
+    def _promoted(self, trial: FrozenTrial) -> Trial:
+        """Return a paused trial that is to be trained at the next fidelity."""
+        promoted = reopen_trial(self._study, trial)
+        promoted.set_user_attr(FIDELITY, fidelity_of(trial) + 1)
+        promoted.set_user_attr(RECORD, {**trial.user_attrs[RECORD], "status": "running"})
+        return promoted
 
     def _rejection(self, trial: Trial, job: Job) -> TrialRecord | None:
         """Return the record of a duplicate or of a candidate that breaks a constraint; None if it is to be trained."""
-        key = job.candidate.fingerprint
+        candidate = self._space.candidate(job.params)
+        key = candidate.fingerprint
         first = self._first_trials.setdefault(key, job.number)
         trial.set_user_attr(KEY, key)
         if first != job.number:
             return outline(job, status="duplicate", reason=f"equal to trial {first}", duplicate_of=first)
-        if refusals := self._space.refusals(job.candidate):
+        if refusals := self._space.refusals(candidate):
             record = outline(job, status="refused", reason="; ".join(map(str, refusals)))
             return record.model_copy(update={"failure_kind": joint_cause(refusals)})
         return None
 
     def _job(self, trial: Trial, params: Mapping[str, Leaf]) -> Job:
-        candidate = self._space.candidate(params)
+        full = self._space.candidate(params)
+        every, fidelity = self._space.fidelities(full), fidelity_of(trial)
+        *below, candidate = every[:fidelity]
+        weights = self.trial_folder(trial.number).at(fidelity - 1).weights if below else None
         return Job(
             number=trial.number,
             name=trial.user_attrs.get(NAME),
             params=dict(params),
             candidate=candidate,
-            modules=tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in candidate.modules()),
-            static=candidate.static(),
-            folder=self.trial_folder(trial.number).path,
+            fidelity=None if fidelity == len(every) else fidelity,
+            fidelities=len(every),
+            below=tuple(below),
+            modules=tuple(ModuleState(name=m.name, state=m.state, detail=m.detail) for m in full.modules()),
+            static=full.static(),
+            folder=self._folder(trial).path,
             seed=self.header.seed,
-            initialization=initialization_without_parent(candidate),
+            initialization=first_initialization(trial.number, candidate, below, weights),
             limits=self._space.study.limits,
         )
+
+    def _folder(self, trial: Trial | FrozenTrial) -> TrialFolder:
+        """Return the folder of the fidelity that a trial is trained at."""
+        fidelity, full = fidelity_of(trial), len(self._space.study.fidelities) + 1
+        return self.trial_folder(trial.number).at(None if fidelity == full else fidelity)
 
     # -- records ------------------------------------------------------------------------------------------------
 
@@ -308,3 +383,18 @@ class Study:
 
     def _complete(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _with_fidelities(record: TrialRecord, before: tuple[FidelityRecord, ...]) -> TrialRecord:
+    """Return a worker's record with the fidelities that the trial finished ``before``, and their time."""
+    if record.status == "paused":
+        (latest,) = record.fidelities
+        latest = latest.model_copy(update={"wall_s": record.wall_s})
+        every = (*before[: latest.fidelity - 1], latest)
+        reason = f"trained at fidelity {latest.fidelity} of {latest.of}, and not promoted so far"
+        record = record.model_copy(update={"fidelities": every, "reason": reason})
+        return record.model_copy(update={"wall_s": sum(each.wall_s for each in every)})
+    if record.fidelities or not before:  # stored before the driver was killed, or none to add
+        return record
+    wall_s = record.wall_s + sum(each.wall_s for each in before)
+    return record.model_copy(update={"fidelities": before, "wall_s": wall_s})

@@ -4,6 +4,8 @@ A trained twin depends on network, recipe, data and seed only. So trials that di
 recipe share one, and so do an SNN of a benchmark and its CNN twin. ``twin.pt`` in the trial's folder is the checkpoint
 of the training; the trained twin is stored in the run's folder ``twins`` by its training fingerprint. If two workers
 need the same twin at the same time, both train it, to the same weights.
+
+At a higher fidelity of a study, a twin continues from the weights of the twin at the fidelity below.
 """
 
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from reports.storage.files import replace_text
 from search.trial.checkpointing import restart_without_checkpoint
 from search.trial.job import FromParent, Job
 from search.trial.sync import Sync
@@ -60,12 +63,14 @@ def trained_teacher(job: Job, parts: Splits, device: str, sync: Sync, *, beat: B
 
 def load_twin(job: Job, twin: Network, parts: Splits, device: str, sync: Sync) -> TrainedTwin | None:
     """Give ``twin`` the weights that a trial of this run has trained; return None if there are no readable ones."""
-    path = _path(job, twin, parts)
+    path = _path(job, twin, parts, sync)
     try:
         sync.fetch_missing(path)
         found = load_checkpoint(path)
         twin.load_state_dict(found["network"])
         twin.to(device).to(memory_format=torch.channels_last)  # as after a training
+        if job.fidelity is not None:
+            replace_text(job.files.twin_name, path.name)
         return TrainedTwin(found["trial"], tuple(Epoch(**epoch) for epoch in found["history"]))
     except FileNotFoundError:
         return None
@@ -88,25 +93,50 @@ def train_twin(job: Job, twin: Network, parts: Splits, device: str, sync: Sync, 
         yield from before.history
         return
     files = job.files
+    if (below := _twin_below(job, sync)) is not None:
+        twin.load_state_dict(load_checkpoint(below)["network"])
     history: list[Epoch] = []
     attempt = partial(
         train, twin, parts, job.candidate.train.for_cnn_twin,
-        seed=job.seed, device=device, checkpoint=files.twin_checkpoint, beat=beat,
+        seed=job.seed, device=device, checkpoint=files.twin_checkpoint, origin=_origin(below), beat=beat,
         make_step=partial(TrainStep, accumulate=files.read_batch_parts()),
     )  # fmt: skip
     for epoch in restart_without_checkpoint(attempt, files.twin_checkpoint, files):
         history.append(epoch)
         yield epoch
-    path = _path(job, twin, parts)
+    path = _path(job, twin, parts, sync)
     try:
         path.parent.mkdir(exist_ok=True)
         state = {"trial": job.number, "history": [asdict(epoch) for epoch in history], "network": twin.state_dict()}
         save_checkpoint(path, state)
         sync.hand_over(path)
+        if job.fidelity is not None:
+            replace_text(files.twin_name, path.name)
     except OSError as error:
         files.log(f"event=twin_not_kept path={path.name} error={error}")
 
 
-def _path(job: Job, twin: Network, parts: Splits) -> Path:
-    fingerprint = training_fingerprint(twin, parts, job.candidate.train.for_cnn_twin, seed=job.seed)
-    return job.files.run.twin(fingerprint)
+def _path(job: Job, twin: Network, parts: Splits, sync: Sync) -> Path:
+    recipe, origin = job.candidate.train.for_cnn_twin, _origin(_twin_below(job, sync))
+    return job.files.run.twin(training_fingerprint(twin, parts, recipe, seed=job.seed, origin=origin))
+
+
+def _twin_below(job: Job, sync: Sync) -> Path | None:
+    """Return the file of the trained twin at the fidelity below; None if there is none."""
+    below = job.one_below
+    if below is None or below.candidate.train.start != "cnn":
+        return None
+    try:
+        sync.fetch_missing(below.files.twin_name)
+        path = job.files.run.twins / below.files.twin_name.read_text()
+        sync.fetch_missing(path)
+        load_checkpoint(path)
+    except (OSError, CheckpointError) as error:
+        job.files.log(f"event=twin_below_unusable error={error}")
+        return None
+    return path
+
+
+def _origin(twin_below: Path | None) -> str:
+    """Describe the first weights of a twin. A checkpoint stores this text; never change it."""
+    return "" if twin_below is None else f"twin {twin_below.stem}"

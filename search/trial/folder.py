@@ -8,6 +8,7 @@
         twins/             trained CNN twins, by fingerprint
         supernet/          checkpoint and ranking of the supernet
         trials/<number>/   TrialFolder: one trial
+        trials/<number>/fidelity-1/ ...    its training at each fidelity below the full one, with the same files
 
 Several processes use these files, and any of them may be killed. So every file that is read again is replaced in one
 step, and a file that cannot be read counts as missing.
@@ -35,6 +36,8 @@ from snnkit.base.config import Config
 
 M = TypeVar("M", bound=BaseModel)
 
+FIDELITY = "fidelity-"  # begins the name of a folder in a trial's
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,13 +60,29 @@ class Heartbeat(Config):
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """``runs/<name>/trials/<number>``. Writers raise OSError."""
+    """``runs/<name>/trials/<number>``, or the folder of a fidelity in it. Writers raise OSError."""
 
     path: Path
 
     @property
     def run(self) -> "RunFolder":
-        return RunFolder(self.path.parent.parent)
+        return RunFolder(self.trial.path.parent.parent)
+
+    @property
+    def trial(self) -> "TrialFolder":
+        """The folder of the whole trial."""
+        return TrialFolder(self.path.parent) if self.path.name.startswith(FIDELITY) else self
+
+    def at(self, fidelity: int | None) -> "TrialFolder":
+        """The folder of a whole trial's training at ``fidelity``, from 1; None: at the full one."""
+        return self if fidelity is None else TrialFolder(self.path / f"{FIDELITY}{fidelity}")
+
+    def finished_below(self) -> tuple[TrialRecord, ...]:
+        """Records of a whole trial's trainings at the fidelities below the full one, the cheapest first."""
+        found: list[TrialRecord] = []
+        while (record := self.at(len(found) + 1).read_result()) is not None:
+            found.append(record)
+        return tuple(found)
 
     @property
     def checkpoint(self) -> Path:
@@ -74,6 +93,11 @@ class TrialFolder:
     def twin_checkpoint(self) -> Path:
         """State of the training of the CNN twin; removed at the end of the trial."""
         return self.path / "twin.pt"
+
+    @property
+    def twin_name(self) -> Path:
+        """Name of the file of the trained CNN twin in the run's ``twins``, for the training at the next fidelity."""
+        return self.path / "twin.txt"
 
     @property
     def weights(self) -> Path:
@@ -258,12 +282,17 @@ class RunFolder:
     def trials(self) -> Path:
         return self.path / "trials"
 
+    @property
+    def twins(self) -> Path:
+        """The folder of the trained CNN twins."""
+        return self.path / "twins"
+
     def twin(self, fingerprint: str) -> Path:
         """The trained CNN twin of that training fingerprint."""
-        return self.path / "twins" / f"{fingerprint[:16]}.pt"
+        return self.twins / f"{fingerprint[:16]}.pt"
 
-    def trial(self, number: int) -> TrialFolder:
-        return TrialFolder(trial_folder(self.path, number))
+    def trial(self, number: int, fidelity: int | None = None) -> TrialFolder:
+        return TrialFolder(trial_folder(self.path, number)).at(fidelity)
 
     def trial_folders(self) -> Iterator[tuple[int, TrialFolder]]:
         """All trials that have left files, in no particular order."""

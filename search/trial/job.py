@@ -1,6 +1,6 @@
 """A job: one candidate to train, complete enough to be sent to another process or machine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +22,7 @@ class Parent(Config):
     number: int
     candidate: Candidate
     weights: Path
+    fidelity: int | None = None  # at which the weights were trained; None: the full one
     images: int = 0
     macs: float = 0.0
 
@@ -77,15 +78,22 @@ def initialization_without_parent(candidate: Candidate) -> FromScratch | FromCnn
 
 
 class Job(Config):
-    """All that a worker needs. Everything random follows ``seed``."""
+    """All that a worker needs. Everything random follows ``seed``.
+
+    In a study with fidelities, ``candidate`` is the candidate at the fidelity of the job, ``params`` are the dials of
+    the full one, and ``below`` is the candidate at each lower fidelity, which was trained before.
+    """
 
     number: int
     name: str | None
     params: dict[str, Leaf]
     candidate: Candidate
+    fidelity: int | None = None  # from 1, the cheapest; None: the full one
+    fidelities: int = 1  # of the study, with the full one
+    below: tuple[Candidate, ...] = ()
     modules: tuple[ModuleState, ...]
     static: dict[str, int]
-    folder: Path  # runs/<name>/trials/<number>
+    folder: Path  # runs/<name>/trials/<number>, or fidelity-<fidelity> in it
     seed: int
     initialization: Initialization
     limits: Limits = Limits()
@@ -93,6 +101,7 @@ class Job(Config):
     @model_validator(mode="after")
     def _initialization_fits_recipe(self) -> "Job":
         wanted = initialization_without_parent(self.candidate)
+        assert len(self.below) == (self.fidelity or self.fidelities) - 1, "one candidate for each lower fidelity"
         if isinstance(self.initialization, FromScratch | FromCnnTwin) and self.initialization != wanted:
             raise ValueError(f"{self.initialization!r} contradicts train.start: {self.candidate.train.start}")
         return self
@@ -100,6 +109,17 @@ class Job(Config):
     @property
     def files(self) -> TrialFolder:
         return TrialFolder(self.folder)
+
+    @property
+    def one_below(self) -> "Job | None":
+        """The job of the fidelity below; None if there is none."""
+        if not self.below:
+            return None
+        *below, candidate = self.below
+        fidelity = len(self.below)
+        folder = self.files.trial.at(fidelity).path
+        update = {"candidate": candidate, "below": tuple(below), "fidelity": fidelity, "folder": folder}
+        return self.model_copy(update=update)
 
     @property
     def is_twin(self) -> bool:
@@ -136,6 +156,18 @@ class Placement(Config):
     device: str = "cpu"  # "cpu" or "cuda"
     threads: int = 1
     data_root: Path | None = None
+
+
+def first_initialization(
+    number: int, candidate: Candidate, below: Sequence[Candidate], weights: Path | None
+) -> Initialization:
+    """Return where the weights of trial ``number`` come from.
+
+    If ``candidate`` inherits weights, these are those of the fidelity below, in the file ``weights``.
+    """
+    if weights is None or candidate.train.start != "inherit":
+        return initialization_without_parent(candidate)
+    return FromParent(parent=Parent(number=number, candidate=below[-1], weights=weights, fidelity=len(below)))
 
 
 def outline(

@@ -19,7 +19,15 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from reports.records.study import EpochRecord, LayerRecord, Measured, Metrics, Operations, TrialRecord
+from reports.records.study import (
+    EpochRecord,
+    FidelityRecord,
+    LayerRecord,
+    Measured,
+    Metrics,
+    Operations,
+    TrialRecord,
+)
 from search.space.candidate import Candidate
 from search.trial import cnn_twin, oom
 from search.trial.checkpointing import restart_without_checkpoint
@@ -63,6 +71,14 @@ class Trained:
     measured: "Measurements"
 
 
+@dataclass(frozen=True)
+class Reached:
+    """The last event of a training at a fidelity below the full one: its epochs and its measurement."""
+
+    history: tuple[EpochRecord, ...]
+    measured: Measured
+
+
 class Measurements(NamedTuple):
     """The figures of a trained network. ``doubts`` say which of them disagree."""
 
@@ -94,21 +110,38 @@ def run(job: Job, placement: Placement, sync: Sync = SHARED) -> Iterator[EpochRe
         restarting = partial(restart_without_checkpoint, attempt, files.checkpoint, files)
         with watchdog.watching():
             for event in oom.retry_in_parts(restarting, files):
-                if isinstance(event, Trained):
-                    outcome = {"history": event.history, **event.measured._asdict()}
-                    record = record.model_copy(update={"status": "complete", **outcome})
-                else:
-                    yield event
+                match event:
+                    case Trained():
+                        outcome = {"history": event.history, **event.measured._asdict()}
+                        record = record.model_copy(update={"status": "complete", **outcome})
+                    case Reached():
+                        fidelities = (_fidelity_record(job, event),)
+                        record = record.model_copy(update={"status": "paused", "fidelities": fidelities})
+                    case _:
+                        yield event
     except TrainingStopped as stop:
         record = record.model_copy(
             update={"status": "stopped", "reason": stop.reason, "history": _storable(stop.history)}
         )
     except Exception as error:  # the one place where a trial's failure becomes a record
         record = record.model_copy(update=_failure(job, error))
-    record = record.model_copy(update={"start": files.read_start(), "accumulate": files.read_batch_parts()})
-    record = record.model_copy(update={"finished_at": time.time(), "wall_s": _spent_s(record)})
+    if record.status != "paused":  # else the fidelity has it
+        record = record.model_copy(update={"start": files.read_start()})
+    record = record.model_copy(update={"accumulate": files.read_batch_parts(), "finished_at": time.time()})
+    record = record.model_copy(update={"wall_s": _spent_s(record)})
     files.finish(record)
     yield record
+
+
+def _fidelity_record(job: Job, event: Reached) -> FidelityRecord:
+    assert job.fidelity is not None
+    return FidelityRecord(
+        fidelity=job.fidelity,
+        of=job.fidelities,
+        measured=event.measured,
+        start=job.files.read_start(),
+        history=event.history,
+    )
 
 
 def useful_threads(job: Job, allowed: int) -> int:
@@ -119,10 +152,11 @@ def useful_threads(job: Job, allowed: int) -> int:
     return 1 if macs < SMALL_BATCH_MACS else allowed
 
 
-def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[EpochRecord | Trained]:
+def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[EpochRecord | Trained | Reached]:
     """Train or resume, and yield each epoch. Then measure the network, save its weights, and yield the measurements.
 
-    The weights are saved even if the measurement fails. Raises what `_epochs` and `measure` raise.
+    The weights are saved even if the measurement fails. Below the full fidelity, the test images are not used.
+    Raises what `_epochs` and `measure` raise.
     """
     device, candidate = placement.device, job.candidate
     parts = splits_of(candidate, placement.data_root, job.seed)
@@ -144,6 +178,11 @@ def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[Ep
     if network.neuron is not None and network.neuron.learn_leak:
         leaks = " ".join(f"{op.name}={network.lif(op).current_neuron.leak:.3f}" for op in network.spiking_ops)
         job.files.log(f"event=leaks {leaks}")
+    if job.fidelity is not None:
+        save_weights(job, network, parts, None)
+        validation, activity = evaluate_and_count(network, parts, device=device)
+        yield Reached(tuple(history), figures(activity, validation.accuracy, candidate.energy))
+        return
     try:
         found = measure(network, candidate, parts, device)
     except Exception:

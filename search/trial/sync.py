@@ -88,13 +88,13 @@ class RemoteFolder:
 
     def localize(self, job: Job) -> Job:
         """Return the job with folders on this machine, after fetching its files."""
-        trial = self._run.trial(job.number)
+        trial = self._run.trial(job.number, job.fidelity)
         shutil.rmtree(trial.path, ignore_errors=True)  # an earlier start; another machine may have trained on since
         trial.create()
         self.fetch_folder(trial.path)
         parents = []
         for parent in job.parents:
-            weights = self._run.trial(parent.number).weights
+            weights = self._run.trial(parent.number, parent.fidelity).weights
             self.fetch_missing(weights)
             parents.append(parent.model_copy(update={"weights": weights}))
         return job.with_parents(parents).model_copy(update={"folder": trial.path})
@@ -167,7 +167,7 @@ class RemoteFolder:
         with self._lock:
             for name in found:
                 path = self._run.path / str(name).removeprefix(f"{self._root}/")
-                ended = path.parent.parent == self._run.trials and TrialFolder(path.parent).result.exists()
+                ended = self._run.trials in path.parents and TrialFolder(path.parent).result.exists()
                 if not ended and not name.endswith(PARTIAL):
                     self._fetch(path)
 

@@ -1,13 +1,15 @@
 """Check the candidates of a space on load, so that bad bounds and bad schedules fail before anything trains."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from search.errors import Keys, dotted, format_validation, format_value, nearest
+from search.space.candidate import Candidate
 from search.space.dials import FAMILY, Dial
+from search.space.fidelities import FIDELITY_LEAVES, FidelityError, at_fidelity, fidelity_paths
 from search.space.loading.problems import Problems, explain
 from search.space.retrain import KEPT, MODELS, data_of, train_of
 from search.space.sections import StudySection
@@ -155,6 +157,39 @@ def check_study(study: StudySection, template: Template, problems: Problems) -> 
     if study.supernet is not None and train.first_resolution is not None:
         text = "study.supernet trains at one resolution; leave first_resolution out"
         problems.add(("train", "first_resolution"), text)
+
+
+def check_fidelities(fidelities: Sequence[Mapping[str, Any]], base: Candidate, problems: Problems) -> None:
+    """Check the paths of ``study.fidelities`` and the values that they replace in the candidate ``base``.
+
+    All fidelities must validate on the same images, and none may train on images that another validates on.
+    """
+    allowed = fidelity_paths()
+    for number, changes in enumerate(fidelities):
+        where = ("study", "fidelities", number)
+        for path in (unknown := [path for path in changes if path not in allowed]):
+            text = f"a fidelity cannot change this; it can change {FIDELITY_LEAVES}{nearest(path, allowed)}"
+            problems.add_at(problems.document.place((*where, path)), dotted((*where, path)), text)
+        if unknown:
+            continue
+        try:
+            candidate = at_fidelity(base, changes)
+        except FidelityError as error:
+            for at, text in explain(error.error, MODELS.get(error.section, EncodingConfig), MODELS):
+                path = dotted((error.section, *at))
+                problems.add_at(problems.document.place((*where, path)), dotted((*where, path)), text)
+            continue
+        if candidate.data.subset != base.data.subset and not isinstance(base.data.validation, int):
+            text = (
+                f"with data.subset in study.fidelities, a share of the images would validate on others at each "
+                f"fidelity: write the number of images, such as validation: {base.data.validation_count(10_000)}"
+            )
+            problems.add(("data", "validation"), text)
+            return
+        try:
+            candidate.plan()
+        except PlanError as error:
+            problems.add(where, f"the network does not build: {error}")
 
 
 def check_recipe(

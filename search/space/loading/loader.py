@@ -7,7 +7,7 @@ from typing import ClassVar
 from reports.records.study import Leaf
 from search.errors import MAX_PROBLEMS, listed, nearest
 from search.space.document import Tree
-from search.space.loading.checks import check_candidates, check_recipe, check_study
+from search.space.loading.checks import check_candidates, check_fidelities, check_recipe, check_study
 from search.space.loading.named_candidates import read_candidates
 from search.space.loading.old_keys import Renamed
 from search.space.loading.problems import Problems
@@ -70,6 +70,7 @@ class SpaceSpec:
             return None
         base = template.build(template.anchors())
         check_recipe(("retrain",), search.retrain, base.train, base.data, problems)
+        check_fidelities(search.study.fidelities, base, problems)
         if search.study.finals is not None and not problems.found:
             where, recipe = ("study", "finals", "recipe"), search.study.finals.recipe
             check_recipe(where, recipe, base.train, base.data, problems, below=search.retrain)
