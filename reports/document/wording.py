@@ -53,7 +53,9 @@ def initialization_label(trial: TrialRecord) -> str:
         return "scratch"
     if start.kind == "mean":
         return f"mean of {trials_phrase(start.parents)}"
-    return "CNN twin" if start.kind == "cnn" else f"trial {start.parent}"
+    if start.kind == "cnn":
+        return "CNN twin"
+    return f"trial {start.parent}" if start.fidelity is None else f"fidelity {start.fidelity}"
 
 
 def initialization_phrase(trial: TrialRecord) -> str:
@@ -70,6 +72,8 @@ def initialization_phrase(trial: TrialRecord) -> str:
         return f"from its CNN twin, which trial {start.parent} trained; {before}"
     if start.kind == "cnn":
         return f"from its CNN twin, trained for {count(len(start.history), 'epoch')} in {duration(start.wall_s)}"
+    if start.fidelity is not None:
+        return f"from its own weights at fidelity {start.fidelity}"
     layers = listing([f"{number} {outcome}" for outcome, number in start.layers.items()])
     fitted = f", {start.refitted} fitted to its outputs" if start.refitted else ""
     return f"from the weights of trial {start.parent}, layers {layers}{fitted}; {before}"

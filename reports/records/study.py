@@ -125,6 +125,7 @@ class StartRecord(Record):
     kind: Literal["scratch", "inherit", "cnn", "mean"]  # what happened, which may differ from the request
     reason: str | None = None  # why it started from scratch after all, in one sentence
     parent: Whole | None = None  # trial that it inherits from, or that trained its twin
+    fidelity: Whole | None = None  # of the parent's weights; the parent is then the trial itself
     parents: tuple[Whole, ...] = ()  # trials whose mean its weights are
     layers: dict[str, Whole] = Field(default_factory=dict)  # copied, cut, padded, rewired, drawn -> number of layers
     refitted: Whole = 0  # layers that were fitted to the parent's outputs

@@ -13,8 +13,9 @@ def train_again(study: StudyRecord, trial: TrialRecord) -> str:
     name, number = study.header.name, trial.number
     dials = ", ".join(f"{path}: {json.dumps(value)}" for path, value in trial.params.items())
     candidates = f"candidates={{trial-{number}: {{{dials}}}}}"
-    space = run_file(name, "space.yaml")
-    return command("launch", space, "--name", as_folder_name(f"{name}-{number}"), "--trials", 1, "--set", candidates)
+    space, trainings = run_file(name, "space.yaml"), len(trial.fidelities) + (trial.status != "paused")
+    again = as_folder_name(f"{name}-{number}")
+    return command("launch", space, "--name", again, "--trials", trainings, "--set", candidates)
 
 
 def show(study: StudyRecord, trial: TrialRecord) -> str:
@@ -28,7 +29,7 @@ def circumstances(header: StudyHeader, trial: TrialRecord | None = None) -> str:
     if header.commit:
         parts.append(f"commit {header.commit[:12]}")
     parts += [f"{package} {version}" for package, version in header.versions.items()]
-    if trial and trial.start and trial.start.kind == "inherit":
+    if trial and trial.start and trial.start.kind == "inherit" and trial.start.fidelity is None:
         parts.append(f"the weights of trial {trial.start.parent} (without them it starts from scratch)")
     if trial and trial.start and trial.start.kind == "mean":
         parts.append(f"the weights of {trials_phrase(trial.start.parents)}")

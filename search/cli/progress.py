@@ -14,11 +14,10 @@ from rich.text import Text
 
 from reports.analysis.front import status_summary
 from reports.document.wording import duration
-from reports.records.objectives import OBJECTIVES
 from reports.records.study import FidelityRecord, StudyHeader, StudyRecord, TrialRecord
 from search.cli.benchmark import BenchmarkView
 from search.cli.console import Terminal
-from search.cli.tables import figure, unfinished
+from search.cli.tables import figure, reached_values, unfinished
 from search.runner.observer import RunHeader
 from search.runner.progress import RunningTrial, RunProgress
 
@@ -142,9 +141,7 @@ class StudyView:
 
 def _reached(found: FidelityRecord, header: StudyHeader) -> str:
     """Return ``fidelity 1 of 3: accuracy 0.512  energy_mj 0.00123 mJ  in 20 s``."""
-    objectives = [objective.name for objective in header.objectives]
-    values = {name: OBJECTIVES[name].value(found.measured, header.price) for name in objectives}
-    figures = "  ".join(f"{name} {figure(name, value)}" for name, value in values.items())
+    figures = reached_values(found, header)
     return f"fidelity {found.fidelity} of {found.of}: {figures}  in {duration(found.wall_s)}"
 
 

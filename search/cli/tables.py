@@ -15,7 +15,7 @@ from reports.document.commands import command
 from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.wording import count, duration, initialization_phrase, listing, objective_value
 from reports.records.objectives import OBJECTIVES
-from reports.records.study import StudyRecord, TrialRecord
+from reports.records.study import FidelityRecord, StudyHeader, StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
 from search.errors import format_value
 
@@ -194,11 +194,23 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
     for path, value in trial.params.items():
         grid.add_row("dial", f"{path}: {value if isinstance(value, str) else format_value(value)}")
     parts: list[RenderableType] = [grid]
+    for found in trial.fidelities:
+        reached = (
+            f"{reached_values(found, study.header)}, {count(len(found.epochs), 'epoch')}, {duration(found.wall_s)}"
+        )
+        grid.add_row(f"fidelity {found.fidelity} of {found.of}", reached)
     if trial.metrics is not None:
         parts += [Text(), _figures(trial), Text(), _layers(study, trial)]
     if trial.traceback:
         parts += [Text(), Text(trial.traceback)]
     return Group(*parts, Text(), unwrapped(f"train it again:\n  {train_again(study, trial)}"))
+
+
+def reached_values(found: FidelityRecord, header: StudyHeader) -> str:
+    """Return the objectives measured at a fidelity: ``accuracy 0.512  energy_mj 0.00123 mJ``."""
+    names = [objective.name for objective in header.objectives]
+    values = {name: OBJECTIVES[name].value(found.measured, header.price) for name in names}
+    return "  ".join(f"{name} {figure(name, value)}" for name, value in values.items())
 
 
 def _figures(trial: TrialRecord) -> RenderableType:

@@ -59,10 +59,13 @@ def describe_training(space: Space) -> str:
         train, start = train.model_copy(update={"start": "scratch"}), ", start is searched"
     rule = space.study.stopping
     stopping = "" if rule is None else f", stopped early {describe_pruner(rule)}"
-    return f"{steps}, {describe_recipe(train)}{start}{stopping}"
+    cheaper = len(space.study.fidelities)
+    before = f"; before that at {count(cheaper, 'cheaper fidelity', 'cheaper fidelities')}" if cheaper else ""
+    origin = "its fidelity below" if cheaper else "the nearest finished trial"
+    return f"{steps}, {describe_recipe(train, origin)}{start}{stopping}{before}"
 
 
-def describe_recipe(train: Recipe) -> str:
+def describe_recipe(train: Recipe, origin: str = "the nearest finished trial") -> str:
     """Return ``3 epochs, batch 64, adamw with lr 0.002, onecycle, augmentation none``, and where weights come from."""
     rates = f"{train.muon_lr:g} beside adamw with lr {train.lr:g}" if train.optimizer == "muon" else f"{train.lr:g}"
     optimizer = f"{train.optimizer} with lr {rates}, {train.schedule}"
@@ -74,6 +77,6 @@ def describe_recipe(train: Recipe) -> str:
         case "scratch":
             return text
         case "inherit":
-            return f"{text}, from the weights of the nearest finished trial"
+            return f"{text}, from the weights of {origin}"
         case "cnn":
             return f"{text}, from the weights of the CNN twin after {train.for_cnn_twin.epochs} epochs"

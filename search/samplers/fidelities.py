@@ -38,7 +38,7 @@ from search.space.space import Space
 N_SIZE_FEATURES = 3  # the first inputs of the model: parameters, operations, convolutions
 MIN_GAINS = 8  # measured gains from which a model of them is fitted; before that, their mean
 PRIOR_GAINS, PRIOR_DEVIATION = 3, 0.05  # as if so many gains with that deviation had been measured
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)  # of a normal distribution
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # of a normal distribution
 BISECTIONS = 40
 
 

@@ -161,7 +161,7 @@ class Study:
             self._live[trial.number] = trial
             self.finish(below)
         if stored.below and stored.started:
-            trial.set_user_attr(FIDELITY, len(stored.below) + 1)
+            _promote(trial)
         if stored.record is None:
             return
         for epoch in stored.record.history:
@@ -289,23 +289,19 @@ class Study:
                 return None
             self._study.enqueue_trial(untried)
         elif self._space.study.fidelities and not any(trial.state == TrialState.WAITING for trial in trials):
+            for trial in trials:
+                if is_paused(trial) and NAME in trial.user_attrs:  # a report compares with it
+                    return _promote(reopen_trial(self._study, trial))
             finished = sum(len(fidelities_of(trial)) for trial in trials)
             rng = random.Random(derived_seed(self.header.seed, len(trials), finished, "fidelity", bits=32))
             match next_step(self._space, observations(self._space, self._study), macs_left, rng):
                 case None:
                     return None
                 case Promotion(number):
-                    return self._promoted(trials[number])
+                    return _promote(reopen_trial(self._study, trials[number]))
                 case Proposal(params):
                     self._study.enqueue_trial(dict(params))
         return self._study.ask()
-
-    def _promoted(self, trial: FrozenTrial) -> Trial:
-        """Return a paused trial that is to be trained at the next fidelity."""
-        promoted = reopen_trial(self._study, trial)
-        promoted.set_user_attr(FIDELITY, fidelity_of(trial) + 1)
-        promoted.set_user_attr(RECORD, {**trial.user_attrs[RECORD], "status": "running"})
-        return promoted
 
     def _rejection(self, trial: Trial, job: Job) -> TrialRecord | None:
         """Return the record of a duplicate or of a candidate that breaks a constraint; None if it is to be trained."""
@@ -383,6 +379,14 @@ class Study:
 
     def _complete(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _promote(trial: Trial) -> Trial:
+    """Note that a paused trial is to be trained at the next fidelity, and return it."""
+    record = trial.user_attrs[RECORD]
+    trial.set_user_attr(FIDELITY, fidelity_of(trial) + 1)
+    trial.set_user_attr(RECORD, {**record, "status": "running", "reason": None})
+    return trial
 
 
 def _with_fidelities(record: TrialRecord, before: tuple[FidelityRecord, ...]) -> TrialRecord:

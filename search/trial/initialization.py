@@ -117,6 +117,7 @@ def _set_inherited_weights(job: Job, network: Network, parent: Parent, parts: Sp
     return StartRecord(
         kind="inherit",
         parent=parent.number,
+        fidelity=parent.fidelity,
         layers=dict(Counter(each.outcome for each in found)),
         refitted=len(fitted),
         inherited_images=parent.images,

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from reports.records.study import Metrics, StudyHeader, TrialRecord
+from reports.records.study import EpochRecord, FidelityRecord, Measured, Metrics, StudyHeader, TrialRecord
 from search.runner.header import study_header
 from search.runner.options import RunOptions
 from search.space.space import Space
@@ -22,7 +22,10 @@ def header_for(space: Space, runs: Path) -> StudyHeader:
 
 
 def trained(job: Job) -> TrialRecord:
-    """A record as if ``job`` had been trained: parameters as planned, the rest drawn from the candidate's key."""
+    """A record as if ``job`` had been trained: parameters as planned, the rest drawn from the candidate's key.
+
+    Below the full fidelity, the record is that of a paused trial, with one epoch of 1,000 operations.
+    """
     draw = int(hashlib.sha256(job.candidate.fingerprint.encode()).hexdigest()[:8], 16) / 2**32
     prices = {"horowitz45/exact": 0.01 + draw, "horowitz45/paper2602": 0.02 + draw, "lemaire2022/exact": 0.1 + draw}
     metrics = Metrics(
@@ -30,9 +33,15 @@ def trained(job: Job) -> TrialRecord:
         dense_macs=job.static["dense_macs"], spikes=1e4, firing_rate=0.1, timesteps=2, energy_mj=prices,
         twin_energy_mj={key: 2 * value for key, value in prices.items()},
     )  # fmt: skip
-    return outline(job, status="complete").model_copy(
-        update={"metrics": metrics, "started_at": 1.0, "finished_at": 2.0, "wall_s": 1.0, "device": "none"}
+    ended = {"started_at": 1.0, "finished_at": 2.0, "wall_s": 1.0, "device": "none"}
+    if job.fidelity is None:
+        return outline(job, status="complete").model_copy(update={"metrics": metrics, **ended})
+    measured = Measured.model_validate(metrics.model_dump(exclude={"test_accuracy", "test_f1"}))
+    epoch = EpochRecord(
+        epoch=1, train_loss=1, train_accuracy=0, val_loss=1, val_accuracy=draw, learning_rate=1, wall_s=1, macs=1000
     )
+    found = FidelityRecord(fidelity=job.fidelity, of=job.fidelities, measured=measured, history=(epoch,))
+    return outline(job, status="paused").model_copy(update={"fidelities": (found,), **ended})
 
 
 def finish(job: Job, **changes: object) -> None:

@@ -15,11 +15,12 @@ from reports.analysis.front import finished, front_trials, initializations_diffe
 from reports.document.model import Bullets, Section
 from reports.document.wording import candidate_name, candidate_phrase, count, duration, listing, number, ratio
 from reports.records.objectives import objective_label
-from reports.records.study import StudyRecord
+from reports.records.study import StudyRecord, TrialRecord
 
 INITIALIZATIONS = {
     "scratch": "from scratch",
     "inherit": "from the weights of another trial",
+    "fidelity": "from their own weights at the fidelity below",
     "cnn": "from the weights of a CNN twin that was trained first",
     "mean": "from the mean of other trials' weights",
 }
@@ -40,6 +41,7 @@ def findings(study: StudyRecord) -> tuple[str, ...]:
         *_published_points(study),
         *_named_candidates(study),
         *_shared_weights(study),
+        *_fidelities(study),
         _accuracy_gap(study),
         *_initializations(study),
         *_energy_models(study),
@@ -106,6 +108,21 @@ def _shared_weights(study: StudyRecord) -> list[str]:
     return [text]
 
 
+def _fidelities(study: StudyRecord) -> list[str]:
+    """Say how many candidates were trained at each fidelity, if the study has several."""
+    trained = [t for t in study.trials if t.fidelities]
+    if not trained:
+        return []
+    full = trained[0].fidelities[0].of
+    reached = Counter(found.fidelity for t in trained for found in t.fidelities)
+    parts = [f"{reached[fidelity]} at fidelity {fidelity}" for fidelity in range(1, full) if reached[fidelity]]
+    parts.append(f"{sum(bool(t.fidelities) for t in finished(study))} in full")
+    return [
+        f"Of {count(len(trained), 'candidate')}, the search trained {listing(parts)}. All figures of the front were "
+        "measured after full training."
+    ]
+
+
 def _accuracy_gap(study: StudyRecord) -> str:
     front = [t.metrics for t in front_trials(study) if t.metrics]
     gap = sum(m.test_accuracy - m.accuracy for m in front) / len(front)
@@ -121,7 +138,7 @@ def _initializations(study: StudyRecord) -> list[str]:
     if not initializations_differ(study):
         return []
     front = front_trials(study)
-    kinds = Counter[str]("scratch" if t.start is None else t.start.kind for t in front)
+    kinds = Counter(_initialization(t) for t in front)
     parts = [f"{kinds[kind]} {text}" for kind, text in INITIALIZATIONS.items() if kinds[kind]]
     lines = [f"First weights of the candidates on the front: {listing(parts)}."]
     if len(kinds) > 1:
@@ -135,6 +152,13 @@ def _initializations(study: StudyRecord) -> list[str]:
             "images that each candidate was trained on itself. The study's total counts every image once."
         )
     return lines
+
+
+def _initialization(trial: TrialRecord) -> str:
+    """Return the key of ``INITIALIZATIONS``."""
+    if trial.start is None:
+        return "scratch"
+    return "fidelity" if trial.start.fidelity is not None else trial.start.kind
 
 
 def _energy_models(study: StudyRecord) -> list[str]:
