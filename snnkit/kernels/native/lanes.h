@@ -15,11 +15,12 @@ typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
 
 static inline size least(size a, size b) { return a < b ? a : b; }
 
-static inline lanes load(const float *from) {
-    lanes value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
+/* The same vectors in memory, where they may be parts of any array. GCC copies them through a register of half their
+ * size if they are read with memcpy, and then waits for the copy. */
+typedef lanes lanes_in_memory __attribute__((may_alias, aligned(4)));
+typedef halves halves_in_memory __attribute__((may_alias, aligned(2)));
+
+static inline lanes load(const float *from) { return *(const lanes_in_memory *)from; }
 
 static inline lanes all(float value) { return (lanes){0} + value; }
 
@@ -34,13 +35,13 @@ INLINE lanes read(const void *from, size at, size n, size bf16) {
     if (bf16) {
         halves half = {0};
         if (n == LANES)
-            memcpy(&half, (const uint16_t *)from + at, sizeof half);
+            half = *(const halves_in_memory *)((const uint16_t *)from + at);
         else
             memcpy(&half, (const uint16_t *)from + at, n * sizeof(uint16_t));
         return (lanes)(__builtin_convertvector(half, words) << 16);
     }
     if (n == LANES)
-        memcpy(&value, (const float *)from + at, sizeof value);
+        value = *(const lanes_in_memory *)((const float *)from + at);
     else
         memcpy(&value, (const float *)from + at, n * sizeof(float));
     return value;
@@ -53,11 +54,11 @@ INLINE void write(void *to, size at, lanes value, size n, size bf16) {
         words is_nan = (words)(value != value);
         halves half = __builtin_convertvector((rounded & ~is_nan) | ((nan + 0x7fc0) & is_nan), halves);
         if (n == LANES)
-            memcpy((uint16_t *)to + at, &half, sizeof half);
+            *(halves_in_memory *)((uint16_t *)to + at) = half;
         else
             memcpy((uint16_t *)to + at, &half, n * sizeof(uint16_t));
     } else if (n == LANES) {
-        memcpy((float *)to + at, &value, sizeof value);
+        *(lanes_in_memory *)((float *)to + at) = value;
     } else {
         memcpy((float *)to + at, &value, n * sizeof(float));
     }
@@ -66,8 +67,7 @@ INLINE void write(void *to, size at, lanes value, size n, size bf16) {
 /* Write 1 in the lanes where `fired` is true, 0 in the others. */
 INLINE void write_spikes(void *to, size at, bits fired, size n, size bf16) {
     if (bf16 && n == LANES) {
-        halves half = __builtin_convertvector((words)fired & 0x3f80, halves); /* 1 in bfloat16 */
-        memcpy((uint16_t *)to + at, &half, sizeof half);
+        *(halves_in_memory *)((uint16_t *)to + at) = __builtin_convertvector((words)fired & 0x3f80, halves); /* 1 */
     } else {
         write(to, at, only(fired, all(1)), n, bf16);
     }

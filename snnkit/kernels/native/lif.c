@@ -34,13 +34,9 @@ static void collect(double *sums, const double *partial, size threads, size chan
 }
 
 typedef double wide __attribute__((vector_size(128), aligned(8)));
+typedef wide wide_in_memory __attribute__((may_alias, aligned(8)));
 
-static inline void add_to(double *sum, wide value) {
-    wide total;
-    memcpy(&total, sum, sizeof total);
-    total += value;
-    memcpy(sum, &total, sizeof total);
-}
+static inline void add_to(double *sum, wide value) { *(wide_in_memory *)sum += value; }
 
 /* Write the sums and sums of squares of the current, (2, channels). `partial` (threads, snn_partial) must be 0. */
 void snn_sums(const Layer *l, double *sums, double *partial, size threads) {
