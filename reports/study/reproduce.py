@@ -15,7 +15,8 @@ def train_again(study: StudyRecord, trial: TrialRecord) -> str:
     candidates = f"candidates={{trial-{number}: {{{dials}}}}}"
     space, trainings = run_file(name, "space.yaml"), len(trial.fidelities) + (trial.status != "paused")
     again = as_folder_name(f"{name}-{number}")
-    return command("launch", space, "--name", again, "--trials", trainings, "--set", candidates)
+    in_full = ("--set", f"study.promote=[trial-{number}]") if trial.fidelities else ()
+    return command("launch", space, "--name", again, "--trials", trainings, "--set", candidates, *in_full)
 
 
 def show(study: StudyRecord, trial: TrialRecord) -> str:

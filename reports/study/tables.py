@@ -125,7 +125,10 @@ def front_json(study: StudyRecord) -> str:
 
 def _candidate(trial: TrialRecord) -> dict[str, Any]:
     exported = {"number", "name", "values", "metrics", "modules", "params", "seed", "device", "wall_s"}
-    start = {} if trial.start is None else {"start": trial.start.model_dump(mode="json", exclude={"history"})}
+    start = {}
+    if trial.start is not None:
+        unset = {"fidelity"} if trial.start.fidelity is None else set()
+        start = {"start": trial.start.model_dump(mode="json", exclude={"history", *unset})}
     found = trial.model_dump(mode="json", include=exported)
     if trial.metrics and not trial.metrics.energy_alternatives_mj:  # stored before version 8: the file stays the same
         del found["metrics"]["energy_alternatives_mj"]

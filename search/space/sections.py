@@ -213,6 +213,11 @@ class StudySection(Config):
         "With train.start inherit, a fidelity continues from the weights of the one below; with cnn, from the CNN twin "
         "of the one below. []: every candidate is trained in full.",
     )
+    promote: tuple[str, ...] = Field(
+        (),
+        examples=["[baseline]"],
+        description="Names of candidates that are trained at every fidelity, whatever the search expects of them.",
+    )
     finals: Finals | None = Field(
         None, description="Train the best candidates longer at the end of the budget; null: end with the search."
     )
@@ -233,6 +238,8 @@ class StudySection(Config):
                 f"sampler {self.sampler} cannot choose which candidates continue at the next of the fidelities; write "
                 "sampler: ehvi, or leave fidelities out"
             )
+        if self.promote and not self.fidelities:
+            raise ValueError("given promote without fidelities; then every candidate is trained in full: leave it out")
         if self.fidelities and self.stopping is not None:
             raise ValueError(
                 "fidelities and stopping both end the training of poor candidates early; leave one of them out"

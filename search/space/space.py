@@ -53,8 +53,9 @@ class Space:
         study = {key: value for key, value in tree["study"].items() if key not in ("name", "budget")}
         if "stopping" in study:
             study["stopping"] = {key: value for key, value in study["stopping"].items() if (key, value) != ADDED_KEY}
-        if not study["fidelities"]:
-            del study["fidelities"]  # stored studies lack them
+        for key in ("fidelities", "promote"):
+            if not study[key]:
+                del study[key]  # stored studies lack them
         study["limits"] = {FORMER_KEYS.get(key, key): value for key, value in study["limits"].items()}
         train = without_added_leaves(tree["train"])
         return hashlib.sha256(json.dumps({**tree, "study": study, "train": train}).encode()).hexdigest()[:16]

@@ -290,7 +290,7 @@ class Study:
             self._study.enqueue_trial(untried)
         elif self._space.study.fidelities and not any(trial.state == TrialState.WAITING for trial in trials):
             for trial in trials:
-                if is_paused(trial) and NAME in trial.user_attrs:  # a report compares with it
+                if is_paused(trial) and trial.user_attrs.get(NAME) in self._space.study.promote:
                     return _promote(reopen_trial(self._study, trial))
             finished = sum(len(fidelities_of(trial)) for trial in trials)
             rng = random.Random(derived_seed(self.header.seed, len(trials), finished, "fidelity", bits=32))

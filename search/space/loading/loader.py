@@ -75,6 +75,8 @@ class SpaceSpec:
             where, recipe = ("study", "finals", "recipe"), search.study.finals.recipe
             check_recipe(where, recipe, base.train, base.data, problems, below=search.retrain)
         candidates = read_candidates(template, problems)
+        for at, name in enumerate(search.study.promote):
+            problems.look_up(candidates, name, ("study", "promote", at))
         return Space(search.study, template.dials, base, candidates, search.retrain, search.reference, template)
 
 

@@ -65,6 +65,8 @@ def test_fidelities_survive_the_stored_space() -> None:
             "write the number of images, such as validation: ",
         ),
         ("[{train.epochs: 1}]", {"study.sampler": "tpe"}, "sampler tpe cannot choose which candidates continue"),
+        ("[]", {"study.promote": "[baseline]"}, "given promote without fidelities"),
+        ("[{train.epochs: 1}]", {"study.promote": "[base]"}, "study.promote[0]: given 'base'; allowed are baseline"),
         ("[3]", {}, "given 3; write {train.epochs: 60, train.augment: flip_crop}"),
         (
             "[{train.epochs: 1}]",

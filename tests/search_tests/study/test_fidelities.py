@@ -1,6 +1,7 @@
 """A study with fidelities: trials are paused and promoted, and a kill at any point changes nothing."""
 
 import random
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from helpers.untrained import SPACES, header_for, trained
 from reports.records.study import StudyRecord
 from reports.storage.studies import read_study, sqlite_url
 from reports.study.report import markdown
+from reports.study.reproduce import train_again
 from search.runner.progress import RunProgress
 from search.space.loading.loader import load_space
 from search.space.space import Space
@@ -207,11 +209,24 @@ def test_candidate_that_does_not_fit_into_what_is_left_is_not_begun(space: Space
     assert opened.next(lambda record: None, 1e15) is not None
 
 
-def test_named_candidates_are_trained_in_full(tmp_path: Path) -> None:
-    named = "{baseline: {}, no-fire3: {network.fire3.keep: false}}"
-    space = load_space(SPACES / "smoke.yaml", overrides=OVERRIDES | {"candidates": named})
-    drive(create(space, tmp_path / "s"), 10)
-    assert all(t.status == "complete" for t in read(tmp_path / "s").trials if t.name)
+def test_candidates_to_promote_are_trained_in_full(tmp_path: Path) -> None:
+    named = {"candidates": "{baseline: {}, no-fire3: {network.fire3.keep: false}}", "study.promote": "[no-fire3]"}
+    space = load_space(SPACES / "smoke.yaml", overrides=OVERRIDES | named)
+    jobs = drive(create(space, tmp_path / "s"), 6)
+    assert [job.name for job in jobs[:2]] == ["baseline", "no-fire3"]
+    assert [job.fidelity for job in jobs if job.name == "no-fire3"] == [1, 2, None]
+
+
+def test_command_of_a_report_trains_a_candidate_in_full_again(space: Space, tmp_path: Path) -> None:
+    drive(create(space, tmp_path / "s"), 30)
+    trial = next(trial for trial in read(tmp_path / "s").trials if trial.status == "complete")
+    words = shlex.split(train_again(read(tmp_path / "s"), trial))
+    overrides = dict(word.split("=", 1) for word in words if "=" in word)
+    again = load_space(SPACES / "smoke.yaml", overrides=OVERRIDES | overrides)
+    assert words[words.index("--trials") + 1] == "3"
+    jobs = drive(create(again, tmp_path / "again"), 5)
+    (full,) = (job for job in jobs if job.fidelity is None)
+    assert full.candidate == space.candidate(trial.params)
 
 
 def test_trial_that_fails_at_a_higher_fidelity_keeps_the_lower_ones(space: Space, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from search.trial.initialization import trained_network
 from search.trial.job import Job, first_initialization
 from search.trial.run import run
 from snnkit.training.checkpoint import load_checkpoint
+from snnkit.training.evaluation import evaluate
 
 FIDELITIES = "[{data.subset: 400, train.epochs: 1, train.cnn_epochs: 1}, {train.cnn_epochs: 2, train.epochs: 1}]"
 
@@ -93,15 +94,12 @@ def test_network_continues_from_its_own_weights(tmp_path: Path) -> None:
 
 def test_test_images_are_not_used_below_the_full_fidelity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
-    import search.trial.run as module
-
-    evaluate = module.evaluate
 
     def counted(network, images, *arguments, **options):
         measured.append(len(images))
         return evaluate(network, images, *arguments, **options)
 
-    monkeypatch.setattr(module, "evaluate", counted)
+    monkeypatch.setattr("search.trial.run.evaluate", counted)
     cheap, *_, full = jobs(tmp_path, "scratch")
     assert record_of(cheap).metrics is None
     assert measured == []
