@@ -304,7 +304,7 @@ def main() -> None:
         return
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "load"
-        overrides = {"study.name": folder.name, "study.sampler": options.sampler}
+        overrides = {"study.name": folder.name, "study.sampler": options.sampler, "study.fidelities": "[]"}
         space = load_space(options.space, overrides=overrides)
         print(f"{options.space.name}, sampler {options.sampler}, executor {options.executor}\n")
         print(TITLE, flush=True)

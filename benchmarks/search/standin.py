@@ -31,6 +31,7 @@ from search.samplers import make_sampler
 from search.samplers.initial_design import initial_design
 from search.samplers.variation import module_of
 from search.space.candidate import Candidate
+from search.space.constraints import known_constraints
 from search.space.loading.loader import load_space
 from search.space.space import Space
 
@@ -108,6 +109,12 @@ def shares(runs: Mapping[str, Sequence[Values]], marks: Sequence[int]) -> dict[s
     }
 
 
+def without_accuracy_bound(space: Space) -> Space:
+    """Return ``space`` with the constraints that are known before training: accuracies here are made up."""
+    constraints = known_constraints(space.study.constraints)
+    return replace(space, study=space.study.model_copy(update={"constraints": constraints}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("spaces", type=Path, nargs="+")
@@ -120,7 +127,7 @@ def main() -> None:
     print("| space | sampler | " + " | ".join(f"{mark} trials" for mark in options.trials) + " |")
     print("|---" * (2 + len(options.trials)) + "|")
     for source in options.spaces:
-        space = load_space(source)
+        space = without_accuracy_bound(load_space(source))
         found: list[dict[str, list[float]]] = []
         for world in range(options.worlds):
             most = range(max(options.trials))

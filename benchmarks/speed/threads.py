@@ -17,7 +17,10 @@ from time import perf_counter
 from search.trial.environment import commit, describe
 
 SPACES = Path(__file__).parents[2] / "spaces"
-NETWORKS = {"small": ("smoke.yaml", 16, 20), "large": ("squeezenet_prune.yaml", 64, 3)}  # space, batch, steps
+NETWORKS = {  # space, side of the images in pixels, batch, steps
+    "small": ("smoke.yaml", 16, 16, 20),
+    "large": ("squeezenet_prune.yaml", 32, 64, 3),
+}
 MAX_CASE_S = 15  # then a process measures no further step
 WAITS = {
     "spinning": {"GOMP_SPINCOUNT": "300000"},  # libgomp's default
@@ -74,8 +77,8 @@ def _steps_ms(network: str, threads: int) -> Iterator[float]:
     from snnkit.nn.network import Network
 
     torch.set_num_threads(threads)
-    space, batch, steps = NETWORKS[network]
-    candidate = load_space(SPACES / space).base
+    space, pixels, batch, steps = NETWORKS[network]
+    candidate = load_space(SPACES / space, overrides={"data.resolution": pixels}).base
     plan = candidate.plan()
     trained = Network(plan, candidate.neuron, candidate.encoding, seed=0).train().to(memory_format=torch.channels_last)
     images = torch.randn(batch, *plan.in_shape).contiguous(memory_format=torch.channels_last)

@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from reports.document.wording import count, duration
 from reports.records.study import StudyRecord, TrialRecord
 from search.executors import WorkerPool
-from search.runner.progress import TRAINED_TO_END
+from search.runner.progress import PAUSED, TRAINED_TO_END
 from search.space.candidate import Candidate
 from search.trial.job import AverageOf, FromCnnTwin, Job, Placement
 from snnkit.architecture.plan import PASSES, training_macs
@@ -152,7 +152,8 @@ def of_study(record: StudyRecord, placement: Placement) -> Evidence:
 
 def _samples(trials: Sequence[TrialRecord], placement: Placement) -> tuple[Sample, ...]:
     """Return what trials took. Those whose record has no number of threads are assumed to have had the placement's."""
-    done = [trial for trial in trials if trial.status in TRAINED_TO_END and trial.training_macs and trial.wall_s]
+    ended = (*TRAINED_TO_END, PAUSED)
+    done = [trial for trial in trials if trial.status in ended and trial.training_macs and trial.wall_s]
     return tuple(
         Sample(Work(trial.training_images, trial.training_macs), trial.wall_s * (trial.threads or placement.threads))
         for trial in done

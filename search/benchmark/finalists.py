@@ -12,7 +12,8 @@ from reports.analysis.front import front_trials
 from reports.analysis.hypervolume import hypervolume_subset
 from reports.document.commands import command
 from reports.document.wording import count, ratio
-from reports.records.study import StudyRecord, TrialRecord
+from reports.records.objectives import OBJECTIVES
+from reports.records.study import Metrics, StudyRecord, TrialRecord
 from search.benchmark.loader import LABEL
 from search.errors import InputError, listed, nearest
 from search.space import document
@@ -56,10 +57,32 @@ def of_study(
 
 
 def of_front(record: StudyRecord, space: Space, best: int, recipe: Mapping[str, Any]) -> list[Finalist]:
-    """Return the ``best`` candidates of the front by joint hypervolume, with ``recipe``; none if the front is empty."""
+    """Return the ``best`` candidates of the front by joint hypervolume, with ``recipe``.
+
+    If the front has fewer, paused candidates follow: the front of those that reached the highest fidelity.
+    """
     trials, _ = hypervolume_subset(record, best)
+    if len(trials) < best:
+        paused, _ = hypervolume_subset(_at_highest_fidelity(record), best - len(trials))
+        trials += paused
     found = [_finalist(trial, space) for trial in trials]
     return [Finalist(each.label, with_recipe(each.candidate, recipe)) for each in found]
+
+
+def _at_highest_fidelity(record: StudyRecord) -> StudyRecord:
+    """Return the study as if its paused trials that reached the highest fidelity had been trained in full."""
+    paused = [trial for trial in record.trials if trial.status == "paused"]
+    highest = max((len(trial.fidelities) for trial in paused), default=0)
+    price, names = record.header.price, [objective.name for objective in record.header.objectives]
+
+    def as_complete(trial: TrialRecord) -> TrialRecord:
+        measured = trial.fidelities[-1].measured
+        values = {name: OBJECTIVES[name].value(measured, price) for name in names}
+        metrics = Metrics(**dict(measured), test_accuracy=0, test_f1=0)  # not used
+        return trial.model_copy(update={"status": "complete", "values": values, "metrics": metrics})
+
+    trials = tuple(as_complete(trial) for trial in paused if len(trial.fidelities) == highest)
+    return record.model_copy(update={"trials": trials})
 
 
 def named(space: Space, name: str) -> Finalist:

@@ -33,12 +33,14 @@ class PoolCandidate:
 
 
 def training_cost(candidate: Candidate, plan: Plan) -> float:
-    """Return the dense multiply-accumulates of a whole training, with that of the CNN twin."""
+    """Return the dense multiply-accumulates of a whole training with the CNN twin's, up to the rounding of sizes."""
     encoding, train = candidate.encoding, candidate.train
     macs = train.epochs * training_macs(plan, timesteps=encoding.timesteps, input_steps=encoding.frames or 1)
     if train.start == "cnn":
         macs += (train.cnn_epochs or train.epochs) * training_macs(plan, timesteps=1, input_steps=1)
-    return float(candidate.data.train_images * macs)
+    side = candidate.data.shape[-1]
+    pixels = sum((train.resolution(third / 3, side) / side) ** 2 for third in range(3)) / 3
+    return float(candidate.data.train_images * macs * pixels)
 
 
 def pool_candidate(space: Space, params: Mapping[str, Leaf]) -> PoolCandidate:

@@ -34,6 +34,16 @@ def bound_of(constraints: Constraints, name: str) -> float:
     return constraints[name][bound_key(name)]
 
 
+def tightened(constraints: Constraints, bounds: Mapping[str, float]) -> dict[str, dict[str, int | float]]:
+    """Return ``constraints`` with ``bounds``, figure -> bound, where these are tighter or new."""
+    found = {name: dict(limit) for name, limit in constraints.items()}
+    for name, bound in bounds.items():
+        key = bound_key(name)
+        own = found.get(name, {key: bound})[key]
+        found[name] = {key: max(own, bound) if key == "min" else min(own, bound)}
+    return found
+
+
 def known_constraints(constraints: Constraints) -> Constraints:
     """Return the constraints that can refuse a candidate before training."""
     return {name: limit for name, limit in constraints.items() if OBJECTIVES[name].known_before_training}

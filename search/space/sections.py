@@ -194,6 +194,12 @@ class StudySection(Config):
         "accuracy: {min: 0.7}}. Candidates that certainly exceed one are never trained; trained candidates outside one "
         "are on no front.",
     )
+    dominate: tuple[str, ...] = Field(
+        (),
+        examples=["[SqueezeNet-P (paper)]"],
+        description="Labels of `reference` points that every candidate on the front must dominate: their accuracy, "
+        "energy and parameters become constraints. The energy of a point must be by the space's energy model.",
+    )
     supernet: SharedWeights | None = Field(
         None, description="Rank candidates by shared weights before the first trial (one-shot search); null: off."
     )

@@ -53,7 +53,7 @@ class Space:
         study = {key: value for key, value in tree["study"].items() if key not in ("name", "budget")}
         if "stopping" in study:
             study["stopping"] = {key: value for key, value in study["stopping"].items() if (key, value) != ADDED_KEY}
-        for key in ("fidelities", "promote"):
+        for key in ("dominate", "fidelities", "promote"):
             if not study[key]:
                 del study[key]  # stored studies lack them
         study["limits"] = {FORMER_KEYS.get(key, key): value for key, value in study["limits"].items()}

@@ -121,6 +121,11 @@ def _path(job: Job, twin: Network, parts: Splits, sync: Sync) -> Path:
     return job.files.run.twin(training_fingerprint(twin, parts, recipe, seed=job.seed, origin=origin))
 
 
+def has_twin_below(job: Job, sync: Sync) -> bool:
+    """Return whether the trained twin of the fidelity below can be read."""
+    return _twin_below(job, sync) is not None
+
+
 def _twin_below(job: Job, sync: Sync) -> Path | None:
     """Return the file of the trained twin at the fidelity below; None if there is none."""
     below = job.one_below

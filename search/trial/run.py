@@ -159,6 +159,7 @@ def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[Ep
     Raises what `_epochs` and `measure` raise.
     """
     device, candidate = placement.device, job.candidate
+    _restore_twin_below(job, placement, sync, beat)
     parts = splits_of(candidate, placement.data_root, job.seed)
     neuron = None if job.is_twin else candidate.neuron
     network = Network(candidate.plan(), neuron, candidate.encoding, seed=job.seed)
@@ -192,6 +193,25 @@ def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[Ep
     for doubt in found.doubts:
         job.files.log(f"event=doubt about={doubt!r}")
     yield Trained(tuple(history), found)
+
+
+def _restore_twin_below(job: Job, placement: Placement, sync: Sync, beat: Beat) -> None:
+    """Train the CNN twin of the fidelity below once more if ``job`` continues from it and its file is gone.
+
+    The files of a study may have been moved without its twins. Raises TrainingStopped and OSError as `train_twin` does.
+    """
+    below = job.one_below
+    if below is None or job.candidate.train.start != "cnn" or cnn_twin.has_twin_below(job, sync):
+        return
+    if below.candidate.train.start != "cnn" or job.files.checkpoint.exists():
+        return
+    _restore_twin_below(below, placement, sync, beat)
+    below.files.create()
+    parts = splits_of(below.candidate, placement.data_root, below.seed)
+    job.files.log(f"event=twin_below_missing fidelity={below.fidelity}; it is trained again")
+    for _ in cnn_twin.train_twin(below, cnn_twin.untrained_twin(below), parts, placement.device, sync, beat=beat):
+        pass
+    below.files.twin_checkpoint.unlink(missing_ok=True)
 
 
 def _epochs(

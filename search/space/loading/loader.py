@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from reports.records.study import Leaf
 from search.errors import MAX_PROBLEMS, listed, nearest
+from search.space.constraints import tightened
 from search.space.document import Tree
 from search.space.loading.checks import check_candidates, check_fidelities, check_recipe, check_study
 from search.space.loading.named_candidates import read_candidates
@@ -24,6 +25,7 @@ from snnkit.energy import EnergyConfig
 from snnkit.families import FAMILIES, AnyFamily, Family
 from snnkit.training.recipe import Recipe
 
+REFERENCE_FIGURES = ("accuracy", "energy_mj", "params")  # of a published point
 ALL_SECTIONS = ("study", *SECTIONS, "candidates", "retrain", "reference", "profiles")
 
 
@@ -77,7 +79,25 @@ class SpaceSpec:
         candidates = read_candidates(template, problems)
         for at, name in enumerate(search.study.promote):
             problems.look_up(candidates, name, ("study", "promote", at))
-        return Space(search.study, template.dials, base, candidates, search.retrain, search.reference, template)
+        study = _with_dominated(search, base.energy.key, problems)
+        return Space(study, template.dials, base, candidates, search.retrain, search.reference, template)
+
+
+def _with_dominated(search: SearchSections, price: str, problems: Problems) -> StudySection:
+    """Return the study with the figures of the points in ``study.dominate`` as constraints."""
+    constraints = search.study.constraints
+    points = {point.label: point for point in search.reference}
+    for at, label in enumerate(search.study.dominate):
+        point = problems.look_up(points, label, ("study", "dominate", at))
+        if point is not None and point.price != price:
+            text = (
+                f"the energy of {label} is by {point.price}, that of the space by {price}; write energy: {{preset: "
+                f"{point.price.partition('/')[2]}}}, or bound the figures with constraints"
+            )
+            problems.add(("study", "dominate", at), text)
+        elif point is not None:
+            constraints = tightened(constraints, {name: getattr(point, name) for name in REFERENCE_FIGURES})
+    return search.study.model_copy(update={"constraints": constraints})
 
 
 def _check_sections(problems: Problems) -> None:

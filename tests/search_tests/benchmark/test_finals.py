@@ -222,3 +222,21 @@ def test_published_points_are_compared_with_means(untrained: list[int], tmp_path
 def _with_references(study: StudyRecord, *points: Mapping[str, Any]) -> StudyRecord:
     references = tuple(ReferencePoint.model_validate(point) for point in points)
     return study.model_copy(update={"header": study.header.model_copy(update={"references": references})})
+
+
+def test_search_that_trained_nothing_in_full_ends_with_finalists_too(untrained: list[int], tmp_path: Path) -> None:
+    fidelities = {"study.sampler": "ehvi", "study.fidelities": "[{train.epochs: 1}, {train.epochs: 2}]"}
+    space = space_of(**fidelities, **{"study.budget": "{trials: 3}"})
+    study = finals.launch(space, options_for(tmp_path))
+    assert {trial.status for trial in study.trials if trial.params} <= {"paused", "waiting"}
+    assert len(study.finalists) == 2
+    assert untrained == [3, 8]
+
+
+def test_paused_candidates_follow_a_short_front(untrained: list[int], tmp_path: Path) -> None:
+    text = FINALS.replace("best: 2", "best: 4").replace("seeds: 2", "seeds: 1")
+    fidelities = {"study.sampler": "ehvi", "study.fidelities": "[{train.epochs: 1}]", "study.promote": "[baseline]"}
+    study = finals.launch(space_of(text, **fidelities), options_for(tmp_path))
+    assert [trial.status for trial in study.trials if trial.params][:3] == ["complete", "paused", "paused"]
+    assert len(study.finalists) == 3
+    assert "baseline" in {finalist.label for finalist in study.finalists}

@@ -140,9 +140,9 @@ def test_reference_points_are_the_published_front() -> None:
     assert all(point.price == "horowitz45/paper2602" and "2602.09717" in point.source for point in points)
 
 
-def test_gpu_profile_trains_on_whole_images() -> None:
+def test_gpu_profile_trains_on_all_images_and_pixels() -> None:
     cpu, cuda = prune("cpu").base, prune("cuda").base
-    assert (cpu.data.subset, cpu.data.shape) == (None, (3, 16, 16))
+    assert (cpu.data.subset, cpu.data.shape) == (27_500, (3, 16, 16))
     assert (cuda.data.subset, cuda.data.shape) == (None, (3, 32, 32))
     assert cuda.train.epochs > cpu.train.epochs
 

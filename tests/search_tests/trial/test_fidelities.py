@@ -70,12 +70,18 @@ def test_cnn_twin_continues_from_the_twin_of_the_fidelity_below(tmp_path: Path) 
     assert losses[1] < losses[0]  # it continued: with random weights it would start as high
 
 
-def test_twin_that_is_missing_below_is_trained_from_the_beginning(tmp_path: Path) -> None:
-    cheap, middle, _ = jobs(tmp_path, "cnn")
+def test_twins_that_are_missing_below_are_trained_again(tmp_path: Path) -> None:
+    """A study may be continued elsewhere, from its database and its results alone."""
+    cheap, middle, full = jobs(tmp_path / "whole", "cnn")
     record_of(cheap)
-    cheap.files.twin_name.unlink()
-    assert record_of(middle).status == "paused"
-    assert "event=twin_below_unusable" in middle.files.log_file.read_text()
+    record_of(middle)
+    whole = record_of(full)
+    *_, moved = jobs(tmp_path / "moved", "cnn")
+    record = record_of(moved)
+    assert record.metrics == whole.metrics
+    assert [epoch.train_loss for epoch in record.epochs] == [epoch.train_loss for epoch in whole.epochs]
+    assert "event=twin_below_missing fidelity=2" in moved.files.log_file.read_text()
+    assert not list(tmp_path.glob("moved/trials/0/fidelity-*/twin.pt"))
 
 
 def test_network_continues_from_its_own_weights(tmp_path: Path) -> None:
