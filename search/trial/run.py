@@ -205,8 +205,8 @@ def _restore_twin_below(job: Job, placement: Placement, sync: Sync, beat: Beat) 
         return
     if below.candidate.train.start != "cnn" or job.files.checkpoint.exists():
         return
-    _restore_twin_below(below, placement, sync, beat)
     below.files.create()
+    _restore_twin_below(below, placement, sync, beat)
     parts = splits_of(below.candidate, placement.data_root, below.seed)
     job.files.log(f"event=twin_below_missing fidelity={below.fidelity}; it is trained again")
     for _ in cnn_twin.train_twin(below, cnn_twin.untrained_twin(below), parts, placement.device, sync, beat=beat):

@@ -38,7 +38,15 @@ def trained(job: Job) -> TrialRecord:
         return outline(job, status="complete").model_copy(update={"metrics": metrics, **ended})
     measured = Measured.model_validate(metrics.model_dump(exclude={"test_accuracy", "test_f1"}))
     epoch = EpochRecord(
-        epoch=1, train_loss=1, train_accuracy=0, val_loss=1, val_accuracy=draw, learning_rate=1, wall_s=1, macs=1000
+        epoch=1,
+        train_loss=1,
+        train_accuracy=0,
+        val_loss=1,
+        val_accuracy=draw,
+        learning_rate=1,
+        wall_s=1,
+        images=10,
+        macs=1000,
     )
     found = FidelityRecord(fidelity=job.fidelity, of=job.fidelities, measured=measured, history=(epoch,))
     return outline(job, status="paused").model_copy(update={"fidelities": (found,), **ended})
