@@ -258,6 +258,8 @@ class StudyHeader(Versioned):
     candidates: tuple[str, ...] = ()  # names of the named candidates
     references: tuple[ReferencePoint, ...] = ()
     data: str = ""  # "cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes"
+    validation_images: Whole | None = None  # these two: None in studies before version 9
+    test_images: Whole | None = None
     supernet: SupernetRecord | None = None  # set after ranking by shared weights
     training: str = ""  # "3 epochs, batch 64, adamw, lr 0.002, T = 2"
     created_at: Moment

@@ -17,7 +17,8 @@ def study_header(space: Space, options: RunOptions) -> StudyHeader:
     choice, frames = space.base.data, space.base.encoding.frames
     data = load_dataset(choice.name, options.data_root, side=choice.resolution)
     parts = split_dataset(data, choice, space.study.seed, frames=frames)
-    return _header(space, options, "; ".join(filter(None, (parts.describe(), parts.gaps))))
+    header = _header(space, options, "; ".join(filter(None, (parts.describe(), parts.gaps))))
+    return header.model_copy(update={"validation_images": len(parts.validation), "test_images": len(parts.test)})
 
 
 def preview_header(space: Space, options: RunOptions) -> StudyHeader:

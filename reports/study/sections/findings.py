@@ -11,6 +11,7 @@ from reports.analysis.comparisons import (
     rank_reversals,
     shared_weights_agreement,
 )
+from reports.analysis.finalists import wilson_interval
 from reports.analysis.front import finished, front_trials, initializations_differ
 from reports.document.model import Bullets, Section
 from reports.document.wording import candidate_name, candidate_phrase, count, duration, listing, number, ratio
@@ -43,6 +44,7 @@ def findings(study: StudyRecord) -> tuple[str, ...]:
         *_shared_weights(study),
         *_fidelities(study),
         _accuracy_gap(study),
+        *_chance(study),
         *_initializations(study),
         *_energy_models(study),
     )
@@ -131,6 +133,28 @@ def _accuracy_gap(study: StudyRecord) -> str:
         f"On the front, test accuracy is {difference} validation accuracy on average. Every candidate was trained "
         "once, from one seed: small differences in accuracy may be chance."
     )
+
+
+def _chance(study: StudyRecord) -> list[str]:
+    """Say which candidates of the front may be as accurate as the best one: their intervals overlap its interval."""
+    images = study.header.validation_images
+    if images is None or len(front_trials(study)) < 2:
+        return []
+    best, *others = sorted(front_trials(study), key=lambda t: -_accuracy(t))
+    low, high = wilson_interval(_accuracy(best), images)
+    same = [candidate_name(t) for t in others if wilson_interval(_accuracy(t), images)[1] >= low]
+    text = (
+        f"Validation accuracy is a share of {images:,} images. The highest on the front, {ratio(_accuracy(best))} of "
+        f"{candidate_phrase(best)}, has a 95 % interval of {ratio(low)} to {ratio(high)} (Wilson)"
+    )
+    if not same:
+        return [f"{text}; no other interval on the front reaches it."]
+    return [f"{text}. In accuracy, it cannot be told apart from {listing(same, MAX_NAMES)}."]
+
+
+def _accuracy(trial: TrialRecord) -> float:
+    assert trial.metrics is not None  # on the front
+    return trial.metrics.accuracy
 
 
 def _initializations(study: StudyRecord) -> list[str]:

@@ -10,6 +10,7 @@ from reports.document.wording import number
 from reports.records.study import ReferencePoint, StudyRecord, TrialRecord
 from reports.study.sections.findings import findings
 from reports.study.summary import summary
+from reports.study.tables import candidates_table
 
 Build = Callable[..., StudyRecord]
 EXACT, PAPER = "horowitz45/exact", "horowitz45/paper2602"
@@ -152,3 +153,31 @@ def test_rule_that_a_record_stores_is_the_one_described() -> None:
 )
 def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def with_images(study: StudyRecord, validation: int, test: int) -> StudyRecord:
+    header = study.header.model_copy(update={"validation_images": validation, "test_images": test})
+    return study.model_copy(update={"header": header})
+
+
+def test_candidates_of_equal_accuracy_up_to_chance_are_named(make_study: Build) -> None:
+    study = study_of(
+        make_study,
+        measures(0.80, 0.8, 0.03, 0.03, 900),
+        measures(0.79, 0.8, 0.02, 0.03, 900),
+        measures(0.50, 0.5, 0.01, 0.03, 900),
+    )
+    assert not any("Wilson" in line for line in findings(study))  # older studies do not say how many images
+    (few,) = (line for line in findings(with_images(study, 500, 500)) if "Wilson" in line)
+    assert "0.800 of candidate 0, has a 95 % interval of 0.763 to 0.833 (Wilson)." in few
+    assert few.endswith("In accuracy, it cannot be told apart from 1.")
+    (many,) = (line for line in findings(with_images(study, 50_000, 500)) if "Wilson" in line)
+    assert many.endswith("no other interval on the front reaches it.")
+
+
+def test_test_accuracy_has_its_interval(make_study: Build) -> None:
+    study = study_of(make_study, measures(0.8, 0.8, 0.03, 0.03, 900))
+    column = candidates_table(study, study.trials).columns.index("test accuracy")
+    assert candidates_table(study, study.trials).rows[0][column] == "0.800"
+    known = with_images(study, 500, 2000)
+    assert candidates_table(known, known.trials).rows[0][column] == "0.800 ± 0.018"
