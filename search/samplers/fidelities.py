@@ -117,8 +117,8 @@ def _parents(measured: Sequence[Observation]) -> list[Mapping[str, Leaf]]:
 
 @dataclass(frozen=True)
 class _Prediction:
-    """What options come to in full: means (options, objectives), and the deviation that each fidelity adds to them
-    (fidelities, options, objectives); 0 for finished ones."""
+    """Predicted losses of options after full training: means (options, objectives), and the deviation that each
+    fidelity adds to them (fidelities, options, objectives); 0 for finished ones."""
 
     mean: Array
     deviations: Array

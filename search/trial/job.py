@@ -163,7 +163,7 @@ def first_initialization(
 ) -> Initialization:
     """Return where the weights of trial ``number`` come from.
 
-    If ``candidate`` inherits weights, these are those of the fidelity below, in the file ``weights``.
+    If ``candidate`` inherits weights, it inherits those in the file ``weights``, from the fidelity below.
     """
     if weights is None or candidate.train.start != "inherit":
         return initialization_without_parent(candidate)

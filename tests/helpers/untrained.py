@@ -24,7 +24,7 @@ def header_for(space: Space, runs: Path) -> StudyHeader:
 def trained(job: Job) -> TrialRecord:
     """A record as if ``job`` had been trained: parameters as planned, the rest drawn from the candidate's key.
 
-    Below the full fidelity, the record is that of a paused trial, with one epoch of 1,000 operations.
+    Below the full fidelity, the trial is paused, with one epoch of 1,000 operations.
     """
     draw = int(hashlib.sha256(job.candidate.fingerprint.encode()).hexdigest()[:8], 16) / 2**32
     prices = {"horowitz45/exact": 0.01 + draw, "horowitz45/paper2602": 0.02 + draw, "lemaire2022/exact": 0.1 + draw}

@@ -91,7 +91,7 @@ def _with_dominated(search: SearchSections, price: str, problems: Problems) -> S
         point = problems.look_up(points, label, ("study", "dominate", at))
         if point is not None and point.price != price:
             text = (
-                f"the energy of {label} is by {point.price}, that of the space by {price}; write energy: {{preset: "
+                f"the energy of {label} is by {point.price}, and the space's by {price}; write energy: {{preset: "
                 f"{point.price.partition('/')[2]}}}, or bound the figures with constraints"
             )
             problems.add(("study", "dominate", at), text)

@@ -59,7 +59,7 @@ def test_price_of_the_last_training_is_its_gain_per_operation() -> None:
 
 
 def test_price_of_a_cheap_first_training_pays_exactly() -> None:
-    """At its price, the expected value of going on only where it pays is the cost of the cheap training."""
+    """The dear training follows only where it pays. Its expected value is the cost of the cheap one."""
     mean, first, rest, cheap, dear = 0.6, 0.15, 0.05, 1.0, 9.0
     found = price(mean, [first, rest], (cheap, dear))
     nodes = ndtri((np.arange(400) + 0.5) / 400)
@@ -154,7 +154,7 @@ def ends(space: Space, choose: Callable[..., float]) -> dict[str, object]:
 
 
 def test_only_promotions_fit_into_a_short_rest(space: Space) -> None:
-    """What is left is enough for the full training of the smallest candidate, and not for a cheap one before it."""
+    """The budget suffices for the full training of the smallest candidate, and not for a cheap one before it."""
     smallest = observed(space, 50, ends(space, min), below=0.8, full=None)
     each = pool_candidate(space, smallest.params)
     cost = training_cost(each.candidate, each.plan)

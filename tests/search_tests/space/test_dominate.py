@@ -38,6 +38,6 @@ def test_unknown_point_is_refused() -> None:
 
 
 def test_point_by_another_energy_model_is_refused() -> None:
-    text = r"the energy of alt-1 \(paper\) is by horowitz45/paper2602, that of the space by horowitz45/exact; write"
+    text = r"the energy of alt-1 \(paper\) is by horowitz45/paper2602, and the space's by horowitz45/exact; write"
     with pytest.raises(InputError, match=text):
         load("[alt-1 (paper)]", **{"energy.preset": "exact"})
