@@ -51,15 +51,15 @@ def outcome(params: Mapping[str, Leaf], candidate: Candidate, world: int) -> Val
     depth = sum(each.state != "removed" for each in candidate.modules())
     size = 0.6 / (1 + math.exp(-2 * (math.log10(figures["dense_macs"]) - 6.3)))
     too_deep = 0.006 * max(0, depth - 5) ** 2
-    deviations = MODULE_DEVIATION * sum(_normal(world, "accuracy", *each) for each in modules.items())
-    noise = NOISE * _normal(world, "noise", candidate.fingerprint)
+    deviations = MODULE_DEVIATION * sum(normal(world, "accuracy", *each) for each in modules.items())
+    noise = NOISE * normal(world, "noise", candidate.fingerprint)
     accuracy = 0.15 + size - too_deep + 0.03 * math.log2(steps) + deviations + noise
-    rate = math.exp(0.1 * sum(_normal(world, "rate", *each) for each in modules.items()))
+    rate = math.exp(0.1 * sum(normal(world, "rate", *each) for each in modules.items()))
     energy_mj = figures["dense_macs"] * steps * 1e-10 * rate
     return min(max(accuracy, 0.05), 0.95), energy_mj, float(figures["params"])
 
 
-def _normal(*key: object) -> float:
+def normal(*key: object) -> float:
     return random.Random(hashlib.sha256(repr(key).encode()).digest()).gauss()
 
 
