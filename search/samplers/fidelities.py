@@ -23,6 +23,7 @@ from reports.analysis.pareto import front
 from reports.records.objectives import OBJECTIVES
 from reports.records.study import Leaf
 from search.samplers.ehvi import (
+    MAX_OBSERVATIONS,
     N_STARTUP_TRIALS,
     bounds_as_losses,
     cheap_draw,
@@ -149,7 +150,7 @@ def _measured_last(space: Space) -> int:
 def _predict(
     space: Space, options: Sequence[Option], history: Sequence[Observation], rng: random.Random
 ) -> _Prediction:
-    known = [trial for trial in history if trial.below]
+    known = _model_data(history)
     levels = [(*trial.below, *([trial.losses] if trial.complete else [])) for trial in known]
     every = [*(pool_candidate(space, trial.params) for trial in known), *(option.each for option in options)]
     x = standardize([features(space, each) for each in every])
@@ -177,6 +178,13 @@ def _predict(
                 if option.trial is not None and option.done > level:
                     mean[row, column], deviations[level, row, column] = option.trial.below[level][column], 0.0
     return _Prediction(mean, deviations)
+
+
+def _model_data(history: Sequence[Observation]) -> list[Observation]:
+    """Return the measured trials; of more than MAX_OBSERVATIONS those that went furthest, and of these the latest."""
+    known = [trial for trial in history if trial.below]
+    by_worth = sorted(known, key=lambda trial: (-len(trial.below) - trial.complete, -trial.number))
+    return sorted(by_worth[:MAX_OBSERVATIONS], key=lambda trial: trial.number)
 
 
 def predicted_gain(inputs: Array, gains: Array, at: Array, *, seed: int) -> tuple[Array, Array]:

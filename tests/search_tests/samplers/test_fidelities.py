@@ -183,3 +183,11 @@ def test_candidate_outside_a_bound_is_not_promoted(bound: str, promoted: int) ->
     large = observed(space, 21, ends(space, max), below=0.45, full=None)
     step = next_step(space, [*gained, tiny, large], 1e15, random.Random(0))
     assert step == Promotion(promoted)
+
+
+def test_candidate_that_the_model_leaves_out_can_be_promoted(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many trials, the model learns from those that went furthest, but every paused one remains an option."""
+    monkeypatch.setattr("search.samplers.fidelities.MAX_OBSERVATIONS", 8)
+    shining = observed(space, 0, space.sample(random.Random(99)), below=0.2, full=None)
+    others = [replace(trial, number=trial.number + 1) for trial in history(space, 16, 6)]
+    assert next_step(space, [shining, *others], 1e15, random.Random(0)) == Promotion(0)

@@ -13,6 +13,7 @@ from search.trial.folder import RunFolder
 from search.trial.initialization import trained_network
 from search.trial.job import Job, first_initialization
 from search.trial.run import run
+from search.trial.sync import RemoteFolder, connect_worker
 from snnkit.training.checkpoint import load_checkpoint
 from snnkit.training.evaluation import evaluate
 
@@ -116,3 +117,27 @@ def test_test_images_are_not_used_below_the_full_fidelity(tmp_path: Path, monkey
 def test_finished_fidelity_is_not_trained_again(tmp_path: Path) -> None:
     cheap, *_ = jobs(tmp_path, "scratch")
     assert [record_of(cheap)] == list(run(cheap, HERE))
+
+
+@pytest.mark.parametrize("start", ["cnn", "inherit"])
+def test_next_fidelity_finds_the_files_on_another_machine(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meeting").mkdir()
+    url = (tmp_path / "meeting" / "study").as_uri()
+    cheap, middle, _ = jobs(tmp_path / "driver", start)
+    for machine, job in (("one", cheap), ("two", middle)):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / machine))
+        remote = connect_worker(url)
+        here = remote.localize(job)
+        assert tmp_path / machine in here.folder.parents
+        *_, record = remote.deliver(here, run(here, HERE, remote), 3600.0)
+        assert isinstance(record, TrialRecord)
+        assert record.status == "paused"
+        RemoteFolder(url, RunFolder(tmp_path / "driver")).fetch_folder(job.folder)
+    log = middle.files.log_file.read_text()
+    assert "twin_below" not in log
+    (found,) = record.fidelities
+    assert found.start is not None
+    assert found.start.kind == start
+    assert found.start.reason is None
