@@ -33,7 +33,7 @@ from search.space.loading.loader import load_space
 from search.space.space import Space
 
 DEVIATIONS = {"ranks well": 0.02, "ranks badly": 0.08}  # of the accuracy between cheap and full trainings
-FULL_TRAININGS = 12  # budget of a search: so many full trainings of the largest named candidate
+FULL_TRAININGS = 4  # budget of a search: so many full trainings of the largest named candidate
 PARTS = (0.25, 0.5, 1.0)  # of the budget, at which searches are compared
 CHEAP_SHARE = 2 / 3  # of the budget of "cheap first"
 
