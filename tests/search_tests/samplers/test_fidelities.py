@@ -186,7 +186,7 @@ def test_candidate_outside_a_bound_is_not_promoted(bound: str, promoted: int) ->
 
 
 def test_candidate_that_the_model_leaves_out_can_be_promoted(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many trials, the model learns from those that went furthest, but every paused one remains an option."""
+    """The model learns from the trials that went furthest, but every paused one remains an option."""
     monkeypatch.setattr("search.samplers.fidelities.MAX_OBSERVATIONS", 8)
     shining = observed(space, 0, space.sample(random.Random(99)), below=0.2, full=None)
     others = [replace(trial, number=trial.number + 1) for trial in history(space, 16, 6)]
