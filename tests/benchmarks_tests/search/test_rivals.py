@@ -91,12 +91,12 @@ def test_methods_without_their_library_are_left_out(
 def test_summary_has_medians_and_quartiles(tmp_path: Path) -> None:
     path = tmp_path / "rivals.csv"
     store(path, [Row("random", seed, 0.05, volume, 10, 0.25) for seed, volume in enumerate((0.1, 0.2, 0.3, 0.4, 0.9))])
-    store(path, [Row("ours", 0, 0.05, 0.5, 10, 2.0)])
+    store(path, [Row("ours", 0, 0.05, 0.5, 10, 2.0), Row("random", 4, 0.1, 1.0, 20, 0.25)])
     assert list(summary(stored(path))) == [
-        "| method | n | seconds per question | 5% |",
-        "|---|---|---|---|",
-        "| ours | 1 | 2 | 0.500 |",
-        "| random | 5 | 0.25 | 0.300 (0.200 to 0.400) |",
+        "| method | n | seconds per question | 5% | 10% |",
+        "|---|---|---|---|---|",
+        "| ours | 1 | 2 | 0.500 |  |",
+        "| random | 5 | 0.25 | 0.300 (0.200 to 0.400) | 1.000, n = 1 |",
     ]
 
 

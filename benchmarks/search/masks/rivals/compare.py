@@ -91,15 +91,20 @@ def wanted(methods: Sequence[str], path: Path, share: float, seeds: int, slow_se
 
 
 def summary(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines of a table of medians (quartiles), in the order of METHODS."""
+    """Yield the lines of a table of medians (quartiles), in the order of METHODS.
+
+    A cell has its own n if it has fewer seeds than the method.
+    """
     shares = sorted({row.share for row in rows})
     yield "| method | n | seconds per question | " + " | ".join(f"{share:.0%}" for share in shares) + " |"
     yield "|---" * (3 + len(shares)) + "|"
     for method in METHODS:
         if own := [row for row in rows if row.method == method]:
+            seeds = len({row.seed for row in own})
             seconds = statistics.median(row.seconds for row in own)
-            cells = [_spread([row.hypervolume for row in own if row.share == share]) for share in shares]
-            yield f"| {method} | {len({row.seed for row in own})} | {seconds:.2g} | " + " | ".join(cells) + " |"
+            found = [[row.hypervolume for row in own if row.share == share] for share in shares]
+            cells = [_spread(each) + (f", n = {len(each)}" if 0 < len(each) < seeds else "") for each in found]
+            yield f"| {method} | {seeds} | {seconds:.2g} | " + " | ".join(cells) + " |"
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -2,8 +2,9 @@
 
 It uses the ask-and-tell interface of the facade for hyperparameters (https://automl.github.io/SMAC3). Not defaults:
 ``deterministic``, because each mask has one training, and N_STARTUP masks in the initial design, because the default
-depends on a number of trials and would be a quarter of all masks. The documentation's example of ParEGO has 5. SMAC3
-has no objectives that are known before training, and this facade has no costs.
+depends on a number of trials and would be a quarter of all masks. The documentation's example of ParEGO has 5. By
+default SMAC3 fits its model after every eighth mask. SMAC3 has no objectives that are known before training, and this
+facade has no costs.
 """
 
 from collections.abc import Mapping
