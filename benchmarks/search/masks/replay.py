@@ -11,10 +11,11 @@ import argparse
 import json
 import random
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol
 
 import optuna
 from optuna.trial import TrialState
@@ -75,6 +76,19 @@ def objectives(row: Row) -> tuple[float, float, float]:
 # -- searches -------------------------------------------------------------------------------------------------------
 
 
+class Search(Protocol):
+    """A search that `replay` can run."""
+
+    def ask(self) -> str | None:
+        """Return the next mask to train, or None if there is none."""
+
+    def note(self, mask: str, epoch: int, values: Sequence[float]) -> None:
+        """Learn the objectives of a mask after a rung."""
+
+    def tell(self, mask: str, values: Sequence[float] | None) -> None:
+        """Learn the final objectives of a mask; None if it was stopped early."""
+
+
 class RandomOrder:
     """Random search without repetition."""
 
@@ -121,7 +135,7 @@ class SamplerSearch:
                 return mask
             self._study.tell(trial, state=TrialState.FAIL)
             if self._left:
-                self._study.enqueue_trial(_params(self._nearest(mask)))
+                self._study.enqueue_trial(_params(nearest(mask, self._left, self._rng)))
         return None
 
     def _equal(self, mask: str) -> set[str]:
@@ -135,12 +149,15 @@ class SamplerSearch:
         state = TrialState.PRUNED if values is None else TrialState.COMPLETE
         self._study.tell(self._live.pop(mask), values, state=state)
 
-    def _nearest(self, mask: str) -> str:
-        def distance(other: str) -> int:
-            return sum(a != b for a, b in zip(mask, other, strict=True))
 
-        least = min(map(distance, self._left))
-        return self._rng.choice(sorted(other for other in self._left if distance(other) == least))
+def nearest(mask: str, others: Collection[str], rng: random.Random) -> str:
+    """Return one of the ``others`` that differ from ``mask`` in the fewest modules."""
+
+    def distance(other: str) -> int:
+        return sum(a != b for a, b in zip(mask, other, strict=True))
+
+    least = min(map(distance, others))
+    return rng.choice(sorted(other for other in others if distance(other) == least))
 
 
 def _space(sampler: str) -> Space:
@@ -164,7 +181,6 @@ def _mask(params: Mapping[str, Leaf]) -> str:
     return "".join(str(int(bool(params[f"network.{fire}.keep"]))) for fire in FIRES)
 
 
-Search = RandomOrder | SamplerSearch
 SEARCHES: Mapping[str, Callable[[Table, int], Search]] = {
     "random": RandomOrder,
     **{name: partial(SamplerSearch, sampler=name) for name in ("tpe", "ga", "gp", "ehvi")},
