@@ -43,8 +43,12 @@ class Observation:
 
 
 def observations(space: Space, study: optuna.Study) -> list[Observation]:
+    """Return every trial that has a candidate, as of the current proposal."""
+    return observations_of(space, trials_of_proposal(study))
+
+
+def observations_of(space: Space, trials: Sequence[FrozenTrial]) -> list[Observation]:
     """Return every trial that has a candidate. Refused, failed and running ones have no losses."""
-    trials = trials_of_proposal(study)
     changes = _mean_changes(space, trials)
     return [
         Observation(

@@ -33,7 +33,7 @@ from reports.records.study import (
     TrialRecord,
 )
 from search.samplers.fidelities import Promotion, Proposal, next_step
-from search.samplers.history import RUNG_PREFIX, at_rungs, observations
+from search.samplers.history import RUNG_PREFIX, at_rungs, observations_of
 from search.space.constraints import joint_cause
 from search.space.space import Space
 from search.storage.optuna_compat import reopen_trial
@@ -294,7 +294,7 @@ class Study:
                     return _promote(reopen_trial(self._study, trial))
             finished = sum(len(fidelities_of(trial)) for trial in trials)
             rng = random.Random(derived_seed(self.header.seed, len(trials), finished, "fidelity", bits=32))
-            match next_step(self._space, observations(self._space, self._study), macs_left, rng):
+            match next_step(self._space, observations_of(self._space, trials), macs_left, rng):
                 case None:
                     return None
                 case Promotion(number):

@@ -166,6 +166,20 @@ def test_kill_at_any_write_changes_nothing(space: Space, tmp_path: Path, monkeyp
             assert trial.fidelities[: len(whole[trial.number].fidelities)] == whole[trial.number].fidelities
 
 
+def test_trial_that_runs_is_not_promoted_again(space: Space, tmp_path: Path) -> None:
+    """Several workers train at once."""
+    opened = create(space, tmp_path / "s")
+    running: list[Job] = []
+    for _ in range(40):
+        job = opened.next(lambda record: None)
+        assert job is not None
+        assert job.number not in {other.number for other in running}
+        running.append(job)
+        if len(running) == 3:
+            train(opened, running.pop(0))
+    assert any(trial.status == "complete" for trial in read(tmp_path / "s").trials)
+
+
 def test_result_of_a_fidelity_that_was_not_stored_is_stored_by_the_next_driver(space: Space, tmp_path: Path) -> None:
     opened = create(space, tmp_path / "s")
     job = opened.next(lambda record: None)
