@@ -97,7 +97,8 @@ class Search:
                     history.append(replace(trial, below=(cheap,), paused=True))
 
     def _step(self, history: list[Observation]) -> Promotion | Proposal | None:
-        return next_step(self.space, history, self.budget - self.spent, self._rng)
+        left = self.budget - self.spent
+        return next_step(self.space, history, left, self._rng, share_left=left / self.budget)
 
     def _next(self, history: list[Observation]) -> Mapping[str, Leaf]:
         named = list(self.space.candidates.values())

@@ -39,7 +39,9 @@ class Trainings:
     def interrupted(self) -> bool:
         return bool(self._begun)
 
-    def next(self, record: Callable[[TrialRecord], None], macs_left: float = math.inf) -> Job | None:
+    def next(
+        self, record: Callable[[TrialRecord], None], macs_left: float = math.inf, share_left: float = 1.0
+    ) -> Job | None:
         """Return the next job; None if none is ready. A training that failed in an earlier run is repeated, because the
         cause may have been a full disk. Raises StorageError."""
         job = self._drawn(record)

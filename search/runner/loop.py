@@ -38,9 +38,12 @@ class Work(Protocol):
     def interrupted(self) -> bool:
         """Whether a trial that an earlier driver left unfinished is still to be drawn."""
 
-    def next(self, record: Callable[[TrialRecord], None], macs_left: float = math.inf) -> Job | None:
+    def next(
+        self, record: Callable[[TrialRecord], None], macs_left: float = math.inf, share_left: float = 1.0
+    ) -> Job | None:
         """Return the next job, or None if there is none. Candidates not worth training are stored and passed to
-        ``record``. ``macs_left`` are the operations that one worker can still train with."""
+        ``record``. ``macs_left`` are the operations that one worker can still train with, ``share_left`` is the share
+        of the budget that is left, 0 to 1."""
 
     def finish(self, record: TrialRecord) -> TrialRecord:
         """Store ``record`` and return it as stored. Raises StorageError."""
@@ -85,7 +88,7 @@ class Driver:
         if self._stop.is_set() or not self._affordable():
             return None
         with self._stop_on_storage_error():
-            job = self._work.next(self._record, self._macs_left())
+            job = self._work.next(self._record, self._macs_left(), self._share_left())
             if job is not None:
                 epochs = job.candidate.train.epochs
                 trial = RunningTrial(job.number, job.name, self._clock(), epochs, fidelity=job.fidelity)
@@ -191,6 +194,17 @@ class Driver:
         if self._deadline is None or speed is None:
             return by_budget
         return min(by_budget, speed * (self._deadline - self._clock()))
+
+    def _share_left(self) -> float:
+        """Return the share of the budget that is left, 0 to 1: of the limit that is nearest to its end."""
+        budget, shares = self.budget, [1.0]
+        if budget.trials is not None:
+            shares.append(1 - (self.progress.trained + len(self.progress.running)) / budget.trials)
+        if budget.macs is not None:
+            shares.append(1 - self.progress.training_macs / budget.macs)
+        if self._deadline is not None and budget.seconds:
+            shares.append((self._deadline - self._clock()) / budget.seconds)
+        return max(0.0, min(shares))
 
     @contextmanager
     def _stop_on_storage_error(self) -> Iterator[None]:

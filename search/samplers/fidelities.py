@@ -9,6 +9,9 @@ The steps of a candidate are a sequence of costs, and it may be dropped after ea
 the gain per operation at which its next step just pays, if it is dropped unless the result then justifies the rest
 (Gittins index; Xie et al. 2024, arXiv:2406.20062). The step with the highest price is the next one. For a candidate at
 its last step that is the expected gain of hypervolume per operation.
+
+Costs count less and less as the budget is spent: they are raised to the power of the share that is left (cost-cooling;
+Lee et al. 2020, arXiv:2003.10870). Otherwise a search would train small networks until its end.
 """
 
 import math
@@ -76,11 +79,12 @@ class Option:
 
 
 def next_step(
-    space: Space, history: Sequence[Observation], macs_left: float, rng: random.Random
+    space: Space, history: Sequence[Observation], macs_left: float, rng: random.Random, *, share_left: float = 1.0
 ) -> Promotion | Proposal | None:
     """Return the next step; None if no candidate can be trained in full with ``macs_left``.
 
-    ``history`` must have no trial that waits for its first training.
+    ``share_left`` is the share of the budget that is left, 0 to 1. ``history`` must have no trial that waits for its
+    first training.
     """
     started = [trial for trial in history if trial.below or trial.complete or trial.running]
     measured = [trial for trial in started if trial.below]
@@ -92,7 +96,7 @@ def next_step(
     options = [option for option in options if sum(option.costs) <= macs_left]
     if not options:
         return None
-    prices = _prices(space, options, history, rng)
+    prices = _prices(space, options, history, share_left, rng)
     best = int(np.argmax(prices))
     new = [option for option in options if option.trial is None]
     if prices[best] <= 0 and new:  # nothing seems to gain anything: explore
@@ -125,7 +129,9 @@ class _Prediction:
     deviations: Array
 
 
-def _prices(space: Space, options: Sequence[Option], history: Sequence[Observation], rng: random.Random) -> Array:
+def _prices(
+    space: Space, options: Sequence[Option], history: Sequence[Observation], share_left: float, rng: random.Random
+) -> Array:
     """Return the price of each option, in points of the sampled box per operation."""
     last = [trial for trial in history if trial.running and len(trial.below) == len(space.study.fidelities)]
     running = [_option(space, pool_candidate(space, trial.params), trial) for trial in last]
@@ -138,7 +144,8 @@ def _prices(space: Space, options: Sequence[Option], history: Sequence[Observati
     for column, bound in bounds_as_losses(space).items():
         points = points[points[:, column] <= bound]  # outside a bound there is nothing to gain
     mean, deviations = found.mean[len(running) :], found.deviations[:, len(running) :]
-    return prices(mean, deviations, [(option.done, option.costs) for option in options], points, _measured_last(space))
+    remaining = [(option.done, option.costs) for option in options]
+    return prices(mean, deviations, remaining, points, _measured_last(space), cooling=share_left)
 
 
 def _measured_last(space: Space) -> int:
@@ -205,8 +212,9 @@ def predicted_gain(inputs: Array, gains: Array, at: Array, *, seed: int) -> tupl
 
 
 def prices(
-    mean: Array, deviations: Array, remaining: Sequence[tuple[int, tuple[float, ...]]], points: Array, learned: int
-) -> Array:
+    mean: Array, deviations: Array, remaining: Sequence[tuple[int, tuple[float, ...]]], points: Array, learned: int,
+    *, cooling: float = 1.0,
+) -> Array:  # fmt: skip
     """Return the price of each option: the gain per operation at which its next training just pays.
 
     Args:
@@ -215,6 +223,7 @@ def prices(
         remaining: for each option, the number of finished fidelities, and the operations of each remaining training.
         points: where a candidate gains, (points, objectives).
         learned: column of the objective that the next training tells more about.
+        cooling: power that costs are raised to; 0: they do not count.
     """
     total = np.sqrt((deviations**2).sum(axis=0)).clip(min=1e-9)
     others = np.ones((len(mean), len(points)))
@@ -228,9 +237,10 @@ def prices(
 
     next_one = np.array([deviations[done, row, learned] for row, (done, _) in enumerate(remaining)])
     rest = np.sqrt((total[:, learned] ** 2 - next_one**2).clip(min=0)).clip(min=1e-9)
-    first = np.array([costs[0] for _, costs in remaining])
-    later = np.array([sum(costs[1:]) for _, costs in remaining])
-    last = later <= 0
+    first = np.array([costs[0] for _, costs in remaining]) ** cooling
+    rest_costs = np.array([sum(costs[1:]) for _, costs in remaining])
+    last = rest_costs <= 0
+    later = np.where(last, 0.0, rest_costs**cooling)
     after = np.stack([gain(mean[:, learned] + next_one * node, rest) for node in NODES], axis=1)
     weights = WEIGHTS / WEIGHTS.sum()
     committed = gain(mean[:, learned], total[:, learned])

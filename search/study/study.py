@@ -177,15 +177,17 @@ class Study:
         """Whether a trial that an earlier driver left unfinished is still to be drawn."""
         return bool(self._interrupted)
 
-    def next(self, record: Callable[[TrialRecord], None], macs_left: float = math.inf) -> Job | None:
+    def next(
+        self, record: Callable[[TrialRecord], None], macs_left: float = math.inf, share_left: float = 1.0
+    ) -> Job | None:
         """Return the next candidate to train; None if the space holds no untried one that meets the constraints.
 
         Proposals that are not worth training are stored on the way and passed to ``record``. In a study with
         fidelities, ``macs_left`` are the operations that one worker can still train with: what does not fit is not
-        begun. Raises StorageError.
+        begun. ``share_left`` is the share of the budget that is left, 0 to 1. Raises StorageError.
         """
         with storage_errors("asking for the next candidate"):
-            while (trial := self._ask(macs_left)) is not None:
+            while (trial := self._ask(macs_left, share_left)) is not None:
                 job = self._job(trial, self._space.suggest(trial))  # type: ignore[arg-type]  # narrower overloads
                 self._live[job.number] = trial
                 rejection = self._rejection(trial, job)
@@ -276,7 +278,7 @@ class Study:
 
     # -- proposals ----------------------------------------------------------------------------------------------
 
-    def _ask(self, macs_left: float) -> Trial | None:
+    def _ask(self, macs_left: float, share_left: float) -> Trial | None:
         """Return an interrupted trial, or else a new or promoted one; None if the space is exhausted."""
         if self._interrupted:
             return reopen_trial(self._study, self._interrupted.pop(0))
@@ -294,7 +296,8 @@ class Study:
                     return _promote(reopen_trial(self._study, trial))
             finished = sum(len(fidelities_of(trial)) for trial in trials)
             rng = random.Random(derived_seed(self.header.seed, len(trials), finished, "fidelity", bits=32))
-            match next_step(self._space, observations_of(self._space, trials), macs_left, rng):
+            history = observations_of(self._space, trials)
+            match next_step(self._space, history, macs_left, rng, share_left=share_left):
                 case None:
                     return None
                 case Promotion(number):

@@ -1,5 +1,6 @@
 """The loop keeps to its budget, stops when asked, and loses nothing when something fails."""
 
+import math
 import os
 import signal
 import sqlite3
@@ -238,3 +239,22 @@ def test_run_in_a_thread_receives_no_signals(opened, clock):
     thread.start()
     thread.join()
     assert ended
+
+
+def test_work_learns_what_is_left_of_the_budget(clock):
+    """One worker trained 1,000 operations in 10 s. Of 40 s, 30 are left; of four trainings, three."""
+    asked = []
+
+    class Recorder:
+        interrupted = False
+
+        def next(self, record, macs_left, share_left):
+            asked.append((macs_left, share_left))
+
+    clock.now = 0.0
+    before = RunProgress(trained=1, wall_s=(10.0,), macs=(1000.0,), finished_macs=1000.0)
+    driver = Driver(Recorder(), Budget(4, 40.0, 1e6), before, SILENT, clock=clock)
+    clock.now = 10.0
+    driver.next()
+    Driver(Recorder(), Budget(None, None), RunProgress(), SILENT, clock=clock).next()
+    assert asked == [(3000.0, 0.75), (math.inf, 1.0)]

@@ -83,6 +83,15 @@ def test_better_and_cheaper_candidates_have_higher_prices() -> None:
     assert price(0.5, [0.1, 0.05], (1.0, 9.0), size=0.1) > price(0.5, [0.1, 0.05], (1.0, 9.0), size=0.5)
 
 
+def test_costs_count_less_as_the_budget_is_spent() -> None:
+    """A dear candidate with a large gain, and a cheap one with a small gain."""
+    mean, deviations = np.array([[0.3, 0.3], [0.6, 0.3]]), np.full((2, 2, 2), [[[0.0, 1e-9]], [[0.05, 1e-9]]])
+    remaining = [(1, (100.0,)), (1, (1.0,))]
+    found = {cooling: prices(mean, deviations, remaining, POINTS, 0, cooling=cooling) for cooling in (1.0, 0.0)}
+    assert found[1.0][0] < found[1.0][1]
+    assert found[0.0][0] > found[0.0][1]
+
+
 def test_gain_before_any_was_measured_is_unknown() -> None:
     mean, deviation = predicted_gain(np.empty((0, 4)), np.empty(0), np.zeros((3, 4)), seed=0)
     assert mean.tolist() == [0.0] * 3
