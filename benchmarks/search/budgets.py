@@ -10,17 +10,17 @@ that the file has are not trained again. A training that was killed resumes from
 """
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.search.rows import append_rows, read_rows
 from snnkit.architecture.plan import Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import DataChoice, Splits, load_dataset, split_dataset
@@ -180,17 +180,11 @@ class Training:
 
 
 def read(path: Path) -> list[Row]:
-    with path.open(newline="") as file:
-        return [Row(**{f.name: f.type(row[f.name]) for f in fields(Row)}) for row in csv.DictReader(file)]  # type: ignore[operator]  # the types of a dataclass's fields
+    return read_rows(Row, path)
 
 
 def append(path: Path, row: Row) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()})
+    append_rows(Row, path, [row])
 
 
 def table(setting: str, rows: list[Row]) -> Iterator[str]:

@@ -5,7 +5,7 @@ terminal read the record, so nothing else has to change if `Measured` already ha
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -175,6 +175,11 @@ _RECORDS = (
     ),
 )
 OBJECTIVES: dict[str, ObjectiveInfo] = {record.name: record for record in _RECORDS}
+
+
+def objective_values(measured: Measured, names: Iterable[str], energy_model: str) -> dict[str, float]:
+    """Return the values of the objectives ``names``, in their order; energy by ``energy_model``."""
+    return {name: OBJECTIVES[name].value(measured, energy_model) for name in names}
 
 
 def objective_label(name: str) -> str:

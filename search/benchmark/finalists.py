@@ -12,7 +12,7 @@ from reports.analysis.front import front_trials
 from reports.analysis.hypervolume import hypervolume_subset
 from reports.document.commands import command
 from reports.document.wording import count, ratio
-from reports.records.objectives import OBJECTIVES
+from reports.records.objectives import objective_values
 from reports.records.study import Metrics, StudyRecord, TrialRecord
 from search.benchmark.loader import LABEL
 from search.errors import InputError, listed, nearest
@@ -77,7 +77,7 @@ def _at_highest_fidelity(record: StudyRecord) -> StudyRecord:
 
     def as_complete(trial: TrialRecord) -> TrialRecord:
         measured = trial.fidelities[-1].measured
-        values = {name: OBJECTIVES[name].value(measured, price) for name in names}
+        values = objective_values(measured, names, price)
         metrics = Metrics(**dict(measured), test_accuracy=0, test_f1=0)  # not used
         return trial.model_copy(update={"status": "complete", "values": values, "metrics": metrics})
 

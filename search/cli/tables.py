@@ -14,7 +14,7 @@ from reports.analysis.front import StatusSummary, front_trials
 from reports.document.commands import command
 from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.wording import count, duration, initialization_phrase, listing, objective_value
-from reports.records.objectives import OBJECTIVES
+from reports.records.objectives import OBJECTIVES, objective_values
 from reports.records.study import FidelityRecord, StudyHeader, StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
 from search.errors import format_value
@@ -209,7 +209,7 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
 def reached_values(found: FidelityRecord, header: StudyHeader) -> str:
     """Return the objectives measured at a fidelity: ``accuracy 0.512  energy_mj 0.00123 mJ``."""
     names = [objective.name for objective in header.objectives]
-    values = {name: OBJECTIVES[name].value(found.measured, header.price) for name in names}
+    values = objective_values(found.measured, names, header.price)
     return "  ".join(f"{name} {figure(name, value)}" for name, value in values.items())
 
 

@@ -9,8 +9,8 @@ import optuna
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.records.objectives import OBJECTIVES
-from reports.records.study import Leaf, Measured
+from reports.records.objectives import OBJECTIVES, objective_values
+from reports.records.study import Leaf
 from search.space.constraints import bound_of
 from search.space.space import Space
 from search.storage.optuna_compat import trials_of_proposal
@@ -68,10 +68,9 @@ def observations_of(space: Space, trials: Sequence[FrozenTrial]) -> list[Observa
 
 
 def _losses_below(space: Space, trial: FrozenTrial) -> tuple[tuple[float, ...], ...]:
-    def values(measured: Measured) -> list[float]:
-        return [OBJECTIVES[name].value(measured, space.base.energy.key) for name in space.study.objectives]
-
-    return tuple(losses(space, values(each.measured)) for each in fidelities_of(trial))
+    names, price = space.study.objectives, space.base.energy.key
+    found = (objective_values(each.measured, names, price) for each in fidelities_of(trial))
+    return tuple(losses(space, list(values.values())) for values in found)
 
 
 def _excess(space: Space, trial: FrozenTrial) -> float:

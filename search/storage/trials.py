@@ -71,3 +71,26 @@ def record_of(trial: FrozenTrial) -> TrialRecord | None:
         return TrialRecord.model_validate(trial.user_attrs[RECORD])
     except (KeyError, ValidationError):
         return None
+
+
+def promote(trial: Trial) -> Trial:
+    """Note that a paused trial is to be trained at the next fidelity, and return it."""
+    record = trial.user_attrs[RECORD]
+    trial.set_user_attr(FIDELITY, fidelity_of(trial) + 1)
+    trial.set_user_attr(RECORD, {**record, "status": "running", "reason": None})
+    return trial
+
+
+def with_fidelities(record: TrialRecord, before: tuple[FidelityRecord, ...]) -> TrialRecord:
+    """Return a worker's record with the fidelities that the trial finished ``before``, and their time."""
+    if record.status == "paused":
+        (latest,) = record.fidelities
+        latest = latest.model_copy(update={"wall_s": record.wall_s})
+        every = (*before[: latest.fidelity - 1], latest)
+        reason = f"trained at fidelity {latest.fidelity} of {latest.of}, and not promoted so far"
+        record = record.model_copy(update={"fidelities": every, "reason": reason})
+        return record.model_copy(update={"wall_s": sum(each.wall_s for each in every)})
+    if record.fidelities or not before:  # stored before the driver was killed, or none to add
+        return record
+    wall_s = record.wall_s + sum(each.wall_s for each in before)
+    return record.model_copy(update={"fidelities": before, "wall_s": wall_s})

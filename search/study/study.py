@@ -21,10 +21,9 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from reports.document.commands import command
-from reports.records.objectives import OBJECTIVES
+from reports.records.objectives import objective_values
 from reports.records.study import (
     EpochRecord,
-    FidelityRecord,
     Leaf,
     Measured,
     ModuleState,
@@ -49,8 +48,10 @@ from search.storage.trials import (
     fidelities_of,
     fidelity_of,
     is_paused,
+    promote,
     record_of,
     status_of,
+    with_fidelities,
 )
 from search.storage.url import storage_errors
 from search.study.pruners import make_pruner
@@ -161,7 +162,7 @@ class Study:
             self._live[trial.number] = trial
             self.finish(below)
         if stored.below and stored.started:
-            _promote(trial)
+            promote(trial)
         if stored.record is None:
             return
         for epoch in stored.record.history:
@@ -204,7 +205,7 @@ class Study:
         A trial that finished a fidelity below the full one is paused, and Optuna is not told.
         """
         trial = self._live[record.number]
-        record = _with_fidelities(record, fidelities_of(trial))
+        record = with_fidelities(record, fidelities_of(trial))
         record = record.model_copy(update={"shared": self._places.get(trial.user_attrs.get(KEY, ""))})
         if record.status == "paused":
             with storage_errors(f"storing the record of trial {record.number}"):
@@ -293,7 +294,7 @@ class Study:
         elif self._space.study.fidelities and not any(trial.state == TrialState.WAITING for trial in trials):
             for trial in trials:
                 if is_paused(trial) and trial.user_attrs.get(NAME) in self._space.study.promote:
-                    return _promote(reopen_trial(self._study, trial))
+                    return promote(reopen_trial(self._study, trial))
             finished = sum(len(fidelities_of(trial)) for trial in trials)
             rng = random.Random(derived_seed(self.header.seed, len(trials), finished, "fidelity", bits=32))
             history = observations_of(self._space, trials)
@@ -301,7 +302,7 @@ class Study:
                 case None:
                     return None
                 case Promotion(number):
-                    return _promote(reopen_trial(self._study, trials[number]))
+                    return promote(reopen_trial(self._study, trials[number]))
                 case Proposal(params):
                     self._study.enqueue_trial(dict(params))
         return self._study.ask()
@@ -355,7 +356,7 @@ class Study:
 
     def _values(self, measured: Measured) -> dict[str, float]:
         """Return the values of the objectives, in the study's order."""
-        return {o.name: OBJECTIVES[o.name].value(measured, self.header.price) for o in self.header.objectives}
+        return objective_values(measured, (each.name for each in self.header.objectives), self.header.price)
 
     def _stopped(self, number: int, reason: str) -> TrialRecord:
         """Return the record of a trial stopped at a rung, and write it to the trial's folder in place of its worker."""
@@ -382,26 +383,3 @@ class Study:
 
     def _complete(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _promote(trial: Trial) -> Trial:
-    """Note that a paused trial is to be trained at the next fidelity, and return it."""
-    record = trial.user_attrs[RECORD]
-    trial.set_user_attr(FIDELITY, fidelity_of(trial) + 1)
-    trial.set_user_attr(RECORD, {**record, "status": "running", "reason": None})
-    return trial
-
-
-def _with_fidelities(record: TrialRecord, before: tuple[FidelityRecord, ...]) -> TrialRecord:
-    """Return a worker's record with the fidelities that the trial finished ``before``, and their time."""
-    if record.status == "paused":
-        (latest,) = record.fidelities
-        latest = latest.model_copy(update={"wall_s": record.wall_s})
-        every = (*before[: latest.fidelity - 1], latest)
-        reason = f"trained at fidelity {latest.fidelity} of {latest.of}, and not promoted so far"
-        record = record.model_copy(update={"fidelities": every, "reason": reason})
-        return record.model_copy(update={"wall_s": sum(each.wall_s for each in every)})
-    if record.fidelities or not before:  # stored before the driver was killed, or none to add
-        return record
-    wall_s = record.wall_s + sum(each.wall_s for each in before)
-    return record.model_copy(update={"fidelities": before, "wall_s": wall_s})

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from reports.analysis.pareto import as_losses, ranks
-from reports.records.objectives import OBJECTIVES
+from reports.records.objectives import objective_values
 from reports.records.study import Leaf, Measured, Record, SharedRecord, SupernetRecord
 from reports.storage.files import append_line
 from search.samplers.evolutionary import crowding_distance
@@ -189,10 +189,7 @@ def _rank(space: Space, cost: SupernetRecord, evaluations: Mapping[str, Evaluate
     rule, objectives = space.study.supernet, space.study.objectives
     assert rule is not None
     price = space.base.energy.key
-    values = {
-        key: {name: OBJECTIVES[name].value(each.measured, price) for name in objectives}
-        for key, each in evaluations.items()
-    }
+    values = {key: objective_values(each.measured, objectives, price) for key, each in evaluations.items()}
     points = [as_losses(list(each.values()), list(objectives.values())) for each in values.values()]
     found = ranks(points)
     gaps = crowding_distance(points, found)

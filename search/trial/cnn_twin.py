@@ -121,24 +121,31 @@ def _path(job: Job, twin: Network, parts: Splits, sync: Sync) -> Path:
     return job.files.run.twin(training_fingerprint(twin, parts, recipe, seed=job.seed, origin=origin))
 
 
-def has_twin_below(job: Job, sync: Sync) -> bool:
-    """Return whether the trained twin of the fidelity below can be read."""
-    return _twin_below(job, sync) is not None
+def lacks_twin_below(job: Job, sync: Sync) -> bool:
+    """Return whether the twin of ``job`` continues from one at the fidelity below that cannot be read."""
+    below = job.one_below
+    if below is None or below.candidate.train.start != "cnn":
+        return False
+    try:
+        if (path := _twin_below(job, sync)) is not None:
+            load_checkpoint(path)
+            return False
+    except (OSError, CheckpointError) as error:
+        job.files.log(f"event=twin_below_unusable error={error}")
+    return True
 
 
 def _twin_below(job: Job, sync: Sync) -> Path | None:
-    """Return the file of the trained twin at the fidelity below; None if there is none."""
+    """Return the file of the trained twin at the fidelity below; None if that fidelity has left none."""
     below = job.one_below
     if below is None or below.candidate.train.start != "cnn":
         return None
+    sync.fetch_missing(below.files.twin_name)
     try:
-        sync.fetch_missing(below.files.twin_name)
         path = job.files.run.twins / below.files.twin_name.read_text()
-        sync.fetch_missing(path)
-        load_checkpoint(path)
-    except (OSError, CheckpointError) as error:
-        job.files.log(f"event=twin_below_unusable error={error}")
+    except FileNotFoundError:
         return None
+    sync.fetch_missing(path)
     return path
 
 

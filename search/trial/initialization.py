@@ -162,19 +162,10 @@ def save_weights(job: Job, network: Network, parts: Splits, metrics: Metrics | N
 
     ``metrics`` is None if the network could not be measured. Raises OSError.
     """
+    fidelity = "" if job.fidelity is None else f"fidelity {job.fidelity} of {job.fidelities}"
     metadata = {
         "producer": "snnsearch " + environment.versions().get("snnsearch", ""),
-        "from": ", ".join(
-            filter(
-                None,
-                (
-                    job.files.run.name,
-                    f"trial {job.number}",
-                    job.name,
-                    "" if job.fidelity is None else f"fidelity {job.fidelity} of {job.fidelities}",
-                ),
-            )
-        ),
+        "from": ", ".join(filter(None, (job.files.run.name, f"trial {job.number}", job.name, fidelity))),
         "commit": environment.commit() or "",
         "kind": "cnn" if job.is_twin else "snn",
         "candidate": job.candidate.model_dump_json(),

@@ -201,9 +201,7 @@ def _restore_twin_below(job: Job, placement: Placement, sync: Sync, beat: Beat) 
     The files of a study may have been moved without its twins. Raises TrainingStopped and OSError as `train_twin` does.
     """
     below = job.one_below
-    if below is None or job.candidate.train.start != "cnn" or cnn_twin.has_twin_below(job, sync):
-        return
-    if below.candidate.train.start != "cnn" or job.files.checkpoint.exists():
+    if below is None or job.candidate.train.start != "cnn" or not cnn_twin.lacks_twin_below(job, sync):
         return
     below.files.create()
     _restore_twin_below(below, placement, sync, beat)

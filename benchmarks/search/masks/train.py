@@ -8,17 +8,17 @@ images, 4 epochs.
 """
 
 import argparse
-import csv
 import itertools
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.search.rows import append_rows, read_rows
 from snnkit.architecture.plan import Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data import DataChoice, Images, Splits, load_dataset, split_dataset
@@ -92,21 +92,11 @@ def trained(parts: Splits, mask: str, seed: int) -> Iterator[Row]:
 
 
 def read(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
-    kinds = {field.name: field.type for field in fields(Row)}
-    with path.open(newline="") as file:
-        return [Row(**{name: kinds[name](text) for name, text in line.items()}) for line in csv.DictReader(file)]  # type: ignore[operator]  # the types of a dataclass's fields
+    return read_rows(Row, path) if path.exists() else []
 
 
 def append(path: Path, rows: list[Row]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in asdict(row).items()})
+    append_rows(Row, path, rows)
 
 
 def main() -> None:

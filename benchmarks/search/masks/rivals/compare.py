@@ -9,10 +9,9 @@ command can be stopped and started. A method that takes a second per question or
 """
 
 import argparse
-import csv
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ from benchmarks.search.masks.replay import SEARCHES, SHARES, Search, Table, hype
 from benchmarks.search.masks.rivals.registry import RIVALS, MissingLibraryError, load_rival
 from benchmarks.search.masks.rivals.searches import TimedSearch, rival_search
 from benchmarks.search.masks.train import masks, read
+from benchmarks.search.rows import append_rows, read_rows
 
 SLOW = 1.0  # seconds per question
 METHODS: Mapping[str, Callable[[Table, int], Search]] = {
@@ -59,22 +59,11 @@ def run(table: Table, method: str, seed: int, shares: Sequence[float]) -> list[R
 
 
 def stored(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [Row(**{f.name: f.type(row[f.name]) for f in fields(Row)}) for row in csv.DictReader(file)]  # type: ignore[operator]  # the types of a dataclass's fields
+    return read_rows(Row, path) if path.exists() else []
 
 
 def store(path: Path, rows: Sequence[Row]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(
-            {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in asdict(row).items()}
-            for row in rows
-        )
+    append_rows(Row, path, rows, digits=4)
 
 
 def wanted(methods: Sequence[str], path: Path, share: float, seeds: int, slow_seeds: int) -> Iterator[tuple[str, int]]:
