@@ -5,6 +5,7 @@ past of the curve. With constants it stays, and studies with the same objectives
 """
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,16 +73,19 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def hypervolume_subset(study: StudyRecord, size: int) -> tuple[tuple[TrialRecord, ...], float]:
+def hypervolume_subset(
+    study: StudyRecord, size: int, *, cost: Callable[[TrialRecord], float] = lambda _: 0.0, limit: float = math.inf
+) -> tuple[tuple[TrialRecord, ...], float]:
     """Choose up to ``size`` candidates of the front greedily by joint hypervolume (Guerreiro and Fonseca 2016).
 
-    Each step adds the candidate that contributes the most. If accuracy is an objective and the front is larger than
-    ``size``, only the more accurate half of the front is considered: the box includes networks at chance, and the
-    smallest networks would win by their size alone. If the hypervolume is not computed, the first candidates of the
-    front are chosen.
+    Each step adds the candidate that contributes the most, of those that leave enough of ``limit``, the sum of all
+    costs, for the cheapest others. If accuracy is an objective and the front is larger than ``size``, only the more
+    accurate half of the front is considered: the box includes networks at chance, and the smallest networks would win
+    by their size alone. If the hypervolume is not computed, the first candidates of the front are chosen.
 
     Returns:
-        The chosen candidates in the order of the front, and their share of the hypervolume of those considered.
+        The chosen candidates in the order of the front, and their share of the hypervolume of those considered. They
+        cost more than ``limit`` if the cheapest ones together do.
     """
     front, objectives = front_trials(study), study.header.objectives
     if len(front) > size and any(o.name == "accuracy" for o in objectives):
@@ -92,13 +96,22 @@ def hypervolume_subset(study: StudyRecord, size: int) -> tuple[tuple[TrialRecord
         return front[:size], 1.0
     worst = _worst(objectives)
     points = {trial.number: _scaled(trial, objectives) for trial in front}
+    costs = {trial.number: cost(trial) for trial in front}
     chosen: list[TrialRecord] = []
-    for _ in range(size):
+    for further in reversed(range(size)):
         have = [points[trial.number] for trial in chosen]
-        left = [trial for trial in front if trial not in chosen]
-        chosen.append(max(left, key=lambda trial: hypervolume_contribution(points[trial.number], have, worst)))
+        left = sorted((trial for trial in front if trial not in chosen), key=lambda trial: costs[trial.number])
+        spent = sum(costs[trial.number] for trial in chosen)
+        within = [each for each in left if spent + _cost_with(each, left, further, costs) <= limit] or left[:1]
+        chosen.append(max(within, key=lambda trial: hypervolume_contribution(points[trial.number], have, worst)))
     share = hypervolume([points[t.number] for t in chosen], worst) / hypervolume(list(points.values()), worst)
     return tuple(trial for trial in front if trial in chosen), share
+
+
+def _cost_with(each: TrialRecord, left: Sequence[TrialRecord], further: int, costs: Mapping[int, float]) -> float:
+    """Return the cost of ``each`` and the ``further`` cheapest others. ``left`` begins with the cheapest."""
+    others = [trial for trial in left if trial is not each][:further]
+    return sum(costs[trial.number] for trial in (each, *others))
 
 
 def _computed(objectives: tuple[ObjectiveRecord, ...]) -> bool:

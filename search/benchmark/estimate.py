@@ -104,8 +104,12 @@ def own_work(job: Job) -> Work:
     """Return the work of training the job's network itself; none if a CNN twin or a mean takes its place."""
     if job.is_twin or isinstance(job.initialization, AverageOf):
         return Work()
-    candidate, steps = job.candidate, job.candidate.encoding.timesteps
-    recipe = candidate.train
+    return network_work(job.candidate)
+
+
+def network_work(candidate: Candidate) -> Work:
+    """Return the work of training a spiking network, without that of its CNN twin."""
+    steps, recipe = candidate.encoding.timesteps, candidate.train
     short = recipe.short_epochs
     work = _epochs_work(candidate, recipe.epochs - short, steps)
     work += _epochs_work(candidate, short, min(recipe.short_timesteps, steps))

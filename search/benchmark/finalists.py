@@ -4,7 +4,8 @@ They become the networks of a benchmark, each with its CNN twin, so they have se
 measured on the test images once, after training.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +57,23 @@ def of_study(
     return [Finalist(each.label, with_recipe(each.candidate, space.retrain)) for each in found]
 
 
-def of_front(record: StudyRecord, space: Space, best: int, recipe: Mapping[str, Any]) -> list[Finalist]:
+def of_front(
+    record: StudyRecord, space: Space, best: int, recipe: Mapping[str, Any],
+    *, cost: Callable[[Candidate], float] = lambda _: 0.0, limit: float = math.inf,
+) -> list[Finalist]:  # fmt: skip
     """Return the ``best`` candidates of the front by joint hypervolume, with ``recipe``.
 
-    If the front has fewer, paused candidates follow: the front of those that reached the highest fidelity.
+    If the front has fewer, paused candidates follow: the front of those that reached the highest fidelity. Their costs
+    together are within ``limit`` if so many candidates are: ``cost`` is that of a candidate with ``recipe``.
     """
-    trials, _ = hypervolume_subset(record, best)
+
+    def trial_cost(trial: TrialRecord) -> float:
+        return cost(with_recipe(space.candidate(trial.params), recipe))
+
+    trials, _ = hypervolume_subset(record, best, cost=trial_cost, limit=limit)
     if len(trials) < best:
-        paused, _ = hypervolume_subset(_at_highest_fidelity(record), best - len(trials))
+        left = limit - sum(map(trial_cost, trials))
+        paused, _ = hypervolume_subset(_at_highest_fidelity(record), best - len(trials), cost=trial_cost, limit=left)
         trials += paused
     found = [_finalist(trial, space) for trial in trials]
     return [Finalist(each.label, with_recipe(each.candidate, recipe)) for each in found]

@@ -4,11 +4,11 @@ The finals of STUDY are a benchmark in the folder STUDY-finalists. If a longer s
 trained in STUDY-finalists-2, and so on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from reports.document.commands import command
 from reports.document.wording import count, duration, listing
@@ -27,6 +27,8 @@ from search.runner import launch as searching
 from search.runner.observer import SILENT, Observer
 from search.runner.options import RunOptions
 from search.runner.resources import plan_workers
+from search.space.candidate import Candidate
+from search.space.limits import Resources
 from search.space.loading.loader import load_space
 from search.space.sections import Finals
 from search.space.space import Space
@@ -89,28 +91,26 @@ def _benchmark(
     name = finals_folder(runs, study, 1 + len(finals_folders(runs, study))).name
     recipe = {**space.retrain, **section.recipe}
     trained = set(_trained(runs, study))
-    largest = None
+    pool = plan_workers(options, RunFolder(runs / name), Resources())
+    samples = estimate.of_study(record, pool.placement).samples
+
+    def expected_s(candidate: Candidate) -> float:
+        """Seconds that the candidate adds to the finals on one seed; 0 if nothing is known."""
+        work = estimate.network_work(candidate) + estimate.twin_work(candidate)
+        return estimate.expected_s(work, samples, pool) or 0.0
+
+    limit = math.inf if seconds is None else USABLE * seconds
+    chosen: list[Finalist] = []
     for best in range(section.best, 0, -1):
-        chosen = [each for each in finalists.of_front(record, space, best, recipe) if _key(each) not in trained]
-        if not chosen:
+        found = finalists.of_front(record, space, best, recipe, cost=expected_s, limit=limit)
+        chosen = [each for each in found if each.candidate.fingerprint not in trained]
+        if sum(expected_s(each.candidate) for each in chosen) <= limit:
             break
-        largest = _of(chosen, name, record, space, section.seeds, recipe, options)
-        one_seed = _of(chosen, name, record, space, 1, recipe, options)
-        pool = plan_workers(options, RunFolder(options.runs / name), one_seed.section.resources)
-        work = estimate.work_left(one_seed.jobs(options.runs / name))
-        expected_s = estimate.expected_s(work, estimate.of_study(record, pool.placement).samples, pool)
-        if seconds is None or expected_s is None or expected_s <= USABLE * seconds:
-            break
-    return largest
-
-
-def _of(
-    chosen: Sequence[Finalist], name: str, record: StudyRecord, space: Space, seeds: int, recipe: Mapping[str, Any],
-    options: RunOptions,
-) -> Benchmark:  # fmt: skip
+    if not chosen:
+        return None
     first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
     base = finalists.with_recipe(space.base, recipe)
-    text = finalists.benchmark_text(name, chosen, space, range(first, first + seeds), base=base)
+    text = finalists.benchmark_text(name, chosen, space, range(first, first + section.seeds), base=base)
     return load_benchmark(text, device=options.device)
 
 
@@ -119,10 +119,6 @@ def _trained(runs: Path, study: str) -> Iterator[str]:
     for folder in finals_folders(runs, study):
         for row in load_benchmark(read_benchmark(folder).header.benchmark_yaml).candidates.values():
             yield from (candidate.fingerprint for candidate in row.values())
-
-
-def _key(finalist: Finalist) -> str:
-    return finalist.candidate.fingerprint
 
 
 def _unfinished(runs: Path, study: str) -> BenchmarkRecord | None:

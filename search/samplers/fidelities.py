@@ -41,6 +41,7 @@ from search.space.space import Space
 
 N_SIZE_FEATURES = 3  # the first inputs of the model: parameters, operations, convolutions
 MIN_GAINS = 8  # measured gains from which a model of them is fitted; before that, their mean
+UNKNOWN_DEVIATION = 0.3  # of the gain before any was measured
 PRIOR_GAINS, PRIOR_DEVIATION = 3, 0.05  # as if so many gains with that deviation had been measured
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # of a normal distribution
 BISECTIONS = 40
@@ -199,10 +200,12 @@ def predicted_gain(inputs: Array, gains: Array, at: Array, *, seed: int) -> tupl
 
     ``gains`` (n,) were measured at ``inputs`` (n, features).
     """
+    if not len(gains):
+        return np.zeros(len(at)), np.full(len(at), UNKNOWN_DEVIATION)
     if len(gains) < MIN_GAINS:
-        mean = float(gains.mean()) if len(gains) else 0.0
+        mean = float(gains.mean())
         squares = PRIOR_GAINS * PRIOR_DEVIATION**2 + float(((gains - mean) ** 2).sum())
-        deviation = math.sqrt(squares / (PRIOR_GAINS + len(gains)))
+        deviation = math.sqrt(squares / (PRIOR_GAINS + len(gains)) * (1 + 1 / len(gains)))
         return np.full(len(at), mean), np.full(len(at), deviation)
     scaled = standardize([*inputs.tolist(), *at.tolist()])
     mean_at, deviation_at = predict(scaled[: len(inputs)], gains, scaled[len(inputs) :], seed=seed)

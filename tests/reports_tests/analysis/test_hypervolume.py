@@ -8,7 +8,7 @@ from optuna._hypervolume import compute_hypervolume
 from reports.analysis.front import finished, front_trials, status_summary
 from reports.analysis.hypervolume import HypervolumeCurve, hypervolume_over_time, hypervolume_subset
 from reports.records.objectives import OBJECTIVES, Scale
-from reports.records.study import EpochRecord, ObjectiveRecord, StudyRecord
+from reports.records.study import EpochRecord, ObjectiveRecord, StudyRecord, TrialRecord
 
 Build = Callable[..., StudyRecord]
 
@@ -58,6 +58,25 @@ def test_each_candidate_of_the_subset_contributes_most_to_those_before_it(make_s
         assert share == pytest.approx(volume(numbers) / volume(points))
         before = numbers
     assert hypervolume_subset(study, len(whole)) == (whole, 1.0)
+
+
+def test_subset_keeps_within_a_limit_of_cost(make_study: Build) -> None:
+    study = make_study(40)
+
+    def cost(trial: TrialRecord) -> float:
+        return trial.values["params"]
+
+    (dearest, *_), _ = hypervolume_subset(study, 1)
+    some, _ = hypervolume_subset(study, 4)
+    costs = sorted(map(cost, some))
+    for size in (2, 3):
+        limit = sum(costs[:size]) * 1.01
+        chosen, _ = hypervolume_subset(study, size, cost=cost, limit=limit)
+        assert len(chosen) == size
+        assert sum(map(cost, chosen)) <= limit
+    assert hypervolume_subset(study, 1, cost=cost, limit=cost(dearest))[0] == (dearest,)
+    (cheapest,), _ = hypervolume_subset(study, 1, cost=cost, limit=0.0)
+    assert cost(cheapest) <= costs[0]
 
 
 def test_the_past_of_the_curve_does_not_change_when_a_trial_is_added(make_study: Build) -> None:

@@ -168,7 +168,8 @@ def test_search_leaves_the_share_of_the_finals(tmp_path: Path, monkeypatch: pyte
 def test_number_of_finalists_fits_the_time(
     seconds: float | None, n: int, untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimate, "work_left", lambda jobs: estimate.Work(images=len(jobs)))
+    monkeypatch.setattr(estimate, "network_work", lambda candidate: estimate.Work(images=1))
+    monkeypatch.setattr(estimate, "twin_work", lambda candidate: estimate.Work(images=1))
     monkeypatch.setattr(estimate, "expected_s", lambda work, samples, pool: 4.0 * work.images)  # with its twin, 8 s
     space = space_of("{best: 3}", **{"study.budget": "{trials: 9}"})
     study = finals.launch(replace(space, study=space.study.model_copy(update={"finals": None})), options_for(tmp_path))

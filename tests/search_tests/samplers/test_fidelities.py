@@ -10,7 +10,7 @@ from helpers.untrained import SPACES
 from scipy.special import ndtri
 
 from search.samplers.fidelities import (
-    PRIOR_DEVIATION,
+    UNKNOWN_DEVIATION,
     Promotion,
     Proposal,
     next_step,
@@ -95,13 +95,14 @@ def test_costs_count_less_as_the_budget_is_spent() -> None:
 def test_gain_before_any_was_measured_is_unknown() -> None:
     mean, deviation = predicted_gain(np.empty((0, 4)), np.empty(0), np.zeros((3, 4)), seed=0)
     assert mean.tolist() == [0.0] * 3
-    assert deviation.tolist() == [PRIOR_DEVIATION] * 3
+    assert deviation.tolist() == [UNKNOWN_DEVIATION] * 3
 
 
 def test_few_gains_give_their_mean() -> None:
     mean, deviation = predicted_gain(np.zeros((3, 4)), np.array([-0.1, -0.2, -0.3]), np.zeros((2, 4)), seed=0)
     assert mean == pytest.approx([-0.2, -0.2])
-    assert deviation == pytest.approx([0.0677, 0.0677], abs=1e-3)  # of three gains and three of the prior
+    of_one = 0.0677  # of three gains and three of the prior
+    assert deviation == pytest.approx([of_one * (1 + 1 / 3) ** 0.5] * 2, abs=1e-3)  # the mean is not known exactly
 
 
 def test_many_gains_give_a_model_of_them() -> None:
