@@ -53,6 +53,29 @@ class Seen:
         self.incoming[conv.name], self.outgoing[conv.name] = incoming, None if fired is None else fired.spikes()
 
 
+@pytest.mark.parametrize("size", [32, 36])  # sides of 18 and 9 are no multiple of a window of 2
+def test_pooling_is_the_same_with_and_without_gradients(size: int) -> None:
+    twin = network(SMALL, neuron=None, size=size).eval()
+    shown = images(size=size).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        without = twin(shown)
+    assert torch.equal(without, twin(shown))
+
+
+def test_gradients_of_concatenated_parts_are_contiguous() -> None:
+    """BatchNorm's backward pass takes ten times as long for others in channels_last."""
+    twin = network(SMALL | {"pool": {"of": "currents"}}, neuron=None).to(memory_format=torch.channels_last)
+    layouts = []
+    for module in twin.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_full_backward_hook(
+                lambda _, __, gradients: layouts.append(gradients[0].is_contiguous(memory_format=torch.channels_last))
+            )
+    twin(images().to(memory_format=torch.channels_last)).sum().backward()
+    assert len(layouts) > 20
+    assert all(layouts)
+
+
 @pytest.mark.parametrize("geometry", TORCHVISION)
 def test_twin_equals_torchvision(geometry: str) -> None:
     theirs = torchvision.models.get_model(geometry.replace("imagenet-", "squeezenet").replace(".", "_"), weights=None)
