@@ -10,6 +10,10 @@ the gain per operation at which its next step just pays, if it is dropped unless
 (Gittins index; Xie et al. 2024, arXiv:2406.20062). The step with the highest price is the next one. For a candidate at
 its last step that is the expected gain of hypervolume per operation.
 
+Each fidelity gets at least half of the operations of the one below; successive halving gives it as many (Jamieson and
+Talwalkar 2016, arXiv:1502.07943). A promotion is due if its fidelity then still has no more than that half, and the due
+one with the highest price comes first. Otherwise a short search would end before any full training.
+
 Costs count less and less as the budget is spent: they are raised to the power of the share that is left (cost-cooling;
 Lee et al. 2020, arXiv:2003.10870). Otherwise a search would train small networks until its end.
 """
@@ -43,6 +47,7 @@ N_SIZE_FEATURES = 3  # the first inputs of the model: parameters, operations, co
 MIN_GAINS = 8  # measured gains from which a model of them is fitted; before that, their mean
 UNKNOWN_DEVIATION = 0.3  # of the gain before any was measured
 PRIOR_GAINS, PRIOR_DEVIATION = 3, 0.05  # as if so many gains with that deviation had been measured
+RESERVED = 0.5  # operations of a fidelity, as a share of those of the one below
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # of a normal distribution
 BISECTIONS = 40
 
@@ -74,6 +79,10 @@ class Option:
         """Number of fidelities that it has finished."""
         return 0 if self.trial is None else len(self.trial.below)
 
+    def is_due(self, spent: Sequence[float]) -> bool:
+        """Whether it is a promotion to a fidelity that has too few of the operations ``spent`` at each, even with it."""
+        return self.done > 0 and spent[self.done] + self.costs[0] <= RESERVED * spent[self.done - 1]
+
     @property
     def step(self) -> Promotion | Proposal:
         return Proposal(self.each.params) if self.trial is None else Promotion(self.trial.number)
@@ -98,11 +107,23 @@ def next_step(
     if not options:
         return None
     prices = _prices(space, options, history, share_left, rng)
-    best = int(np.argmax(prices))
+    spent = _spent(space, started)
+    due = [at for at, option in enumerate(options) if option.is_due(spent) and prices[at] > 0]
+    best = max(due or range(len(options)), key=lambda at: float(prices[at]))
     new = [option for option in options if option.trial is None]
     if prices[best] <= 0 and new:  # nothing seems to gain anything: explore
         return rng.choice(new).step
     return options[best].step
+
+
+def _spent(space: Space, started: Sequence[Observation]) -> list[float]:
+    """Return the operations of all trainings at each fidelity, also of those that still run."""
+    spent = [0.0] * (len(space.study.fidelities) + 1)
+    for trial in started:
+        costs = _option(space, pool_candidate(space, trial.params), None).costs
+        for level in range(len(trial.below) + (not trial.paused)):
+            spent[level] += costs[level]
+    return spent
 
 
 def _option(space: Space, each: PoolCandidate, trial: Observation | None) -> Option:

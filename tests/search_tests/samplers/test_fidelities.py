@@ -149,6 +149,23 @@ def test_candidate_that_shines_at_the_cheap_fidelity_is_promoted(space: Space) -
     assert next_step(space, [*others, shining], 1e15, random.Random(0)) == Promotion(50)
 
 
+def test_promotion_is_due_when_the_cheap_fidelity_has_used_as_much_compute(space: Space) -> None:
+    """All candidates seem equally good, so that cheap trainings have the higher price."""
+    shining = observed(space, 60, space.sample(random.Random(99)), below=0.8, full=None)
+    for paused in (6, 60):
+        trials = [*history(space, paused, 0), shining]
+        cheap = sum(costs(space, trial)[0] for trial in trials)
+        least = min(costs(space, trial)[1] for trial in trials)
+        assert isinstance(next_step(space, trials, 1e15, random.Random(0)), Promotion) == (paused == 60)
+        assert (cheap >= least) == (paused == 60)
+
+
+def costs(space: Space, trial: Observation) -> list[float]:
+    """Operations of the cheap and of the full training."""
+    every = space.fidelities(space.candidate(trial.params))
+    return [training_cost(candidate, candidate.plan()) for candidate in every]
+
+
 def test_step_is_the_same_for_the_same_history(space: Space) -> None:
     steps = {str(next_step(space, history(space), 1e15, random.Random(5))) for _ in range(2)}
     assert len(steps) == 1
