@@ -80,7 +80,7 @@ class Option:
         return 0 if self.trial is None else len(self.trial.below)
 
     def is_due(self, spent: Sequence[float]) -> bool:
-        """Whether it is a promotion to a fidelity that has too few of the operations ``spent`` at each, even with it."""
+        """Whether it is a promotion to a fidelity that has too few of the operations ``spent``, even with it."""
         return self.done > 0 and spent[self.done] + self.costs[0] <= RESERVED * spent[self.done - 1]
 
     @property
@@ -180,7 +180,7 @@ def _predict(
     space: Space, options: Sequence[Option], history: Sequence[Observation], rng: random.Random
 ) -> _Prediction:
     known = _model_data(history)
-    levels = [(*trial.below, *([trial.losses] if trial.complete else [])) for trial in known]
+    levels = [trial.below if trial.losses is None else (*trial.below, trial.losses) for trial in known]
     every = [*(pool_candidate(space, trial.params) for trial in known), *(option.each for option in options)]
     x = standardize([features(space, each) for each in every])
     own, asked = x[: len(known)], x[len(known) :]
@@ -191,7 +191,7 @@ def _predict(
         if OBJECTIVES[name].known_before_training == "exactly":
             mean[:, column], deviations[-1, :, column] = exact(space, name, [option.each for option in options])
             continue
-        values = [[losses[column] for losses in each if losses is not None] for each in levels]
+        values = [[losses[column] for losses in each] for each in levels]
         first = np.array([each[0] for each in values])
         mean[:, column], deviations[0, :, column] = predict(own, first, asked, seed=rng.randrange(2**31))
         for level in range(count):
@@ -212,7 +212,7 @@ def _predict(
 def _model_data(history: Sequence[Observation]) -> list[Observation]:
     """Return the measured trials; of more than MAX_OBSERVATIONS those that went furthest, and of these the latest."""
     known = [trial for trial in history if trial.below]
-    by_worth = sorted(known, key=lambda trial: (-len(trial.below) - trial.complete, -trial.number))
+    by_worth = sorted(known, key=lambda trial: (-len(trial.below) - (trial.losses is not None), -trial.number))
     return sorted(by_worth[:MAX_OBSERVATIONS], key=lambda trial: trial.number)
 
 

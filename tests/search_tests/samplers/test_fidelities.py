@@ -17,7 +17,7 @@ from search.samplers.fidelities import (
     predicted_gain,
     prices,
 )
-from search.samplers.history import Observation
+from search.samplers.history import Array, Observation
 from search.samplers.surrogate import pool_candidate, training_cost
 from search.space.loading.loader import load_space
 from search.space.space import Space
@@ -210,6 +210,20 @@ def test_candidate_outside_a_bound_is_not_promoted(bound: str, promoted: int) ->
     large = observed(space, 21, ends(space, max), below=0.45, full=None)
     step = next_step(space, [*gained, tiny, large], 1e15, random.Random(0))
     assert step == Promotion(promoted)
+
+
+def test_candidates_outside_a_bound_teach_what_full_training_gains(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = load_space(SPACES / "smoke.yaml", overrides=OVERRIDES | {"study.constraints": "{accuracy: {min: 0.6}}"})
+    learned = []
+
+    def spy(inputs: Array, gains: Array, at: Array, *, seed: int) -> tuple[Array, Array]:
+        learned.append(gains.tolist())
+        return predicted_gain(inputs, gains, at, seed=seed)
+
+    monkeypatch.setattr("search.samplers.fidelities.predicted_gain", spy)
+    trials = [replace(trial, complete=False) for trial in history(space, 12, 3)]  # losses of 0.6 after 0.8
+    next_step(space, trials, 1e15, random.Random(0))
+    assert learned == [pytest.approx([-0.2] * 3)]
 
 
 def test_candidate_that_the_model_leaves_out_can_be_promoted(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
