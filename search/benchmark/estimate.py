@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -29,13 +29,14 @@ MAX_STEP_MACS = 2e9  # of a measured step, which takes a core a second or less; 
 
 @dataclass(frozen=True)
 class Work:
-    """Training images times epochs, and the dense multiply-accumulates on them, forward and backward."""
+    """Training images times epochs, the dense multiply-accumulates on them, forward and backward, and the epochs."""
 
     images: float = 0.0
     macs: float = 0.0
+    epochs: float = 0.0  # each ends with a validation
 
     def __add__(self, other: Self) -> "Work":
-        return Work(self.images + other.images, self.macs + other.macs)
+        return Work(self.images + other.images, self.macs + other.macs, self.epochs + other.epochs)
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,15 @@ def expected(work: Work, evidence: Evidence, pool: WorkerPool) -> str:
 def expected_s(work: Work, samples: Sequence[Sample], pool: WorkerPool) -> float | None:
     """Return the seconds that ``pool`` takes for ``work``; None without samples.
 
-    The time per training image and per multiply-accumulate is fitted to the samples.
+    The time per training image, per multiply-accumulate and per epoch is fitted to the samples.
     """
     if not samples:
         return None
-    done = np.array([(sample.work.images, sample.work.macs) for sample in samples], dtype=float)
-    unit = done.mean(axis=0)
-    (per_image, per_mac), _ = nnls(done / unit, np.array([sample.thread_s for sample in samples]))
-    thread_s = per_image * work.images / unit[0] + per_mac * work.macs / unit[1]
-    return float(thread_s / ((pool.workers or 1) * pool.placement.threads))
+    done = np.array([astuple(sample.work) for sample in samples], dtype=float)
+    unit = done.mean(axis=0).clip(min=1e-9)  # measured steps have no epochs
+    rates, _ = nnls(done / unit, np.array([sample.thread_s for sample in samples]))
+    thread_s = float(rates @ (np.array(astuple(work)) / unit * (done.max(axis=0) > 0)))
+    return thread_s / ((pool.workers or 1) * pool.placement.threads)
 
 
 def work_left(jobs: Sequence[Job], done: Iterable[int] = ()) -> Work:
@@ -130,7 +131,7 @@ def _epochs_work(candidate: Candidate, epochs: int, timesteps: int) -> Work:
     input_steps = timesteps if candidate.encoding.frames else 1
     plans = [resized(plan, candidate.train.resolution(progress, plan.in_shape[1])) for progress in THIRDS]
     macs = statistics.mean(training_macs(at, timesteps=timesteps, input_steps=input_steps) for at in plans)
-    return Work(images, images * macs)
+    return Work(images, images * macs, epochs)
 
 
 def _trains_twin(job: Job) -> bool:
@@ -159,7 +160,10 @@ def _samples(trials: Sequence[TrialRecord], placement: Placement) -> tuple[Sampl
     ended = (*TRAINED_TO_END, PAUSED)
     done = [trial for trial in trials if trial.status in ended and trial.training_macs and trial.wall_s]
     return tuple(
-        Sample(Work(trial.training_images, trial.training_macs), trial.wall_s * (trial.threads or placement.threads))
+        Sample(
+            Work(trial.training_images, trial.training_macs, len(trial.epochs)),
+            trial.wall_s * (trial.threads or placement.threads),
+        )
         for trial in done
     )
 

@@ -90,7 +90,8 @@ class Driver:
         with self._stop_on_storage_error():
             job = self._work.next(self._record, self._macs_left(), self._share_left())
             if job is not None:
-                epochs = job.candidate.train.epochs
+                recipe = job.candidate.train
+                epochs = (recipe.for_cnn_twin if job.is_twin else recipe).epochs
                 trial = RunningTrial(job.number, job.name, self._clock(), epochs, fidelity=job.fidelity)
                 self.progress = self.progress.started(trial)
                 self.observer.progressed(self.progress)

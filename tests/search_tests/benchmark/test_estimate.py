@@ -45,14 +45,14 @@ def test_work_is_images_times_epochs_and_their_operations() -> None:
     _, jobs = jobs_of(TINY)
     one, one_twin, two, two_twin = jobs[:4]
     expected = 2 * 2 * IMAGES * (macs(one, 2) + macs(one_twin, 1) + macs(two, 2) + macs(two_twin, 1))
-    assert work_left(jobs) == Work(8 * 2 * IMAGES, expected)
+    assert work_left(jobs) == Work(8 * 2 * IMAGES, expected, 8 * 2)
     half = work_left(jobs, range(4))
-    assert half == Work(4 * 2 * IMAGES, expected / 2)
+    assert half == Work(4 * 2 * IMAGES, expected / 2, 4 * 2)
 
 
 def test_short_epochs_have_fewer_time_steps() -> None:
     _, jobs = jobs_of(TINY.replace("train: {epochs: 2}", "train: {epochs: 2, short_epochs: 1, short_timesteps: 1}"))
-    assert estimate.own_work(jobs[0]) == Work(2 * IMAGES, IMAGES * (macs(jobs[0], 1) + macs(jobs[0], 2)))
+    assert estimate.own_work(jobs[0]) == Work(2 * IMAGES, IMAGES * (macs(jobs[0], 1) + macs(jobs[0], 2)), 2)
 
 
 def test_twin_that_several_networks_need_is_trained_once() -> None:
@@ -96,6 +96,19 @@ def test_time_follows_the_finished_trainings(threads: int | None) -> None:
         f"expected  about {duration(seconds)} in all with 2 workers, estimated from 3 finished trainings of this "
         "benchmark"
     )
+
+
+def test_time_of_validation_is_not_taken_for_that_of_training() -> None:
+    """Cheap trainings have few images in an epoch, and as long a validation after it as full ones."""
+
+    def seconds(work: Work) -> float:
+        return 0.001 * work.images + 2e-11 * work.macs + 3.0 * work.epochs
+
+    trainings = [(3000, 1e6, 3), (3000, 4e6, 3), (16_000, 9e6, 4)]
+    works = [Work(images, images * macs, epochs) for images, macs, epochs in trainings]
+    full = Work(500_000, 500_000 * 5e6, 10)
+    samples = tuple(Sample(work, seconds(work)) for work in works)
+    assert estimate.expected_s(full, samples, WorkerPool()) == pytest.approx(seconds(full), rel=1e-3)
 
 
 def test_nothing_is_said_without_evidence() -> None:

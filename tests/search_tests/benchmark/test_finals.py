@@ -66,6 +66,22 @@ def test_launch_ends_with_finalists(untrained: list[int], tmp_path: Path) -> Non
     assert f"snnsearch export smoke-finalists {found[0].record.number} --format onnx" in markdown(study)
 
 
+def test_progress_shows_the_epochs_of_twins_and_of_spiking_networks(
+    untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = set()
+
+    def execute(driver: Driver, executor: str, pool: object) -> None:
+        while (job := driver.next()) is not None:
+            shown.add((job.is_twin, driver.progress.running[job.number].epochs))
+            job.folder.mkdir(parents=True, exist_ok=True)
+            driver.finished(trained(job))
+
+    monkeypatch.setattr("search.benchmark.run.run_trials", execute)
+    finals.launch(space_of(), options_for(tmp_path))
+    assert shown == {(True, 2), (False, 3)}
+
+
 def test_longer_search_trains_new_finalists_only(untrained: list[int], tmp_path: Path) -> None:
     first = finals.launch(space_of(), options_for(tmp_path))
     again = finals.resume("smoke", options_for(tmp_path))
