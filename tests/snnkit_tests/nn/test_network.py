@@ -66,11 +66,13 @@ def test_gradients_of_concatenated_parts_are_contiguous() -> None:
     """BatchNorm's backward pass takes ten times as long for others in channels_last."""
     twin = network(SMALL | {"pool": {"of": "currents"}}, neuron=None).to(memory_format=torch.channels_last)
     layouts = []
+
+    def note(module: nn.Module, incoming: Any, gradients: Any) -> None:
+        layouts.append(gradients[0].is_contiguous(memory_format=torch.channels_last))
+
     for module in twin.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.register_full_backward_hook(
-                lambda _, __, gradients: layouts.append(gradients[0].is_contiguous(memory_format=torch.channels_last))
-            )
+            module.register_full_backward_hook(note)
     twin(images().to(memory_format=torch.channels_last)).sum().backward()
     assert len(layouts) > 20
     assert all(layouts)
