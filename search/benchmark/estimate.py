@@ -109,7 +109,7 @@ def own_work(job: Job) -> Work:
 
 
 def network_work(candidate: Candidate) -> Work:
-    """Return the work of training a spiking network, without that of its CNN twin."""
+    """Return the work of training a spiking network, without the work of training its CNN twin."""
     steps, recipe = candidate.encoding.timesteps, candidate.train
     short = recipe.short_epochs
     work = _epochs_work(candidate, recipe.epochs - short, steps)

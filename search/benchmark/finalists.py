@@ -64,7 +64,7 @@ def of_front(
     """Return the ``best`` candidates of the front by joint hypervolume, with ``recipe``.
 
     If the front has fewer, paused candidates follow: the front of those that reached the highest fidelity. Their costs
-    together are within ``limit`` if so many candidates are: ``cost`` is that of a candidate with ``recipe``.
+    together are within ``limit`` if so many candidates are. ``cost`` takes a candidate with ``recipe``.
     """
 
     def trial_cost(trial: TrialRecord) -> float:

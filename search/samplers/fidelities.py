@@ -47,7 +47,7 @@ N_SIZE_FEATURES = 3  # the first inputs of the model: parameters, operations, co
 MIN_GAINS = 8  # measured gains from which a model of them is fitted; before that, their mean
 UNKNOWN_DEVIATION = 0.3  # of the gain before any was measured
 PRIOR_GAINS, PRIOR_DEVIATION = 3, 0.05  # as if so many gains with that deviation had been measured
-RESERVED = 0.5  # operations of a fidelity, as a share of those of the one below
+RESERVED = 0.5  # operations of a fidelity, as a share of the operations of the one below
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # of a normal distribution
 BISECTIONS = 40
 
