@@ -77,9 +77,10 @@ def expected_s(work: Work, samples: Sequence[Sample], pool: WorkerPool) -> float
     if not samples:
         return None
     done = np.array([astuple(sample.work) for sample in samples], dtype=float)
-    unit = done.mean(axis=0).clip(min=1e-9)  # measured steps have no epochs
-    rates, _ = nnls(done / unit, np.array([sample.thread_s for sample in samples]))
-    thread_s = float(rates @ (np.array(astuple(work)) / unit * (done.max(axis=0) > 0)))
+    seen = done.any(axis=0)  # measured steps have no epochs
+    unit = done.mean(axis=0)[seen]
+    rates, _ = nnls(done[:, seen] / unit, np.array([sample.thread_s for sample in samples]))
+    thread_s = float(rates @ (np.array(astuple(work))[seen] / unit))
     return thread_s / ((pool.workers or 1) * pool.placement.threads)
 
 

@@ -63,7 +63,7 @@ def test_pooling_is_the_same_with_and_without_gradients(size: int) -> None:
 
 
 def test_gradients_of_concatenated_parts_are_contiguous() -> None:
-    """BatchNorm's backward pass takes ten times as long for others in channels_last."""
+    """BatchNorm's backward pass takes eight times as long for others in channels_last."""
     twin = network(SMALL | {"pool": {"of": "currents"}}, neuron=None).to(memory_format=torch.channels_last)
     layouts = []
 
