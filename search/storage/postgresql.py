@@ -105,6 +105,8 @@ class DriverConnection:
 
     def close(self) -> None:
         if self._current is not None:
+            with suppress(self._errors):  # the server notices a closed connection only after a while
+                _rows(self._current, "SELECT pg_advisory_unlock_all()")
             self._current.close()
             self._current = None
 
