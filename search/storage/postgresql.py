@@ -105,8 +105,9 @@ class DriverConnection:
 
     def close(self) -> None:
         if self._current is not None:
-            with suppress(self._errors):  # the server notices a closed connection only after a while
-                _rows(self._current, "SELECT pg_advisory_unlock_all()")
+            if self._lost_at is None:  # the server notices a closed connection only after a while
+                with suppress(self._errors), self._cut_if_stuck():
+                    _rows(self._current, "SELECT pg_advisory_unlock_all()")
             self._current.close()
             self._current = None
 

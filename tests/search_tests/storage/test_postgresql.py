@@ -37,6 +37,30 @@ def test_second_driver_on_another_machine_is_refused(url, space, tmp_path):
         pass
 
 
+def test_released_study_is_free_before_the_server_notices_the_closed_connection(url, space, tmp_path):
+    class KeptOpen:
+        def __init__(self, connection):
+            self.connection = connection
+
+        def __getattr__(self, name):
+            return getattr(self.connection, name)
+
+        def close(self):
+            pass
+
+    first, second = (tmp_path / name for name in ("first", "second"))
+    first.mkdir()
+    second.mkdir()
+    lock = StudyLock(first, space.study.name, url)
+    kept = lock.connection._current = KeptOpen(lock.connection._current)
+    try:
+        lock.release()
+        with StudyLock(second, space.study.name, url):
+            pass
+    finally:
+        kept.connection.close()
+
+
 def test_unreachable_server_gives_one_message_without_the_password(url, space, tmp_path):
     nobody = sqlalchemy.make_url(url).set(port=1, host="127.0.0.1", password="secret")
     address = nobody.render_as_string(hide_password=False)
