@@ -17,6 +17,7 @@ from search.space.candidate import Candidate
 from search.trial.job import AverageOf, FromCnnTwin, Job, Placement
 from snnkit.architecture.plan import PASSES, training_macs
 from snnkit.architecture.resizing import resized
+from snnkit.training.recipe import Recipe
 
 if TYPE_CHECKING:  # it needs torch
     from snnkit.data import Splits
@@ -113,8 +114,8 @@ def network_work(candidate: Candidate) -> Work:
     """Return the work of training a spiking network, without the work of training its CNN twin."""
     steps, recipe = candidate.encoding.timesteps, candidate.train
     short = recipe.short_epochs
-    work = _epochs_work(candidate, recipe.epochs - short, steps)
-    work += _epochs_work(candidate, short, min(recipe.short_timesteps, steps))
+    work = _epochs_work(candidate, recipe, recipe.epochs - short, steps)
+    work += _epochs_work(candidate, recipe, short, min(recipe.short_timesteps, steps))
     if recipe.distill:
         images = recipe.epochs * candidate.data.train_images
         twin_macs = training_macs(candidate.plan(), timesteps=1, input_steps=1)
@@ -124,13 +125,14 @@ def network_work(candidate: Candidate) -> Work:
 
 def twin_work(candidate: Candidate) -> Work:
     """Return the work of training the CNN twin."""
-    return _epochs_work(candidate, candidate.train.for_cnn_twin.epochs, 1)
+    recipe = candidate.train.for_cnn_twin
+    return _epochs_work(candidate, recipe, recipe.epochs, 1)
 
 
-def _epochs_work(candidate: Candidate, epochs: int, timesteps: int) -> Work:
+def _epochs_work(candidate: Candidate, recipe: Recipe, epochs: int, timesteps: int) -> Work:
     images, plan = epochs * candidate.data.train_images, candidate.plan()
     input_steps = timesteps if candidate.encoding.frames else 1
-    plans = [resized(plan, candidate.train.resolution(progress, plan.in_shape[1])) for progress in THIRDS]
+    plans = [resized(plan, recipe.resolution(progress, plan.in_shape[1])) for progress in THIRDS]
     macs = statistics.mean(training_macs(at, timesteps=timesteps, input_steps=input_steps) for at in plans)
     return Work(images, images * macs, epochs)
 

@@ -71,12 +71,11 @@ def describe_recipe(train: Recipe, origin: str = "the nearest finished trial") -
     optimizer = f"{train.optimizer} with lr {rates}, {train.schedule}"
     rungs = f" restarted after epochs {', '.join(map(str, train.rungs))}" if train.rungs else ""
     text = f"{train.epochs} epochs, batch {train.batch}, {optimizer}{rungs}, augmentation {train.augment}"
-    if train.first_resolution is not None:
-        text += f", images from {train.first_resolution} pixels up"
+    grows = "" if train.first_resolution is None else f", images from {train.first_resolution} pixels up"
     match train.start:
         case "scratch":
-            return text
+            return text + grows
         case "inherit":
-            return f"{text}, from the weights of {origin}"
+            return f"{text}{grows}, from the weights of {origin}"
         case "cnn":
-            return f"{text}, from the weights of the CNN twin after {train.for_cnn_twin.epochs} epochs"
+            return f"{text}, from the weights of the CNN twin after {train.for_cnn_twin.epochs} epochs{grows}"

@@ -13,6 +13,7 @@ from search.space.candidate import Candidate
 from search.space.dials import Choices, Dial
 from search.space.space import Space
 from snnkit.architecture.plan import Plan, training_macs
+from snnkit.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,18 @@ class PoolCandidate:
 def training_cost(candidate: Candidate, plan: Plan) -> float:
     """Return the dense multiply-accumulates of a whole training with the CNN twin's, up to the rounding of sizes."""
     encoding, train = candidate.encoding, candidate.train
-    macs = train.epochs * training_macs(plan, timesteps=encoding.timesteps, input_steps=encoding.frames or 1)
-    if train.start == "cnn":
-        macs += (train.cnn_epochs or train.epochs) * training_macs(plan, timesteps=1, input_steps=1)
     side = candidate.data.shape[-1]
-    pixels = sum((train.resolution(third / 3, side) / side) ** 2 for third in range(3)) / 3
-    return float(candidate.data.train_images * macs * pixels)
+    once = training_macs(plan, timesteps=encoding.timesteps, input_steps=encoding.frames or 1)
+    macs = train.epochs * once * _pixels(train, side)
+    if train.start == "cnn":
+        twin = train.for_cnn_twin
+        macs += twin.epochs * training_macs(plan, timesteps=1, input_steps=1) * _pixels(twin, side)
+    return float(candidate.data.train_images * macs)
+
+
+def _pixels(train: Recipe, side: int) -> float:
+    """Return the mean number of pixels of a training's images, as a share of ``side`` x ``side``."""
+    return sum((train.resolution(third / 3, side) / side) ** 2 for third in range(3)) / 3
 
 
 def pool_candidate(space: Space, params: Mapping[str, Leaf]) -> PoolCandidate:

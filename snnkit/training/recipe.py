@@ -133,8 +133,8 @@ class Recipe(Config):
         None,
         ge=8,
         description="Side in pixels of the images in the first third of the training; the middle third is halfway to "
-        "the full size (Tan and Le 2021, arXiv:2104.00298). Pixels are means "
-        "over areas. Validation is at the full size. null: off.",
+        "the full size (Tan and Le 2021, arXiv:2104.00298). Pixels are means over areas. Validation is at the full "
+        "size. If start is cnn, only the CNN twin trains on small images. null: off.",
     )
     clip_norm: float | None = Field(
         None, gt=0, description="Upper limit of the L2 norm of all gradients together. null: no limit."
@@ -234,9 +234,10 @@ class Recipe(Config):
         """Return the side of the training images at ``progress``, 0..1, if the data set's images have ``full`` pixels.
 
         Like the learning rate, it starts from the beginning after each rung, so a trial that is compared at a rung has
-        just been trained at the full size.
+        just been trained at the full size. A spiking network that starts from its CNN twin trains at the full size
+        throughout: on small images its neurons fire at other rates, and it loses some of the twin's accuracy.
         """
-        if self.first_resolution is None:
+        if self.first_resolution is None or self.start == "cnn":
             return full
         sides = (self.first_resolution, (self.first_resolution + full) // 2, full)
         return sides[min(int(3 * self._cycle_progress(progress)), 2)]

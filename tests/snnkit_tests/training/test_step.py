@@ -66,6 +66,12 @@ def test_resolution_grows_up_to_each_rung() -> None:
     assert Recipe(epochs=9).resolution(0.1, 32) == 32
 
 
+def test_only_the_twin_of_a_converted_network_trains_on_small_images() -> None:
+    recipe = Recipe(start="cnn", epochs=9, cnn_epochs=3, first_resolution=16)
+    assert [recipe.resolution((epoch + 0.5) / 9, 32) for epoch in range(9)] == [32] * 9
+    assert [recipe.for_cnn_twin.resolution((epoch + 0.5) / 3, 32) for epoch in range(3)] == [16, 24, 32]
+
+
 @pytest.mark.parametrize(
     "section",
     [{"epochs": 0}, {"batch": 0}, {"lr": 0}, {"lr": float("nan")}, {"warmup": 1}, {"optimizer": "adam"},
