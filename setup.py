@@ -6,7 +6,7 @@ SPACES = "search.shipped"  # spaces/ in a checkout
 
 setup(
     packages=[
-        *find_namespace_packages(include=["search*", "snnkit*", "reports*"], exclude=["reports.gallery*"]),
+        *find_namespace_packages(include=["snnsearch*", "search*", "snnkit*", "reports*"], exclude=["reports.gallery*"]),
         SPACES,
     ],
     package_dir={"": ".", SPACES: "spaces"},

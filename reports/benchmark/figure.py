@@ -30,6 +30,9 @@ class Dot:
     high: float
 
 
+Lines = Callable[[Sequence[Dot], Positions], list[str]]  # draws lines between dots
+
+
 def figure(members: Sequence[Group], model: str) -> Markup:
     """Return the plot for one data set and energy model; empty if there is nothing to draw."""
     dots = [dot for group in members for dot in _dots(group, model)]
@@ -40,7 +43,7 @@ def figure(members: Sequence[Group], model: str) -> Markup:
     return Markup(svg)
 
 
-def drawing(dots: Sequence[Dot], lines: Callable[[Sequence[Dot], Positions], list[str]]) -> str:
+def drawing(dots: Sequence[Dot], lines: Lines) -> str:
     """Return the content of an svg element: axes, lines, dots above the lines, and names."""
     x = _scale([math.log10(dot.energy_mj) for dot in dots], LEFT + 14, RIGHT - 14)
     y = _scale([value for dot in dots for value in (dot.low, dot.high)], BOTTOM - 10, TOP + 24)

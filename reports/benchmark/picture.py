@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from html import escape
 
-from reports.benchmark.figure import HEIGHT, WIDTH, Dot, Positions, drawing, own_dot
+from reports.benchmark.figure import HEIGHT, WIDTH, Dot, Lines, Positions, drawing, own_dot
 from reports.benchmark.groups import groups
 from reports.document.energy_models import caveat
 from reports.document.wording import listing
@@ -34,19 +34,26 @@ text { fill: #586470; font-size: 11px }
 
 def picture(record: BenchmarkRecord) -> str:
     """Return a panel for each data set with finished trainings, and a caption on how they were measured."""
-    panels = [(setup.data, dots) for setup in record.header.setups if (dots := _dots(record, setup.data))]
-    width = max(1, len(panels)) * WIDTH
-    caption = [part for line in _caption(record) for part in textwrap.wrap(line, (width - 24) // LETTER_WIDTH)]
+    found = [
+        (f"{setup.data}: test accuracy", dots) for setup in record.header.setups if (dots := _dots(record, setup.data))
+    ]
+    return panels(record.header.name, found, _caption(record), fronts)
+
+
+def panels(name: str, found: Sequence[tuple[str, Sequence[Dot]]], lines: Sequence[str], between: Lines) -> str:
+    """Return a picture of panels side by side, each with its title and dots, above a caption of several lines."""
+    width = max(1, len(found)) * WIDTH
+    caption = [part for line in lines for part in textwrap.wrap(line, (width - 24) // LETTER_WIDTH)]
     height = LINE_HEIGHT + HEIGHT + LINE_HEIGHT * len(caption) + 10
     parts = []
-    for index, (data, dots) in enumerate(panels):
-        title = f'<text class="title" x="{index * WIDTH + 12}" y="{LINE_HEIGHT}">{escape(data)}: test accuracy</text>'
-        parts.append(f'{title}<g transform="translate({index * WIDTH} {LINE_HEIGHT})">{drawing(dots, _fronts)}</g>')
+    for index, (title, dots) in enumerate(found):
+        heading = f'<text class="title" x="{index * WIDTH + 12}" y="{LINE_HEIGHT}">{escape(title)}</text>'
+        parts.append(f'{heading}<g transform="translate({index * WIDTH} {LINE_HEIGHT})">{drawing(dots, between)}</g>')
     for index, line in enumerate(caption):
         parts.append(f'<text x="12" y="{LINE_HEIGHT + HEIGHT + LINE_HEIGHT * (index + 1)}">{escape(line)}</text>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img"><title>{escape(record.header.name)}</title><style>{STYLE}</style>'
+        f'role="img"><title>{escape(name)}</title><style>{STYLE}</style>'
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>{"".join(parts)}</svg>\n'
     )
 
@@ -55,14 +62,15 @@ def _dots(record: BenchmarkRecord, data: str) -> list[Dot]:
     """Return our networks by the benchmark's energy model, and the published ones by their own."""
     ours = [group for group in groups(record) if group.data == data and group.kind == "snn"]
     found = [dot for group in ours if (dot := own_dot(group, record.header.price)) is not None]
-    return [*found, *map(_published, record.header.references)] if found else []
+    return [*found, *map(published_dot, record.header.references)] if found else []
 
 
-def _published(point: ReferencePoint) -> Dot:
+def published_dot(point: ReferencePoint) -> Dot:
+    """Return the dot of a published point."""
     return Dot(point.label, "snn", True, point.energy_mj, point.accuracy, point.accuracy, point.accuracy)
 
 
-def _fronts(dots: Sequence[Dot], positions: Positions) -> list[str]:
+def fronts(dots: Sequence[Dot], positions: Positions) -> list[str]:
     """Draw the fronts of our networks and of the published ones as staircases."""
     lines = []
     for published, kind in ((True, "ref-stair"), (False, "stair")):

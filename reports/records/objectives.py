@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.records.study import Direction, Measured
+from reports.records.study import Direction, FigureRecord, Measured
 
 KnownBeforeTraining = Literal["exactly", "lower bound"]
 
@@ -175,6 +175,29 @@ _RECORDS = (
     ),
 )
 OBJECTIVES: dict[str, ObjectiveInfo] = {record.name: record for record in _RECORDS}
+_BUILT_IN = frozenset(OBJECTIVES)
+OWN_FIGURES: dict[str, FigureRecord] = {}
+"""What studies store about the objectives of plug-ins, by name."""
+
+
+def register(record: FigureRecord) -> None:
+    """Add the objective of a plug-in. An objective of the same name is replaced, except a built-in one."""
+    if record.name in _BUILT_IN:
+        raise ValueError(f"{record.name} is a built-in objective; give yours another name")
+    OWN_FIGURES[record.name] = record
+    scale = Scale(record.low, record.high, record.log)
+    OBJECTIVES[record.name] = ObjectiveInfo(
+        name=record.name,
+        direction=record.direction,
+        unit=record.unit or "count",
+        label=record.label,
+        sentence=record.label,
+        value=lambda measured, energy_model: measured.own[record.name],
+        box=scale,
+        sampler_scale=scale,
+        constraint_example=f"{record.high:g}",
+        log_axis=record.log,
+    )
 
 
 def objective_values(measured: Measured, names: Iterable[str], energy_model: str) -> dict[str, float]:

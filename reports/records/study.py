@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 # 2: operations by preset, MACs with nonzero inputs. 3: images, MACs, measurements at rungs. 4: status infeasible,
 # epochs of CNN twins, initialization, values by shared weights. 5: batches in parts. 6: means of weights. 7: hardware
 # of a benchmark, energy rules in words. 8: CPU threads, kind of failure, doubts, alternatives of energies. 9:
-# fidelities, status paused
-RECORD_VERSION = 9
+# fidelities, status paused. 10: figures of plug-ins
+RECORD_VERSION = 10
 
 Leaf = bool | int | float | str
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # fits in 64 bits, so it can be used as a float too
@@ -92,6 +92,7 @@ class Measured(Record):
     twin_energy_mj: dict[str, float]  # of the CNN twin, with dense multiply-accumulates; same keys
     operations: dict[str, Operations] = Field(default_factory=dict)  # by preset: exact (as above), paper2602
     nonzero_macs: float | None = None  # MACs with a nonzero input; ReLU makes zeros in a CNN twin
+    own: dict[str, float] = Field(default_factory=dict)  # figures of the user's plug-ins, by the name of the objective
 
     def alternative_mj(self, model: str, name: str) -> float | None:
         """Return the energy by ``model`` under the assumption ``name``; None if it is not known."""
@@ -230,6 +231,18 @@ class ObjectiveRecord(Record):
     direction: Direction
 
 
+class FigureRecord(Record):
+    """The description of a figure that a plug-in measures, so that reports need not load the plug-in."""
+
+    name: str  # of the objective or constraint: "./parts.py:latency"
+    direction: Direction
+    unit: str
+    label: str
+    low: float  # the range of usual values
+    high: float
+    log: bool
+
+
 class ReferencePoint(Record):
     """A published result on the test set, with energy by the model ``price``."""
 
@@ -249,6 +262,7 @@ class StudyHeader(Versioned):
     sampler: str  # resolved: "tpe", never "auto"
     objectives: tuple[ObjectiveRecord, ...]
     constraints: dict[str, dict[str, float]] = Field(default_factory=dict)  # {"params": {"max": 800000}}
+    own_figures: tuple[FigureRecord, ...] = ()  # of plug-ins
     price: str = "horowitz45/exact"  # the energy model of the energy_mj objective
     energy_rules: dict[str, str] = Field(default_factory=dict)  # energy model -> its rule in words
     space_yaml: str  # resolved; `snnsearch launch` runs it as it is

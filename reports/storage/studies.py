@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import TypeAdapter, ValidationError
 
 from reports.errors import LedgerError
+from reports.records.objectives import register
 from reports.records.study import Leaf, Status, StudyHeader, StudyRecord, TrialRecord
 from reports.records.versions import parse
 from reports.storage.database import Database, Row
@@ -137,9 +138,12 @@ def _header(study: Row, name: str) -> StudyHeader:
     if study["header"] is None:
         raise LedgerError(f"study {name!r} has no header: snnsearch did not launch it, or the launch was cut short")
     try:
-        return parse(StudyHeader, study["header"], f"study {name!r}")
+        header = parse(StudyHeader, study["header"], f"study {name!r}")
     except DAMAGE_ERRORS as error:
         raise LedgerError(f"the header of study {name!r} cannot be read: {_first(error)}") from error
+    for figure in header.own_figures:
+        register(figure)
+    return header
 
 
 def _trial(row: Row, database: Database) -> TrialRecord:

@@ -12,6 +12,8 @@ from typing import Any
 from reports.records.benchmark import Cell, Kind, Published
 from reports.records.study import ModuleState, ReferencePoint
 from search.benchmark.sections import BenchmarkSection, DataEntry
+from search.plugins import PluginSet
+from search.plugins.plugins import SECTION
 from search.space import document
 from search.space.candidate import Candidate
 from search.trial.folder import RunFolder
@@ -48,6 +50,7 @@ class Benchmark:
     energy: EnergyConfig
     published: tuple[Published, ...]
     references: tuple[ReferencePoint, ...]
+    plugins: PluginSet
     tree: Mapping[str, Any]  # resolved: every leaf, profile and --set applied
 
     @cached_property
@@ -83,6 +86,7 @@ class Benchmark:
             seed=cell.seed,
             initialization=self._initialization(cell, run),
             limits=self.section.limits,
+            plugins=self.plugins,
         )
 
     def _initialization(self, cell: Cell, run: RunFolder) -> Initialization:
@@ -123,6 +127,8 @@ class Benchmark:
         leaves = {  # under the paths that stored fingerprints were computed with
             re.sub(r"^overrides\.", "own.", path): value for path, value in trained_leaves(tree).items()
         }
+        if self.plugins.parts:
+            leaves[SECTION] = self.plugins.digests
         return hashlib.sha256(json.dumps(leaves).encode()).hexdigest()[:16]
 
     def dump(self) -> str:
@@ -131,7 +137,7 @@ class Benchmark:
             f"# Benchmark {self.section.name}, resolved: profile and --set are applied, defaults written out.\n"
             f"# {len(self.cells)} trainings. Continue it with: snnsearch bench THIS-FILE\n\n"
         )
-        return header + document.dump(self.tree)
+        return header + document.dump({**self.tree, **self.plugins.dump()})
 
 
 def trained_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from search.benchmark.sections import BenchmarkFile, items, named_leaves
 from search.errors import Keys, listed, nearest
 from search.space.candidate import Candidate
-from search.space.loading.checks import unfit_encoding, unfit_recipe
+from search.space.loading.checks import check_prices, unfit_encoding, unfit_recipe
 from search.space.loading.problems import Problems
 from snnkit.architecture.plan import PlanError
-from snnkit.energy import ENERGY_RULES
 
 Origins = Mapping[str, tuple[str, ...]]  # network -> the networks whose weights it begins with
 
@@ -19,7 +18,8 @@ def check_file(file: BenchmarkFile, origins: Origins, problems: Problems) -> Non
     _check_means(file, problems)
     _check_origins(file, origins, problems)
     _check_published(file, problems)
-    _check_prices(file, problems)
+    check_prices(("published",), file.published, file.energy, problems)
+    check_prices(("reference",), file.reference, file.energy, problems)
 
 
 def _check_starts(file: BenchmarkFile, problems: Problems) -> None:
@@ -83,14 +83,6 @@ def _check_published(file: BenchmarkFile, problems: Problems) -> None:
     if file.reference and len(data) > 1:
         text = f"a point is of one data set, but this benchmark has {listed(data)}; use published instead"
         problems.add(("reference",), text)
-
-
-def _check_prices(file: BenchmarkFile, problems: Problems) -> None:
-    for name, points in (("published", file.published), ("reference", file.reference)):
-        for at, price in enumerate(point.price for point in points):
-            if price not in ENERGY_RULES:
-                text = f"given {price!r}; allowed are {listed(ENERGY_RULES)}{nearest(price, ENERGY_RULES)}"
-                problems.add((name, at, "price"), text)
 
 
 def check_networks(

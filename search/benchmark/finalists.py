@@ -133,6 +133,7 @@ def benchmark_text(
         "data": {base.data.name: base.data.model_dump(mode="json", exclude={"name"})},
         **({"overrides": overrides} if overrides else {}),
         "reference": [point.model_dump(mode="json") for point in space.reference],
+        **space.plugins.dump(),
     }
     return document.dump(tree)
 

@@ -12,7 +12,6 @@ from search.runner.options import RunOptions
 from search.space.candidate import Candidate
 from search.trial import environment
 from snnkit.data import DATASETS, load_dataset, split_dataset
-from snnkit.energy import ENERGY_RULES
 
 
 def benchmark_header(benchmark: Benchmark, options: RunOptions, command: str) -> BenchmarkHeader:
@@ -36,7 +35,7 @@ def benchmark_header(benchmark: Benchmark, options: RunOptions, command: str) ->
         networks=tuple(benchmark.networks),
         setups=tuple(_setup(data, benchmark, options) for data in benchmark.entries),
         price=benchmark.energy.key,
-        energy_rules=dict(ENERGY_RULES),
+        energy_rules=dict(benchmark.energy.rules),
         published=benchmark.published,
         references=benchmark.references,
         benchmark_yaml=benchmark.dump(),

@@ -22,6 +22,7 @@ from search.benchmark.sections import (
     written_out,
 )
 from search.errors import Keys, format_validation, format_value
+from search.plugins import PluginSet
 from search.space.candidate import Candidate
 from search.space.document import Tree
 from search.space.loading.old_keys import Renamed
@@ -65,7 +66,7 @@ class BenchmarkSpec:
         annotations = {name: info.annotation for name, info in model.model_fields.items()}
         return {name: kind for name, kind in annotations.items() if isinstance(kind, type) and issubclass(kind, Config)}
 
-    def build(self, problems: Problems, models: Mapping[str, Model]) -> Benchmark | None:
+    def build(self, problems: Problems, models: Mapping[str, Model], plugins: PluginSet) -> Benchmark | None:
         """Return the benchmark, or None and at least one problem."""
         model = file_model(models["networks"], models["data"], models["overrides"])
         _check_no_dials(problems.document.tree, (), problems)
@@ -88,6 +89,7 @@ class BenchmarkSpec:
             energy=file.energy,
             published=file.published,
             references=file.reference,
+            plugins=plugins,
             tree=written_out(file),
         )
 

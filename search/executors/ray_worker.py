@@ -1,5 +1,6 @@
 """A Ray worker: trains one trial after the other in one process. A step is an epoch; the last one brings the record."""
 
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ from ray import tune
 
 from reports.records.study import EpochRecord, TrialRecord
 from search.executors.ray_cluster import MachineUnfit, Ticket, code_folder, prepare_machine
+from search.plugins.sources import PluginError
 from search.trial.job import Job, Placement
 from search.trial.sync import connect_worker
 from search.trial.watchdog import heartbeat_interval_s
@@ -19,7 +21,7 @@ class Worker(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._job = Job.model_validate_json(new_config["job"])
+        self._sent_job = new_config["job"]
         self._placement = Placement.model_validate(new_config["placement"])
         ticket = new_config.get("ticket")  # None on the driver's own machine
         self._ticket = None if ticket is None else Ticket.model_validate(ticket)
@@ -46,7 +48,11 @@ class Worker(tune.Trainable):
             raise MachineUnfit(
                 f"workers import snnsearch from {code_folder()}, the driver from {self._source}: remove one"
             )
-        job, placement, sync = self._job, self._placement, connect_worker(None)
+        try:
+            job = Job.model_validate_json(self._sent_job)
+        except PluginError as error:
+            raise MachineUnfit(f"{platform.node()}: {error}") from error
+        placement, sync = self._placement, connect_worker(None)
         if self._ticket is not None:
             job, placement, sync = prepare_machine(job, placement, self._ticket)
         return sync.deliver(job, run(job, placement, sync), heartbeat_interval_s(job.limits))

@@ -2,6 +2,7 @@
 
 import time
 
+from reports.records.objectives import OWN_FIGURES
 from reports.records.study import ObjectiveRecord, StudyHeader
 from search.runner.describe import describe_training
 from search.runner.options import RunOptions
@@ -9,7 +10,6 @@ from search.samplers import describe_sampler
 from search.space.space import Space
 from search.trial import environment
 from snnkit.data import load_dataset, split_dataset
-from snnkit.energy import ENERGY_RULES
 
 
 def study_header(space: Space, options: RunOptions) -> StudyHeader:
@@ -35,8 +35,9 @@ def _header(space: Space, options: RunOptions, data: str) -> StudyHeader:
         sampler=describe_sampler(space.study.sampler),
         objectives=tuple(ObjectiveRecord(name=n, direction=d) for n, d in space.study.objectives.items()),
         constraints=space.study.constraints,
+        own_figures=tuple(OWN_FIGURES[name] for name in space.own_figures),
         price=space.base.energy.key,
-        energy_rules=dict(ENERGY_RULES),
+        energy_rules=dict(space.base.energy.rules),
         space_yaml=space.dump(),
         space_hash=space.fingerprint,
         space_size=space.size,

@@ -178,6 +178,8 @@ def _load(
     header = read_header(url, stored_name(folder.path, options.storage)).model_copy(update={"name": name})
     space = load_space(header.space_yaml)
     files.check_space_unchanged(folder, header.space_yaml, space)
+    for change in space.plugins.changes():
+        observer.message(f"note      {change}")
     study = create.load_study(header, space, folder.path, url, lock.connection)
     if header.supernet is not None:  # before trials are adopted: their records store the candidate's place
         study.apply_ranking(supernet.recalled(space, folder, header.supernet))

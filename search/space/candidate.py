@@ -13,7 +13,7 @@ from snnkit.base.config import Config, EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
 from snnkit.energy import EnergyConfig, estimate_energy
 from snnkit.energy.operations import silent_counts
-from snnkit.families import FAMILIES, Family
+from snnkit.families import FAMILIES, Family, family_of
 from snnkit.training.recipe import Recipe
 
 
@@ -35,7 +35,7 @@ class Candidate(Config):
 
     @property
     def family(self) -> Family[Any]:
-        return _family(self.network)
+        return family_of(self.network)
 
     def plan(self) -> Plan:
         """Return the network's operations on the data set's images.
@@ -86,13 +86,9 @@ class Candidate(Config):
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _family(network: Config) -> Family[Any]:
-    return next(family for family in FAMILIES.values() if type(network) is family.design)
-
-
 @lru_cache(64)  # size, fingerprint and constraints of a proposal are read one after the other
 def _plan(network: Config, outputs: int, shape: Shape, smallest: int | None) -> Plan:
-    plan = _family(network).plan(network, outputs, shape)
+    plan = family_of(network).plan(network, outputs, shape)
     if smallest is not None:
         _check_resolution(plan, smallest)
     return plan

@@ -11,7 +11,6 @@ from typing import Literal
 
 from reports.document.wording import listing
 from reports.records.objectives import OBJECTIVES
-from reports.records.study import Measured
 from search.space.candidate import Candidate
 
 ENERGY = "energy_mj"
@@ -127,11 +126,6 @@ def known_figures(candidate: Candidate, constraints: Constraints) -> dict[str, f
     if figures and ENERGY in constraints:
         figures[ENERGY] = candidate.least_energy_mj()
     return figures
-
-
-def measured_figures(measured: Measured, price: str) -> dict[str, float]:
-    """Return the figures of a trained candidate."""
-    return {name: info.value(measured, price) for name, info in OBJECTIVES.items()}
 
 
 def excesses(figures: Mapping[str, float], constraints: Constraints) -> dict[str, float]:

@@ -10,7 +10,6 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -23,17 +22,17 @@ from search.registries import PRUNERS, SAMPLERS
 from search.space.constraints import bound_key, examples
 from search.space.limits import Budget, Limits, Resources
 from snnkit.base.config import Config
-from snnkit.energy import ENERGY_RULES
 
 DEFAULT_RULE = "pareto"  # of early stopping
 Device = Literal["cpu", "cuda"]
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 
 
-def _check_name(names: Collection[str]) -> BeforeValidator:
-    """Return a validator that refuses what is not among ``names`` and lists them."""
+def _check_name(registry: Collection[str], *more: str) -> BeforeValidator:
+    """Return a validator that refuses what is neither in ``registry`` nor one of ``more``, and lists them."""
 
     def check(given: object) -> object:
+        names = (*more, *registry)
         if given not in names:
             hint = nearest(given, names) if isinstance(given, str) else ""
             raise ValueError(f"given {format_value(given)}; allowed are {listed(names)}{hint}")
@@ -42,8 +41,7 @@ def _check_name(names: Collection[str]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-_SAMPLER_NAMES = ("auto", *SAMPLERS)
-SamplerName = Annotated[str, _check_name(_SAMPLER_NAMES), WithJsonSchema({"enum": _SAMPLER_NAMES})]
+SamplerName = Annotated[str, _check_name(SAMPLERS, "auto"), WithJsonSchema({"enum": ("auto", *SAMPLERS)})]
 RuleName = Annotated[str, _check_name(PRUNERS), WithJsonSchema({"enum": tuple(PRUNERS)})]
 
 
@@ -265,18 +263,3 @@ class SearchSections(Config):
     reference: tuple[ReferencePoint, ...] = Field(
         (), description="Published networks that are drawn as points beside the front."
     )
-
-    @field_validator("reference")
-    @classmethod
-    def _known_energy_models(cls, points: tuple[ReferencePoint, ...]) -> tuple[ReferencePoint, ...]:
-        _raise_problems(
-            {
-                (
-                    at,
-                    "price",
-                ): f"given {point.price!r}; allowed are {', '.join(ENERGY_RULES)}{nearest(point.price, ENERGY_RULES)}"
-                for at, point in enumerate(points)
-                if point.price not in ENERGY_RULES
-            }
-        )
-        return points

@@ -9,16 +9,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from reports.records.objectives import objective_values
 from reports.records.study import Leaf, Measured, ReferencePoint
 from search.errors import InputError, format_validation, nearest
+from search.plugins import PluginSet
+from search.plugins.plugins import SECTION
 from search.space.candidate import Candidate
-from search.space.constraints import Refusal, bound_key, exceeded, excesses, known_figures, measured_figures
+from search.space.constraints import Refusal, bound_key, exceeded, excesses, known_figures
 from search.space.dials import Dial, Needs, Trial, complete
 from search.space.document import dump, with_value
 from search.space.fidelities import at_fidelity
 from search.space.sections import DEFAULT_RULE, StudySection
 from search.space.template import SECTIONS, Params, Template
 from snnkit.architecture.plan import PlanError
+from snnkit.energy.config import without_empty_models
 from snnkit.training.recipe import without_added_leaves
 
 ADDED_KEY = ("rule", DEFAULT_RULE)  # of study.stopping; not in fingerprints, because stored studies have no rule
@@ -39,6 +43,7 @@ class Space:
     candidates: Mapping[str, Params]  # name -> all its active dials
     retrain: Mapping[str, Any]  # path -> value that finalists have instead of the candidate's
     reference: tuple[ReferencePoint, ...]
+    plugins: PluginSet
     template: Template = field(compare=False, repr=False)
 
     @property
@@ -57,8 +62,19 @@ class Space:
             if not study[key]:
                 del study[key]  # stored studies lack them
         study["limits"] = {FORMER_KEYS.get(key, key): value for key, value in study["limits"].items()}
-        train = without_added_leaves(tree["train"])
-        return hashlib.sha256(json.dumps({**tree, "study": study, "train": train}).encode()).hexdigest()[:16]
+        leaves = {
+            **{key: value for key, value in tree.items() if key != SECTION},
+            "study": study,
+            "train": without_added_leaves(tree["train"]),
+            "energy": without_empty_models(tree["energy"]),
+            **({SECTION: self.plugins.digests} if self.plugins.parts else {}),
+        }
+        return hashlib.sha256(json.dumps(leaves).encode()).hexdigest()[:16]
+
+    @property
+    def own_figures(self) -> tuple[str, ...]:
+        """Return the objectives and constraints that plug-ins measure."""
+        return self.plugins.figures((*self.study.objectives, *self.study.constraints))
 
     def active(self, params: Mapping[str, object]) -> dict[str, Leaf]:
         """Return the dials of ``params`` that count, in canonical order, without those in removed modules.
@@ -124,7 +140,7 @@ class Space:
 
         At a rung, in the middle of its training, lower bounds do not count: accuracy may still rise above its own.
         """
-        figures = measured_figures(measured, self.base.energy.key)
+        figures = objective_values(measured, self.study.constraints, self.base.energy.key)
         constraints = self.study.constraints
         counted = {name: limit for name, limit in constraints.items() if not (at_rung and bound_key(name) == "min")}
         return exceeded(figures, counted, trained=True)
@@ -137,7 +153,7 @@ class Space:
         """
         limits = self.study.constraints
         if measured is not None:
-            return excesses(measured_figures(measured, self.base.energy.key), limits)
+            return excesses(objective_values(measured, limits, self.base.energy.key), limits)
         return excesses(known_figures(candidate, limits), limits)
 
     def dump(self) -> str:
@@ -161,7 +177,7 @@ class Space:
         study = self.study.model_dump(mode="json", exclude_none=True)
         reference = [point.model_dump(mode="json") for point in self.reference]
         after = {"candidates": named, "retrain": dict(self.retrain), "reference": reference}
-        return {"study": study, **{s: sections[s] for s in SECTIONS}, **after}
+        return {"study": study, **{s: sections[s] for s in SECTIONS}, **after, **self.plugins.dump()}
 
 
 def _size(dials: tuple[Dial, ...], needs: Needs) -> int | None:

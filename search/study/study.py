@@ -339,6 +339,8 @@ class Study:
             seed=self.header.seed,
             initialization=first_initialization(trial.number, candidate, below, weights),
             limits=self._space.study.limits,
+            plugins=self._space.plugins,
+            own_figures=self._space.own_figures,
         )
 
     def _folder(self, trial: Trial | FrozenTrial) -> TrialFolder:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from reports.records.study import Leaf, ModuleState, Status, TrialRecord
+from search.plugins import PluginSet
 from search.space.candidate import Candidate
 from search.space.limits import Limits
 from search.trial.folder import TrialFolder
@@ -97,6 +98,16 @@ class Job(Config):
     seed: int
     initialization: Initialization
     limits: Limits = Limits()
+    plugins: PluginSet = PluginSet()
+    own_figures: tuple[str, ...] = ()  # objectives and constraints that plug-ins measure
+
+    @model_validator(mode="before")
+    @classmethod
+    def _register_plugins(cls, given: Any) -> Any:
+        """Register the plug-ins of a job from another process: its candidates need them. Raises PluginError."""
+        if isinstance(given, dict) and isinstance(given.get("plugins"), dict):
+            PluginSet.model_validate(given["plugins"]).register()
+        return given
 
     @model_validator(mode="after")
     def _initialization_fits_recipe(self) -> "Job":

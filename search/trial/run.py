@@ -10,14 +10,15 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from reports.records.study import (
     EpochRecord,
@@ -28,6 +29,7 @@ from reports.records.study import (
     Operations,
     TrialRecord,
 )
+from search.plugins.objective import TrainedNetwork, measure_figure
 from search.space.candidate import Candidate
 from search.trial import cnn_twin, oom
 from search.trial.checkpointing import restart_without_checkpoint
@@ -50,6 +52,7 @@ from snnkit.energy.consistency import Contradiction, crosscheck
 from snnkit.energy.operations import OperationCounts, count_operations, twin_counts
 from snnkit.energy.presets import Operations as LayerOperations
 from snnkit.kernels import prepare
+from snnkit.nn.modes import eval_mode
 from snnkit.nn.network import Network
 from snnkit.training import loop
 from snnkit.training.evaluation import batches, evaluate, evaluate_and_count
@@ -182,10 +185,11 @@ def train(job: Job, placement: Placement, sync: Sync, beat: Beat) -> Iterator[Ep
     if job.fidelity is not None:
         save_weights(job, network, parts, None)
         validation, activity = evaluate_and_count(network, parts, device=device)
-        yield Reached(tuple(history), figures(activity, validation.accuracy, candidate.energy))
+        own = own_figures(job.own_figures, network, activity, validation.accuracy, parts, device)
+        yield Reached(tuple(history), figures(activity, validation.accuracy, candidate.energy, own))
         return
     try:
-        found = measure(network, candidate, parts, device)
+        found = measure(network, candidate, parts, device, job.own_figures)
     except Exception:
         save_weights(job, network, parts, None)
         raise
@@ -248,10 +252,13 @@ def _epochs(
     )  # fmt: skip
 
 
-def measure(network: Network, candidate: Candidate, parts: Splits, device: str) -> Measurements:
+def measure(
+    network: Network, candidate: Candidate, parts: Splits, device: str, own: Sequence[str] = ()
+) -> Measurements:
     """Return the measurements of a trained network: on validation images, and its accuracy on test images.
 
-    If the figures cannot all be right, the measurements list what disagrees.
+    ``own`` are the objectives of plug-ins to measure too. If the figures cannot all be right, the measurements list
+    what disagrees.
     """
     validation, activity = evaluate_and_count(network, parts, device=device)
     test = evaluate(network, parts.test, parts, device=device)
@@ -262,7 +269,8 @@ def measure(network: Network, candidate: Candidate, parts: Splits, device: str) 
         doubts: tuple[str, ...] = ()
     except Contradiction as contradiction:
         doubts = contradiction.found
-    measured = figures(activity, validation.accuracy, candidate.energy)
+    found = own_figures(own, network, activity, validation.accuracy, parts, device)
+    measured = figures(activity, validation.accuracy, candidate.energy, found)
     metrics = Metrics(**dict(measured), test_accuracy=test.accuracy, test_f1=test.macro_f1)
     return Measurements(metrics, layer_records(activity, prices), doubts)
 
@@ -275,13 +283,31 @@ def _measure_rung(job: Job, epoch: Epoch, network: Network, parts: Splits, devic
     if (stored := job.files.read_rung(epoch.epoch)) is not None:
         return stored
     activity = count_operations(network, batches(parts.validation, parts, device))
-    measured = figures(activity, epoch.val_accuracy, job.candidate.energy)
+    own = own_figures(job.own_figures, network, activity, epoch.val_accuracy, parts, device)
+    measured = figures(activity, epoch.val_accuracy, job.candidate.energy, own)
     job.files.write_rung(epoch.epoch, measured)
     return measured
 
 
-def figures(activity: OperationCounts, accuracy: float, pricing: EnergyConfig) -> Measured:
-    """Return the measurements that the search may use."""
+def own_figures(
+    names: Sequence[str], network: Network, activity: OperationCounts, accuracy: float, parts: Splits, device: str
+) -> dict[str, float]:
+    """Return the values of the objectives ``names``, which plug-ins measure. Raises what their functions raise."""
+    if not names:
+        return {}
+
+    def images(number: int) -> Tensor:
+        return next(batches(parts.validation, parts, device, batch=number))
+
+    with eval_mode(network):
+        trained = TrainedNetwork(network, activity, accuracy, images)
+        return {name: measure_figure(name, trained) for name in names}
+
+
+def figures(
+    activity: OperationCounts, accuracy: float, pricing: EnergyConfig, own: Mapping[str, float] = MappingProxyType({})
+) -> Measured:
+    """Return the measurements that the search may use; ``own`` are the figures of plug-ins."""
     prices, twin = (estimate_all(each, pricing) for each in (activity, twin_counts(activity.plan)))
     return Measured(
         accuracy=accuracy,
@@ -297,6 +323,7 @@ def figures(activity: OperationCounts, accuracy: float, pricing: EnergyConfig) -
         twin_energy_mj={key: energy.total_mj for key, energy in twin.items()},
         operations={name: _operations(count(activity)) for name, count in PRESETS.items()},
         nonzero_macs=activity.nonzero_macs,
+        own=dict(own),
     )
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from snnkit.energy.config import EnergyConfig
+from snnkit.energy.described import EnergyDescription
 from snnkit.energy.model import Constant, Energy, EnergyModel
 from snnkit.energy.presets import PRESETS
 from snnkit.energy.registry import ENERGY_MODELS, ENERGY_RULES
@@ -17,6 +18,7 @@ __all__ = [
     "Constant",
     "Energy",
     "EnergyConfig",
+    "EnergyDescription",
     "EnergyModel",
     "estimate_all",
     "estimate_energy",
@@ -25,17 +27,16 @@ __all__ = [
 
 def estimate_energy(counts: "OperationCounts", config: EnergyConfig = EnergyConfig()) -> Energy:  # noqa: B008  # frozen
     """Energy of one inference, in mJ, under the model and the counting preset of ``config``."""
-    return ENERGY_MODELS[config.model].estimate(counts, config)
+    return config.energy_models[config.model].estimate(counts, config)
 
 
 def estimate_all(
     counts: "OperationCounts",
     config: EnergyConfig = EnergyConfig(),  # noqa: B008  # frozen
 ) -> dict[str, Energy]:
-    """Energy under every rule, keyed ``model/preset``; ``config`` gives the models' other options."""
-    options = config.model_dump()
-    keys = ((key, *key.split("/")) for key in ENERGY_RULES)
+    """Energy under every rule of ``config``, keyed ``model/preset``; it also gives the models' other options."""
     return {
-        key: estimate_energy(counts, EnergyConfig.model_validate(options | {"model": model, "preset": preset}))
-        for key, model, preset in keys
+        f"{name}/{preset}": model.estimate(counts, config.model_copy(update={"model": name, "preset": preset}))
+        for name, model in config.energy_models.items()
+        for preset in model.presets
     }

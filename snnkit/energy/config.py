@@ -1,18 +1,21 @@
 """The ``energy`` section of a space. No torch: a space loads without it."""
 
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from snnkit.base.config import Config
+from snnkit.energy.described import EnergyDescription
+from snnkit.energy.model import EnergyModel
 from snnkit.energy.presets import PRESETS
-from snnkit.energy.registry import ENERGY_MODELS
+from snnkit.energy.registry import BUILT_IN, ENERGY_MODELS
 
 if TYPE_CHECKING:
-    ModelName: TypeAlias = str
     PresetName: TypeAlias = str
 else:
-    ModelName, PresetName = Literal[tuple(ENERGY_MODELS)], Literal[tuple(PRESETS)]
+    PresetName = Literal[tuple(PRESETS)]
 
 
 class EnergyConfig(Config):
@@ -21,10 +24,17 @@ class EnergyConfig(Config):
     Only the ``energy_mj`` objective and constraint use it. Reports list the energy under every model and preset.
     """
 
-    model: ModelName = Field(
+    model: Annotated[str, WithJsonSchema({"enum": BUILT_IN})] = Field(
         "horowitz45",
         description="Energy model. horowitz45: arithmetic only, 32-bit float (Horowitz, ISSCC 2014). lemaire2022: "
-        "arithmetic, memory and addressing, 32-bit integer (Lemaire et al., ICONIP 2022). Both for 45 nm.",
+        "arithmetic, memory and addressing, 32-bit integer (Lemaire et al., ICONIP 2022). Both for 45 nm. Or a key of "
+        "`models`, or a plug-in.",
+    )
+    models: dict[str, EnergyDescription] = Field(
+        default_factory=dict,
+        description="Energy models by description, each under a name of its own. Reports list them beside the built-in "
+        "ones.",
+        examples=["models: {my-chip: {ac_pj: 0.18, mac_pj: 1.2}}"],
     )
     preset: PresetName = Field(
         "exact",
@@ -38,16 +48,56 @@ class EnergyConfig(Config):
     )
 
     @model_validator(mode="after")
+    def _model_exists(self) -> Self:
+        if taken := [name for name in self.models if name in BUILT_IN or not _is_name(name)]:
+            raise ValueError(
+                f"given models: {taken[0]}; a name of your own has letters, digits, - and _, and is not "
+                f"{' or '.join(BUILT_IN)}"
+            )
+        if self.model not in self.energy_models:
+            near = get_close_matches(self.model, self.energy_models, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"given {self.model}; allowed are {', '.join(self.energy_models)}{hint}")
+        return self
+
+    @model_validator(mode="after")
     def _preset_is_supported(self) -> Self:
-        if self.preset not in ENERGY_MODELS[self.model].presets:
-            supporting = [name for name, model in ENERGY_MODELS.items() if self.preset in model.presets]
+        models = self.energy_models
+        if self.preset not in models[self.model].presets:
+            supporting = [name for name, model in models.items() if self.preset in model.presets]
             raise ValueError(
                 f"preset {self.preset} is defined for model {' and '.join(supporting)} only, not with {self.model}; "
-                f"write preset: {next(iter(ENERGY_MODELS[self.model].presets))}, or model: {supporting[0]}"
+                f"write preset: {next(iter(models[self.model].presets))}, or model: {supporting[0]}"
             )
         return self
+
+    @property
+    def energy_models(self) -> Mapping[str, EnergyModel]:
+        """The built-in models, the described ones, and the selected one if a plug-in has registered it, by name."""
+        described = {name: each.as_model(name) for name, each in self.models.items()}
+        selected = {self.model: ENERGY_MODELS[self.model]} if self.model in ENERGY_MODELS else {}
+        return {name: ENERGY_MODELS[name] for name in BUILT_IN} | described | selected
+
+    @property
+    def rules(self) -> Mapping[str, str]:
+        """The description of every rule of `energy_models` by its key, ``model/preset``. Records store energies under
+        these keys."""
+        models = self.energy_models
+        return {f"{name}/{preset}": rule for name, model in models.items() for preset, rule in model.presets.items()}
 
     @property
     def key(self) -> str:
         """The key of the rule in records and reports: ``horowitz45/exact``."""
         return f"{self.model}/{self.preset}"
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and name.replace("-", "_").replace(".", "_").isidentifier()
+
+
+def without_empty_models(energy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an ``energy`` section without ``models`` if there are none, as earlier versions stored it.
+
+    Fingerprints of spaces and benchmarks are computed from it, so that they match those of stored runs.
+    """
+    return {name: value for name, value in energy.items() if name != "models" or value}

@@ -22,6 +22,7 @@ class Family(Generic[Design]):
     design: type[Design]
     plan: Callable[[Design, int, Shape], Plan]
     modules: Callable[[Design], tuple[ModuleView, ...]]
+    origin: object = None  # what a plug-in gave, if this was made from it
 
 
 FAMILIES: dict[str, Family[Any]] = {
@@ -31,6 +32,17 @@ FAMILIES: dict[str, Family[Any]] = {
     "mobilenetv2": Family(mobilenetv2.MobileNetV2, mobilenetv2.plan, mobilenetv2.modules),
     "mixnet": Family(mixnet.MixNet, mixnet.plan, mixnet.modules),
 }
+_OF_DESIGN: dict[type[Config], Family[Any]] = {family.design: family for family in FAMILIES.values()}
+
+
+def register_family(name: str, family: Family[Any]) -> None:
+    """Add a family. Designs of another family that had this name keep that family."""
+    FAMILIES[name] = _OF_DESIGN[family.design] = family
+
+
+def family_of(design: Config) -> Family[Any]:
+    """Return the family that ``design`` belongs to."""
+    return _OF_DESIGN[type(design)]
 
 
 class _AnyFamily(Config):

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.errors import Keys, dotted, format_validation, format_value, nearest
+from reports.records.benchmark import Published
+from reports.records.study import ReferencePoint
+from search.errors import Keys, dotted, format_validation, format_value, listed, nearest
 from search.space.candidate import Candidate
 from search.space.dials import FAMILY, Dial
 from search.space.fidelities import FIDELITY_LEAVES, FidelityError, at_fidelity, fidelity_paths
@@ -18,6 +20,7 @@ from snnkit.architecture.plan import PlanError
 from snnkit.base.config import EncodingConfig
 from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
+from snnkit.energy import EnergyConfig
 from snnkit.training.recipe import Recipe
 
 
@@ -213,3 +216,13 @@ def check_recipe(
             for at, text in explain(error, MODELS[section], MODELS):
                 path = dotted((section, *at))
                 problems.add_at(problems.document.place((*where, path)), dotted((*where, path)), text)
+
+
+def check_prices(
+    where: Keys, points: Sequence[ReferencePoint | Published], energy: EnergyConfig, problems: Problems
+) -> None:
+    """Check that the energy of each published point is by a rule that the file's ``energy`` section knows."""
+    for at, point in enumerate(points):
+        if point.price not in energy.rules:
+            text = f"given {point.price!r}; allowed are {listed(energy.rules)}{nearest(point.price, energy.rules)}"
+            problems.add((*where, at, "price"), text)

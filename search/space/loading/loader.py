@@ -6,9 +6,16 @@ from typing import ClassVar
 
 from reports.records.study import Leaf
 from search.errors import MAX_PROBLEMS, listed, nearest
+from search.plugins import PluginSet
 from search.space.constraints import tightened
 from search.space.document import Tree
-from search.space.loading.checks import check_candidates, check_fidelities, check_recipe, check_study
+from search.space.loading.checks import (
+    check_candidates,
+    check_fidelities,
+    check_prices,
+    check_recipe,
+    check_study,
+)
 from search.space.loading.named_candidates import read_candidates
 from search.space.loading.old_keys import Renamed
 from search.space.loading.problems import Problems
@@ -58,7 +65,7 @@ class SpaceSpec:
         }
         return {section: model for section, model in models.items() if model is not None}
 
-    def build(self, problems: Problems, models: Mapping[str, Model]) -> Space | None:
+    def build(self, problems: Problems, models: Mapping[str, Model], plugins: PluginSet) -> Space | None:
         """Return the space, or None and at least one problem."""
         _check_sections(problems)
         search = _read_search(problems, models)
@@ -71,6 +78,7 @@ class SpaceSpec:
         if problems.found or search is None or template is None:
             return None
         base = template.build(template.anchors())
+        check_prices(("reference",), search.reference, base.energy, problems)
         check_recipe(("retrain",), search.retrain, base.train, base.data, problems)
         check_fidelities(search.study.fidelities, base, problems)
         if search.study.finals is not None and not problems.found:
@@ -80,7 +88,7 @@ class SpaceSpec:
         for at, name in enumerate(search.study.promote):
             problems.look_up(candidates, name, ("study", "promote", at))
         study = _with_dominated(search, base.energy.key, problems)
-        return Space(study, template.dials, base, candidates, search.retrain, search.reference, template)
+        return Space(study, template.dials, base, candidates, search.retrain, search.reference, plugins, template)
 
 
 def _with_dominated(search: SearchSections, price: str, problems: Problems) -> StudySection:
@@ -92,7 +100,7 @@ def _with_dominated(search: SearchSections, price: str, problems: Problems) -> S
         if point is not None and point.price != price:
             text = (
                 f"the energy of {label} is by {point.price}, and the space's by {price}; write energy: {{preset: "
-                f"{point.price.partition('/')[2]}}}, or bound the figures with constraints"
+                f"{point.price.rpartition('/')[2]}}}, or bound the figures with constraints"
             )
             problems.add(("study", "dominate", at), text)
         elif point is not None:

@@ -51,9 +51,11 @@ class Problems:
         self.found.append(Problem(place, path, text))
 
     def look_up(self, registry: Mapping[str, Entry], given: object, keys: Keys) -> Entry | None:
-        """Return the family or data set that ``given`` names, or None and a problem at ``keys``."""
+        """Return the family or data set that ``given`` names, or None and a problem at ``keys``, unless it has one."""
         if isinstance(given, str) and given in registry:
             return registry[given]
+        if dotted(keys) in (problem.path for problem in self.found):
+            return None
         if given is None:
             text = f"is missing; write {keys[-1]}: {next(iter(registry))}; allowed are {listed(registry)}"
         else:

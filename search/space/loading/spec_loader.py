@@ -1,4 +1,5 @@
-"""Load a YAML file that describes a search or a benchmark: read it, lay profile and --set over it, check, and build.
+"""Load a YAML file that describes a search or a benchmark: read it, lay profile and --set over it, load its plug-ins,
+check, and build.
 
 Spaces and benchmarks are two `Spec`s of one `SpecLoader`.
 """
@@ -9,6 +10,9 @@ from typing import ClassVar, Protocol, TypeVar
 
 from reports.records.study import Leaf
 from search.errors import Problem, SpaceError
+from search.plugins import Plugins, PluginSet
+from search.plugins.plugins import SECTION, read_stored
+from search.plugins.sources import PluginError
 from search.space import document as yaml_document
 from search.space.document import Document
 from search.space.loading.old_keys import Renamed, rename_keys, rename_paths
@@ -31,8 +35,8 @@ class Spec(Protocol[Built]):
     def models(self, problems: Problems) -> Mapping[str, Model]:
         """Return the type of every section, by the families and data sets that the document names."""
 
-    def build(self, problems: Problems, models: Mapping[str, Model]) -> Built | None:
-        """Return the checked value, or None and at least one problem."""
+    def build(self, problems: Problems, models: Mapping[str, Model], plugins: PluginSet) -> Built | None:
+        """Return the checked value, which stores its ``plugins``, or None and at least one problem."""
 
 
 def load(spec: Spec[Built], source: Path | str, overrides: Mapping[str, Leaf], device: Device) -> Built:
@@ -45,26 +49,44 @@ def load(spec: Spec[Built], source: Path | str, overrides: Mapping[str, Leaf], d
     other, text = spec.mistaken
     if other in document.tree and spec.section not in document.tree:
         raise SpaceError([Problem(document.place((other,)), other, text)])
+    document, plugins = _read_plugins(document, source)
     profiles = document.tree.get("profiles")
     others = [name for name in DEVICES if name != device and isinstance(profiles, dict) and name in profiles]
     found: list[Problem] = []
     built = None
     for each in (*others, device):
-        built = _load_for(each, spec, document, overrides, found)
+        built = _load_for(each, spec, document, overrides, plugins, found)
     if found or built is None:
         raise SpaceError(found)
     return built
 
 
+def _read_plugins(document: Document, source: Path | str) -> tuple[Document, Plugins]:
+    """Return the document without the code of plug-ins that it stores, and the loader of its plug-ins."""
+    try:
+        stored = read_stored(document.tree.get(SECTION))
+    except PluginError as error:
+        raise SpaceError([Problem(document.place((SECTION,)), SECTION, str(error))]) from error
+    folder = source.parent if isinstance(source, Path) else Path()
+    return document.without(SECTION), Plugins(stored, folder)
+
+
 def _load_for(
-    device: Device, spec: Spec[Built], document: Document, overrides: Mapping[str, Leaf], found: list[Problem]
+    device: Device,
+    spec: Spec[Built],
+    document: Document,
+    overrides: Mapping[str, Leaf],
+    plugins: Plugins,
+    found: list[Problem],
 ) -> Built | None:
     """Return the value for one device, or None; problems are added to ``found``."""
     problems = Problems(document)
     laid = read_overrides(problems, device, overrides)
     preview = Problems(with_registry_keys(document, laid))  # whose problems the laid document has as well
+    plugins.load(preview.document.tree, preview.add)
     document = apply(problems, laid, spec.models(preview), spec.replaceable)
     problems = Problems(rename_keys(document, spec.renamed), problems.found)
-    built = spec.build(problems, spec.models(problems))
+    used = plugins.load(problems.document.tree, problems.add)
+    built = spec.build(problems, spec.models(problems), used)
     found.extend(problems.found)
     return built

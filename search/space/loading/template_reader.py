@@ -26,20 +26,21 @@ CLOSED_LEAVES = (  # (section, key at any depth): a space has one geometry, one 
 def read_template(models: Mapping[str, Model], problems: Problems) -> Template | None:
     """Return the document's fixed leaves and dials, with the defaults of the schema.
 
-    Return None if the type of a section is unknown, for then it has no defaults.
+    Return None if a section is invalid, or its type is unknown, for then it has no defaults.
     """
     reader = _TreeReader(models, problems)
     tree = problems.document.tree
     fixed = {section: reader.read_section(section, tree.get(section, {})) for section in SECTIONS}
     if not set(SECTIONS) <= set(models):
         return None
-    template = Template(models, fixed, tuple(reader.dials))
+    template, valid = Template(models, fixed, tuple(reader.dials)), True
     for section in SECTIONS:
         try:
             template = template.with_defaults(section)
         except ValidationError as error:
             problems.add_validation(error, models[section], (section,), models)
-    return template.without_removed()
+            valid = False
+    return template.without_removed() if valid else None
 
 
 class _TreeReader:
