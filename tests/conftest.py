@@ -5,6 +5,7 @@ where there is enough: a study commits fifteen times a trial, and a disk takes t
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks; last: what is tested of ours stays what is installed
@@ -20,6 +21,18 @@ if not torch.cuda.is_available():  # Triton's kernels are tried on the CPU
 MEMORY = "/dev/shm"
 if os.access(MEMORY, os.W_OK) and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and shutil.disk_usage(MEMORY).free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+
+
+@pytest.fixture
+def own_parts() -> Iterator[None]:
+    """Forget the plug-ins that a test registers."""
+    from search.plugins.kinds import KINDS
+
+    before = [(kind.registry, dict(kind.registry)) for kind in KINDS.values()]
+    yield
+    for registry, parts in before:
+        registry.clear()
+        registry.update(parts)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

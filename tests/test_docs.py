@@ -39,7 +39,7 @@ def test_documentation_has_blocks() -> None:
 
 
 @pytest.fixture
-def _parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_parts: None) -> None:
     """The Python code of the page about plug-ins, in the file that its spaces name."""
     (tmp_path / "parts.py").write_text("\n".join(blocks(ROOT / "docs/plugins.md", "python")))
     monkeypatch.chdir(tmp_path)

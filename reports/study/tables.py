@@ -139,6 +139,7 @@ def _candidate(trial: TrialRecord) -> dict[str, Any]:
         unset = {"fidelity"} if trial.start.fidelity is None else set()
         start = {"start": trial.start.model_dump(mode="json", exclude={"history", *unset})}
     found = trial.model_dump(mode="json", include=exported)
-    if trial.metrics and not trial.metrics.energy_alternatives_mj:  # stored before version 8: the file stays the same
-        del found["metrics"]["energy_alternatives_mj"]
+    for added in ("energy_alternatives_mj", "own"):  # in version 8 and 10: files of older studies stay the same
+        if trial.metrics and not found["metrics"][added]:
+            del found["metrics"][added]
     return found | start

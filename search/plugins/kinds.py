@@ -25,7 +25,7 @@ class Kind:
 
     noun: str  # "energy model"
     group: str  # of entry points: "snnsearch.energy_models"
-    registry: Mapping[str, Any]  # the built-in ones and those that were registered, by name
+    registry: MutableMapping[str, Any]  # the built-in ones and those that were registered, by name
     register: Callable[[str, Any], None]  # raises PluginError with what the part must be
 
 

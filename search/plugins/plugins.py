@@ -44,7 +44,7 @@ class PluginSet(Config):
             _register(part, self.sources[part.source_key])
 
     def figures(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return those of the objectives ``names`` that plug-ins measure."""
+        """Return the objectives among ``names`` that plug-ins measure."""
         own = {part.name for part in self.parts if part.kind == "objective"}
         return tuple(name for name in dict.fromkeys(names) if name in own)
 

@@ -1,4 +1,4 @@
-"""Where spaces and benchmarks name parts, and which of these names stand for plug-ins."""
+"""The places where spaces and benchmarks name parts, and the plug-ins among these names."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

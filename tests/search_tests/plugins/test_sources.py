@@ -1,4 +1,4 @@
-"""Where the code of a plug-in is found, what is stored of it, and how it is imported."""
+"""The code of a plug-in: how it is found, stored and imported."""
 
 import sys
 import textwrap
