@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from snnkit.data.datasets.info import DatasetInfo
     from snnkit.energy import estimate_energy
     from snnkit.energy.model import Constant, Energy, EnergyModel
-    from snnkit.energy.operations import OperationCounts, count_operations
+    from snnkit.energy.operations import OperationCounts, count_operations, twin_counts
     from snnkit.families import Family
     from snnkit.nn.build import build_network
     from snnkit.nn.network import Network
@@ -72,6 +72,7 @@ __all__ = [
     "objective",
     "open_study",
     "resume",
+    "twin_counts",
 ]
 
 _MODULES = {
@@ -87,7 +88,7 @@ _MODULES = {
     "snnkit.data.datasets.info": ("DatasetInfo",),
     "snnkit.energy": ("estimate_energy",),
     "snnkit.energy.model": ("Constant", "Energy", "EnergyModel"),
-    "snnkit.energy.operations": ("OperationCounts", "count_operations"),
+    "snnkit.energy.operations": ("OperationCounts", "count_operations", "twin_counts"),
     "snnkit.families": ("Family",),
     "snnkit.nn.build": ("build_network",),
     "snnkit.nn.network": ("Network",),

@@ -210,6 +210,11 @@ def objective_label(name: str) -> str:
     return OBJECTIVES[name].label if name in OBJECTIVES else name
 
 
+def short_name(name: str) -> str:
+    """Return the name of an objective for a terminal: the label of a plug-in's objective, else the name itself."""
+    return OWN_FIGURES[name].label if name in OWN_FIGURES else name
+
+
 def axis_title(name: str) -> str:
     """Return the label of an objective with its unit; the name itself if a newer snnsearch stored it."""
     return OBJECTIVES[name].axis_title if name in OBJECTIVES else name

@@ -7,9 +7,9 @@ from typing import Any
 from reports.analysis.front import finished, front_trials, trial_ranks
 from reports.analysis.hypervolume import hypervolume_over_time
 from reports.document.energy_models import ALTERNATIVES
-from reports.document.wording import initialization_label, initialization_phrase
+from reports.document.wording import initialization_label, initialization_phrase, objective_value
 from reports.records.objectives import OBJECTIVES, axis_title
-from reports.records.study import EpochRecord, LayerRecord, ObjectiveRecord, StudyRecord, TrialRecord
+from reports.records.study import EpochRecord, LayerRecord, Metrics, ObjectiveRecord, StudyRecord, TrialRecord
 from reports.study.reproduce import circumstances, show, train_again
 
 MAX_DETAILED = 500  # candidates with details, which are most of the page: named ones first, then the best by rank
@@ -90,7 +90,13 @@ def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
         "start": initialization_phrase(trial),
         "origin": initialization_label(trial),
         "show": show(study, trial),
+        **({"own": _own_figures(metrics)} if metrics.own else {}),
     }
+
+
+def _own_figures(metrics: Metrics) -> list[list[str]]:
+    """Return the figures that plug-ins measured: label with unit, value."""
+    return [[axis_title(name), objective_value(name, value)] for name, value in metrics.own.items()]
 
 
 def _details(study: StudyRecord, trial: TrialRecord, models: list[str]) -> dict[str, Any]:

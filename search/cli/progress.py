@@ -17,7 +17,7 @@ from reports.document.wording import duration
 from reports.records.study import FidelityRecord, StudyHeader, StudyRecord, TrialRecord
 from search.cli.benchmark import BenchmarkView
 from search.cli.console import Terminal
-from search.cli.tables import figure, reached_values, unfinished
+from search.cli.tables import named_figure, reached_values, unfinished
 from search.runner.observer import RunHeader
 from search.runner.progress import RunningTrial, RunProgress
 
@@ -128,14 +128,14 @@ class StudyView:
             return text.append(_reached(record.fidelities[-1], self._leading.header), style="dim")
         if record.status != "complete" or record.doubts:
             return text.append_text(unfinished(record))
-        text.append("  ".join(f"{name} {figure(name, value)}" for name, value in record.values.items()))
+        text.append("  ".join(named_figure(name, value) for name, value in record.values.items()))
         text.append(f"  in {duration(record.wall_s)}", style="dim")
         if record.number in self._summary.front:
             text.append("  on the front", style="green")
         return text
 
     def rows(self) -> list[tuple[str, str]]:
-        best = [f"{b.objective} {figure(b.objective, b.value)} (trial {b.trial})" for b in self._summary.best]
+        best = [f"{named_figure(b.objective, b.value)} (trial {b.trial})" for b in self._summary.best]
         return [("best", " · ".join(best) or "none yet"), ("front", f"{len(self._summary.front)} candidates")]
 
 

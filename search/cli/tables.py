@@ -14,7 +14,7 @@ from reports.analysis.front import StatusSummary, front_trials
 from reports.document.commands import command
 from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.wording import count, duration, initialization_phrase, listing, objective_value
-from reports.records.objectives import OBJECTIVES, objective_values
+from reports.records.objectives import OBJECTIVES, objective_values, short_name
 from reports.records.study import FidelityRecord, StudyHeader, StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
 from search.errors import format_value
@@ -30,6 +30,11 @@ def figure(objective: str, value: float) -> str:
     """Return an objective's value with its unit if its name has none: ``0.412``, ``599,130``, energy_mj ``0.0295``."""
     unit = OBJECTIVES[objective].unit_symbol if objective in OBJECTIVES else ""  # unknown: stored by a newer snnsearch
     return f"{objective_value(objective, value)} {'' if objective.endswith(f'_{unit.lower()}') else unit}".rstrip()
+
+
+def named_figure(objective: str, value: float) -> str:
+    """Return an objective's name and value: ``accuracy 0.412``. The name of a plug-in's objective is its label."""
+    return f"{short_name(objective)} {figure(objective, value)}"
 
 
 def module_bar(states: Iterable[str]) -> Text:
@@ -56,7 +61,7 @@ def status_table(summaries: list[StatusSummary]) -> RenderableType:
         table.add_column(column, justify="right" if column in ("complete", "running", "front") else "left")
     for found in summaries:
         counts = found.counts
-        best = f"{found.best[0].objective} {figure(found.best[0].objective, found.best[0].value)}" if found.best else ""
+        best = named_figure(found.best[0].objective, found.best[0].value) if found.best else ""
         table.add_row(
             found.study, str(counts.get("complete", 0)), str(counts.get("running", 0)), str(len(found.front)),
             best, duration(found.training_s), _ago(found),
@@ -73,7 +78,7 @@ def status_view(found: StatusSummary) -> RenderableType:
     grid.add_row("trials", " · ".join(f"{n} {status}" for status, n in found.counts.items()) or "none yet")
     for best in found.best:
         trial = f"trial {best.trial}" + (f" {best.name}" if best.name else "")
-        grid.add_row("best", f"{best.objective} {figure(best.objective, best.value)}, {trial}")
+        grid.add_row("best", f"{named_figure(best.objective, best.value)}, {trial}")
     grid.add_row("front", f"{len(found.front)} candidates")
     ledger = f", {found.training_images:,} images, {found.training_macs:.3g} MACs" if found.training_macs else ""
     spent = f"{duration(found.training_s)}{ledger} in all"
@@ -91,7 +96,7 @@ def front_table(study: StudyRecord) -> Table:
     table.add_column("trial", justify="right")
     table.add_column("candidate")
     for objective in study.header.objectives:
-        table.add_column(objective.name, justify="right")
+        table.add_column(short_name(objective.name), justify="right")
     table.add_column("test accuracy", justify="right")
     table.add_column("modules")
     for trial in front_trials(study):
@@ -210,7 +215,7 @@ def reached_values(found: FidelityRecord, header: StudyHeader) -> str:
     """Return the objectives measured at a fidelity: ``accuracy 0.512  energy_mj 0.00123 mJ``."""
     names = [objective.name for objective in header.objectives]
     values = objective_values(found.measured, names, header.price)
-    return "  ".join(f"{name} {figure(name, value)}" for name, value in values.items())
+    return "  ".join(named_figure(name, value) for name, value in values.items())
 
 
 def _figures(trial: TrialRecord) -> RenderableType:
@@ -234,6 +239,8 @@ def _figures(trial: TrialRecord) -> RenderableType:
         )
         for name in alternatives_of([trial], price):
             grid.add_row("", f"{metrics.alternative_mj(price, name):.4g} mJ {ALTERNATIVES[name]}")
+    for name, value in metrics.own.items():
+        grid.add_row(short_name(name), figure(name, value))
     if start := initialization_phrase(trial):
         grid.add_row("started", start)
     grid.add_row("trained", f"{len(trial.history)} epochs, {duration(trial.wall_s)}, {trial.device}, seed {trial.seed}")

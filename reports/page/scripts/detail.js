@@ -46,6 +46,7 @@ function measures(trial) {
     ["test accuracy, F1", `${ratio(trial.test)}, ${ratio(trial.f1)}`],
     [`energy, ${state.model}`, `${number(energyOf(trial))} mJ`],
     ...(trial.alternatives[state.model] ?? []).map(([name, energy]) => [name, `${number(energy)} mJ`]),
+    ...(trial.own ?? []),
     ["parameters", number(trial.params)],
     ["MACs, ACs per inference", `${short(trial.macs)}, ${short(trial.acs)}`],
     ["spikes, firing rate", `${short(trial.spikes)}, ${ratio(trial.rate)}`],
