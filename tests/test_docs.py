@@ -39,13 +39,13 @@ def test_documentation_has_blocks() -> None:
 
 
 @pytest.fixture
-def _parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_parts: None) -> None:
+def _parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python code of the page about plug-ins, in the file that its spaces name."""
     (tmp_path / "parts.py").write_text("\n".join(blocks(ROOT / "docs/plugins.md", "python")))
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.usefixtures("_parts")
+@pytest.mark.usefixtures("_parts", "own_parts")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_documented_block_is_a_space(block: str, device: Device) -> None:

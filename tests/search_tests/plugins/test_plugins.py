@@ -104,7 +104,7 @@ def messages() -> Messages:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_parts: None) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "parts.py").write_text(PARTS)
     (tmp_path / "space.yaml").write_text(SPACE)
