@@ -1,19 +1,18 @@
 """Count the operations of any torch model that spikes, with the rules of `snnkit.energy.operations`."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
-from math import prod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from math import isclose, prod
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
-from snnkit.architecture.plan import GlobalAverage, Neurons, Op, Plan, Reads, Sum
+from snnkit.architecture.plan import Axis, GlobalAverage, Neurons, Op, Plan, Reads, Sum
 from snnkit.counting.driving import FORWARDS, Drive, Forward, find_forward, find_time_axis
 from snnkit.counting.errors import CountError
 from snnkit.counting.neurons import find_neurons, reset
-from snnkit.counting.nodes import Firing, LayerNode, NeuronsNode, PoolNode, Signal, SumNode, Trace
-from snnkit.counting.operations import AnyConv, AnyPool, as_shape
+from snnkit.counting.nodes import LayerNode, NeuronsNode, PoolNode, Signal, SumNode, Trace
+from snnkit.counting.operations import AnyConv, AnyPool
 from snnkit.counting.tracing import Tracer, mark
 from snnkit.energy.operations import (
     LayerCounts,
@@ -167,6 +166,8 @@ class _Assembly:
     def __init__(self, trace: Trace, images: int, timesteps: int, spiking: bool, stem: Stem) -> None:
         self._trace, self._images, self._timesteps, self._spiking = trace, images, timesteps, spiking
         self._stem = stem
+        self._neurons = trace.neurons_of_layers()
+        self._merged = {neurons.name: layer for layer, neurons in self._neurons.items()}
 
     def counts(self, forward: Forward, accuracy: float | None) -> ModelCounts:
         layers = [node for node in self._trace.nodes.values() if isinstance(node, LayerNode)]
@@ -180,66 +181,63 @@ class _Assembly:
             match node:
                 case LayerNode():
                     found = self._layer(node)
-                case NeuronsNode():
-                    op = Neurons(node.name, _one(node.sources), node.firing.shape, "identity")
-                    found = LayerCounts(op, self._updates(node.firing), self._updates(node.firing))
-                    found = self._with_neurons(found, node.firing)
+                case NeuronsNode() if node.name not in self._merged:
+                    found = self._with_neurons(LayerCounts(self._neurons_op(node), 0, 0), node)
                 case SumNode() if node.name in leads:
                     found = self._sum(node)
                 case PoolNode() if node.name in leads:
-                    ops.append(_pool(node))
+                    ops.append(self._pool(node))
                 case _:
                     pass
             if found is not None:
                 ops.append(found.op)
                 counted.append(found)
-        plan = Plan((*ops, self._scores(layers[-1], leads)), self._in_shape(layers[0]), layers[-1].out_shape[0])
+        plan = Plan((*ops, self._scores(layers[-1], leads)), layers[0].in_shape, layers[-1].out_shape[0])
         return ModelCounts(
             plan, self._spiking, self._timesteps, self._images, tuple(counted), forward=forward, accuracy=accuracy,
             uncounted=tuple(self._trace.notes),
         )  # fmt: skip
 
     def _layer(self, node: LayerNode) -> LayerCounts:
-        signal = node.signal or Signal("input", "spikes")
-        op = _conv(node, signal)
-        evaluations = self._evaluations(node, signal)
-        steps = self._updates(node.firing) if node.firing else self._timesteps if signal.static else evaluations
-        counts = LayerCounts(op, steps, evaluations)
-        # A static layer may have run once for all steps, or at each of them.
-        share = evaluations * self._images / node.rows if node.rows else 0.0
-        if share == 0 or isinstance(node.nonzero, float):
-            nonzero = spikes_in = synapses = values_in = 0.0
-        else:
-            nonzero = synaptic_operations(op, node.nonzero) * share / self._images
-            values_in = float(node.nonzero.sum()) * share / self._images
-            spikes = node.spikes if isinstance(node.spikes, Tensor) else node.nonzero
-            spikes_in = float(spikes.sum()) * share / self._images
-            synapses = synaptic_operations(op, spikes) * share / self._images
-        dense = dict(dense=True, macs=evaluations * unpadded_macs(op))
-        if signal.kind == "gated":
-            found = dict(macs=nonzero, nonzero_macs=nonzero, spikes_in=values_in)
-        elif signal.kind == "spikes" and node.means:
-            found = dict(**dense, nonzero_macs=nonzero, additions=spikes_in, spikes_in=spikes_in)
-        elif signal.kind == "spikes":
-            found = dict(synapses=synapses, spikes_in=spikes_in)
-        else:
-            every = float(evaluations * unpadded_macs(op))  # in the first layer, as many are counted as run
-            found = dict(**dense, nonzero_macs=every if signal.image else nonzero)
-        counts = LayerCounts(op, steps, evaluations, **found)  # type: ignore[arg-type]  # values of several types
-        return self._with_neurons(counts, node.firing) if node.firing else counts
+        signal, neurons = node.signal or Signal("input", "spikes"), self._neurons.get(node.name)
+        op, evaluations = self._conv(node, signal), self._evaluations(node, signal)
+        steps = self._timesteps if signal.static else evaluations
+        figures = self._figures(node, signal, op, evaluations)
+        counts = LayerCounts(op, steps, evaluations, **figures)  # type: ignore[arg-type]  # values of several types
+        return self._with_neurons(counts, neurons) if neurons else counts
 
-    def _with_neurons(self, counts: LayerCounts, firing: Firing) -> LayerCounts:
-        neurons = prod(firing.shape)
-        known = {each.name: getattr(counts, each.name) for each in fields(LayerCounts)}
-        operations = self._updates(firing) * neurons * firing.neurons.multiplications
-        emitted = float(firing.spikes) / self._images
-        return LayerCounts(**known | {"spikes_out": emitted, "neurons": neurons, "neuron_ops": operations})
+    def _figures(self, node: LayerNode, signal: Signal, op: AnyConv, evaluations: int) -> dict[str, object]:
+        """Return the fields of `LayerCounts` that follow from what the layer reads."""
+        # A static layer may have run once for all steps, or at each of them: evaluations is what the rule says.
+        share = evaluations / node.rows if node.rows else 0.0
+
+        def per_image(values: Tensor | float) -> tuple[float, float]:
+            """Values, and their synaptic operations."""
+            if not isinstance(values, Tensor):
+                return 0.0, 0.0
+            return float(values.sum()) * share, synaptic_operations(op, values) * share
+
+        (values, nonzero), (spikes, synapses) = per_image(node.nonzero), per_image(node.spikes)
+        macs = evaluations * unpadded_macs(op)
+        if signal.kind == "gated":
+            return {"macs": nonzero, "nonzero_macs": nonzero, "spikes_in": values}
+        if signal.kind == "spikes" and not node.means:
+            return {"synapses": synapses, "spikes_in": spikes}
+        means = {"additions": spikes, "spikes_in": spikes} if node.means else {}
+        # Of the first layer, all are recorded as nonzero.
+        return {"dense": True, "macs": macs, "nonzero_macs": float(macs) if signal.image else nonzero, **means}
+
+    def _with_neurons(self, counts: LayerCounts, node: NeuronsNode) -> LayerCounts:
+        updates, neurons = round(node.updates / self._images), prod(node.shape)
+        return replace(
+            counts, timesteps=updates, evaluations=counts.evaluations or updates, neurons=neurons,
+            spikes_out=float(node.spikes) / self._images, neuron_ops=updates * neurons * node.neurons.multiplications,
+        )  # fmt: skip
 
     def _sum(self, node: SumNode) -> LayerCounts:
-        op = Sum(node.name, node.parts, node.shape, currents=True)
-        evaluations = round(node.elements / (prod(node.shape) * self._images))
-        if node.static and self._stem == "once":
-            evaluations = 1
+        op = Sum(node.name, tuple(map(self._source, node.parts)), node.shape, currents=True)
+        ran = round(node.elements / (prod(node.shape) * self._images))
+        evaluations = 1 if node.static and self._stem == "once" else ran
         return LayerCounts(op, evaluations, evaluations, additions=float(evaluations * op.additions))
 
     def _evaluations(self, node: LayerNode, signal: Signal) -> int:
@@ -248,41 +246,46 @@ class _Assembly:
             return 1 if self._stem == "once" else self._timesteps
         return round(node.rows / self._images)
 
-    def _updates(self, firing: Firing) -> int:
-        return round(firing.updates / self._images)
-
-    def _in_shape(self, first: LayerNode) -> tuple[int, int, int]:
-        return first.in_shape
-
     def _scores(self, last: LayerNode, leads: set[str]) -> GlobalAverage:
         """The mean over space behind the last layer; it may hold a single value for each class."""
         for node in self._trace.nodes.values():
-            behind = isinstance(node, PoolNode) and node.name not in leads and node.sources == {last.name}
-            if isinstance(node, PoolNode) and behind and node.kind == "avg" and node.out_shape[1:] == (1, 1):
-                return GlobalAverage("scores", last.name, node.in_shape)
+            if isinstance(node, PoolNode) and node.kind == "avg" and node.name not in leads:
+                if node.sources == {last.name} and node.out_shape[1:] == (1, 1):
+                    return GlobalAverage("scores", last.name, node.in_shape)
         return GlobalAverage("scores", last.name, last.out_shape)
 
+    def _conv(self, node: LayerNode, signal: Signal) -> AnyConv:
+        scale = 1 / signal.unit if signal.kind == "spikes" else 1.0
+        kinds: dict[str, Reads] = {"spikes": "means" if node.means else "spikes", "gated": "gated", "real": "means"}
+        fires = node.name in self._neurons
+        return AnyConv(
+            name=node.name, source=self._source(_one(node.sources)), in_shape=node.in_shape, out_shape=node.out_shape,
+            groups=node.groups, bias=node.bias, batchnorm=node.batchnorm, activation="identity" if fires else None,
+            spiking=fires, reads="input" if signal.image or signal.static else kinds[signal.kind],
+            input_scale=round(scale) if isclose(scale, round(scale)) and scale >= 1 else 1,
+            input_most=signal.most if signal.kind == "spikes" else 1, windows=node.axes, **_largest(node.axes),
+        )  # fmt: skip
 
-def _conv(node: LayerNode, signal: Signal) -> AnyConv:
-    scale = 1 / signal.unit if signal.kind == "spikes" and signal.unit else 1
-    kinds: dict[str, Reads] = {"spikes": "means" if node.means else "spikes", "gated": "gated", "real": "means"}
-    return AnyConv(
-        name=node.name, source=_one(node.sources), in_shape=node.in_shape, out_shape=node.out_shape,
-        kernel=max((axis.kernel for axis in node.axes), default=1),
-        stride=max((axis.stride for axis in node.axes), default=1),
-        padding=max((axis.padding for axis in node.axes), default=0),
-        groups=node.groups, bias=node.bias, batchnorm=node.batchnorm, activation="identity" if node.firing else None,
-        spiking=node.firing is not None, reads="input" if signal.image or signal.static else kinds[signal.kind],
-        input_scale=round(scale) if abs(scale - round(scale)) < 1e-6 and scale >= 1 else 1,
-        input_most=signal.most if signal.kind == "spikes" else 1, windows=node.axes,
-    )  # fmt: skip
+    def _pool(self, node: PoolNode) -> AnyPool:
+        return AnyPool(
+            node.name, self._source(_one(node.sources)), node.in_shape, node.out_shape, node.kind, windows=node.axes,
+            **_largest(node.axes),
+        )  # fmt: skip
+
+    def _neurons_op(self, node: NeuronsNode) -> Neurons:
+        return Neurons(node.name, self._source(_one(node.sources)), node.shape, "identity")
+
+    def _source(self, name: str) -> str:
+        """The operation of the plan that a node has become a part of."""
+        return self._merged.get(name, name)
 
 
-def _pool(node: PoolNode) -> AnyPool:
-    kernel, stride = (max(getattr(axis, name) for axis in node.axes) for name in ("kernel", "stride"))
-    return AnyPool(
-        node.name, _one(node.sources), node.in_shape, node.out_shape, node.kind, kernel, stride, windows=node.axes
-    )
+def _largest(axes: Sequence[Axis]) -> dict[str, int]:
+    """The one kernel, stride and padding that a plan shows for all axes; counts read the axes themselves."""
+    return {name: max((getattr(axis, name) for axis in axes), default=least) for name, least in _WINDOW.items()}
+
+
+_WINDOW = {"kernel": 1, "stride": 1, "padding": 0}
 
 
 def _one(sources: set[str]) -> str:

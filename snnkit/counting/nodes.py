@@ -1,6 +1,7 @@
 """What a traced model has done: its operations, and what each tensor consists of."""
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Literal
 
 from torch import Tensor
@@ -22,16 +23,6 @@ class Signal:
     static: bool = False  # the same at every time step: computed from a still image alone
     image: bool = False  # no layer lies between it and the input
     activated: bool = False  # a nonlinear function lies between it and ``node``
-
-
-@dataclass
-class Firing:
-    """The neurons of a layer, and their spikes so far."""
-
-    neurons: NeuronLayer
-    shape: Shape
-    updates: int = 0  # time steps x images
-    spikes: Tensor | float = 0.0
 
 
 @dataclass
@@ -57,14 +48,15 @@ class LayerNode(Node):
     rows: int = 0  # evaluations x images
     spikes: Tensor | float = 0.0  # read at each position; a value that sums two spikes counts as two
     nonzero: Tensor | float = 0.0  # values read at each position
-    firing: Firing | None = None
-
 
 @dataclass
 class NeuronsNode(Node):
-    """Neurons that do not follow a layer directly."""
+    """A layer of neurons, and its sums over all calls so far."""
 
-    firing: Firing
+    neurons: NeuronLayer
+    shape: Shape
+    updates: int = 0  # time steps x images
+    spikes: Tensor | float = 0.0  # emitted
 
 
 @dataclass
@@ -116,4 +108,21 @@ class Trace:
             if name in self.nodes and name not in found:
                 found.add(name)
                 pending += self.nodes[name].sources
+        return found
+
+    def neurons_of_layers(self) -> dict[str, NeuronsNode]:
+        """Return the neurons that follow a layer directly, by the name of the layer. Nothing else reads its output."""
+        leads = self.leading_to_costs()
+        readers: dict[str, list[Node]] = {}
+        for node in self.nodes.values():
+            counted = isinstance(node, LayerNode | NeuronsNode) or node.name in leads
+            for source in node.sources if counted else ():
+                readers.setdefault(source, []).append(node)
+        found = {}
+        for name, nodes in readers.items():
+            layer, reader = self.nodes.get(name), nodes[0]
+            alone = len(nodes) == 1 and isinstance(reader, NeuronsNode) and len(reader.sources) == 1
+            if isinstance(layer, LayerNode) and isinstance(reader, NeuronsNode) and alone:
+                if prod(layer.out_shape) == prod(reader.shape):
+                    found[name] = reader
         return found

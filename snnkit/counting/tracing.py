@@ -20,7 +20,6 @@ from snnkit.architecture.plan import Axis
 from snnkit.counting.errors import CountError
 from snnkit.counting.neurons import NeuronLayer, describe, takes_sequence, tensors
 from snnkit.counting.nodes import (
-    Firing,
     LayerNode,
     NeuronsNode,
     Node,
@@ -143,37 +142,22 @@ class Tracer(TorchDispatchMode):
         """Record one call of neurons: their updates and spikes. Their first output is the spikes."""
         emitted = outgoing[0]
         sizes = emitted.shape[2 if sequence else 1 :]
-        firing = self._firing(layer, signal_of(incoming), as_shape(sizes))
-        firing[1].updates += emitted.numel() // prod(sizes)
+        shape, signal = as_shape(sizes), signal_of(incoming)
+        node = self._node(
+            ("neurons", layer.name), layer.name or "neurons", lambda unique: NeuronsNode(unique, set(), layer, shape)
+        )
+        assert isinstance(node, NeuronsNode)
+        node.sources.add("input" if signal is None else signal.node)
+        node.updates += emitted.numel() // prod(sizes)
         if layer.note:
             self.trace.note(layer.note)
         if layer.spikes:
             spikes = self._spike_numbers(emitted, layer.unit, f"{layer.name} emits")
-            firing[1].spikes = firing[1].spikes + spikes.sum(dtype=torch.float64)
-        mark(emitted, Signal(firing[0], "spikes" if layer.spikes else "real", layer.unit))
+            node.spikes = node.spikes + spikes.sum(dtype=torch.float64)
+        mark(emitted, Signal(node.name, "spikes" if layer.spikes else "real", layer.unit))
         for state in outgoing[1:]:
             if state is not emitted:
-                mark(state, Signal(firing[0], "real"))
-
-    def _firing(self, layer: NeuronLayer, signal: Signal | None, shape: tuple[int, int, int]) -> tuple[str, Firing]:
-        """Return the node of the neurons: the layer before them if they follow one directly."""
-        source = "input" if signal is None else signal.node
-        key = ("neurons", layer.name)
-        if key in self._keys:
-            node = self.trace.nodes[self._keys[key]]
-        else:
-            before = self.trace.nodes.get(source)
-            follows = isinstance(before, LayerNode) and before.firing is None
-            if follows and isinstance(before, LayerNode) and prod(before.out_shape) == prod(shape):
-                node, before.firing = before, Firing(layer, shape)
-                self._keys[key] = before.name
-            else:
-                node = self._node(key, layer.name, lambda name: NeuronsNode(name, set(), Firing(layer, shape)))
-        if isinstance(node, NeuronsNode):
-            node.sources.add(source)
-        firing = node.firing if isinstance(node, LayerNode | NeuronsNode) else None
-        assert firing is not None
-        return node.name, firing
+                mark(state, Signal(node.name, "real"))
 
     # operations
 
@@ -221,7 +205,7 @@ class Tracer(TorchDispatchMode):
         if name in ("add", "sub", "rsub"):
             return self._addition(name, args, out)
         if name in ("mul", "div"):
-            return self._product(args, out, name)
+            return self._product(name, args)
         if name in THRESHOLDS:
             return self._threshold(first, signals)
         if name.startswith(("max_pool", "avg_pool")):
@@ -326,7 +310,7 @@ class Tracer(TorchDispatchMode):
         """Fold a BatchNorm into the layer before it, or say that it cannot be folded."""
         self._seen.add(self._where)
         node = self.trace.nodes.get(signal.node)
-        if isinstance(node, LayerNode) and signal.kind == "real" and not signal.activated and node.firing is None:
+        if isinstance(node, LayerNode) and signal.kind == "real" and not signal.activated:
             node.batchnorm = True
             _mark_all(out, signal)
             return
@@ -360,23 +344,24 @@ class Tracer(TorchDispatchMode):
         node.elements += out.numel()
         return Signal(node.name, "real", static=static)
 
-    def _product(self, args: Any, out: Tensor, name: str) -> Signal:
+    def _product(self, name: str, args: Any) -> Signal:
         a, b = (signal_of(each) for each in args[:2])
         if a is None or b is None:
             return self._scaled(args, a or b, by_first=a is None, name=name)
-        if name == "mul" and a.kind == b.kind == "spikes":
+        if name != "mul":
+            return self._uncounted("division of activations", [a, b])
+        spikes = a.kind == "spikes", b.kind == "spikes"
+        broadcast = args[0].numel() != args[1].numel()
+        gate_is_second = args[1].numel() < args[0].numel() if broadcast else spikes[0]
+        value, gate = (a, b) if gate_is_second else (b, a)
+        if broadcast:
+            self._find_squeeze_excite(value, gate)
+        if all(spikes):
             both = self._joined("product", [a, b])
             return replace(both, kind="spikes", unit=a.unit * b.unit, most=a.most * b.most)
-        kinds = {a.kind, b.kind}
-        gate_is_second = a.kind == "spikes" or (a.kind == b.kind and args[1].numel() < args[0].numel())
-        value, gate = (a, b) if gate_is_second else (b, a)
-        broadcast = args[0].numel() != args[1].numel()
-        if name == "mul" and "spikes" in kinds:
-            self._find_squeeze_excite(value, gate)
+        if any(spikes):
             return replace(self._joined("gate", [value, gate]), kind="gated", unit=1.0)
-        if name == "mul" and broadcast:
-            return replace(value, activated=True)
-        return self._uncounted("quotient" if name == "div" else "product of activations", [a, b])
+        return replace(value, activated=True) if broadcast else self._uncounted("product of activations", [a, b])
 
     def _scaled(self, args: Any, signal: Signal | None, *, by_first: bool, name: str) -> Signal:
         """A constant times a value. The constant is folded into the weights that read it, or into those before it."""
@@ -397,11 +382,11 @@ class Tracer(TorchDispatchMode):
     def _find_squeeze_excite(self, value: Signal, gate: Signal) -> None:
         """Mark the first layer of a squeeze-excite: it reads the means of the values that its gate multiplies."""
         node = self.trace.nodes.get(gate.node)
-        while isinstance(node, LayerNode) and len(node.sources) == 1:
+        while isinstance(node, LayerNode | NeuronsNode) and len(node.sources) == 1:
             before = self.trace.nodes.get(next(iter(node.sources)))
-            if isinstance(before, PoolNode) and before.kind == "avg" and value.node in before.sources:
+            reads_means = isinstance(before, PoolNode) and before.kind == "avg" and value.node in before.sources
+            if isinstance(node, LayerNode) and reads_means:
                 node.means = True
-                return
             node = before
 
     def _threshold(self, first: Signal, signals: list[Signal]) -> Signal:
