@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import isclose, prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
@@ -11,6 +11,7 @@ from snnkit.architecture.plan import Axis, GlobalAverage, Neurons, Op, Plan, Rea
 from snnkit.counting.driving import FORWARDS, Drive, Forward, find_forward, find_time_axis
 from snnkit.counting.errors import CountError
 from snnkit.counting.neurons import find_neurons, reset
+from snnkit.counting.nir import NIRModel
 from snnkit.counting.nodes import LayerNode, NeuronsNode, PoolNode, Signal, SumNode, Trace
 from snnkit.counting.operations import AnyConv, AnyPool
 from snnkit.counting.tracing import Tracer, mark
@@ -23,6 +24,9 @@ from snnkit.energy.operations import (
 )
 from snnkit.nn.modes import as_counted
 from snnkit.nn.network import Network
+
+if TYPE_CHECKING:
+    import nir
 
 Stem = Literal["once", "every_step"]
 
@@ -37,7 +41,7 @@ class ModelCounts(OperationCounts):
 
 
 def count(
-    model: nn.Module,
+    model: "nn.Module | nir.NIRGraph",
     loader: Iterable[Any],
     timesteps: int,
     *,
@@ -55,12 +59,12 @@ def count(
     is reset before each batch and at the end.
 
     Args:
-        model: any torch module. A network of snnsearch is counted by `count_operations`.
+        model: any torch module, or a NIR graph. A network of snnsearch is counted by `count_operations`.
         loader: batches, or pairs of batches and labels: images (B, ...), shown at every time step, or recordings.
         timesteps: T, the number of time steps of an inference; 1 for a CNN.
-        forward: what one call of the model is. step: one time step, with one frame. sequence: all time steps, with the
-            axis of time as the model wants it; a still image becomes (T, B, ...). loop: the whole inference, with
-            still images. auto: call the model with one step and with a sequence, and see how often its neurons run.
+        forward: what one call of the model is. step: one time step, with one frame. sequence: all time steps, as
+            (T, B, ...). loop: the whole inference; the model repeats the still images. auto: call the model with one
+            step and with a sequence, and see how often its neurons run.
         time_axis: the axis of time in the batches, or None for still images. auto: None, except for batches with five
             axes. There it is the first or second axis, the one with ``timesteps`` entries.
         inputs: what the first layer reads. real: one MAC for each weight and value. spikes: one AC for each weight and
@@ -76,6 +80,10 @@ def count(
         raise CountError(f"given timesteps={timesteps}; an inference has at least 1")
     if forward not in ("auto", *FORWARDS):
         raise CountError(f"given forward={forward!r}; allowed are auto, {', '.join(FORWARDS)}")
+    if not isinstance(model, nn.Module):
+        if type(model).__name__ != "NIRGraph":
+            raise CountError(f"given a {type(model).__name__}; the model should be a torch module or a NIR graph")
+        model = NIRModel(model)
     if isinstance(model, Network):
         return _count_network(model, loader, timesteps)
     others = tuple(neurons)

@@ -14,7 +14,7 @@ Forward = Literal["step", "sequence", "loop"]
 FORWARDS: tuple[Forward, ...] = ("step", "sequence", "loop")
 SAY_SO = (
     "Say how the model runs: forward='step' (one call is one time step), 'sequence' (one call takes all time steps, "
-    "the axis of time first) or 'loop' (one call takes the image and runs all time steps)"
+    "(T, B, ...)) or 'loop' (one call takes the image and runs all time steps)"
 )
 IMAGE_AXES = 4  # (B, C, H, W); one more is time
 
@@ -29,10 +29,12 @@ class Drive:
 
     def calls(self, images: Tensor) -> Iterator[Tensor]:
         """Yield the input of each call of the model, for one batch."""
-        if self.forward == "sequence":
-            yield images if self.time_axis is not None else images.expand(self.timesteps, *images.shape).contiguous()
+        if self.forward == "sequence" and self.time_axis is None:
+            yield images.expand(self.timesteps, *images.shape).clone()
+        elif self.forward == "sequence" and self.time_axis is not None:
+            yield images.movedim(self.time_axis, 0).clone()
         elif self.forward == "loop":
-            yield images
+            yield images.clone()
         elif self.time_axis is None:
             yield from (images.clone() for _ in range(self.timesteps))
         else:
@@ -85,12 +87,12 @@ def find_forward(
     few = _few(images, 3 if timesteps == 2 else 2, time_axis)
     count = few.shape[1 if time_axis == 0 else 0]
     fitting: list[Forward] = []
-    seen = []
+    seen: list[tuple[torch.Size, set[tuple[int, int]] | str]] = []
     for kind, candidates in (("step", ("step", "loop")), ("sequence", ("sequence",))):
         drive = Drive("step" if kind == "step" else "sequence", timesteps, time_axis)
         call = next(drive.calls(few))
         ran = _updates(model, neurons, call, others)
-        seen.append(f"given {tuple(call.shape)}, {ran if isinstance(ran, str) else _describe(ran)}")
+        seen.append((call.shape, ran))
         wanted = {"step": 1, "loop": timesteps, "sequence": timesteps}
         for candidate in candidates:
             still = time_axis is None or candidate != "loop"
@@ -99,8 +101,11 @@ def find_forward(
                 break
     if len(fitting) == 1 or (timesteps == 1 and fitting):
         return fitting[0]
+    text = "; ".join(f"given {tuple(shape)}, {ran if isinstance(ran, str) else _describe(ran)}" for shape, ran in seen)
+    if all(isinstance(ran, str) for _, ran in seen):
+        raise CountError(f"the model takes neither one step nor a sequence of this data: {text}. Check the inputs' size")
     found = "Both ways fit" if fitting else "Neither is one step, nor all of them"
-    raise CountError(f"cannot tell how the model runs with timesteps={timesteps}: {'; '.join(seen)}. {found}. {SAY_SO}")
+    raise CountError(f"cannot tell how the model runs with timesteps={timesteps}: {text}. {found}. {SAY_SO}")
 
 
 def _few(images: Tensor, count: int, time_axis: int | None) -> Tensor:

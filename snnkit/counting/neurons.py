@@ -18,6 +18,7 @@ MULTIPLICATIONS = {
     "Alpha": 3,  # two decays, and the scale of their difference
 }
 GATED = ("SLSTM", "SConv2dLSTM")
+WITH_STATE = ("MemoryModule", "NIRModel")  # of SpikingJelly, of snnkit.counting.nir
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ def _multiplications(module: nn.Module, kinds: Sequence[str]) -> tuple[bool, int
 
 
 def reset(model: nn.Module, others: tuple[type[nn.Module], ...] = ()) -> None:
-    """Set the state of the neurons, and of SpikingJelly's other modules with a state, back to its first value."""
+    """Set the state of the neurons, and of the other modules that have a state, back to its first value."""
     for module in model.modules():
-        if is_neuron(module, others) or any(base.__name__ == "MemoryModule" for base in type(module).__mro__):
+        if is_neuron(module, others) or any(base.__name__ in WITH_STATE for base in type(module).__mro__):
             methods = (getattr(module, name, None) for name in ("reset_mem", "reset"))
             for method in filter(callable, methods):
                 method()
