@@ -54,7 +54,8 @@ def count(
         ),
     ] = "auto",
     recordings: Annotated[
-        bool, typer.Option("--recordings", help="The inputs of --npz have an axis of time after the first: (N, T, ...).")
+        bool,
+        typer.Option("--recordings", help="The inputs of --npz have an axis of time after the first: (N, T, ...)."),
     ] = False,
     inputs: Annotated[
         Literal["auto", "real", "spikes"],
@@ -88,9 +89,7 @@ def count(
             batches, time_axis = sources.read_arrays(npz, images), 1 if recordings else None
         else:
             batches, time_axis = sources.read_dataset(dataset or "", data, images, timesteps, pixels)
-        counts = count_model(
-            loaded, batches, timesteps, forward=forward, time_axis=time_axis, inputs=inputs, stem=stem
-        )
+        counts = count_model(loaded, batches, timesteps, forward=forward, time_axis=time_axis, inputs=inputs, stem=stem)
     except CountError as error:
         raise InputError(str(error)) from error
     energies = estimate_all(counts)
@@ -99,7 +98,9 @@ def count(
     else:
         from search.cli import tables
 
-        console.out.print(tables.counts_view(counts, energies), crop=False)
+        # figures are never truncated: a narrower terminal wraps their lines
+        wide = console.Terminal(file=console.out.file, width=max(console.out.width, 160))
+        wide.print(tables.counts_view(counts, energies))
 
 
 def _to_json(counts: "ModelCounts", energies: "dict[str, Energy]") -> dict[str, Any]:

@@ -305,7 +305,7 @@ def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
     return Operations(macs=sum(layer.macs for layer in counts), acs=sum(layer.acs for layer in counts))
 
 
-def layer_records(activity: OperationCounts, prices: Prices) -> tuple[LayerRecord, ...]:
+def layer_records(activity: OperationCounts, prices: Mapping[str, Energy]) -> tuple[LayerRecord, ...]:
     """Return the counts and the energies of each layer."""
     return tuple(
         LayerRecord(

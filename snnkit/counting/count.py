@@ -256,10 +256,10 @@ class _Assembly:
 
     def _scores(self, last: LayerNode, leads: set[str]) -> GlobalAverage:
         """The mean over space behind the last layer; it may hold a single value for each class."""
-        for node in self._trace.nodes.values():
-            if isinstance(node, PoolNode) and node.kind == "avg" and node.name not in leads:
-                if node.sources == {last.name} and node.out_shape[1:] == (1, 1):
-                    return GlobalAverage("scores", last.name, node.in_shape)
+        pools = [node for node in self._trace.nodes.values() if isinstance(node, PoolNode) and node.name not in leads]
+        for node in pools:
+            if node.kind == "avg" and node.sources == {last.name} and node.out_shape[1:] == (1, 1):
+                return GlobalAverage("scores", last.name, node.in_shape)
         return GlobalAverage("scores", last.name, last.out_shape)
 
     def _conv(self, node: LayerNode, signal: Signal) -> AnyConv:
@@ -288,7 +288,7 @@ class _Assembly:
         return self._merged.get(name, name)
 
 
-def _largest(axes: Sequence[Axis]) -> dict[str, int]:
+def _largest(axes: Sequence[Axis]) -> dict[str, Any]:
     """The one kernel, stride and padding that a plan shows for all axes; counts read the axes themselves."""
     return {name: max((getattr(axis, name) for axis in axes), default=least) for name, least in _WINDOW.items()}
 

@@ -103,7 +103,9 @@ def find_forward(
         return fitting[0]
     text = "; ".join(f"given {tuple(shape)}, {ran if isinstance(ran, str) else _describe(ran)}" for shape, ran in seen)
     if all(isinstance(ran, str) for _, ran in seen):
-        raise CountError(f"the model takes neither one step nor a sequence of this data: {text}. Check the inputs' size")
+        raise CountError(
+            f"the model takes neither one step nor a sequence of this data: {text}. Check the inputs' size"
+        )
     found = "Both ways fit" if fitting else "Neither is one step, nor all of them"
     raise CountError(f"cannot tell how the model runs with timesteps={timesteps}: {text}. {found}. {SAY_SO}")
 

@@ -94,7 +94,9 @@ def _multiplications(module: nn.Module, kinds: Sequence[str]) -> tuple[bool, int
         without_leak = isinstance(tau, int | float) and tau == 1
         return True, 0 if without_leak else MULTIPLICATIONS[kinds[0]]
     if "SpikingNeuron" in kinds or "NIRNeuron" in kinds:
-        decays = [getattr(module, each) for each in ("alpha", "beta") if isinstance(getattr(module, each, None), Tensor)]
+        decays = [
+            getattr(module, each) for each in ("alpha", "beta") if isinstance(getattr(module, each, None), Tensor)
+        ]
         return bool(decays), sum(bool(((decay > 0) & (decay < 1)).any()) for decay in decays)
     return False, 1
 

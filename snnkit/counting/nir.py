@@ -37,6 +37,14 @@ class NIRNeuron(nn.Module):
     Without a threshold, the potential is the output.
     """
 
+    beta: Tensor
+    alpha: Tensor | None
+    gain: Tensor
+    w_in: Tensor
+    rest: Tensor
+    threshold: Tensor | None
+    v_reset: Tensor
+
     def __init__(self, node: Any, time_step_s: float) -> None:
         super().__init__()
         kind = type(node).__name__
@@ -51,7 +59,7 @@ class NIRNeuron(nn.Module):
         self.register_buffer("rest", _tensor(getattr(node, "v_leak", 0.0)))
         fires = "IF" in kind
         self.register_buffer("threshold", _tensor(node.v_threshold) if fires else None)
-        self.register_buffer("v_reset", _tensor(node.v_reset) if fires else None)
+        self.register_buffer("v_reset", _tensor(node.v_reset if fires else 0.0))
         self._potential: Tensor | None = None
         self._current: Tensor | None = None
 
@@ -123,7 +131,9 @@ class NIRModel(nn.Module):
 
     def __init__(self, graph: Any, time_step_s: float = TIME_STEP_S) -> None:
         super().__init__()
-        self.layers = nn.ModuleDict({_key(name): _module(name, node, time_step_s) for name, node in graph.nodes.items()})
+        self.layers = nn.ModuleDict(
+            {_key(name): _module(name, node, time_step_s) for name, node in graph.nodes.items()}
+        )
         self._kinds = {name: type(node).__name__ for name, node in graph.nodes.items()}
         self._sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
         for source, target in dict.fromkeys(graph.edges):
@@ -182,7 +192,7 @@ def _module(name: str, node: Any, time_step_s: float) -> nn.Module:
         case "Affine" | "Linear":
             return _linear(node)
         case "Conv1d" | "Conv2d":
-            return _convolution(name, node)
+            return _convolution(node)
         case "Scale":
             scale = _tensor(node.scale)
             return _Function(lambda x: x * scale.to(x))
@@ -213,11 +223,11 @@ def _linear(node: Any) -> nn.Module:
     return _with_weights(layer, weight, bias)
 
 
-def _convolution(name: str, node: Any) -> nn.Module:
+def _convolution(node: Any) -> nn.Module:
     weight = _tensor(node.weight)
-    kind = nn.Conv1d if weight.dim() == 3 else nn.Conv2d
+    kind: Any = nn.Conv1d if weight.dim() == 3 else nn.Conv2d
     padding = node.padding if isinstance(node.padding, str) else _numbers(node.padding)
-    layer = kind(
+    layer: nn.Module = kind(
         weight.shape[1] * node.groups, weight.shape[0], tuple(weight.shape[2:]), stride=_numbers(node.stride),
         padding=padding, dilation=_numbers(node.dilation), groups=node.groups, bias=node.bias is not None,
     )  # fmt: skip

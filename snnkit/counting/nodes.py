@@ -49,6 +49,7 @@ class LayerNode(Node):
     spikes: Tensor | float = 0.0  # read at each position; a value that sums two spikes counts as two
     nonzero: Tensor | float = 0.0  # values read at each position
 
+
 @dataclass
 class NeuronsNode(Node):
     """A layer of neurons, and its sums over all calls so far."""
@@ -121,8 +122,9 @@ class Trace:
         found = {}
         for name, nodes in readers.items():
             layer, reader = self.nodes.get(name), nodes[0]
-            alone = len(nodes) == 1 and isinstance(reader, NeuronsNode) and len(reader.sources) == 1
-            if isinstance(layer, LayerNode) and isinstance(reader, NeuronsNode) and alone:
-                if prod(layer.out_shape) == prod(reader.shape):
-                    found[name] = reader
+            if not (isinstance(layer, LayerNode) and isinstance(reader, NeuronsNode)):
+                continue
+            alone = len(nodes) == len(reader.sources) == 1
+            if alone and prod(layer.out_shape) == prod(reader.shape):
+                found[name] = reader
         return found

@@ -99,11 +99,15 @@ def read_arrays(path: Path, images: int) -> Batches:
     except (OSError, ValueError, AttributeError) as error:
         raise CountError(f"{path} is not a readable .npz file: {error}") from error
     if "x" not in found or not len(found["x"]):
-        raise CountError(f"{path} holds {', '.join(names) or 'nothing'}; it should hold inputs x, and labels y if known")
+        raise CountError(
+            f"{path} holds {', '.join(names) or 'nothing'}; it should hold inputs x, and labels y if known"
+        )
     x = torch.from_numpy(found["x"])
     labels = torch.from_numpy(found["y"].astype(np.int64)) if "y" in found else None
     if labels is not None and labels.shape != x.shape[:1]:
-        raise CountError(f"{path}: y is {tuple(labels.shape)}, and x is {tuple(x.shape)}; give one label for each input")
+        raise CountError(
+            f"{path}: y is {tuple(labels.shape)}, and x is {tuple(x.shape)}; give one label for each input"
+        )
     return _batches(x, labels)
 
 

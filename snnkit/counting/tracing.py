@@ -35,29 +35,25 @@ SIGNAL, WEIGHT = "_snnsearch_signal", "_snnsearch_weight"  # attributes of tenso
 ROUNDING = 1e-3  # of a spike: sums and means of spikes in float32
 
 MATRIX_PRODUCTS = {"mm": (0, 1, None), "addmm": (1, 2, 0), "linear": (0, 1, 2), "bmm": (0, 1, None)}
-BATCHNORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training", "_batch_norm_no_update",
-              "cudnn_batch_norm", "miopen_batch_norm")  # fmt: skip
-# Operations that move values: their output holds what their input holds.
-MOVES = frozenset(
-    "view _unsafe_view reshape _reshape_alias flatten permute transpose t expand squeeze unsqueeze slice select clone "
-    "detach alias contiguous _to_copy to lift_fresh as_strided unbind split split_with_sizes unsafe_split chunk narrow "
-    "repeat index_select index gather roll flip unfold im2col native_dropout dropout reflection_pad1d reflection_pad2d "
-    "replication_pad1d replication_pad2d upsample_nearest1d upsample_nearest2d pixel_shuffle pixel_unshuffle "
-    "channel_shuffle native_channel_shuffle diagonal max amax view_as_real repeat_interleave relu abs neg positive"
-    .split()
-)  # fmt: skip
-ACTIVATIONS = frozenset(
-    "sigmoid tanh gelu silu hardtanh leaky_relu elu softplus hardswish hardsigmoid clamp clamp_min clamp_max mish celu "
-    "selu prelu _prelu_kernel log_sigmoid_forward round floor ceil sign".split()
-)
-THRESHOLDS = frozenset(
-    "gt ge lt le eq ne heaviside bernoulli logical_and logical_or logical_not logical_xor bitwise_and bitwise_or "
-    "bitwise_not bitwise_xor".split()
-)
-FORGETS = frozenset(  # the output does not depend on the values
-    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty "
-    "new_empty_strided zero fill _local_scalar_dense is_nonzero equal argmax argmin uniform normal".split()
-)
+_BATCHNORMS = """native_batch_norm _native_batch_norm_legit_no_training _batch_norm_no_update cudnn_batch_norm
+miopen_batch_norm"""
+_MOVES = """view _unsafe_view reshape _reshape_alias flatten permute transpose t expand squeeze unsqueeze slice select
+clone detach alias contiguous _to_copy to lift_fresh as_strided unbind split split_with_sizes unsafe_split chunk narrow
+repeat index_select index gather roll flip unfold im2col native_dropout dropout reflection_pad1d reflection_pad2d
+replication_pad1d replication_pad2d upsample_nearest1d upsample_nearest2d pixel_shuffle pixel_unshuffle channel_shuffle
+native_channel_shuffle diagonal max amax repeat_interleave relu abs neg positive"""
+_ACTIVATIONS = """sigmoid tanh gelu silu hardtanh leaky_relu elu softplus hardswish hardsigmoid clamp clamp_min
+clamp_max mish celu selu prelu _prelu_kernel log_sigmoid_forward round floor ceil sign"""
+_THRESHOLDS = """gt ge lt le eq ne heaviside bernoulli logical_and logical_or logical_not logical_xor bitwise_and
+bitwise_or bitwise_not bitwise_xor"""
+_FORGETS = """zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty
+new_empty_strided zero fill _local_scalar_dense is_nonzero equal argmax argmin uniform normal"""
+
+BATCHNORMS = frozenset(_BATCHNORMS.split())
+MOVES = frozenset(_MOVES.split())  # the output holds the values of the input
+ACTIVATIONS = frozenset(_ACTIVATIONS.split())  # free, as in the CNN twin
+THRESHOLDS = frozenset(_THRESHOLDS.split())  # the output is 0 or 1
+FORGETS = frozenset(_FORGETS.split())  # the output does not depend on the values of the input
 
 
 def signal_of(value: object) -> Signal | None:
@@ -82,7 +78,7 @@ class Tracer(TorchDispatchMode):
     """
 
     def __init__(self, model: nn.Module, neurons: dict[str, nn.Module], real: Collection[str] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.trace = Trace()
         self._keys: dict[object, str] = {}
         self._model = model
@@ -99,12 +95,12 @@ class Tracer(TorchDispatchMode):
         for name, module in self._model.named_modules():
             self._hooks.callback(module.register_forward_pre_hook(partial(self._enter, name), with_kwargs=True).remove)
             self._hooks.callback(module.register_forward_hook(partial(self._leave, name), with_kwargs=True).remove)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._hooks.close()
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def finish(self) -> Trace:
         """Return the trace with a note for each module with parameters in which nothing was counted."""
@@ -210,7 +206,7 @@ class Tracer(TorchDispatchMode):
             return self._threshold(first, signals)
         if name.startswith(("max_pool", "avg_pool")):
             return self._pool(name, args, kwargs, out, first)
-        if name.startswith("_adaptive_avg_pool") or name.startswith("adaptive_max_pool"):
+        if name.startswith(("_adaptive_avg_pool", "adaptive_max_pool")):
             return self._adaptive_pool(name, args, out, first)
         if name in ("mean", "sum"):
             return self._reduction(name, args, kwargs, out, first)
@@ -238,8 +234,8 @@ class Tracer(TorchDispatchMode):
         if signal_of(weight) is not None:
             _mark_all(out, self._uncounted("convolution with computed weights", [signal_of(weight)]))
             return
-        sides = zip(x.shape[2:], out.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
-        axes = tuple(Axis(*side, transposed=transposed) for side in sides)
+        sides = (x.shape[2:], out.shape[2:], weight.shape[2:], stride, padding, dilation)
+        axes = tuple(map(partial(Axis, transposed=transposed), *sides))
         node = self._layer(weight, x.shape[1:], out.shape[1:], axes, groups, bias is not None)
         self._read(node, x, out)
 
@@ -248,13 +244,13 @@ class Tracer(TorchDispatchMode):
         x, weight = args[at_x], args[at_weight]
         if signal_of(weight) is None and signal_of(x) is None and self._weight_name(weight) is None:
             return  # constants
-        if signal_of(weight) is not None or x.dim() > 2 and name == "bmm":
+        if signal_of(weight) is not None or name == "bmm":
             if self._within is None:
                 _mark_all(out, self._uncounted("matrix product of activations", signals))
             return
         bias = at_bias is not None and len(args) > at_bias and args[at_bias] is not None
         if bias and signal_of(args[at_bias]) is not None:
-            self._uncounted("addition in addmm", signals)
+            self.trace.note(f"{self._where or 'the model'}: the addition of an activation to a matrix product")
         node = self._layer(weight, x.shape[-1:], out.shape[-1:], (), 1, bias)
         self._read(node, x, out)
 
@@ -426,10 +422,10 @@ class Tracer(TorchDispatchMode):
         self, kind: Literal["max", "avg"], x: Tensor, y: Tensor, axes: tuple[Axis, ...], signal: Signal, divisor: int
     ) -> Signal:
         """Record a pooling. A ``divisor`` of 0 says that it differs between windows."""
-        shapes = (as_shape(each.shape[-len(axes) - 1 :]) for each in (x, y))
+        before, after = (as_shape(each.shape[-len(axes) - 1 :]) for each in (x, y))
         node = self._node(
             ("pool", self._where, signal.node, axes), self._where or "pool",
-            lambda unique: PoolNode(unique, {signal.node}, kind, *shapes, axes),
+            lambda unique: PoolNode(unique, {signal.node}, kind, before, after, axes),
         )  # fmt: skip
         pooled = replace(signal, node=node.name)
         if kind == "max" or signal.kind != "spikes":
