@@ -65,7 +65,8 @@ def find_time_axis(images: Tensor, timesteps: int) -> int | None:
         return axes[0]
     raise CountError(
         f"the batches have five axes, {tuple(images.shape)}: the axis of time should be the first or the second, with "
-        f"{timesteps} steps. Say which one it is, time_axis=0 or 1, and check timesteps"
+        f"{timesteps} steps. Say which one it is, time_axis=0 or 1 (None for still "
+        "volumes), and check timesteps"
     )
 
 

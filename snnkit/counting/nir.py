@@ -200,9 +200,8 @@ def _module(name: str, node: Any, time_step_s: float) -> nn.Module:
             threshold = _tensor(node.threshold)
             return _Function(lambda x: (x > threshold.to(x)).to(x))
         case "Flatten":
-            # The axes of a node do not count the batch.
-            start, end = (axis + 1 if axis >= 0 else axis for axis in (node.start_dim, node.end_dim))
-            return nn.Flatten(start, end)
+            sizes = tuple(int(size) for size in node.output_type["output"])  # without the batch
+            return _Function(lambda x: x.reshape(len(x), *sizes))
         case "AvgPool2d" | "SumPool2d":
             return _pooling(node, average=kind == "AvgPool2d")
         case "Delay":

@@ -15,6 +15,7 @@ from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.counting.count import ModelCounts, count
+from snnkit.counting.neurons import reset
 from snnkit.energy import estimate_all
 from snnkit.energy.operations import LayerCounts, OperationCounts, count_operations
 from snnkit.export.nir import nir_graph
@@ -159,7 +160,7 @@ def test_figures_equal_neurobench() -> None:
     assert counts.forward == "loop"
     theirs, metric = TorchModel(model), SynapticOperations()
     theirs.register_hooks()
-    snntorch.utils.reset(step)
+    reset(step)
     with torch.no_grad():
         found = metric(theirs, theirs(data), (data, None))
     assert counts.macs == pytest.approx(found["Effective_MACs"])
