@@ -131,9 +131,8 @@ class NIRModel(nn.Module):
 
     def __init__(self, graph: Any, time_step_s: float = TIME_STEP_S) -> None:
         super().__init__()
-        self.layers = nn.ModuleDict(
-            {_key(name): _module(name, node, time_step_s) for name, node in graph.nodes.items()}
-        )
+        for name, node in graph.nodes.items():
+            self.add_module(_key(name), _module(name, node, time_step_s))
         self._kinds = {name: type(node).__name__ for name, node in graph.nodes.items()}
         self._sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
         for source, target in dict.fromkeys(graph.edges):
@@ -144,7 +143,7 @@ class NIRModel(nn.Module):
     def reset(self) -> None:
         """Forget the outputs of the last step, which recurrent edges carry."""
         self._before = {}
-        for module in self.layers.values():
+        for module in self.children():
             if isinstance(module, _Delay):
                 module.reset()
 
@@ -159,7 +158,7 @@ class NIRModel(nn.Module):
             read = [value for value in found if value is not None]  # at the first step, recurrent edges carry nothing
             if not read:
                 continue
-            values[name] = self.layers[_key(name)](sum(read[1:], read[0]))
+            values[name] = self.get_submodule(_key(name))(sum(read[1:], read[0]))
             if self._kinds[name] == "Output":
                 outputs.append(values[name])
         self._before = values
@@ -167,7 +166,9 @@ class NIRModel(nn.Module):
 
 
 def _key(name: str) -> str:
-    return name.replace(".", "_")
+    """Return the name of a node's module: without dots, and no attribute of a module."""
+    key = name.replace(".", "_")
+    return f"{key}_" if hasattr(nn.Module, key) or not key else key
 
 
 def _order(sources: Mapping[str, list[str]]) -> list[str]:

@@ -6,7 +6,7 @@ constants are free, because their results can be computed before the inference.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import isclose, prod
@@ -77,7 +77,7 @@ class Tracer(TorchDispatchMode):
     CountError if others emit values that are not spikes.
     """
 
-    def __init__(self, model: nn.Module, neurons: dict[str, nn.Module], real: Collection[str] = ()) -> None:
+    def __init__(self, model: nn.Module, neurons: Mapping[str, nn.Module], real: Collection[str] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.trace = Trace()
         self._keys: dict[object, str] = {}

@@ -75,10 +75,10 @@ def test_recurrent_edge_carries_the_last_step() -> None:
 
 
 def test_graph_is_counted_with_its_recurrent_weights() -> None:
-    of = graph(nir.Affine(weight=0.3 * ones(5, 4), bias=0 * ones(5)), lif(5), recurrent=True)
-    counts = count(of, [torch.rand(3, 4)], 4)
+    of = graph(nir.Affine(weight=0.6 * ones(5, 4), bias=0 * ones(5)), lif(5), recurrent=True)
+    counts = count(of, [torch.full((3, 4), 0.5)], 4)
     layer, neurons, feedback, total = counts.layers
-    assert [each.name for each in counts.layers] == ["layers.n0", "layers.n1", "layers.feedback", "sum"]
+    assert [each.name for each in counts.layers] == ["n0", "n1", "feedback", "sum"]
     assert (layer.macs, neurons.neuron_ops) == (4 * 5, 4 * 5)
     assert feedback.acs == 5 * feedback.spikes_in > 0
     assert total.acs == 3 * 5  # nothing is fed back at the first step
@@ -95,6 +95,35 @@ def test_nodes_without_weights_run() -> None:
 
 def test_delay_passes_values_on_later() -> None:
     assert run(graph(nir.Delay(2 * TIME_STEP_S * ones(1))), 4) == [0, 0, 0.75, 0.75]
+
+
+def test_node_may_have_the_name_of_a_method() -> None:
+    node = nir.Linear(weight=ones(2, 3))
+    ends = {"input": nir.Input({"input": np.array([3])}), "o.1": nir.Output({"output": np.array([2])})}
+    of = nir.NIRGraph(nodes=ends | {"forward": node}, edges=[("input", "forward"), ("forward", "o.1")])
+    assert NIRModel(of)(torch.ones(1, 3)).tolist() == [[3.0, 3.0]]
+
+
+def test_file_of_snntorch_has_the_figures_of_its_model(tmp_path: Path) -> None:
+    import snntorch
+    from snntorch.export_nir import export_to_nir
+    from torch import nn
+
+    torch.manual_seed(0)
+
+    def neurons(threshold: float, *shape: int) -> nn.Module:
+        half, given = torch.full(shape, 0.5), torch.full(shape, threshold)
+        return snntorch.Leaky(half, threshold=given, reset_mechanism="zero", init_hidden=True)
+
+    step = nn.Sequential(nn.Linear(6, 9), neurons(0.2, 9), nn.Linear(9, 5), neurons(0.1, 5))
+    nir.write(tmp_path / "net.nir", export_to_nir(step, torch.rand(1, 6)))
+    data = torch.rand(4, 6)
+    read, built = count(read_nir(tmp_path / "net.nir"), [data], 1), count(step, [data], 1)
+    for one, other in zip(read.layers, built.layers, strict=True):
+        assert (one.macs, one.acs, one.spikes_out, one.neuron_ops) == (
+            other.macs, other.acs, other.spikes_out, other.neuron_ops
+        )  # fmt: skip
+    assert built.acs > 0
 
 
 def test_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
