@@ -35,7 +35,7 @@ class Axis:
 
     @property
     def fan_out(self) -> list[int]:
-        """For each input position, how many output positions read it. Positions in the padding are none of them."""
+        """How many output positions read each input position. The padding is not an input."""
         reads = [0] * self.size
         for window, tap in product(range(self.size if self.transposed else self.outputs), range(self.kernel)):
             place = window * self.stride - self.padding + tap * self.dilation

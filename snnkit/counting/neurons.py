@@ -23,7 +23,7 @@ WITH_STATE = ("MemoryModule", "NIRModel")  # of SpikingJelly, of snnkit.counting
 
 @dataclass(frozen=True)
 class NeuronLayer:
-    """What is known of a layer of neurons from its class and its parameters."""
+    """The figures of a layer of neurons that follow from its class and its parameters."""
 
     name: str
     multiplications: int  # of each update

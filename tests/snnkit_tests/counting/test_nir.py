@@ -116,7 +116,7 @@ def test_file_of_snntorch_has_the_figures_of_its_model(tmp_path: Path) -> None:
         return snntorch.Leaky(half, threshold=given, reset_mechanism="zero", init_hidden=True)
 
     step = nn.Sequential(nn.Linear(6, 9), neurons(0.2, 9), nn.Linear(9, 5), neurons(0.1, 5))
-    nir.write(tmp_path / "net.nir", export_to_nir(step, torch.rand(1, 6)))
+    nir.write(tmp_path / "net.nir", export_to_nir(step, torch.rand(6)))
     data = torch.rand(4, 6)
     read, built = count(read_nir(tmp_path / "net.nir"), [data], 1), count(step, [data], 1)
     for one, other in zip(read.layers, built.layers, strict=True):
