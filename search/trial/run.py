@@ -60,8 +60,6 @@ MAX_IDLE_STARTS = 8  # in a row without a new checkpoint; then the trial itself 
 
 SMALL_BATCH_MACS = 5e7  # below this, threads wait longer than they compute (docs/performance/threads.md)
 
-Prices = dict[str, Energy]  # by energy model and preset: horowitz45/exact ...
-
 
 @dataclass(frozen=True)
 class Trained:

@@ -57,7 +57,8 @@ class Rebuilt(nn.Module):
             case Conv() | Neurons():
                 key = layer_key(op)
                 for part in (self.convs, self.norms, self.after):
-                    x = part[key](x).to(x.dtype) if key in part else x  # snnTorch's spikes are float32
+                    y = part[key](x) if key in part else x
+                    x = (y[0] if isinstance(y, tuple) else y).to(x.dtype)  # snnTorch: float32 spikes, and its state
                 return x
             case Pool() if op.kind == "max":
                 return functional.max_pool2d(x, op.kernel, op.stride, op.padding, ceil_mode=op.ceil)
@@ -82,9 +83,7 @@ class Rebuilt(nn.Module):
 
 def neurons(network: Network, op: Conv | Neurons, library: str) -> nn.Module:
     if library == "snntorch":
-        leaky = network.lif(op).as_leaky()
-        leaky.init_hidden = True
-        return leaky
+        return network.lif(op).as_leaky()
     from spikingjelly.activation_based import neuron
 
     given = network.neuron

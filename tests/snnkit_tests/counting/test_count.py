@@ -43,7 +43,11 @@ class Loop(nn.Module):
         return torch.stack([self.step(image) for _ in range(T)])
 
 
-class Sequence(Loop):
+class Sequence(nn.Module):
+    def __init__(self, step: nn.Module) -> None:
+        super().__init__()
+        self.step = step
+
     def forward(self, images: Tensor) -> tuple[Tensor, None]:
         return torch.stack([self.step(image) for image in images]), None
 

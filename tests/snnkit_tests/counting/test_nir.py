@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def ones(*shape: int) -> np.ndarray:
     return np.ones(shape, np.float32)
 
 
-def graph(*nodes: object, recurrent: bool = False) -> object:
+def graph(*nodes: Any, recurrent: bool = False) -> object:
     names = [f"n{place}" for place in range(len(nodes))]
     chain = ["input", *names, "output"]
     first, last = nodes[0].input_type["input"], nodes[-1].output_type["output"]
