@@ -18,14 +18,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snnkit.counting.count import count
     from snnkit.energy import estimate_energy
     from snnkit.energy.operations import count_operations
     from snnkit.nn.build import build_network
 
-__all__ = ["build_network", "count_operations", "estimate_energy"]
+__all__ = ["build_network", "count", "count_operations", "estimate_energy"]
 
 _MODULES = {
     "build_network": "snnkit.nn.build",
+    "count": "snnkit.counting.count",
     "count_operations": "snnkit.energy.operations",
     "estimate_energy": "snnkit.energy",
 }

@@ -32,7 +32,7 @@ SPACES = Path(__file__).parents[1] / "spaces"
 ASKED = json.loads((GOLDEN / "asked.json").read_text())
 COMMANDS = (
     "", "launch", "resume", "status", "report", "show", "validate", "bench", "retrain", "train", "export", "evaluate",
-    "trust", "spaces", "spaces copy", "data", "data list", "data show", "data fetch",
+    "trust", "count", "spaces", "spaces copy", "data", "data list", "data show", "data fetch",
 )  # fmt: skip
 
 

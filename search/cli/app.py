@@ -11,8 +11,7 @@ import typer
 from rich.text import Text
 
 from reports.document.commands import forget_options
-from search.cli import console, data, networks, spaces, status, study
-from search.cli.trust import trust
+from search.cli import console, count, data, networks, spaces, status, study, trust
 from search.errors import InputError
 from search.trial.environment import HANGUPS
 
@@ -40,7 +39,8 @@ app.command()(networks.train)
 app.command()(networks.bench)
 app.command()(networks.evaluate)
 app.command()(networks.export)
-app.command()(trust)
+app.command()(trust.trust)
+app.command()(count.count)
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
 

@@ -1,7 +1,7 @@
 """Show studies and trials on a terminal."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,15 @@ from reports.document.commands import command
 from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.wording import count, duration, initialization_phrase, listing, objective_value
 from reports.records.objectives import OBJECTIVES, objective_values, short_name
-from reports.records.study import FidelityRecord, StudyHeader, StudyRecord, TrialRecord
+from reports.records.study import FidelityRecord, LayerRecord, StudyHeader, StudyRecord, TrialRecord
 from reports.study.reproduce import train_again
 from search.errors import format_value
 
 if TYPE_CHECKING:  # data sets import numpy, which `status` does not need
     from search.space.shipped import ShippedFile
+    from snnkit.counting.count import ModelCounts
     from snnkit.data import ClassCount, Status
+    from snnkit.energy import Energy
 
 CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
 
@@ -205,7 +207,7 @@ def trial_view(study: StudyRecord, trial: TrialRecord) -> RenderableType:
         )
         grid.add_row(f"fidelity {found.fidelity} of {found.of}", reached)
     if trial.metrics is not None:
-        parts += [Text(), _figures(trial), Text(), _layers(study, trial)]
+        parts += [Text(), _figures(trial), Text(), layer_table(trial.layers, [study.header.price])]
     if trial.traceback:
         parts += [Text(), Text(trial.traceback)]
     return Group(*parts, Text(), unwrapped(f"train it again:\n  {train_again(study, trial)}"))
@@ -247,18 +249,51 @@ def _figures(trial: TrialRecord) -> RenderableType:
     return grid
 
 
-def _layers(study: StudyRecord, trial: TrialRecord) -> Table:
+def layer_table(layers: Sequence[LayerRecord], models: Sequence[str]) -> Table:
+    """Return the counts of layers, and their energies under ``models``."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("layer", "MACs", "ACs", "spikes out", "firing rate", "params", f"{study.header.price} mJ"):
+    energies = [f"{model} mJ" for model in models]
+    for column in ("layer", "MACs", "ACs", "spikes out", "firing rate", "params", *energies):
         table.add_column(column, justify="left" if column == "layer" else "right", no_wrap=True)
-    for layer in trial.layers:
+    for layer in layers:
         rate = "" if layer.firing_rate is None else f"{layer.firing_rate:.4f}"
-        energy = layer.energy_mj.get(study.header.price, 0.0)
         table.add_row(
             layer.name, f"{layer.macs:,.0f}", f"{layer.acs:,.0f}", f"{layer.spikes_out:,.0f}", rate,
-            f"{layer.params:,}", f"{energy:.3g}",
+            f"{layer.params:,}", *(f"{layer.energy_mj.get(model, 0.0):.3g}" for model in models),
         )  # fmt: skip
     return table
+
+
+def counts_view(counts: "ModelCounts", energies: Mapping[str, "Energy"]) -> RenderableType:
+    """Return the counts of a network that was not built here: totals, energies, layers. Print it uncropped."""
+    from search.trial.run import layer_records
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    grid.add_row("images", f"{counts.images:,}")
+    if counts.accuracy is not None:
+        grid.add_row("accuracy", f"{counts.accuracy:.4f}")
+    grid.add_row("parameters", f"{counts.plan.params:,} in the counted layers")
+    steps = f"T = {counts.timesteps}" + (f", {WAYS[counts.forward]}" if counts.spiking else "")
+    grid.add_row("operations", f"{counts.macs:,.0f} MACs and {counts.acs:,.0f} ACs per inference, {steps}")
+    if counts.spiking:
+        grid.add_row("spikes", f"{counts.spikes:,.0f} per inference, firing rate {counts.firing_rate:.4f}")
+    for model, energy in energies.items():
+        grid.add_row(model, f"{energy.total_mj:.4g} mJ")
+        for name in [each for each in ALTERNATIVES if each in energy.alternatives]:
+            grid.add_row("", f"{energy.alternatives[name]:.4g} mJ {ALTERNATIVES[name]}")
+    for text in counts.uncounted:
+        grid.add_row(Text("not counted", style="red"), text)
+    models = [model for model in energies if model.endswith("/exact")]
+    return Group(grid, Text(), layer_table(layer_records(counts, energies), models))
+
+
+WAYS = {
+    "step": "one call for each step",
+    "sequence": "one call for all steps",
+    "loop": "one call, which repeats the image",
+}
 
 
 def shipped_table(found: Sequence["ShippedFile"]) -> Table:

@@ -63,8 +63,6 @@ MAX_IDLE_STARTS = 8  # in a row without a new checkpoint; then the trial itself 
 
 SMALL_BATCH_MACS = 5e7  # below this, threads wait longer than they compute (docs/performance/threads.md)
 
-Prices = dict[str, Energy]  # by energy model and preset: horowitz45/exact ...
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -332,7 +330,7 @@ def _operations(layers: Mapping[str, LayerOperations]) -> Operations:
     return Operations(macs=sum(layer.macs for layer in counts), acs=sum(layer.acs for layer in counts))
 
 
-def layer_records(activity: OperationCounts, prices: Prices) -> tuple[LayerRecord, ...]:
+def layer_records(activity: OperationCounts, prices: Mapping[str, Energy]) -> tuple[LayerRecord, ...]:
     """Return the counts and the energies of each layer."""
     return tuple(
         LayerRecord(

@@ -8,6 +8,7 @@ The repr of these operations is part of the stored identity of a candidate: rena
 """
 
 from dataclasses import dataclass, replace
+from itertools import product
 from math import prod
 from typing import Any, Literal
 
@@ -18,6 +19,31 @@ Reads = Literal["input", "spikes", "means", "gated"]
 
 class PlanError(ValueError):
     """The shapes of a design do not fit. The message names the module and a remedy."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The windows of a convolution or a pooling along one axis."""
+
+    size: int  # input positions
+    outputs: int  # output positions
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    transposed: bool = False
+
+    @property
+    def fan_out(self) -> list[int]:
+        """How many output positions read each input position. The padding is not an input."""
+        reads = [0] * self.size
+        for window, tap in product(range(self.size if self.transposed else self.outputs), range(self.kernel)):
+            place = window * self.stride - self.padding + tap * self.dilation
+            if self.transposed and 0 <= place < self.outputs:
+                reads[window] += 1
+            elif not self.transposed and 0 <= place < self.size:
+                reads[place] += 1
+        return reads
 
 
 @dataclass(frozen=True)
@@ -41,8 +67,18 @@ class Conv:
     input_most: int = 1  # largest number of spikes in one such sum; larger than the scale after residual sums
 
     @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The windows along each axis of space."""
+        return _square_axes(self)
+
+    @property
+    def taps(self) -> int:
+        """Weights of one kernel per incoming channel."""
+        return self.kernel**2
+
+    @property
     def weights(self) -> int:
-        return self.out_shape[0] * (self.in_shape[0] // self.groups) * self.kernel**2
+        return self.out_shape[0] * (self.in_shape[0] // self.groups) * self.taps
 
     @property
     def params(self) -> int:
@@ -55,7 +91,7 @@ class Conv:
     @property
     def dense_macs(self) -> int:
         """Multiply-accumulates of one dense evaluation, with taps in the padding and without the bias."""
-        return self.outputs * (self.in_shape[0] // self.groups) * self.kernel**2
+        return self.outputs * (self.in_shape[0] // self.groups) * self.taps
 
     @property
     def emits_spikes(self) -> bool:
@@ -76,6 +112,21 @@ class Pool:
     stride: int
     padding: int = 0
     ceil: bool = False
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The windows along each axis of space."""
+        return _square_axes(self)
+
+    @property
+    def taps(self) -> int:
+        """Values in one whole window of a channel."""
+        return self.kernel**2
+
+
+def _square_axes(op: Conv | Pool) -> tuple[Axis, ...]:
+    sides = zip(op.in_shape[1:], op.out_shape[1:], strict=True)
+    return tuple(Axis(size, outputs, op.kernel, op.stride, op.padding) for size, outputs in sides)
 
 
 @dataclass(frozen=True)

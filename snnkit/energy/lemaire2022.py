@@ -77,7 +77,7 @@ def _spiking(layer: "LayerCounts", conv: Conv, scale: float) -> dict[str, float]
     fifo = sram_pj(FIFO_WORDS, scale)
     synapses = layer.synapses + layer.macs
     additions = synapses + layer.bias_adds + layer.spikes_out  # one reset per spike
-    address_additions = layer.spikes_in * conv.out_shape[0] / conv.groups * conv.kernel**2
+    address_additions = layer.spikes_in * conv.out_shape[0] / conv.groups * conv.taps
     return {
         "operations": additions * E_ADD_PJ + (layer.macs + layer.neuron_ops) * E_MULTIPLY_PJ,
         "inputs": layer.spikes_in * fifo,
@@ -93,7 +93,7 @@ def _dense(layer: "LayerCounts", conv: Conv, scale: float, reuse: int) -> dict[s
     of spikes, each spike is read from the FIFO and added to its mean."""
     inputs = prod(conv.in_shape)
     means = layer.spikes_in * (sram_pj(FIFO_WORDS, scale) + 2 * sram_pj(inputs, scale))
-    addresses = inputs + conv.outputs + conv.out_shape[0] * conv.kernel**2
+    addresses = inputs + conv.outputs + conv.out_shape[0] * conv.taps
     return {
         "operations": layer.macs * E_MAC_PJ + layer.additions * E_ADD_PJ,
         "inputs": layer.macs / reuse * sram_pj(inputs, scale) + means,

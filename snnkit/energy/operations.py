@@ -148,12 +148,6 @@ class OperationCounts:
         return self.spikes / (neurons * self.timesteps) if neurons else 0.0
 
 
-def axis_fan_out(size: int, outputs: int, window: Conv | Pool) -> list[int]:
-    """Fan-out along one axis: for each of ``size`` input positions, how many of the ``outputs`` positions read it."""
-    first_taps = [out * window.stride - window.padding for out in range(outputs)]
-    return [sum(tap <= position < tap + window.kernel for tap in first_taps) for position in range(size)]
-
-
 def _computing_pools(plan: Plan) -> list[Pool]:
     """Max pooling, and averages of currents: the ones that lead to neurons through nothing but pooling."""
     found, sources_of_neurons = [], set()
@@ -167,16 +161,20 @@ def _computing_pools(plan: Plan) -> list[Pool]:
 
 def pool_additions(pool: Pool) -> int:
     """Comparisons or additions of one evaluation: one less than the values in each window, without padding."""
-    (channels, *size), (_, *outputs) = pool.in_shape, pool.out_shape
-    rows, columns = (sum(axis_fan_out(*side, pool)) for side in zip(size, outputs, strict=True))
-    return channels * (rows * columns - prod(outputs))
+    return pool.in_shape[0] * (prod(sum(axis.fan_out) for axis in pool.axes) - prod(pool.out_shape[1:]))
 
 
 def unpadded_macs(conv: Conv) -> int:
     """Multiply-accumulates of one dense evaluation. Taps in the padding are not counted."""
-    (channels, *size), (filters, *outputs) = conv.in_shape, conv.out_shape
-    rows, columns = (sum(axis_fan_out(*side, conv)) for side in zip(size, outputs, strict=True))
-    return channels * filters // conv.groups * rows * columns
+    return conv.in_shape[0] * conv.out_shape[0] // conv.groups * prod(sum(axis.fan_out) for axis in conv.axes)
+
+
+def synaptic_operations(conv: Conv, values: "Tensor") -> float:
+    """Synaptic operations: the ``values`` at each input position, (H, W), times the fan-out of the position."""
+    for axis in conv.axes:
+        rest = values.shape[1:]
+        values = (values.new_tensor(axis.fan_out) @ values.reshape(axis.size, -1)).reshape(rest)
+    return float(values) * (conv.out_shape[0] // conv.groups)
 
 
 def twin_counts(plan: Plan) -> OperationCounts:
@@ -288,11 +286,8 @@ class OperationCounter:
         return float(values[conv.source].sum()) / self._images
 
     def _synaptic_operations(self, conv: Conv, values: "dict[str, Tensor]") -> float:
-        """Synaptic operations per image: the values at each input position times the fan-out of the position."""
-        per_position = values[conv.source]
-        rows = per_position.new_tensor(axis_fan_out(conv.in_shape[1], conv.out_shape[1], conv))
-        columns = per_position.new_tensor(axis_fan_out(conv.in_shape[2], conv.out_shape[2], conv))
-        return float(rows @ per_position @ columns) * (conv.out_shape[0] // conv.groups) / self._images
+        """Synaptic operations per image."""
+        return synaptic_operations(conv, values[conv.source]) / self._images
 
 
 def _silent_layer(op: Conv | Sum | Neurons, neuron: NeuronConfig, encoding: EncodingConfig) -> LayerCounts:

@@ -38,7 +38,7 @@ def paper2602(counts: "OperationCounts") -> dict[str, Operations]:
     last = counts.layers[-1]
     average = _final_average(counts.plan)
     total = operations[last.name]
-    if counts.spiking and isinstance(average, Pool) and counts.plan.convs[-1].input_most == average.kernel**2:
+    if counts.spiking and isinstance(average, Pool) and counts.plan.convs[-1].input_most == average.taps:
         extra = Operations(0.0, last.spikes_in / counts.timesteps)
     else:
         extra = Operations(prod(average.in_shape), 0.0)

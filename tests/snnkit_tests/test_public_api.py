@@ -21,7 +21,7 @@ def test_import_loads_no_torch() -> None:
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(AttributeError, match="has build_network, count_operations, estimate_energy"):
+    with pytest.raises(AttributeError, match="has build_network, count, count_operations, estimate_energy"):
         _ = snnkit.build
     with pytest.raises(ValueError, match="given family 'squeezenut'; allowed are squeezenet"):
         snnkit.build_network("squeezenut", classes=10, in_shape=(3, 32, 32))

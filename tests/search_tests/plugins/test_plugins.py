@@ -17,6 +17,8 @@ from search.space.loading.loader import load_space
 from search.study.pruners import make_pruner
 from search.trial.job import FromScratch, Job
 
+pytestmark = pytest.mark.usefixtures("own_parts")
+
 PARTS = """
 import optuna
 import numpy as np

@@ -1,0 +1,1 @@
+"""Count and price networks that were built elsewhere: torch models of snnTorch and SpikingJelly, and NIR graphs."""
