@@ -2,11 +2,12 @@
 
 from setuptools import find_namespace_packages, setup
 
+PACKAGES = ["snnsearch*", "search*", "snnkit*", "reports*"]
 SPACES = "search.shipped"  # spaces/ in a checkout
 
 setup(
     packages=[
-        *find_namespace_packages(include=["snnsearch*", "search*", "snnkit*", "reports*"], exclude=["reports.gallery*"]),
+        *find_namespace_packages(include=PACKAGES, exclude=["reports.gallery*"]),
         SPACES,
     ],
     package_dir={"": ".", SPACES: "spaces"},
