@@ -249,10 +249,15 @@ class _Assembly:
         return LayerCounts(op, evaluations, evaluations, additions=float(evaluations * op.additions))
 
     def _evaluations(self, node: LayerNode, signal: Signal) -> int:
-        """Evaluations per image. A layer that sees only a still image has as many as the rule says."""
-        if signal.static:
-            return 1 if self._stem == "once" else self._timesteps
-        return round(node.rows / self._images)
+        """Evaluations per image. A layer that sees only a still image has as many as the rule says.
+
+        A linear layer has one evaluation for each position, for example of a sequence of tokens.
+        """
+        ran = round(node.rows / self._images)
+        if not signal.static:
+            return ran
+        once = ran // self._timesteps if ran % self._timesteps == 0 else ran  # it ran at every step, or once for all
+        return once if self._stem == "once" else once * self._timesteps
 
     def _scores(self, last: LayerNode, leads: set[str]) -> GlobalAverage:
         """The mean over space behind the last layer; it may hold a single value for each class."""
