@@ -39,6 +39,19 @@ class ModelCounts(OperationCounts):
     accuracy: float | None = None  # 0..1; None without labels, or if the output has no class scores
     uncounted: tuple[str, ...] = ()  # what the figures leave out, in words
 
+    def with_stem_every_step(self) -> OperationCounts:
+        """The same counts if the layers that see only a still image ran at every time step, not once."""
+        if not any(isinstance(layer.op, AnyConv) for layer in self.layers):  # a network of snnsearch
+            return super().with_stem_every_step()
+        return replace(self, layers=tuple(_at_every_step(layer, self.timesteps) for layer in self.layers))
+
+
+def _at_every_step(layer: LayerCounts, steps: int) -> LayerCounts:
+    if not (isinstance(layer.op, AnyConv) and layer.op.runs_once):
+        return layer
+    nonzero = None if layer.nonzero_macs is None else layer.nonzero_macs * steps
+    return replace(layer, evaluations=layer.evaluations * steps, macs=layer.macs * steps, nonzero_macs=nonzero)
+
 
 def count(
     model: "nn.Module | nir.NIRGraph",
@@ -249,10 +262,15 @@ class _Assembly:
         return LayerCounts(op, evaluations, evaluations, additions=float(evaluations * op.additions))
 
     def _evaluations(self, node: LayerNode, signal: Signal) -> int:
-        """Evaluations per image. A layer that sees only a still image has as many as the rule says."""
-        if signal.static:
-            return 1 if self._stem == "once" else self._timesteps
-        return round(node.rows / self._images)
+        """Evaluations per image. A layer that sees only a still image has as many as the rule says.
+
+        A linear layer has one evaluation for each position, for example of a sequence of tokens.
+        """
+        ran = round(node.rows / self._images)
+        if not signal.static:
+            return ran
+        once = ran // self._timesteps if ran % self._timesteps == 0 else ran  # it ran at every step, or once for all
+        return once if self._stem == "once" else once * self._timesteps
 
     def _scores(self, last: LayerNode, leads: set[str]) -> GlobalAverage:
         """The mean over space behind the last layer; it may hold a single value for each class."""
@@ -271,7 +289,8 @@ class _Assembly:
             groups=node.groups, bias=node.bias, batchnorm=node.batchnorm, activation="identity" if fires else None,
             spiking=fires, reads="input" if signal.image or signal.static else kinds[signal.kind],
             input_scale=round(scale) if isclose(scale, round(scale)) and scale >= 1 else 1,
-            input_most=signal.most if signal.kind == "spikes" else 1, windows=node.axes, **_largest(node.axes),
+            input_most=signal.most if signal.kind == "spikes" else 1, windows=node.axes,
+            runs_once=signal.static and self._stem == "once", **_largest(node.axes),
         )  # fmt: skip
 
     def _pool(self, node: PoolNode) -> AnyPool:

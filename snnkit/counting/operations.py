@@ -12,6 +12,7 @@ class AnyConv(Conv):
     """A convolution, a transposed convolution or a linear layer. A linear layer has no axes."""
 
     windows: tuple[Axis, ...] = ()
+    runs_once: bool = False  # it sees a still image, and is counted once for all time steps
 
     @property
     def axes(self) -> tuple[Axis, ...]:

@@ -192,6 +192,17 @@ def test_layer_of_any_shape_is_counted_exactly(layer: nn.Module, shape: tuple[in
     assert first.neurons == ones(spikes[0]).numel() // 2
 
 
+def test_linear_layer_of_tokens_is_counted_at_each_of_them() -> None:
+    model = nn.Sequential(nn.Linear(7, 5), leaky(), nn.Linear(5, 3))
+    first, *_, last = count(model, [torch.rand(2, 9, 7)], T).layers
+    assert first.macs == 9 * 7 * 5
+    assert last.acs == 3 * last.spikes_in > 0
+    each = count(model, [torch.rand(2, 9, 7)], T, stem="every_step")
+    assert each.layers[0].macs == T * 9 * 7 * 5
+    assert each.with_stem_every_step() == each
+    assert count(model, [torch.rand(2, 9, 7)], T).with_stem_every_step().layers[0].macs == T * 9 * 7 * 5
+
+
 def test_recurrent_weights_are_counted() -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
