@@ -24,6 +24,7 @@ from search.benchmark.sections import (
 from search.errors import Keys, format_validation, format_value
 from search.space.candidate import Candidate
 from search.space.document import Tree
+from search.space.loading.described_data import is_described
 from search.space.loading.old_keys import Renamed
 from search.space.loading.problems import Problems
 from search.space.loading.schema import Model
@@ -57,10 +58,14 @@ class BenchmarkSpec:
     section: ClassVar[str] = "benchmark"
     mistaken: ClassVar[tuple[str, str]] = ("study", "a space, not a benchmark; search it with: snnsearch launch")
 
+    def data_sections(self, tree: Mapping[str, Tree]) -> list[tuple[str, ...]]:
+        data = tree.get("data")
+        return [("data", name) for name in data] if isinstance(data, dict) else []
+
     def models(self, problems: Problems) -> dict[str, Model]:
         """Return the type of every section, by the families and data sets that the document names."""
         networks = {label: _network_model(label, tree, problems) for label, tree in _read_networks(problems)}
-        data = {name: _entry_model(name, problems) for name, _ in _read_group("data", problems)}
+        data = {name: _entry_model(name, tree, problems) for name, tree in _read_group("data", problems)}
         model = file_model(group_model(networks), group_model(data), overrides_model(networks))
         annotations = {name: info.annotation for name, info in model.model_fields.items()}
         return {name: kind for name, kind in annotations.items() if isinstance(kind, type) and issubclass(kind, Config)}
@@ -126,7 +131,9 @@ def _network_model(label: str, tree: Tree, problems: Problems) -> Model | None:
     return family.design if family else None
 
 
-def _entry_model(name: str, problems: Problems) -> Model | None:
+def _entry_model(name: str, tree: Tree, problems: Problems) -> Model | None:
+    if is_described(tree) and name not in DATASETS and LABEL.fullmatch(name) and not hasattr(BaseModel, name):
+        return entry_model(name)
     return entry_model(name) if problems.look_up(DATASETS, name, ("data", name)) else None
 
 

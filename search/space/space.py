@@ -19,6 +19,7 @@ from search.space.fidelities import at_fidelity
 from search.space.sections import DEFAULT_RULE, StudySection
 from search.space.template import SECTIONS, Params, Template
 from snnkit.architecture.plan import PlanError
+from snnkit.data.choice import without_place
 from snnkit.training.recipe import without_added_leaves
 
 ADDED_KEY = ("rule", DEFAULT_RULE)  # of study.stopping; not in fingerprints, because stored studies have no rule
@@ -57,8 +58,9 @@ class Space:
             if not study[key]:
                 del study[key]  # stored studies lack them
         study["limits"] = {FORMER_KEYS.get(key, key): value for key, value in study["limits"].items()}
-        train = without_added_leaves(tree["train"])
-        return hashlib.sha256(json.dumps({**tree, "study": study, "train": train}).encode()).hexdigest()[:16]
+        train, data = without_added_leaves(tree["train"]), without_place(tree["data"])
+        resolved = {**tree, "study": study, "train": train, "data": data}
+        return hashlib.sha256(json.dumps(resolved).encode()).hexdigest()[:16]
 
     def active(self, params: Mapping[str, object]) -> dict[str, Leaf]:
         """Return the dials of ``params`` that count, in canonical order, without those in removed modules.

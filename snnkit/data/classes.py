@@ -93,6 +93,8 @@ def select_classes(data: DataSet, chosen: int | tuple[str, ...] | None, name: st
         _relabel(data.test, new_label),
         tuple(data.classes[label] for label in labels),
         tuple(data.ids[label] for label in labels if data.ids),
+        None if data.validation is None else _relabel(data.validation, new_label),
+        data.notes,
     )
 
 

@@ -9,6 +9,7 @@ from search.errors import MAX_PROBLEMS, listed, nearest
 from search.space.constraints import tightened
 from search.space.document import Tree
 from search.space.loading.checks import check_candidates, check_fidelities, check_recipe, check_study
+from search.space.loading.described_data import is_described
 from search.space.loading.named_candidates import read_candidates
 from search.space.loading.old_keys import Renamed
 from search.space.loading.problems import Problems
@@ -45,15 +46,19 @@ class SpaceSpec:
     section: ClassVar[str] = "study"
     mistaken: ClassVar[tuple[str, str]] = ("benchmark", "a benchmark, not a space; train it with: snnsearch bench")
 
+    def data_sections(self, tree: Mapping[str, Tree]) -> list[tuple[str, ...]]:
+        return [("data",)]
+
     def models(self, problems: Problems) -> dict[str, Model]:
         """Return the type of every section, except of those whose family or data set is unknown."""
+        described = is_described(problems.document.tree.get("data"))
         models: dict[str, Model | None] = {
             "study": StudySection,
             "network": _network_type(problems),
             "neuron": NeuronConfig,
             "encoding": EncodingConfig,
             "train": Recipe,
-            "data": DataChoice if _section_type("data", "name", DATASETS, problems) else None,
+            "data": DataChoice if described or _section_type("data", "name", DATASETS, problems) else None,
             "energy": EnergyConfig,
         }
         return {section: model for section, model in models.items() if model is not None}

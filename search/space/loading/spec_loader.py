@@ -3,14 +3,15 @@
 Spaces and benchmarks are two `Spec`s of one `SpecLoader`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
 from reports.records.study import Leaf
 from search.errors import Problem, SpaceError
 from search.space import document as yaml_document
-from search.space.document import Document
+from search.space.document import Document, Tree
+from search.space.loading.described_data import complete
 from search.space.loading.old_keys import Renamed, rename_keys, rename_paths
 from search.space.loading.overrides import apply, read_overrides, with_registry_keys
 from search.space.loading.problems import Problems
@@ -27,6 +28,9 @@ class Spec(Protocol[Built]):
     renamed: ClassVar[Renamed]  # former path -> path
     section: ClassVar[str]  # that every file of this kind has
     mistaken: ClassVar[tuple[str, str]]  # a section of the other kind, and what to type for that
+
+    def data_sections(self, tree: Mapping[str, Tree]) -> Iterable[tuple[str, ...]]:
+        """Return where the document has data sections, which may describe files."""
 
     def models(self, problems: Problems) -> Mapping[str, Model]:
         """Return the type of every section, by the families and data sets that the document names."""
@@ -65,6 +69,7 @@ def _load_for(
     preview = Problems(with_registry_keys(document, laid))  # whose problems the laid document has as well
     document = apply(problems, laid, spec.models(preview), spec.replaceable)
     problems = Problems(rename_keys(document, spec.renamed), problems.found)
+    problems = complete(problems, spec.data_sections(problems.document.tree))
     built = spec.build(problems, spec.models(problems))
     found.extend(problems.found)
     return built

@@ -12,6 +12,7 @@ from search.space.loading.dial_reader import read_dial
 from search.space.loading.problems import Problems, as_strict
 from search.space.loading.schema import Model, fields, is_open_mapping, kinds, submodel, takes_list, unknown_key
 from search.space.template import OPEN_SECTIONS, SECTIONS, Template
+from snnkit.data.choice import DESCRIPTION
 from snnkit.families import FAMILIES, AnyFamily
 
 CLOSED_LEAVES = (  # (section, key at any depth): a space has one geometry, one task, and rungs that all trials share
@@ -20,26 +21,28 @@ CLOSED_LEAVES = (  # (section, key at any depth): a space has one geometry, one 
     ("encoding", "kind"),
     ("data", "name"),
     ("data", "classes"),
+    *(("data", leaf) for leaf in DESCRIPTION),
 )
 
 
 def read_template(models: Mapping[str, Model], problems: Problems) -> Template | None:
     """Return the document's fixed leaves and dials, with the defaults of the schema.
 
-    Return None if the type of a section is unknown, for then it has no defaults.
+    Return None if the type of a section is unknown or its values are refused, for then it has no defaults.
     """
     reader = _TreeReader(models, problems)
     tree = problems.document.tree
     fixed = {section: reader.read_section(section, tree.get(section, {})) for section in SECTIONS}
     if not set(SECTIONS) <= set(models):
         return None
-    template = Template(models, fixed, tuple(reader.dials))
+    template, refused = Template(models, fixed, tuple(reader.dials)), False
     for section in SECTIONS:
         try:
             template = template.with_defaults(section)
         except ValidationError as error:
             problems.add_validation(error, models[section], (section,), models)
-    return template.without_removed()
+            refused = True
+    return None if refused else template.without_removed()
 
 
 class _TreeReader:

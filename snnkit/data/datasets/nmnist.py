@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnkit.architecture.plan import Shape
 from snnkit.base.config import EVENT_BINS
@@ -62,7 +63,8 @@ def _read_part(folder: Path) -> Recordings:
     return Recordings(recordings, np.array([label for _, label in files], np.int64))
 
 
-def _read_recording(path: Path) -> EventBits:
+def read_events(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return x, y, time in microseconds and polarity of the events in a file of 5-byte events. Raises DataError."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -73,13 +75,17 @@ def _read_recording(path: Path) -> EventBits:
         )
     x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
     times_us = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(y == OVERFLOW_Y)
-    polarity = high >> 7
     is_event = y != OVERFLOW_Y
+    return x[is_event], y[is_event], times_us[is_event], (high >> 7)[is_event]
+
+
+def _read_recording(path: Path) -> EventBits:
+    x, y, times_us, polarity = read_events(path)
     _, height, width = SHAPE
-    if (x[is_event] >= width).any() or (y[is_event] >= height).any():
+    if (x >= width).any() or (y >= height).any():
         raise DataError(f"{path}: events outside {width}x{height} pixels, not an N-MNIST recording; unpack it again")
     bins = np.minimum(times_us // BIN_US, EVENT_BINS - 1)
-    return to_event_bits(bins[is_event], ((polarity * height + y) * width + x)[is_event], SHAPE)
+    return to_event_bits(bins, (polarity * height + y) * width + x, SHAPE)
 
 
 NMNIST = DatasetInfo(classes=10, shape=SHAPE, train=60_000, test=10_000, layout=NMnistFiles(), events=True)

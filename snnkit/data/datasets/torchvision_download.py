@@ -23,7 +23,7 @@ def torchvision_download(dataset: str, layout: Layout) -> Download:
 
     def download(scratch: Path) -> DataSet:
         try:
-            with _no_output(), _socket_timeout(CONNECT_TIMEOUT_S):
+            with quiet_download():
                 from torchvision import datasets  # type: ignore[import-untyped]  # it has no stubs
 
                 getattr(datasets, dataset)(str(scratch), download=True)
@@ -35,8 +35,10 @@ def torchvision_download(dataset: str, layout: Layout) -> Download:
 
 
 @contextlib.contextmanager
-def _no_output() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+def quiet_download() -> Iterator[None]:
+    """Within the block, hide progress bars, and let connections fail that nobody answers."""
+    hidden = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with hidden[0], hidden[1], _socket_timeout(CONNECT_TIMEOUT_S):
         yield
 
 

@@ -1,0 +1,115 @@
+"""Complete a data section that describes files of the user: find the files, read them, and write in what they hold."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from search.errors import Keys
+from search.space.document import SET, TEXT, Document, Tree, with_value
+from search.space.loading.problems import Problems, as_strict
+from snnkit.data.choice import source_of
+from snnkit.data.datasets import DATASETS
+from snnkit.data.described import identify
+from snnkit.data.images import DataError, DataProblems
+from snnkit.data.sources.source import KINDS, DataSource, Kind
+
+FILES = ("folder", "npz")  # kinds that name a path
+
+
+def is_described(tree: Tree) -> bool:
+    """Return whether a data section names files, or a data set of a library, in place of one of our data sets."""
+    return isinstance(tree, dict) and any(tree.get(kind) is not None for kind in KINDS)
+
+
+def complete(problems: Problems, sections: Iterable[tuple[str, ...]]) -> Problems:
+    """Return the document with the described data sections at ``sections`` completed.
+
+    Files that are new or have changed are read. Whatever is wrong with them is added as problems.
+    """
+    document = problems.document
+    for keys in sections:
+        tree = _at(document.tree, keys)
+        if isinstance(tree, dict) and is_described(tree) and tree.get("content") is None:
+            document = _completed(document, keys, tree, problems)
+    return Problems(document, problems.found)
+
+
+def _completed(document: Document, keys: tuple[str, ...], tree: dict[str, Tree], problems: Problems) -> Document:
+    kinds = [kind for kind in KINDS if tree.get(kind) is not None]
+    given = tree[kinds[0]]
+    if len(kinds) > 1 or not isinstance(given, str) or not given:
+        return document  # the data section's own rules say so
+    kind = kinds[0]
+    if keys == ("data",) and tree.get("name") in DATASETS:
+        problems.add((*keys, kind), f"given name: {tree['name']} and {kind}; write one of them")
+        return document
+    try:
+        place = str(_path(given, document, (*keys, kind))) if kind in FILES else given
+        label = str(tree.get("name") or (keys[-1] if len(keys) > 1 else _label(place, kind)))
+        source = source_of(label, kind, _leaves(tree, kind, place))
+    except ValidationError:
+        return document  # likewise
+    except RuntimeError:
+        problems.add((*keys, kind), f"given {given}; the home folder behind ~ is unknown: write the whole path")
+        return document
+    try:
+        found = identify(source)
+    except DataProblems as error:
+        for problem in error.problems:
+            problems.add((*keys, kind), problem)
+        return document
+    except DataError as error:
+        problems.add((*keys, kind), str(error))
+        return document
+    return replace(document, tree=with_value(document.tree, keys, {**tree, **_written(found, len(keys) == 1)}))
+
+
+def _at(tree: Tree, keys: tuple[str, ...]) -> Tree:
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
+
+
+def _path(given: str, document: Document, keys: Keys) -> Path:
+    """Return the absolute path: relative to the file, or to the current folder if it was typed or there is no file."""
+    path = Path(given).expanduser()
+    typed = document.place(keys) == SET or document.file == TEXT
+    return Path.cwd() / path if typed else Path(document.file).absolute().parent / path
+
+
+def _label(place: str, kind: Kind) -> str:
+    """Return a name for reports and for ``--set``: letters, digits, '-' and '_'."""
+    words = re.sub(r"[^A-Za-z0-9_]+", "-", Path(place).stem if kind == "npz" else Path(place).name).strip("-_")
+    label = words[:40] or kind
+    return f"{label}-{kind}" if label in DATASETS or hasattr(BaseModel, label) else label
+
+
+def _leaves(tree: Mapping[str, Tree], kind: Kind, place: str) -> dict[str, Any]:
+    leaves = {key: as_strict(value) for key, value in tree.items()} | {kind: place}
+    if kind != "npz" and leaves.get("size") is None:
+        leaves["size"] = _largest(tree.get("resolution"))
+    return leaves
+
+
+def _largest(resolution: Tree) -> int | None:
+    """Return the largest resolution that a space allows, or None if it leaves it to the pictures."""
+    if isinstance(resolution, dict):
+        given = resolution.get("choices", [resolution.get("high")])
+        resolution = (
+            max((each for each in given if type(each) is int), default=None) if isinstance(given, list) else None
+        )
+    return resolution if type(resolution) is int else None
+
+
+def _written(source: DataSource, with_name: bool) -> dict[str, Tree]:
+    """Return the leaves of a completed section."""
+    assert source.content is not None
+    content: dict[str, Tree] = source.content.model_dump(mode="json")
+    leaves: dict[str, Tree] = {source.kind: source.place, "content": content}
+    if source.size is not None:
+        leaves["size"] = source.size
+    return leaves | ({"name": source.label} if with_name else {})
