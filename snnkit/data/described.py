@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pydantic import ValidationError
 
@@ -41,6 +42,20 @@ class Described:
     source: DataSource
     store: Path
     bytes: int
+
+    @classmethod
+    def of(cls, source: DataSource) -> Self:
+        """Return what is stored of an identified source."""
+        store = store_of(source)
+        return cls(source, store, sum(file.stat().st_size for file in store.glob("*")))
+
+    def describe(self) -> str:
+        """Return ``folder: /data/pictures; 120 + 30 images, 3x24x24, 1.2 MB in ...``."""
+        content = self.source.content
+        assert content is not None
+        shape, what = "x".join(map(str, content.shape)), "recordings" if content.events else "images"
+        counts = f"{content.train + content.validation:,} + {content.test:,} {what}, {shape}"
+        return f"{self.source.written}; {counts}, {self.bytes / 1e6:,.1f} MB in {self.store}"
 
 
 def identify(source: DataSource) -> DataSource:
@@ -113,11 +128,7 @@ def list_described() -> list[Described]:
     """Return the described data sets whose arrays are on this machine, in order of their labels."""
     folder = data_root() / STORES_FOLDER / INDEX_FOLDER
     entries = [entry for path in sorted(folder.glob("*.json")) if (entry := _parse(path)) is not None]
-    found = [
-        Described(entry.source, store, sum(file.stat().st_size for file in store.iterdir()))
-        for entry in entries
-        if (store := store_of(entry.source)).is_dir()
-    ]
+    found = [Described.of(entry.source) for entry in entries if store_of(entry.source).is_dir()]
     return sorted(found, key=lambda each: (each.source.label, each.source.place))
 
 
@@ -136,10 +147,11 @@ def _has_store(source: DataSource) -> bool:
 def _scan(source: DataSource) -> Mapping[str, str]:
     """Return the files of ``source`` as they are now. Raises DataError if they are absent or not readable."""
     path = Path(source.place)
+    settings = "".join(f" --set {leaf}={value}" for leaf, value in source.reading.items())
     if source.has_files and not path.exists():
         raise DataError(
-            f"{path} does not exist; write where it is. If it moved after a launch, this reads it again: snnsearch "
-            f"data show --{source.kind} NEW-PLACE"
+            f"{path} does not exist; write where it is. If it moved after a launch, this reads it for the study: "
+            f"snnsearch data show --{source.kind} NEW-PLACE{settings}"
         )
     if source.kind == "folder" and not path.is_dir():
         remedy = f"; write npz: {path}" if path.suffix == ".npz" else "; name a folder"

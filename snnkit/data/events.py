@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnkit.architecture.plan import Shape
-from snnkit.base.config import EVENT_BINS
+from snnkit.base.config import EVENT_BINS, MAX_COUNT
 from snnkit.data.images import Images
 
 EventBits = NDArray[np.uint32]  # bit b is set if an event fell into time bin b; the first bin is bit 0
@@ -50,7 +50,7 @@ class CountedRecordings(Recordings):
     def rows(self, which: slice | NDArray[np.int64] = slice(None)) -> NDArray[np.uint8]:
         """Return the frames (B, T, C, H, W) of the recordings at ``which``."""
         starts = [step * EVENT_BINS // self.timesteps for step in range(self.timesteps)]
-        return _at_most_255(np.add.reduceat(self._array_rows(which), starts, axis=1, dtype=np.uint32))
+        return _limited(np.add.reduceat(self._array_rows(which), starts, axis=1, dtype=np.uint32))
 
 
 def to_event_bits(bins: NDArray[np.int64], pixels: NDArray[np.int64], shape: Shape) -> EventBits:
@@ -75,7 +75,7 @@ def to_event_counts(bins: NDArray[np.int64], pixels: NDArray[np.int64], shape: S
     """Return one recording (B, C, H, W), given each event's time bin and its index in the flattened (C, H, W)."""
     size = math.prod(shape)
     counts = np.bincount(bins * size + pixels, minlength=EVENT_BINS * size)
-    return _at_most_255(counts).reshape(EVENT_BINS, *shape)
+    return _limited(counts).reshape(EVENT_BINS, *shape)
 
 
 def merge_blocks(recordings: NDArray[Any], side: int) -> NDArray[Any]:
@@ -93,10 +93,10 @@ def merge_blocks(recordings: NDArray[Any], side: int) -> NDArray[Any]:
             target[:] = np.bitwise_or.reduceat(np.bitwise_or.reduceat(source, rows, axis=-2), columns, axis=-1)
         else:
             merged = np.add.reduceat(source, rows, axis=-2, dtype=np.uint32)
-            target[:] = _at_most_255(np.add.reduceat(merged, columns, axis=-1))
+            target[:] = _limited(np.add.reduceat(merged, columns, axis=-1))
     return smaller
 
 
-def _at_most_255(counts: NDArray[Any]) -> NDArray[np.uint8]:
-    limited: NDArray[np.uint8] = np.minimum(counts, 255).astype(np.uint8)
+def _limited(counts: NDArray[Any]) -> NDArray[np.uint8]:
+    limited: NDArray[np.uint8] = np.minimum(counts, MAX_COUNT).astype(np.uint8)
     return limited

@@ -11,13 +11,14 @@ from pydantic import BaseModel, ValidationError
 from search.errors import Keys
 from search.space.document import SET, TEXT, Document, Tree, with_value
 from search.space.loading.problems import Problems, as_strict
-from snnkit.data.choice import source_of
+from snnkit.data.choice import OPTIONS, source_of
 from snnkit.data.datasets import DATASETS
 from snnkit.data.described import identify
 from snnkit.data.images import DataError, DataProblems
 from snnkit.data.sources.source import KINDS, DataSource, Kind
 
 FILES = ("folder", "npz")  # kinds that name a path
+LEAVES = ("name", "resolution", *OPTIONS)  # of a data section, that decide how files are read and what they are called
 
 
 def is_described(tree: Tree) -> bool:
@@ -38,19 +39,34 @@ def complete(problems: Problems, sections: Iterable[tuple[str, ...]]) -> Problem
     return Problems(document, problems.found)
 
 
+def source_in(tree: Mapping[str, Tree], base: Path, label: str | None = None) -> DataSource:
+    """Return the source that the leaves of a data section describe; relative paths begin at ``base``.
+
+    Raises:
+        ValidationError: a leaf has a wrong value.
+        RuntimeError: the home folder behind ~ is unknown.
+    """
+    kind = next(kind for kind in KINDS if tree.get(kind) is not None)
+    given = str(tree[kind])
+    place = str(base / Path(given).expanduser()) if kind in FILES else given
+    return source_of(label or str(tree.get("name") or _label(place, kind)), kind, _leaves(tree, kind, place))
+
+
 def _completed(document: Document, keys: tuple[str, ...], tree: dict[str, Tree], problems: Problems) -> Document:
     kinds = [kind for kind in KINDS if tree.get(kind) is not None]
     given = tree[kinds[0]]
-    if len(kinds) > 1 or not isinstance(given, str) or not given:
-        return document  # the data section's own rules say so
+    if len(kinds) > 1:
+        problems.add(keys, f"given {' and '.join(kinds)}; write one of them")
+        return document
+    if not isinstance(given, str) or not given:
+        return document  # the type of the data section says so
     kind = kinds[0]
     if keys == ("data",) and tree.get("name") in DATASETS:
         problems.add((*keys, kind), f"given name: {tree['name']} and {kind}; write one of them")
         return document
     try:
-        place = str(_path(given, document, (*keys, kind))) if kind in FILES else given
-        label = str(tree.get("name") or (keys[-1] if len(keys) > 1 else _label(place, kind)))
-        source = source_of(label, kind, _leaves(tree, kind, place))
+        label = keys[-1] if len(keys) > 1 else None
+        source = source_in(tree, _base(document, (*keys, kind)), label)
     except ValidationError:
         return document  # likewise
     except RuntimeError:
@@ -74,11 +90,10 @@ def _at(tree: Tree, keys: tuple[str, ...]) -> Tree:
     return tree
 
 
-def _path(given: str, document: Document, keys: Keys) -> Path:
-    """Return the absolute path: relative to the file, or to the current folder if it was typed or there is no file."""
-    path = Path(given).expanduser()
+def _base(document: Document, keys: Keys) -> Path:
+    """Return where a relative path begins: the file's folder, or the current one if it was typed or is in no file."""
     typed = document.place(keys) == SET or document.file == TEXT
-    return Path.cwd() / path if typed else Path(document.file).absolute().parent / path
+    return Path.cwd() if typed else Path(document.file).absolute().parent
 
 
 def _label(place: str, kind: Kind) -> str:

@@ -146,7 +146,8 @@ def _read(name: str, opened: Callable[[], Events], bad: list[str]) -> Events | N
         if any((events[axis] < 0).any() for axis in ("x", "y")):
             raise DataError("negative coordinates")
     except ImportError as error:
-        raise DataError(f"{name} needs the library {error.name}, which is not installed: {INSTALL}") from error
+        remedy = INSTALL if error.name == "tonic" else f"pip install {error.name}"
+        raise DataError(f"{name} needs the library {error.name}, which is not installed: {remedy}") from error
     except Exception as error:  # readers raise errors of many types for corrupt files
         reason = " ".join(str(error).split()) or type(error).__name__
         bad.append(f"{name} ({reason})")

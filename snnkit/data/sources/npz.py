@@ -1,6 +1,7 @@
 """Read an .npz file of arrays: x_train, y_train and perhaps x_val, y_val, x_test, y_test; or x and y, to be split."""
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,20 +52,19 @@ def read(source: DataSource) -> DataSet:
 
 
 def _load(path: Path) -> Arrays:
+    if not zipfile.is_zipfile(path):
+        remedy = "write one with numpy.savez(FILE, x_train=..., y_train=...)"
+        raise DataProblems([f"{path} is no .npz file, or only a part of one; {remedy}"])
     try:
         with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataProblems([f"{path} holds one array; write a file with numpy.savez(FILE, x=..., y=...)"])
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, TypeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise DataProblems(
                 [f"{path} holds Python objects; write arrays of numbers (lists of unequal length become objects)"]
             ) from error
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise DataProblems([f"{path} is no readable .npz file: {reason}"]) from error
-    except AttributeError as error:  # np.load returned an array, which no with statement takes
-        raise DataProblems([f"{path} holds one array; write a file with numpy.savez(FILE, x=..., y=...)"]) from error
+        raise DataProblems([f"{path} cannot be read: {reason}; write it again"]) from error
 
 
 def _pairs(arrays: Arrays) -> dict[str, tuple[str, str]]:
@@ -167,6 +167,10 @@ def _labels(
     labels = {part: array.astype(np.int64) for part, (_, array) in flat.items()}
     lowest, highest = min(part.min() for part in labels.values()), max(part.max() for part in labels.values())
     problems = []
+    if highest >= (most := sum(map(len, labels.values()))):
+        raise DataProblems(
+            [f"the largest label is {highest}, more than there are images ({most:,}); write 0, 1, 2, ..."]
+        )
     classes = names or [str(label) for label in range(max(int(highest) + 1, 0))]
     for part, (name, _) in flat.items():
         outside = (labels[part] < 0) | (labels[part] >= len(classes))

@@ -57,9 +57,14 @@ class DataSource(Config):
 
     @property
     def store_name(self) -> str:
-        """The name of the store of its arrays, which contain nothing of the place. Needs ``content``."""
+        """The name of the store of its arrays, which is the same wherever the files are. Needs ``content``."""
         assert self.content is not None
-        return f"{self.label}-{self.content.digest[:16]}"
+        return f"described-{self.content.digest[:16]}"
+
+    @property
+    def reading(self) -> dict[str, object]:
+        """The leaves of a data section, other than the place, that decide how the files are read."""
+        return self.model_dump(exclude={"kind", "place", "label", "content"}, exclude_defaults=True)
 
 
 def examples(names: Iterable[object]) -> str:
