@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snnkit.data import DataSource
 
 app = typer.Typer(
-    help="List the data sets, count their images and download those that can be downloaded.", no_args_is_help=True
+    help="List the data sets, count their images, read your own files and download data sets.", no_args_is_help=True
 )
 
 
@@ -23,7 +23,7 @@ def fetch(
     name: Annotated[
         str,
         typer.Argument(
-            help="Name of the data set (snnsearch data list); cifar10, cifar100 and fashion-mnist can be downloaded.",
+            help="Name of the data set (snnsearch data list).",
             metavar="NAME",
         ),
     ],

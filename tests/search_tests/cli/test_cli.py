@@ -197,7 +197,7 @@ def test_data_show_counts_the_images_of_each_class(run):
     assert rows[1] == ["0", "143", "35"]
     assert rows[-1] == ["total", "1,437", "360"]
     counts = json.loads(run("data", "show", "digits", "--json")[1])
-    assert counts[0] == {"name": "0", "id": "0", "train": 143, "test": 35}
+    assert counts[0] == {"name": "0", "id": "0", "train": 143, "test": 35, "validation": 0}
     assert len(counts) == 10
 
 

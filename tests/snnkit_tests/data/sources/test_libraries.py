@@ -7,8 +7,9 @@ import pytest
 from helpers.own_data import FIELDS
 from PIL import Image
 
-from snnkit.data import DataError, DataProblems, DataSource
+from snnkit.data import DataError, DataProblems, DataSet, DataSource
 from snnkit.data.sources import READERS
+from snnkit.data.sources.source import Kind
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ class Absent:
         raise OSError("no network")
 
 
-def read(kind: str, place: str, **options: object):
+def read(kind: Kind, place: str, **options: object) -> DataSet:
     return READERS[kind].read(DataSource(kind=kind, place=place, label=place, **options))
 
 
@@ -76,7 +77,7 @@ def test_absent_torchvision_files_say_where_to_put_them(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("kind", "word", "meant"), [("torchvision", "SVNH", "SVHN"), ("tonic", "DVSGestur", "DVSGesture")]
 )
-def test_unknown_class_is_refused_with_the_nearest(kind: str, word: str, meant: str) -> None:
+def test_unknown_class_is_refused_with_the_nearest(kind: Kind, word: str, meant: str) -> None:
     if kind == "tonic":
         pytest.importorskip("tonic")
     with pytest.raises(DataProblems, match=f"has no '{word}'; did you mean {meant}"):
@@ -107,7 +108,7 @@ class Objects(Gestures):
 
     def __init__(self, save_to: str) -> None:
         super().__init__(save_to)
-        self.targets = ["ant", "bee"] * 5
+        self.targets = ["ant", "bee"] * 5  # type: ignore[list-item]
 
 
 def test_tonic_classes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

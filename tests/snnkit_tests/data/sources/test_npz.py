@@ -119,7 +119,7 @@ def test_wrong_arrays_are_explained(tmp_path: Path, changes: dict[str, object], 
 
 def test_file_that_is_no_npz_is_explained(tmp_path: Path) -> None:
     (tmp_path / "own.npz").write_bytes(b"PK no zip")
-    with pytest.raises(DataProblems, match="is no .npz file"):
+    with pytest.raises(DataProblems, match=r"is no \.npz file"):
         read(tmp_path / "own.npz")
     whole = npz_file(tmp_path / "whole.npz").read_bytes()
     (tmp_path / "part.npz").write_bytes(whole[: len(whole) // 2])

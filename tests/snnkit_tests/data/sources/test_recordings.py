@@ -1,6 +1,7 @@
 """Recordings of event cameras of any size become frames of bits or counts, cut by time or by count."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_counts_count_and_end_at_255() -> None:
 def test_counts_are_positive_where_bits_are_set(timesteps: int, tmp_path: Path) -> None:
     root = folder(tmp_path)
     bits, counts = read(root).train, read(root, values="counts").train
-    frames = [type(part)(part.array, part.labels, timesteps=timesteps).rows() for part in (bits, counts)]
+    frames = [replace(part, timesteps=timesteps).rows() for part in (bits, counts)]
     assert (frames[0] == (frames[1] > 0)).all()
     assert int(frames[1].sum()) == 200 * len(counts)
 
