@@ -242,7 +242,7 @@ def source_of(label: str, kind: Kind, leaves: Mapping[str, Any]) -> DataSource:
 
 
 def without_place(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the leaves of a data section without the place of its files: the digest says what they hold."""
+    """Return the leaves of a data section without place, label and reading of its files: the digest identifies them."""
     if leaves.get("content") is None:
         return dict(leaves)
-    return {key: value for key, value in leaves.items() if key not in KINDS}
+    return {key: value for key, value in leaves.items() if key not in ("name", *KINDS, *OPTIONS)}

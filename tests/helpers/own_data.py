@@ -30,7 +30,7 @@ def picture_folder(root: Path, parts: Mapping[str, int], *, size: tuple[int, int
 
 
 def npz_file(path: Path, **changes: object) -> Path:
-    """Write 12 training and 6 test images of 8x8x3 pixels in three classes; ``changes`` replace arrays (None: remove)."""
+    """Write 12 training and 6 test images of 8x8x3 pixels in three classes; ``changes`` replace arrays."""
     rng = np.random.default_rng(0)
     arrays = {
         "x_train": rng.integers(0, 256, (12, 8, 8, 3), np.uint8),

@@ -74,10 +74,10 @@ def test_stored_space_loads_without_the_files(tmp_path: Path, pets: Path) -> Non
 def test_place_does_not_make_another_space_but_content_does(tmp_path: Path, pets: Path) -> None:
     first = load(tmp_path, "{folder: pets}")
     pets.rename(tmp_path / "moved")
-    moved = load(tmp_path, "{folder: moved, name: pets}")
+    moved = load(tmp_path, "{folder: moved}")
     assert (moved.fingerprint, moved.base.fingerprint) == (first.fingerprint, first.base.fingerprint)
     picture(tmp_path / "moved" / "train" / "cat" / "new.png", size=(32, 32), seed=99)
-    other = load(tmp_path, "{folder: moved, name: pets}")
+    other = load(tmp_path, "{folder: moved}")
     assert other.fingerprint != first.fingerprint
     assert other.base.fingerprint != first.base.fingerprint
 

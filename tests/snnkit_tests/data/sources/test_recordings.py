@@ -75,7 +75,9 @@ def test_counts_count_and_end_at_255() -> None:
 def test_counts_are_positive_where_bits_are_set(timesteps: int, tmp_path: Path) -> None:
     root = folder(tmp_path)
     bits, counts = read(root).train, read(root, values="counts").train
-    frames = [replace(part, timesteps=timesteps).rows() for part in (bits, counts)]
+    assert isinstance(bits, Recordings)
+    assert isinstance(counts, CountedRecordings)
+    frames = replace(bits, timesteps=timesteps).rows(), replace(counts, timesteps=timesteps).rows()
     assert (frames[0] == (frames[1] > 0)).all()
     assert int(frames[1].sum()) == 200 * len(counts)
 
