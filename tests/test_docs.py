@@ -198,6 +198,7 @@ def test_own_data_is_searched_to_a_report(block: str, own_data: Path) -> None:
     assert len(block.splitlines()) <= 15
     (own_data / "own.yaml").write_text(block)
     words = ["launch", "own.yaml", "--executor", "ray", "--workers", "1", "--trials", "2", "--device", "cpu"]
+    words += ["--set", "train.chance_patience=0"]  # the pictures are noise
     done = subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=own_data)
     assert done.returncode == 0, done.stdout + done.stderr
     name = document.parse(block).tree["study"]["name"]

@@ -44,7 +44,7 @@ def fetch(
 
 @app.command("list")
 def list_(data: DataRoot = None, as_json: Json = False) -> None:
-    """List all data sets, and which of them are on this machine: ours, then those that a space described."""
+    """List all data sets, and which of them are on this machine. Your own ones come last."""
     from search.cli import tables
     from snnkit.data import DATASETS, Status, dataset_status, list_described
 
