@@ -40,7 +40,7 @@ def archive_download(archives: Mapping[str, str], layout: Layout) -> Download:
 
     def download(scratch: Path) -> DataSet:
         with _as_data_errors(), quiet_download():
-            from torchvision.datasets.utils import download_and_extract_archive
+            from torchvision.datasets.utils import download_and_extract_archive  # type: ignore[import-untyped]
 
             for number, (url, md5) in enumerate(archives.items()):
                 download_and_extract_archive(url, str(scratch), filename=f"{number}.zip", md5=md5, remove_finished=True)

@@ -1,10 +1,13 @@
 """Make a data set of the parts that a source has: split off what is missing, and check classes and labels."""
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnkit.data.events import Recordings
 from snnkit.data.images import DataProblems, DataSet, Images
 from snnkit.data.sources.source import DataSource, counted, examples
 from snnkit.data.stratification import stratified_order
@@ -39,7 +42,28 @@ def assemble(
             given["train"], given["test"] = _split(given["train"], source)
     if problems:
         raise DataProblems(problems)
+    notes = [*notes, *_repetitions(given)]
     return DataSet(given["train"], given["test"], tuple(classes), (), given.get("validation"), tuple(notes))
+
+
+def _repetitions(parts: Mapping[str, Images]) -> list[str]:
+    """Return notes on images that are in two parts, and on equal training images with different labels."""
+    digests = {
+        name: [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in part.array]
+        for name, part in parts.items()
+    }
+    labels: dict[bytes, set[int]] = defaultdict(set)
+    for digest, label in zip(digests["train"], parts["train"].labels.tolist(), strict=True):
+        labels[digest].add(label)
+    one, notes = "recording" if isinstance(parts["train"], Recordings) else "image", []
+    if twice := sum(len(each) > 1 for each in labels.values()):
+        occur = "occurs" if twice == 1 else "occur"
+        notes.append(f"{counted(twice, f'training {one}')} {occur} under several classes")
+    for name in ("validation", "test"):
+        if known := sum(digest in labels for digest in digests.get(name, ())):
+            equal = "equals" if known == 1 else "equal"
+            notes.append(f"{counted(known, f'{name} {one}')} {equal} a training {one}")
+    return notes
 
 
 def _label_problems(parts: Mapping[str, Images], classes: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """A folder of pictures becomes a data set, and everything wrong with it is reported at once."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,16 @@ def test_other_files_are_ignored_and_counted_but_not_those_of_systems(tmp_path: 
     (tmp_path / "__MACOSX").mkdir()
     data = read(tmp_path)
     assert (data.classes, data.notes) == (CLASSES, ("1 other file ignored: cat/labels.csv",))
+
+
+def test_pictures_in_two_parts_or_under_two_classes_are_counted(tmp_path: Path) -> None:
+    root = picture_folder(tmp_path, {"train": 3, "test": 2})
+    shutil.copy(root / "train" / "cat" / "000.png", root / "test" / "cat" / "copy.png")
+    shutil.copy(root / "train" / "cat" / "001.png", root / "train" / "fox" / "copy.png")
+    assert read(root).notes == (
+        "1 training image occurs under several classes",
+        "1 test image equals a training image",
+    )
 
 
 @pytest.mark.parametrize(

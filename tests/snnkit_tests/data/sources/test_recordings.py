@@ -17,9 +17,8 @@ from snnkit.data.sources import events as reader
 
 def folder(root: Path) -> Path:
     """Write two recordings of each of two classes."""
-    for label in ("a", "b"):
-        for row in range(2):
-            recording(root / label / f"{row}.npy", seed=row)
+    for seed, name in enumerate(("a/0", "a/1", "b/0", "b/1")):
+        recording(root / f"{name}.npy", seed=seed)
     return root
 
 
