@@ -166,6 +166,11 @@ class DataChoice(Config):
                 f"resolution is {self.resolution}; the recordings have {self.content.shape[2]}x{self.content.shape[1]} "
                 "pixels: write a smaller one"
             )
+        if self.size is not None and self.resolution is not None and self.resolution > self.size:
+            raise ValueError(
+                f"resolution is {self.resolution}, but pictures are read at {self.size} pixels; write size: "
+                f"{self.resolution} into the data section of the space"
+            )
         if self.content is None and info.events and self.resolution is not None and info.shape[1] % self.resolution:
             sides = ", ".join(str(side) for side in range(8, info.shape[1] + 1) if info.shape[1] % side == 0)
             raise ValueError(

@@ -1,5 +1,6 @@
 """Complete a data section that describes files of the user: find the files, read them, and write in what they hold."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -39,8 +40,12 @@ def complete(problems: Problems, sections: Iterable[tuple[str, ...]]) -> Problem
     return Problems(document, problems.found)
 
 
-def source_in(tree: Mapping[str, Tree], base: Path, label: str | None = None) -> DataSource:
+def source_in(
+    tree: Mapping[str, Tree], base: Path, label: str | None = None, *, resolutions: Iterable[Tree] = ()
+) -> DataSource:
     """Return the source that the leaves of a data section describe; relative paths begin at ``base``.
+
+    Pictures are read at the largest of the section's resolution and ``resolutions``, unless it has a size.
 
     Raises:
         ValidationError: a leaf has a wrong value.
@@ -48,8 +53,11 @@ def source_in(tree: Mapping[str, Tree], base: Path, label: str | None = None) ->
     """
     kind = next(kind for kind in KINDS if tree.get(kind) is not None)
     given = str(tree[kind])
-    place = str(base / Path(given).expanduser()) if kind in FILES else given
-    return source_of(label or str(tree.get("name") or _label(place, kind)), kind, _leaves(tree, kind, place))
+    place = os.path.normpath(base / Path(given).expanduser()) if kind in FILES else given
+    leaves: dict[str, Any] = {key: as_strict(value) for key, value in tree.items()} | {kind: place}
+    if kind != "npz" and leaves.get("size") is None:
+        leaves["size"] = _largest([tree.get("resolution"), *resolutions])
+    return source_of(label or str(tree.get("name") or _label(place, kind)), kind, leaves)
 
 
 def _completed(document: Document, keys: tuple[str, ...], tree: dict[str, Tree], problems: Problems) -> Document:
@@ -66,7 +74,7 @@ def _completed(document: Document, keys: tuple[str, ...], tree: dict[str, Tree],
         return document
     try:
         label = keys[-1] if len(keys) > 1 else None
-        source = source_in(tree, _base(document, (*keys, kind)), label)
+        source = source_in(tree, _base(document, (*keys, kind)), label, resolutions=_later_resolutions(document))
     except ValidationError:
         return document  # likewise
     except RuntimeError:
@@ -103,21 +111,21 @@ def _label(place: str, kind: Kind) -> str:
     return f"{label}-{kind}" if label in DATASETS or hasattr(BaseModel, label) else label
 
 
-def _leaves(tree: Mapping[str, Tree], kind: Kind, place: str) -> dict[str, Any]:
-    leaves = {key: as_strict(value) for key, value in tree.items()} | {kind: place}
-    if kind != "npz" and leaves.get("size") is None:
-        leaves["size"] = _largest(tree.get("resolution"))
-    return leaves
+def _largest(resolutions: Iterable[Tree]) -> int | None:
+    """Return the largest of ``resolutions``, which may be dials; None if they leave it to the pictures."""
+    found: list[Tree] = []
+    for each in resolutions:
+        given = each.get("choices", [each.get("high")]) if isinstance(each, dict) else [each]
+        found += given if isinstance(given, list) else []
+    return max((each for each in found if isinstance(each, int) and not isinstance(each, bool)), default=None)
 
 
-def _largest(resolution: Tree) -> int | None:
-    """Return the largest resolution that a space allows, or None if it leaves it to the pictures."""
-    if isinstance(resolution, dict):
-        given = resolution.get("choices", [resolution.get("high")])
-        resolution = (
-            max((each for each in given if type(each) is int), default=None) if isinstance(given, list) else None
-        )
-    return resolution if type(resolution) is int else None
+def _later_resolutions(document: Document) -> list[Tree]:
+    """Return the resolutions at which finalists and candidates at other fidelities are trained."""
+    recipes = [_at(document.tree, ("retrain",)), _at(document.tree, ("study", "finals", "recipe"))]
+    fidelities = _at(document.tree, ("study", "fidelities"))
+    recipes += fidelities if isinstance(fidelities, list) else []
+    return [recipe.get("data.resolution") for recipe in recipes if isinstance(recipe, dict)]
 
 
 def _written(source: DataSource, with_name: bool) -> dict[str, Tree]:

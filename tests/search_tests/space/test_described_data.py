@@ -61,7 +61,7 @@ def test_path_of_the_home_folder_and_of_the_command_line(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     found = load(tmp_path, "{folder: nowhere}", data__folder="../pets").base.data
-    assert Path(found.folder).resolve() == pets
+    assert found.folder == str(pets)
 
 
 def test_stored_space_loads_without_the_files(tmp_path: Path, pets: Path) -> None:
@@ -88,6 +88,10 @@ def test_largest_resolution_is_the_size_that_pictures_are_read_at(tmp_path: Path
     data = load(tmp_path, "{folder: pets, resolution: {choices: [16, 24]}}").base.data
     assert (data.size, data.info.shape) == (24, (3, 24, 24))
     assert load_dataset(data.source, side=16).train.shape == (3, 16, 16)
+    data = load(tmp_path, "{folder: pets, resolution: 16}\nretrain: {data.resolution: 32}").base.data
+    assert (data.size, data.shape) == (32, (3, 16, 16))
+    small = "{folder: pets, size: 16, resolution: 24}"
+    assert "resolution is 24, but pictures are read at 16 pixels; write size: 24" in problems_of(tmp_path, small)
 
 
 def test_own_validation_pictures_are_validated_on(tmp_path: Path, pets: Path) -> None:
