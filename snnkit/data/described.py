@@ -5,9 +5,11 @@ therefore not opened again. A store holds nothing of the place, so the files may
 store alone.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -81,12 +83,10 @@ def load_described(source: DataSource) -> DataSet:
     """
     source = identify(source)
     folder = store_of(source)
-    try:
+    with contextlib.suppress(DamagedError):  # then it is made again of the files
         manifest = read_manifest(folder)
         if manifest is not None:
             return read_store(folder, manifest)
-    except DamagedError:  # it is made again of the files
-        pass
     plain = source.model_copy(update={"content": None})
     try:
         found, data = _read(plain, _scan(plain))
@@ -108,7 +108,7 @@ def describe_change(source: DataSource | str) -> str:
     if isinstance(source, str):
         return ""
     plain = source.model_copy(update={"content": None})
-    if not source.has_files or source.content is None or not Path(source.place).exists():
+    if not source.has_files or source.content is None or not os.path.exists(source.place):
         return ""
     before = _listing(source)
     try:
@@ -148,25 +148,37 @@ def _scan(source: DataSource) -> Mapping[str, str]:
     """Return the files of ``source`` as they are now. Raises DataError if they are absent or not readable."""
     path = Path(source.place)
     settings = "".join(f" --set {leaf}={value}" for leaf, value in source.reading.items())
-    if source.has_files and not path.exists():
-        raise DataError(
-            f"{path} does not exist; write where it is. If it moved after a launch, this reads it for the study: "
-            f"snnsearch data show --{source.kind} NEW-PLACE{settings}"
-        )
-    if source.kind == "folder" and not path.is_dir():
-        remedy = f"; write npz: {path}" if path.suffix == ".npz" else "; name a folder"
-        raise DataError(f"{path} is a file{remedy}")
-    if source.kind == "npz" and path.is_dir():
-        raise DataError(f"{path} is a folder; write folder: {path}")
-    try:
+    with _as_data_errors(source):
+        if source.has_files and not path.exists():
+            raise DataError(
+                f"{path} does not exist; write where it is. If it moved after a launch, this reads it for the study: "
+                f"snnsearch data show --{source.kind} NEW-PLACE{settings}"
+            )
+        if source.kind == "folder" and not path.is_dir():
+            remedy = f"; write npz: {path}" if path.suffix == ".npz" else "; name a folder"
+            raise DataError(f"{path} is a file{remedy}")
+        if source.kind == "npz" and path.is_dir():
+            raise DataError(f"{path} is a folder; write folder: {path}")
         return READERS[source.kind].scan(source)
+
+
+@contextlib.contextmanager
+def _as_data_errors(source: DataSource) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise DataError(f"{error.filename or path}: {error.strerror}; make it readable for this user") from error
+        reason = error.strerror or error
+        raise DataError(f"{error.filename or source.place}: {reason}; make it readable for this user") from error
+    except MemoryError as error:
+        raise DataError(
+            f"{source.written} does not fit into memory; write a smaller resolution or fewer images"
+        ) from error
 
 
 def _read(source: DataSource, files: Mapping[str, str]) -> tuple[DataSource, DataSet]:
     """Read the files, store the arrays and note it in the index. Raises DataError."""
-    data = READERS[source.kind].read(source)
+    with _as_data_errors(source):
+        data = READERS[source.kind].read(source)
     content = Content(
         digest=content_digest(data),
         classes=len(data.classes),
@@ -181,12 +193,10 @@ def _read(source: DataSource, files: Mapping[str, str]) -> tuple[DataSource, Dat
     listing = {LISTING: json.dumps(files)}
     data = write_and_open(store_of(found), data, source=found.written, fingerprint=fingerprint, beside=listing)
     path = _index_path(source)
-    try:
+    with contextlib.suppress(OSError):  # without an index, the files are read again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial:
             partial.write_text(Entry(source=found, fingerprint=fingerprint).model_dump_json(indent=1))
-    except OSError:
-        pass  # the files are read again next time
     return found, data
 
 

@@ -50,7 +50,7 @@ def receive_dataset(
     is_below = root is not None and isinstance(name, str) and dataset_status(name, root).available
     folder = root if root is not None and is_below else data_root(None)
     received = 0
-    with _one_process_at_a_time(_label(name)):
+    with _one_process_at_a_time(name.store_name if isinstance(name, DataSource) else name):
         if not dataset_status(name, folder).available:
             files = send()
             try:

@@ -22,6 +22,7 @@ from search.space.template import SECTIONS
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
+from snnkit.data.sources.source import KINDS
 from snnkit.energy import EnergyConfig
 from snnkit.families import FAMILIES, AnyFamily, Family
 from snnkit.training.recipe import Recipe
@@ -51,14 +52,13 @@ class SpaceSpec:
 
     def models(self, problems: Problems) -> dict[str, Model]:
         """Return the type of every section, except of those whose family or data set is unknown."""
-        described = is_described(problems.document.tree.get("data"))
         models: dict[str, Model | None] = {
             "study": StudySection,
             "network": _network_type(problems),
             "neuron": NeuronConfig,
             "encoding": EncodingConfig,
             "train": Recipe,
-            "data": DataChoice if described or _section_type("data", "name", DATASETS, problems) else None,
+            "data": _data_type(problems),
             "energy": EnergyConfig,
         }
         return {section: model for section, model in models.items() if model is not None}
@@ -118,6 +118,23 @@ def _section_type(section: str, key: str, registry: Mapping[str, object], proble
         return None
     tree = problems.document.tree[section]
     return problems.look_up(registry, tree.get(key) if isinstance(tree, dict) else None, (section, key))
+
+
+def _data_type(problems: Problems) -> Model | None:
+    """Return the type of the data section; None if it neither names a known data set nor describes one."""
+    tree = problems.document.tree.get("data")
+    if is_described(tree):
+        return DataChoice
+    if isinstance(tree, dict) and tree.get("name") is None:
+        unknown = [key for key in tree if key not in DataChoice.model_fields]
+        hint = next(filter(None, (nearest(key, KINDS) for key in unknown)), "")
+        text = (
+            f"is missing; write name: {next(iter(DATASETS))}; allowed are {listed(DATASETS)}; or describe your own "
+            f"data with {listed(KINDS)}{hint}"
+        )
+        problems.add(("data", "name"), text)
+        return None
+    return DataChoice if _section_type("data", "name", DATASETS, problems) else None
 
 
 def _network_type(problems: Problems) -> Model | None:

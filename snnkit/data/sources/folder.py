@@ -67,7 +67,14 @@ def read(source: DataSource) -> DataSet:
 
 
 def _files(folder: Path) -> Iterable[Path]:
+    """Yield the files below ``folder`` in order of their names. Links are followed, but into no folder twice."""
+    seen = set()
     for where, inner, names in os.walk(folder, followlinks=True):
+        stat = os.stat(where)
+        if (stat.st_dev, stat.st_ino) in seen:
+            inner.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
         inner[:] = sorted(name for name in inner if not name.startswith(FOREIGN))
         yield from (
             Path(where, name) for name in sorted(names) if not name.startswith(FOREIGN) and name.lower() not in IGNORED

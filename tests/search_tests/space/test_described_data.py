@@ -125,6 +125,7 @@ def test_notes_are_part_of_the_description(tmp_path: Path, pets: Path) -> None:
         ("{folder: pets, subset: 100}", "subset is 100; pets has 18 training images"),
         ("{npz: own.npz, validation: own}", "own has no validation images of its own"),
         ("{folder: {choices: [a, b]}}", "this cannot be a dial"),
+        ("{foldr: pets}", "describe your own data with folder, npz, torchvision, tonic; did you mean folder?"),
         ("{folder: 3}", "given 3; write text"),
         ("{folder: pets, foldr: 3}", "unknown key"),
         ("{folder: pets, size: 0}", "data.size: given 0; write a number not below 1"),

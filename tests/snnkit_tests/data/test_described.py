@@ -164,6 +164,21 @@ def test_list_names_what_is_kept(source: DataSource, tmp_path: Path) -> None:
     assert len(list_described()) == 1
 
 
+@pytest.mark.parametrize("place", ["/" + "long" * 100, "/nul\0", "/proc/1/mem/x"])
+def test_paths_that_cannot_be_are_refused(place: str) -> None:
+    with pytest.raises(DataError):
+        identify(DataSource(kind="folder", place=place, label="x"))
+
+
+def test_unreadable_folder_is_named(source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied", f"{source.place}/train")
+
+    monkeypatch.setattr("snnkit.data.sources.folder._part_folders", refuse)
+    with pytest.raises(DataError, match=r"pets/train: Permission denied; make it readable"):
+        identify(source)
+
+
 @pytest.mark.parametrize(
     ("kind", "place", "words"),
     [("folder", "own.npz", "is a file; write npz:"), ("npz", "pets", "is a folder; write folder:")],

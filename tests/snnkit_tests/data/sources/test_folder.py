@@ -135,6 +135,15 @@ def test_other_files_are_ignored_and_counted_but_not_those_of_systems(tmp_path: 
     assert (data.classes, data.notes) == (CLASSES, ("1 other file ignored: cat/labels.csv",))
 
 
+def test_links_are_followed_and_a_circle_ends(tmp_path: Path) -> None:
+    root = picture_folder(tmp_path / "own", {"": 2})
+    (root / "cat").rename(tmp_path / "elsewhere")
+    (root / "cat").symlink_to(tmp_path / "elsewhere")
+    (root / "dog" / "circle").symlink_to(root / "dog")
+    data = read(root)
+    assert (data.classes, len(data.train) + len(data.test)) == (CLASSES, 6)
+
+
 def test_pictures_in_two_parts_or_under_two_classes_are_counted(tmp_path: Path) -> None:
     root = picture_folder(tmp_path, {"train": 3, "test": 2})
     shutil.copy(root / "train" / "cat" / "000.png", root / "test" / "cat" / "copy.png")
