@@ -44,9 +44,9 @@ Classes = Annotated[int | tuple[str, ...] | None, BeforeValidator(_parse_classes
 class DataChoice(Config):
     """A data set and the part of it that a search uses.
 
-    The validation images are cut from the training images: ``subset: 5000`` with ``validation: 0.1`` trains on 4,500
-    images and validates on 500. If ``classes`` is given, ``subset``, ``validation`` and ``test`` count images of these
-    classes only.
+    The validation images are cut from the training images, unless the data set has its own: ``subset: 5000`` with
+    ``validation: 0.1`` trains on 4,500 images and validates on 500. If ``classes`` is given, ``subset``, ``validation``
+    and ``test`` count images of these classes only.
     """
 
     name: str = Field(
@@ -85,8 +85,8 @@ class DataChoice(Config):
     subset: int | None = Field(
         None,
         ge=2,
-        description="Number of images for training and validation together, with an equal share of each class. "
-        "null: all.",
+        description="Number of images for training and validation together, with an equal share of each class. With "
+        "validation: own, for training alone. null: all.",
     )
     test: int | None = Field(
         None, ge=1, description="Number of test images on which a finished candidate is measured. null: all."

@@ -8,6 +8,7 @@ store alone.
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from snnkit.data.store_place import STORES_FOLDER, data_root, store_folder
 VERSION = "1"  # changes when the readers return other arrays for the same files
 LISTING = "files.json"  # of a store: the files that it was read from
 INDEX_FOLDER = "described"  # below the folder of the stores
+
+logger = logging.getLogger(__name__)
 
 
 class Entry(Config):
@@ -177,6 +180,7 @@ def _as_data_errors(source: DataSource) -> Iterator[None]:
 
 def _read(source: DataSource, files: Mapping[str, str]) -> tuple[DataSource, DataSet]:
     """Read the files, store the arrays and note it in the index. Raises DataError."""
+    logger.info("event=dataset_read data=%s source=%s", source.label, source.written)
     with _as_data_errors(source):
         data = READERS[source.kind].read(source)
     content = Content(

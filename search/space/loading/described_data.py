@@ -57,7 +57,8 @@ def source_in(
     leaves: dict[str, Any] = {key: as_strict(value) for key, value in tree.items()} | {kind: place}
     if kind != "npz" and leaves.get("size") is None:
         leaves["size"] = _largest([tree.get("resolution"), *resolutions])
-    return source_of(label or str(tree.get("name") or _label(place, kind)), kind, leaves)
+    words = tree.get("name") or (Path(place).stem if kind == "npz" else Path(place).name)
+    return source_of(label or _label(str(words), kind), kind, leaves)
 
 
 def _completed(document: Document, keys: tuple[str, ...], tree: dict[str, Tree], problems: Problems) -> Document:
@@ -104,10 +105,9 @@ def _base(document: Document, keys: Keys) -> Path:
     return Path.cwd() if typed else Path(document.file).absolute().parent
 
 
-def _label(place: str, kind: Kind) -> str:
-    """Return a name for reports and for ``--set``: letters, digits, '-' and '_'."""
-    words = re.sub(r"[^A-Za-z0-9_]+", "-", Path(place).stem if kind == "npz" else Path(place).name).strip("-_")
-    label = words[:40] or kind
+def _label(words: str, kind: Kind) -> str:
+    """Return ``words`` as a name for reports, benchmarks and ``--set``: letters, digits, '-' and '_'."""
+    label = re.sub(r"[^A-Za-z0-9_]+", "-", words).strip("-_")[:32] or kind
     return f"{label}-{kind}" if label in DATASETS or hasattr(BaseModel, label) else label
 
 

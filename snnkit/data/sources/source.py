@@ -1,7 +1,7 @@
 """The description of a data set of the user: where its files are, how they are read, and what they hold."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -19,14 +19,16 @@ TEST_SHARE = 0.2  # of the images of each class, if a data set has no test part
 class Content(Config):
     """What the files of a described data set held when they were read."""
 
-    digest: Annotated[str, Field(pattern="[0-9a-f]{32}")] = Field(
-        description="Identifies all images, labels and class names."
+    digest: str = Field(
+        pattern="^[0-9a-f]{32}$",
+        examples=["0f3c..."],
+        description="32 hexadecimal digits that identify all images, labels and class names.",
     )
-    classes: int = Field(ge=2, description="Number of classes.")
-    shape: Shape = Field(description="Channels, height and width of one image.")
-    train: int = Field(ge=1, description="Number of training images.")
+    classes: int = Field(ge=2, examples=[3], description="Number of classes.")
+    shape: Shape = Field(examples=["[3, 32, 32]"], description="Channels, height and width of one image.")
+    train: int = Field(ge=1, examples=[900], description="Number of training images.")
     validation: int = Field(0, ge=0, description="Number of validation images of its own.")
-    test: int = Field(ge=1, description="Number of test images.")
+    test: int = Field(ge=1, examples=[100], description="Number of test images.")
     events: bool = Field(False, description="Whether it holds recordings of an event camera.")
 
 

@@ -175,8 +175,14 @@ def test_benchmark_of_described_data(tmp_path: Path, pets: Path) -> None:
         load_benchmark(path)
 
 
-def test_finalists_are_trained_on_the_same_data(tmp_path: Path, pets: Path) -> None:
-    space = load(tmp_path, "{folder: pets}")
+@pytest.mark.parametrize(
+    ("given", "name"), [("pets", "pets"), ("pets, name: My pets!", "My-pets"), ("../cifar10", "cifar10-folder")]
+)
+def test_finalists_are_trained_on_the_same_data(tmp_path: Path, pets: Path, given: str, name: str) -> None:
+    (tmp_path / "cifar10").symlink_to(pets)
+    (tmp_path / "spaces").mkdir()
+    (tmp_path / "spaces" / "pets").symlink_to(pets)
+    space = load(tmp_path / "spaces", f"{{folder: {given}}}")
     text = benchmark_text("finals", [Finalist("one", space.base)], space, [0], base=space.base)
-    entry = load_benchmark(text).candidates["pets"]["one"].data
+    entry = load_benchmark(text).candidates[name]["one"].data
     assert entry == space.base.data
