@@ -201,5 +201,5 @@ def test_own_data_is_searched_to_a_report(block: str, own_data: Path) -> None:
     words += ["--set", "train.chance_patience=0"]  # the pictures are noise
     done = subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=own_data)
     assert done.returncode == 0, done.stdout + done.stderr
-    name = document.parse(block).tree["study"]["name"]
+    name = load_space(own_data / "own.yaml").study.name
     assert "2 trials" in (own_data / "runs" / name / "report.md").read_text()
