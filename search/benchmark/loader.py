@@ -35,6 +35,7 @@ from snnkit.data.datasets import DATASETS
 from snnkit.families import FAMILIES
 
 LABEL = re.compile(r"[^\W_][\w ()+-]{0,39}")
+LABEL_RULE = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no Python keyword"
 MAX_NETWORKS = 64  # more of the largest family would make a resolved file that is too large to be read back
 DIAL_KEYS = ({"choices"}, {"low", "high"})
 
@@ -120,8 +121,7 @@ def _read_networks(problems: Problems) -> list[tuple[str, Tree]]:
         if LABEL.fullmatch(key) and not hasattr(BaseModel, key):
             found.append((key, tree))
         else:
-            text = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no Python keyword"
-            problems.add(("networks", key), text)
+            problems.add(("networks", key), LABEL_RULE)
     return found
 
 
@@ -132,8 +132,11 @@ def _network_model(label: str, tree: Tree, problems: Problems) -> Model | None:
 
 
 def _entry_model(name: str, tree: Tree, problems: Problems) -> Model | None:
-    if is_described(tree) and name not in DATASETS and LABEL.fullmatch(name) and not hasattr(BaseModel, name):
-        return entry_model(name)
+    if is_described(tree):
+        if LABEL.fullmatch(name) and not hasattr(BaseModel, name):
+            return entry_model(name)
+        problems.add(("data", name), LABEL_RULE)
+        return None
     return entry_model(name) if problems.look_up(DATASETS, name, ("data", name)) else None
 
 

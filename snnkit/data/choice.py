@@ -149,6 +149,11 @@ class DataChoice(Config):
             if getattr(self, option) is not None and not set(kinds) & set(allowed):
                 given = f"data.{kinds[0]}" if kinds else "a data set by name"
                 raise ValueError(f"{option} is for {' and '.join(allowed)}, not for {given}; leave it out")
+        events_only = [option for option in ("sensor", "window", "values") if getattr(self, option) is not None]
+        if events_only and self.content is not None and not self.content.events:
+            raise ValueError(
+                f"{events_only[0]} is for recordings of events, and {self.name} holds images; leave it out"
+            )
         if kinds and self.content is None:
             raise ValueError(f"the content of {kinds[0]} is not known; load the space with search.load_space")
         return self

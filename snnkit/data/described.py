@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def _has_store(source: DataSource) -> bool:
 def _scan(source: DataSource) -> Mapping[str, str]:
     """Return the files of ``source`` as they are now. Raises DataError if they are absent or not readable."""
     path = Path(source.place)
-    settings = "".join(f" --set {leaf}={value}" for leaf, value in source.reading.items())
+    settings = "".join(f" --set {shlex.quote(f'{leaf}={value}')}" for leaf, value in source.reading.items())
     with _as_data_errors(source):
         if source.has_files and not path.exists():
             raise DataError(

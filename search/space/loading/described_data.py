@@ -16,9 +16,8 @@ from snnkit.data.choice import OPTIONS, source_of
 from snnkit.data.datasets import DATASETS
 from snnkit.data.described import identify
 from snnkit.data.images import DataError, DataProblems
-from snnkit.data.sources.source import KINDS, DataSource, Kind
+from snnkit.data.sources.source import FILE_KINDS, KINDS, DataSource, Kind
 
-FILES = ("folder", "npz")  # kinds that name a path
 LEAVES = ("name", "resolution", *OPTIONS)  # of a data section, that decide how files are read and what they are called
 
 
@@ -53,7 +52,7 @@ def source_in(
     """
     kind = next(kind for kind in KINDS if tree.get(kind) is not None)
     given = str(tree[kind])
-    place = os.path.normpath(base / Path(given).expanduser()) if kind in FILES else given
+    place = os.path.normpath(base / Path(given).expanduser()) if kind in FILE_KINDS else given
     leaves: dict[str, Any] = {key: as_strict(value) for key, value in tree.items()} | {kind: place}
     if kind != "npz" and leaves.get("size") is None:
         leaves["size"] = _largest([tree.get("resolution"), *resolutions])
@@ -72,6 +71,9 @@ def _completed(document: Document, keys: tuple[str, ...], tree: dict[str, Tree],
     kind = kinds[0]
     if keys == ("data",) and tree.get("name") in DATASETS:
         problems.add((*keys, kind), f"given name: {tree['name']} and {kind}; write one of them")
+        return document
+    if keys[-1] in DATASETS:
+        problems.add(keys, f"given {kind} under the name of another data set; give yours another label, such as own")
         return document
     try:
         label = keys[-1] if len(keys) > 1 else None

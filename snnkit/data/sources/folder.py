@@ -2,9 +2,10 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from snnkit.data.sources.source import DataSource, counted, examples
 
 FOREIGN = (".", "__")  # how names begin that other tools leave: .ipynb_checkpoints, ._*, __MACOSX
 IGNORED = ("thumbs.db", "desktop.ini")
+Opened = TypeVar("Opened")
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,19 @@ def read(source: DataSource) -> DataSet:
     others = [path.relative_to(root).as_posix() for part in parts.values() for path in part.others]
     notes = [f"{counted(len(others), 'other file')} ignored: {examples(others)}"] if others else []
     if kinds == {"recording"}:
-        opened = {
-            name: [(path.relative_to(root).as_posix(), events.open_file(path)) for path in files]
-            for name, files in listed.items()
-        }
-        images, changes = events.decode(opened, labels, source)
+        images, changes = events.decode(_opened(listed, root, events.open_file), labels, source)
     else:
-        named = {
-            name: [(path.relative_to(root).as_posix(), pictures.open_file(path)) for path in files]
-            for name, files in listed.items()
-        }
-        images, changes = pictures.decode(named, labels, source)
+        images, changes = pictures.decode(_opened(listed, root, pictures.open_file), labels, source)
     return assemble(images, classes, source, [*notes, *changes])
+
+
+def _opened(
+    files: Mapping[str, Sequence[Path]], root: Path, open_file: Callable[[Path], Opened]
+) -> dict[str, list[tuple[str, Opened]]]:
+    """Return the name of each file below ``root``, and how it is opened, by part."""
+    return {
+        part: [(path.relative_to(root).as_posix(), open_file(path)) for path in paths] for part, paths in files.items()
+    }
 
 
 def _files(folder: Path) -> Iterable[Path]:

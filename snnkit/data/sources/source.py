@@ -12,6 +12,7 @@ Kind = Literal["folder", "npz", "torchvision", "tonic"]
 Window = Literal["time", "count"]
 Values = Literal["bits", "counts"]
 KINDS: tuple[Kind, ...] = ("folder", "npz", "torchvision", "tonic")
+FILE_KINDS: tuple[Kind, ...] = ("folder", "npz")  # those that name a path, not a class of a library
 MAX_EXAMPLES = 3  # files or classes that a message names
 TEST_SHARE = 0.2  # of the images of each class, if a data set has no test part
 
@@ -50,7 +51,7 @@ class DataSource(Config):
     @property
     def has_files(self) -> bool:
         """Whether ``place`` is a path of files, not a name that a library knows."""
-        return self.kind in ("folder", "npz")
+        return self.kind in FILE_KINDS
 
     @property
     def written(self) -> str:
@@ -66,7 +67,7 @@ class DataSource(Config):
     @property
     def reading(self) -> dict[str, object]:
         """The leaves of a data section, other than the place, that decide how the files are read."""
-        return self.model_dump(exclude={"kind", "place", "label", "content"}, exclude_defaults=True)
+        return self.model_dump(mode="json", exclude={"kind", "place", "label", "content"}, exclude_defaults=True)
 
 
 def examples(names: Iterable[object]) -> str:

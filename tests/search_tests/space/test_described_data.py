@@ -126,6 +126,7 @@ def test_notes_are_part_of_the_description(tmp_path: Path, pets: Path) -> None:
         ("{npz: own.npz, validation: own}", "own has no validation images of its own"),
         ("{folder: {choices: [a, b]}}", "this cannot be a dial"),
         ("{foldr: pets}", "describe your own data with folder, npz, torchvision, tonic; did you mean folder?"),
+        ("{folder: pets, window: count}", "window is for recordings of events, and pets holds images"),
         ("{folder: 3}", "given 3; write text"),
         ("{folder: pets, foldr: 3}", "unknown key"),
         ("{folder: pets, size: 0}", "data.size: given 0; write a number not below 1"),
@@ -170,7 +171,12 @@ def test_benchmark_of_described_data(tmp_path: Path, pets: Path) -> None:
     assert benchmark.candidates["pets"]["SqueezeNet"].data.folder == str(pets)
     again = load_benchmark(benchmark.dump())
     assert again.candidates == benchmark.candidates
-    path.write_text(path.read_text().replace("folder: pets,", "folder: nowhere,"))
+    text = path.read_text()
+    for label, words in (("cifar10", "another label, such as own"), ("a.b", "cannot be a label")):
+        path.write_text(text.replace("{pets:", f"{{{label}:"))
+        with pytest.raises(SpaceError, match=words):
+            load_benchmark(path)
+    path.write_text(text.replace("folder: pets,", "folder: nowhere,"))
     with pytest.raises(SpaceError, match=r"bench.yaml:3: data.pets.folder: .*does not exist"):
         load_benchmark(path)
 

@@ -109,8 +109,11 @@ def test_lost_arrays_are_made_again_of_the_same_files_only(source: DataSource, t
     with pytest.raises(DataError, match=r"no longer holds what the study was launched with \(train 12 then, 13 now\)"):
         load_dataset(found)
     shutil.rmtree(tmp_path / "pets")
-    with pytest.raises(DataError, match=r"cannot be made: .* does not exist.*data show --folder NEW-PLACE"):
+    with pytest.raises(DataError, match=r"cannot be made: .* does not exist.*data show --folder NEW-PLACE$"):
         load_dataset(found)
+    other = DataSource(kind="folder", place="/nowhere", label="x", size=8, sensor=(40, 30))
+    with pytest.raises(DataError, match=r"--folder NEW-PLACE --set size=8 --set 'sensor=\[40, 30\]'$"):
+        identify(other)
 
 
 def test_damaged_arrays_are_made_again(source: DataSource) -> None:
