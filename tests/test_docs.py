@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from helpers.own_data import npz_file, picture_folder, recording
 
 from search import load_space
 from search.benchmark.loader import load_benchmark
@@ -38,14 +39,25 @@ def test_documentation_has_blocks() -> None:
     assert len(BLOCKS) >= 15
 
 
-@pytest.fixture
-def _parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python code of the page about plug-ins, in the file that its spaces name."""
-    (tmp_path / "parts.py").write_text("\n".join(blocks(ROOT / "docs/plugins.md", "python")))
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data that blocks describe, and with the Python code of the page about plug-ins."""
+    root = tmp_path_factory.mktemp("own")
+    picture_folder(root / "pictures", {"train": 10, "test": 2}, size=(20, 16))
+    npz_file(root / "own.npz")
+    for row, label in enumerate(["left", "right"] * 5):
+        recording(root / "events" / label / f"{row}.npy", size=(40, 30), seed=row)
+    (root / "parts.py").write_text("\n".join(blocks(ROOT / "docs/plugins.md", "python")))
+    return root
 
 
-@pytest.mark.usefixtures("_parts", "own_parts")
+@pytest.fixture(autouse=True)
+def _beside_own_data(own_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own_data)
+    monkeypatch.setenv("SNNSEARCH_DATA", str(own_data / "cache"))
+
+
+@pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_documented_block_is_a_space(block: str, device: Device) -> None:
@@ -181,3 +193,18 @@ def test_space_reference_lists_every_key_with_its_default_and_bounds() -> None:
     assert all(f"## network: {family}\n" in done.stdout for family in FAMILIES)
     rows = [line for line in done.stdout.splitlines() if line.startswith("| `")]
     assert [row for row in rows if row.endswith("|  |")] == [], "describe these keys: Field(description=...)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if "name: own-" in block], ids=["pictures", "arrays", "events"]
+)
+def test_own_data_is_searched_to_a_report(block: str, own_data: Path) -> None:
+    assert len(block.splitlines()) <= 15
+    (own_data / "own.yaml").write_text(block)
+    words = ["launch", "own.yaml", "--executor", "ray", "--workers", "1", "--trials", "2", "--device", "cpu"]
+    words += ["--set", "train.chance_patience=0"]  # the pictures are noise
+    done = subprocess.run([sys.executable, "-m", "search", *words], capture_output=True, text=True, cwd=own_data)
+    assert done.returncode == 0, done.stdout + done.stderr
+    name = load_space(own_data / "own.yaml").study.name
+    assert "2 trials" in (own_data / "runs" / name / "report.md").read_text()

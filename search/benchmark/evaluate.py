@@ -5,6 +5,7 @@ The same weights can also be measured with other numbers of time steps.
 
 import hashlib
 import itertools
+import logging
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +29,9 @@ from search.benchmark.trained import TrainedNetwork, network_of, prepared, warn_
 from search.errors import InputError, format_validation
 from search.trial import environment
 from snnkit.base.config import EncodingConfig
+from snnkit.data import describe_change
+
+logger = logging.getLogger(__name__)
 
 # differences that another machine's rounding may cause: share of the images, share of the energy
 ACCURACY_TOLERANCE, ENERGY_TOLERANCE = 0.005, 0.01
@@ -91,6 +95,9 @@ def evaluate(
     """
     identities = [_identity(each) for each in found]
     different = dict(sorted(zip(identities, found, strict=True), key=lambda each: -_cost(each[1])))
+    for source in dict.fromkeys(each.candidate.data.source for each in different.values()):
+        if change := describe_change(source):
+            logger.warning("%s. The networks are measured on the images that they were trained for", change)
     measured = dict(zip(different, _measured(list(different.values()), data_root, device, recalibrated), strict=True))
     return [Evaluated(each, measured[identity]) for each, identity in zip(found, identities, strict=True)]
 

@@ -11,7 +11,7 @@ from search.runner.describe import describe_recipe
 from search.runner.options import RunOptions
 from search.space.candidate import Candidate
 from search.trial import environment
-from snnkit.data import DATASETS, load_dataset, split_dataset
+from snnkit.data import load_dataset, split_dataset
 
 
 def benchmark_header(benchmark: Benchmark, options: RunOptions, command: str) -> BenchmarkHeader:
@@ -46,10 +46,11 @@ def benchmark_header(benchmark: Benchmark, options: RunOptions, command: str) ->
 
 def _setup(data: str, benchmark: Benchmark, options: RunOptions) -> Setup:
     """Return how networks are trained on ``data``. Raises DataError."""
-    entry, whole = benchmark.entries[data], DATASETS[data]
+    entry = benchmark.entries[data]
+    whole = entry.info
     candidates = benchmark.candidates[data]
     first = next(iter(candidates.values()))
-    images = load_dataset(data, options.data_root, side=entry.resolution)
+    images = load_dataset(entry.source, options.data_root, side=entry.resolution)
     parts = split_dataset(images, first.data, benchmark.section.seeds[0], frames=first.encoding.frames)
     return Setup(
         data=data,

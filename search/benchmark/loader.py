@@ -25,6 +25,7 @@ from search.errors import Keys, format_validation, format_value
 from search.plugins import PluginSet
 from search.space.candidate import Candidate
 from search.space.document import Tree
+from search.space.loading.described_data import is_described
 from search.space.loading.old_keys import Renamed
 from search.space.loading.problems import Problems
 from search.space.loading.schema import Model
@@ -35,6 +36,7 @@ from snnkit.data.datasets import DATASETS
 from snnkit.families import FAMILIES
 
 LABEL = re.compile(r"[^\W_][\w ()+-]{0,39}")
+LABEL_RULE = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no Python keyword"
 MAX_NETWORKS = 64  # more of the largest family would make a resolved file that is too large to be read back
 DIAL_KEYS = ({"choices"}, {"low", "high"})
 
@@ -58,10 +60,14 @@ class BenchmarkSpec:
     section: ClassVar[str] = "benchmark"
     mistaken: ClassVar[tuple[str, str]] = ("study", "a space, not a benchmark; search it with: snnsearch launch")
 
+    def data_sections(self, tree: Mapping[str, Tree]) -> list[tuple[str, ...]]:
+        data = tree.get("data")
+        return [("data", name) for name in data] if isinstance(data, dict) else []
+
     def models(self, problems: Problems) -> dict[str, Model]:
         """Return the type of every section, by the families and data sets that the document names."""
         networks = {label: _network_model(label, tree, problems) for label, tree in _read_networks(problems)}
-        data = {name: _entry_model(name, problems) for name, _ in _read_group("data", problems)}
+        data = {name: _entry_model(name, tree, problems) for name, tree in _read_group("data", problems)}
         model = file_model(group_model(networks), group_model(data), overrides_model(networks))
         annotations = {name: info.annotation for name, info in model.model_fields.items()}
         return {name: kind for name, kind in annotations.items() if isinstance(kind, type) and issubclass(kind, Config)}
@@ -117,8 +123,7 @@ def _read_networks(problems: Problems) -> list[tuple[str, Tree]]:
         if LABEL.fullmatch(key) and not hasattr(BaseModel, key):
             found.append((key, tree))
         else:
-            text = "cannot be a label; it has letters, digits, spaces and -+_(), 40 at most, and is no Python keyword"
-            problems.add(("networks", key), text)
+            problems.add(("networks", key), LABEL_RULE)
     return found
 
 
@@ -128,7 +133,12 @@ def _network_model(label: str, tree: Tree, problems: Problems) -> Model | None:
     return family.design if family else None
 
 
-def _entry_model(name: str, problems: Problems) -> Model | None:
+def _entry_model(name: str, tree: Tree, problems: Problems) -> Model | None:
+    if is_described(tree):
+        if LABEL.fullmatch(name) and not hasattr(BaseModel, name):
+            return entry_model(name)
+        problems.add(("data", name), LABEL_RULE)
+        return None
     return entry_model(name) if problems.look_up(DATASETS, name, ("data", name)) else None
 
 

@@ -22,7 +22,7 @@ from search.errors import format_value
 if TYPE_CHECKING:  # data sets import numpy, which `status` does not need
     from search.space.shipped import ShippedFile
     from snnkit.counting.count import ModelCounts
-    from snnkit.data import ClassCount, Status
+    from snnkit.data import ClassCount, Described, Status
     from snnkit.energy import Energy
 
 CELLS = {"kept": ("■", "green"), "resized": ("▪", "yellow"), "removed": ("·", "dim")}
@@ -312,10 +312,18 @@ def class_table(found: Sequence["ClassCount"]) -> Table:
     table.add_column("class", "total", overflow="fold")
     table.add_column("id", "", overflow="fold")
     table.add_column("training", f"{sum(each.train for each in found):,}", justify="right")
+    if own := sum(each.validation for each in found):
+        table.add_column("validation", f"{own:,}", justify="right")
     table.add_column("test", f"{sum(each.test for each in found):,}", justify="right")
     for each in found:
-        table.add_row(each.name, each.id if each.id != each.name else "", f"{each.train:,}", f"{each.test:,}")
+        counts = (each.train, each.validation, each.test) if own else (each.train, each.test)
+        table.add_row(each.name, each.id if each.id != each.name else "", *(f"{number:,}" for number in counts))
     return table
+
+
+def source_text(found: "Described", notes: Sequence[str]) -> str:
+    """Return where a described data set is, what its images are, and what was changed when they were read."""
+    return "\n".join([f"\ndata      {found.describe()}", *(f"note      {note}" for note in notes)])
 
 
 def data_table(found: Sequence["Status"]) -> Table:

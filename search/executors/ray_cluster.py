@@ -30,7 +30,7 @@ from search.trial.environment import HANGUPS
 from search.trial.job import Job, Placement
 from search.trial.sync import Sync, connect_worker
 from snnkit.base.config import Config
-from snnkit.data import DATASETS, DataError, pack_dataset, receive_dataset
+from snnkit.data import DataError, DataSource, pack_dataset, receive_dataset
 from snnkit.data.transfer import Files
 
 SECRETS = ("SNNSEARCH_STORAGE", "PGPASSWORD")
@@ -107,10 +107,12 @@ def prepare_machine(job: Job, placement: Placement, ticket: Ticket) -> tuple[Job
     job.files.create()
     job.files.log(f"event=boarded node={address}")
     data = job.candidate.data
-    if DATASETS[data.name].layout.embedded:
+    if data.is_embedded:
         return job, placement, sync
     try:
-        root, received = receive_dataset(data.name, placement.data_root, data.resolution, lambda: _packed(data.name))
+        root, received = receive_dataset(
+            data.source, placement.data_root, data.resolution, lambda: _packed(data.source)
+        )
     except DataError as error:
         raise MachineUnfit(f"{here}: {error}") from error
     if received:
@@ -289,7 +291,7 @@ class _Depot:
     def __init__(self, root: Path | None) -> None:
         self._root = root
 
-    def files(self, name: str) -> Files:
+    def files(self, name: str | DataSource) -> Files:
         return pack_dataset(name, self._root)
 
 
@@ -302,6 +304,6 @@ def _open_depot(placement: Placement) -> None:
 _held: list[object] = []  # handles: Ray ends an actor that has none
 
 
-def _packed(name: str) -> Files:
+def _packed(name: str | DataSource) -> Files:
     files: dict[str, NDArray[np.uint8]] = ray.get(ray.get_actor(DEPOT).files.remote(name))  # type: ignore[assignment]
     return files

@@ -15,7 +15,7 @@ from search.space.space import Space
 from search.storage.url import check_url
 from search.trial import sync
 from search.trial.folder import RunFolder
-from snnkit.data import data_root, dataset_status
+from snnkit.data import DataSource, data_root, dataset_status
 
 
 def storage_url(folder: RunFolder, options: RunOptions) -> str:
@@ -65,10 +65,11 @@ def save_exchange(folder: RunFolder, url: str | None) -> None:
         write_file(folder.exchange, url + "\n")
 
 
-def announce_download(name: str, options: RunOptions, observer: Observer) -> None:
+def announce_download(name: str | DataSource, options: RunOptions, observer: Observer) -> None:
     """Tell ``observer`` that a data set is about to be downloaded; do nothing if it is on this machine."""
-    if not dataset_status(name, options.data_root).available:
-        observer.message(f"fetching  {name} into {data_root(options.data_root)} …")
+    status = dataset_status(name, options.data_root)
+    if not status.available:
+        observer.message(f"fetching  {status.name} into {data_root(options.data_root)} …")
 
 
 def check_no_benchmark(folder: RunFolder, remedy: str) -> None:

@@ -15,7 +15,7 @@ from snnkit.data import load_dataset, split_dataset
 def study_header(space: Space, options: RunOptions) -> StudyHeader:
     """Return the header of a launch. Loads the data set, so that no worker has to download it. Raises DataError."""
     choice, frames = space.base.data, space.base.encoding.frames
-    data = load_dataset(choice.name, options.data_root, side=choice.resolution)
+    data = load_dataset(choice.source, options.data_root, side=choice.resolution)
     parts = split_dataset(data, choice, space.study.seed, frames=frames)
     header = _header(space, options, "; ".join(filter(None, (parts.describe(), parts.gaps))))
     return header.model_copy(update={"validation_images": len(parts.validation), "test_images": len(parts.test)})

@@ -30,6 +30,7 @@ from search.study import create, recovery, supernet
 from search.study.study import Study
 from search.trial import environment, sync
 from search.trial.folder import RunFolder
+from snnkit.data import describe_change
 
 HoldFinals = Callable[[StudyRecord, Space, float | None], None]
 """Called after a search that ended by its budget, with the study, its space and the seconds that are left."""
@@ -53,7 +54,7 @@ def launch(
     url, exchange = files.storage_url(folder, options), files.new_exchange(name, options)
     files.make_folder(folder)
     with StudyLock(folder.path, name, url, observer.message) as lock:
-        files.announce_download(space.base.data.name, options, observer)
+        files.announce_download(space.base.data.source, options, observer)
         header = study_header(space, options)
         study = create.create_study(header, space, folder.path, url, lock.connection)
         files.save_study(folder, header, exchange)  # only now: an existing study would have failed above
@@ -180,6 +181,8 @@ def _load(
     files.check_space_unchanged(folder, header.space_yaml, space)
     for change in space.plugins.changes():
         observer.message(f"note      {change}")
+    if change := describe_change(space.base.data.source):
+        observer.message(f"warning   {change}. The study keeps the images of its launch")
     study = create.load_study(header, space, folder.path, url, lock.connection)
     if header.supernet is not None:  # before trials are adopted: their records store the candidate's place
         study.apply_ranking(supernet.recalled(space, folder, header.supernet))

@@ -10,7 +10,7 @@ from pydantic import SerializeAsAny, field_validator
 from snnkit.architecture.plan import ModuleView, Plan, PlanError, Shape
 from snnkit.architecture.resizing import resized
 from snnkit.base.config import Config, EncodingConfig, NeuronConfig
-from snnkit.data.choice import DataChoice
+from snnkit.data.choice import DataChoice, without_place
 from snnkit.energy import EnergyConfig, estimate_energy
 from snnkit.energy.operations import silent_counts
 from snnkit.families import FAMILIES, Family, family_of
@@ -77,6 +77,7 @@ class Candidate(Config):
         matter.
         """
         trained = self.model_dump(mode="json", exclude={"energy", "network", "neuron", "train"})
+        trained["data"] = without_place(trained["data"])
         trained["neuron"] = self.neuron.effective(self.encoding.timesteps)
         trained["train"] = self.train.effective()
         try:

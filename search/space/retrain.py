@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from snnkit.data.choice import DataChoice
+from snnkit.data.choice import DESCRIPTION, DataChoice
 from snnkit.training.recipe import Recipe
 
 # The space chooses the augmentation, because a mirrored digit is not a valid digit. The fields of
@@ -18,7 +18,11 @@ LONG_RECIPE: Mapping[str, Any] = {
 }
 ALL_IMAGES: Mapping[str, Any] = {"subset": None, "test": None}
 MODELS: Mapping[str, type[Recipe] | type[DataChoice]] = {"train": Recipe, "data": DataChoice}
-KEPT = ("data.name", "data.classes")  # replacing these would make another task
+KEPT = (
+    "data.name",
+    "data.classes",
+    *(f"data.{leaf}" for leaf in DESCRIPTION),
+)  # replacing these would make another task
 
 
 def train_of(base: Recipe, retrain: Mapping[str, Any]) -> Recipe:

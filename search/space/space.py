@@ -22,6 +22,7 @@ from search.space.fidelities import at_fidelity
 from search.space.sections import DEFAULT_RULE, StudySection
 from search.space.template import SECTIONS, Params, Template
 from snnkit.architecture.plan import PlanError
+from snnkit.data.choice import without_place
 from snnkit.energy.config import without_empty_models
 from snnkit.training.recipe import without_added_leaves
 
@@ -66,6 +67,7 @@ class Space:
             **{key: value for key, value in tree.items() if key != SECTION},
             "study": study,
             "train": without_added_leaves(tree["train"]),
+            "data": without_place(tree["data"]),
             "energy": without_empty_models(tree["energy"]),
             **({SECTION: self.plugins.digests} if self.plugins.parts else {}),
         }

@@ -101,7 +101,7 @@ def rank(space: Space, run: RunFolder, placement: Placement, say: Say) -> Rankin
     run.supernet_checkpoint.parent.mkdir(parents=True, exist_ok=True)
     entrants = pool(space)
     data, encoding = space.base.data, space.base.encoding
-    images = load_dataset(data.name, placement.data_root, side=data.resolution)
+    images = load_dataset(data.source, placement.data_root, side=data.resolution)
     parts = split_dataset(images, data, space.study.seed, frames=encoding.frames)
     cost, supernet = _train_supernet(space, entrants, parts, run.supernet_checkpoint, placement, say)
     evaluations = _evaluate(supernet, entrants, parts, run.supernet_ranking, placement, say)

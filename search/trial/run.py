@@ -46,7 +46,7 @@ from search.trial.initialization import (
 from search.trial.job import AverageOf, Job, Placement, TwinFromScratch, outline
 from search.trial.sync import SHARED, Sync
 from search.trial.watchdog import Watchdog
-from snnkit.data import DataChoice, DataSet, Splits, load_dataset, split_dataset
+from snnkit.data import DataChoice, DataSet, DataSource, Splits, load_dataset, split_dataset
 from snnkit.energy import PRESETS, Energy, EnergyConfig, estimate_all
 from snnkit.energy.consistency import Contradiction, crosscheck
 from snnkit.energy.operations import OperationCounts, count_operations, twin_counts
@@ -350,7 +350,7 @@ def layer_records(activity: OperationCounts, prices: Mapping[str, Energy]) -> tu
 
 
 @lru_cache(maxsize=1)  # a worker trains many candidates on the same images
-def _data(name: str, root: Path | None, side: int | None) -> DataSet:
+def _data(name: str | DataSource, root: Path | None, side: int | None) -> DataSet:
     return load_dataset(name, root, side=side)
 
 
@@ -364,7 +364,7 @@ def splits_of(candidate: Candidate, root: Path | None, seed: int) -> Splits:
 
 @lru_cache(maxsize=1)
 def _splits(choice: DataChoice, frames: int | None, root: Path | None, seed: int) -> Splits:
-    return split_dataset(_data(choice.name, root, choice.resolution), choice, seed, frames=frames)
+    return split_dataset(_data(choice.source, root, choice.resolution), choice, seed, frames=frames)
 
 
 def device_name(placement: Placement) -> str:

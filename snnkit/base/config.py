@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+MAX_COUNT = 255  # of events in a pixel of a frame
 EVENT_BINS = 32  # time bins stored per recording, one bit each; a recording cannot be cut into more frames
 
 

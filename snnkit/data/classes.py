@@ -20,12 +20,16 @@ class ClassCount:
     id: str  # unique; equal to the name if names are unique
     train: int
     test: int
+    validation: int = 0  # if the data set comes with validation images of its own
 
 
 def count_classes(data: DataSet) -> list[ClassCount]:
     """Return the number of images of each class, in label order."""
-    train, test = (np.bincount(part.labels, minlength=len(data.classes)).tolist() for part in (data.train, data.test))
-    return [ClassCount(*counts) for counts in zip(data.classes, data.ids or data.classes, train, test, strict=True)]
+    n_classes = len(data.classes)
+    counts = {name: np.bincount(part.labels, minlength=n_classes).tolist() for name, part in data.parts.items()}
+    own = counts.get("validation", [0] * n_classes)
+    columns = (data.classes, data.ids or data.classes, counts["train"], counts["test"], own)
+    return [ClassCount(*row) for row in zip(*columns, strict=True)]
 
 
 def check_classes(data: DataSet, name: str) -> None:
@@ -93,6 +97,8 @@ def select_classes(data: DataSet, chosen: int | tuple[str, ...] | None, name: st
         _relabel(data.test, new_label),
         tuple(data.classes[label] for label in labels),
         tuple(data.ids[label] for label in labels if data.ids),
+        None if data.validation is None else _relabel(data.validation, new_label),
+        data.notes,
     )
 
 

@@ -15,6 +15,17 @@ class DataError(Exception):
     """A data set is missing, corrupt or too small. The message names the file and says what to do."""
 
 
+class DataProblems(DataError):  # noqa: N818  # several errors in one
+    """All that is wrong with a data set of the user: one sentence for each kind of problem."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
+
+
 class DamagedError(DataError):
     """Files of a data set have wrong content, and ``folder`` holds them. `fetch_dataset` moves that folder aside."""
 
@@ -76,6 +87,24 @@ class DataSet:
     test: Images
     classes: tuple[str, ...]  # class names by label
     ids: tuple[str, ...] = ()  # unique class ids by label, such as "n01443537"; empty if the names are unique
+    validation: Images | None = None  # if the data set comes with validation images of its own
+    notes: tuple[str, ...] = ()  # what was changed or ignored when the files were read, in words
+
+    @property
+    def parts(self) -> dict[str, Images]:
+        """The images by the name of their part: train, test and, if there are any, validation."""
+        own = {} if self.validation is None else {"validation": self.validation}
+        return {"train": self.train, "test": self.test, **own}
+
+
+def content_digest(data: DataSet) -> str:
+    """Return 32 hexadecimal digits that identify all images, labels and class names of ``data``, whatever its files."""
+    found = hashlib.sha256("\n".join(data.classes).encode())
+    for name, part in data.parts.items():
+        for array in (part.array, part.labels):
+            found.update(f"{name} {array.dtype} {array.shape}".encode())
+            found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()[:32]
 
 
 def compute_digests(data: DataSet) -> dict[str, str]:

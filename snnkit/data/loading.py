@@ -6,21 +6,20 @@ If all fail, one error says which files to put where.
 import contextlib
 import itertools
 import logging
-import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from snnkit.base.cache import user_cache
 from snnkit.base.files import remove_leftovers, scratch_folder
 from snnkit.data.datasets import dataset_info
 from snnkit.data.datasets.info import DatasetInfo
+from snnkit.data.described import load_described, store_of
 from snnkit.data.images import DamagedError, DataError, DataSet, find_mismatch
 from snnkit.data.resizing import resize_dataset
-from snnkit.data.store import read_manifest, read_store, write_store
-
-STORES_FOLDER = "snnsearch-arrays"  # below the data folder: the stores of verified arrays
+from snnkit.data.sources.source import DataSource
+from snnkit.data.store import read_manifest, read_store, write_and_open
+from snnkit.data.store_place import data_root, store_folder
 
 logger = logging.getLogger(__name__)
 
@@ -34,21 +33,17 @@ class Status:
     detail: str  # its folder, or which files to put where
 
 
-def data_root(root: Path | None = None) -> Path:
-    """Return ``root`` if given, else the folder in SNNSEARCH_DATA, else the user's cache folder."""
-    if root is not None:
-        return root.expanduser()
-    return Path(os.environ.get("SNNSEARCH_DATA") or user_cache()).expanduser()
-
-
-def load_dataset(name: str, root: Path | None = None, *, side: int | None = None) -> DataSet:
+def load_dataset(name: str | DataSource, root: Path | None = None, *, side: int | None = None) -> DataSet:
     """Return data set ``name`` with its arrays mapped from disk; download it if it is not below ``root``.
 
     If ``side`` differs from the original side, images of ``side`` x ``side`` pixels are made once and stored as well.
+    The arrays of a described data set are always in this machine's data folder.
 
     Raises:
         DataError: the data set is unknown, unobtainable or corrupt.
     """
+    if isinstance(name, DataSource):
+        return _with_side(name.store_name, load_described(name), data_root(), side)
     info, root = dataset_info(name), data_root(root)
     try:
         return _load(name, info, root, side)
@@ -128,15 +123,22 @@ def _load(name: str, info: DatasetInfo, root: Path, side: int | None) -> DataSet
         data = info.layout.read(root)
     else:
         data = _open_store(name, info, root) or _build_store(name, info, root)
-    return data if side is None or data.train.shape[1:] == (side, side) else _load_resized(name, data, root, side)
+    return _with_side(name, data, root, side)
 
 
-def dataset_status(name: str, root: Path | None = None) -> Status:
+def _with_side(name: str, data: DataSet, root: Path, side: int | None) -> DataSet:
+    return data if side is None or data.train.shape[-2:] == (side, side) else _load_resized(name, data, root, side)
+
+
+def dataset_status(name: str | DataSource, root: Path | None = None) -> Status:
     """Return whether data set ``name`` is on this machine. Nothing is downloaded, verified or written.
 
     Raises:
         DataError: the data set is unknown.
     """
+    if isinstance(name, DataSource):
+        store = store_of(name)
+        return Status(name.label, store.is_dir(), str(store))
     info, root = dataset_info(name), data_root(root)
     if info.layout.embedded:
         return Status(name, True, "comes with scikit-learn")
@@ -146,12 +148,6 @@ def dataset_status(name: str, root: Path | None = None) -> Status:
         return Status(name, True, str(folder))
     fetching = f", or run: snnsearch data fetch {name}" if info.downloads else ""
     return Status(name, False, f"absent; {_remedy(info, root)}{fetching}")
-
-
-def store_folder(name: str, root: Path, side: int | None = None) -> Path:
-    """Return the folder of the store: below ``root``, or in the user's cache if ``root`` is read-only."""
-    path = Path(STORES_FOLDER, name) if side is None else Path(STORES_FOLDER, f"{side}px", name)
-    return root / path if (root / path).is_dir() or _is_writable(root) else user_cache() / path
 
 
 def _open_store(name: str, info: DatasetInfo, root: Path) -> DataSet | None:
@@ -168,7 +164,7 @@ def _open_store(name: str, info: DatasetInfo, root: Path) -> DataSet | None:
 def _build_store(name: str, info: DatasetInfo, root: Path) -> DataSet:
     data, source = _read_or_download(name, info, root)
     fingerprint = info.layout.fingerprint(root) if info.layout.location(root).is_dir() else ""
-    return _write_and_open(store_folder(name, root), data, source=source, fingerprint=fingerprint)
+    return write_and_open(store_folder(name, root), data, source=source, fingerprint=fingerprint)
 
 
 def _load_resized(name: str, data: DataSet, root: Path, side: int) -> DataSet:
@@ -183,18 +179,7 @@ def _load_resized(name: str, data: DataSet, root: Path, side: int) -> DataSet:
         return read_store(folder, manifest)
     logger.info("event=dataset_resize data=%s side=%d", name, side)
     resized = resize_dataset(data, side)
-    return _write_and_open(folder, resized, source=f"{name} at {side}x{side} pixels", fingerprint=fingerprint)
-
-
-def _write_and_open(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> DataSet:
-    """Write ``data`` to ``folder`` and return it mapped from there. If it cannot be written, return ``data`` itself."""
-    try:
-        write_store(folder, data, source=source, fingerprint=fingerprint)
-    except OSError as error:  # slower but correct: each trial reads the original files again
-        logger.warning("event=dataset_not_stored folder=%s error=%s", folder, error)
-        return data
-    manifest = read_manifest(folder)
-    return data if manifest is None else read_store(folder, manifest)
+    return write_and_open(folder, resized, source=f"{name} at {side}x{side} pixels", fingerprint=fingerprint)
 
 
 def _read_or_download(name: str, info: DatasetInfo, root: Path) -> tuple[DataSet, str]:
@@ -238,8 +223,3 @@ def _scratch_prefix(name: str) -> str:
 
 def _remedy(info: DatasetInfo, root: Path) -> str:
     return f"put {info.layout.description} into {root}, or name the folder that has them with --data"
-
-
-def _is_writable(folder: Path) -> bool:
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK)

@@ -15,7 +15,8 @@ def resize_dataset(data: DataSet, side: int) -> DataSet:
     If the new side divides the old one, pixels are block means; otherwise they are antialiased bilinear. The events of
     a block are merged into one.
     """
-    return replace(data, train=_resize_part(data.train, side), test=_resize_part(data.test, side))
+    own = None if data.validation is None else _resize_part(data.validation, side)
+    return replace(data, train=_resize_part(data.train, side), test=_resize_part(data.test, side), validation=own)
 
 
 def _resize_part(part: Images, side: int) -> Images:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from snnkit.data.choice import DataChoice
+from snnkit.data.choice import OWN, DataChoice
 from snnkit.data.classes import check_classes, describe_gaps, select_classes
 from snnkit.data.events import Recordings
 from snnkit.data.images import DataError, DataSet, Images
+from snnkit.data.stratification import stratified_order
 
 IMAGES_PER_CHUNK = 512  # images read at once to count their pixels: 1.5 MB at 32x32, 6 MB at 64x64
 
@@ -24,7 +24,7 @@ class Splits:
     mean: tuple[float, ...]  # per channel over the training images, pixels 0..1; empty for frames of events
     std: tuple[float, ...]  # likewise
     classes: tuple[str, ...]  # names by label; a part of Tiny ImageNet has fewer than the network has outputs
-    gaps: str = ""  # what this copy of the data set seems to lack, in words
+    gaps: str = ""  # what this copy of the data set seems to lack, and what was changed when it was read, in words
 
     def describe(self) -> str:
         """Return a line such as ``cifar10: 4,500 train, 500 validation, 10,000 test images, 3x32x32, 10 classes``."""
@@ -56,7 +56,9 @@ def split_dataset(data: DataSet, choice: DataChoice, seed: int, *, frames: int |
     if frames is not None:
         train, validation, test = (_with_frames(part, frames) for part in (train, validation, test))
     mean, std = ((), ()) if frames is not None else _channel_moments(train)
-    gaps = describe_gaps(data, choice.outputs if choice.classes is None else None)
+    gaps = "; ".join(
+        filter(None, (*data.notes, describe_gaps(data, choice.outputs if choice.classes is None else None)))
+    )
     return Splits(choice.name, train, validation, test, mean, std, data.classes, gaps)
 
 
@@ -81,7 +83,17 @@ def _split_train(data: DataSet, choice: DataChoice, seed: int) -> tuple[Images, 
             f"{len(train):,} training images hold none of {untrained} of the {len(data.classes)} classes; use more of "
             "them with data.subset and data.validation, or fewer classes with data.classes"
         )
+    if choice.validation == OWN:
+        return train, _own_validation(data, choice)
     return train, data.train.take(np.sort(order[:held_out]))
+
+
+def _own_validation(data: DataSet, choice: DataChoice) -> Images:
+    if data.validation is None:
+        raise DataError(
+            f"validation is own; {choice.name} has no validation images of its own: write a share, such as 0.1"
+        )
+    return data.validation
 
 
 def _select_test(data: DataSet, choice: DataChoice, seed: int) -> Images:
@@ -95,16 +107,6 @@ def _select_test(data: DataSet, choice: DataChoice, seed: int) -> Images:
 def _available(part: Images, data: DataSet, choice: DataChoice, kind: str) -> str:
     classes = "" if choice.classes is None else f" of these {len(data.classes)} classes"
     return f"this copy of {choice.name} has {len(part):,} {kind} images{classes}"
-
-
-def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return a random order of the images. In each prefix, every class has its overall share to within one image."""
-    rng = np.random.default_rng(seed)
-    position = np.empty(len(labels))  # of an image among the images of its class, 0..1
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        position[rng.permutation(members)] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.lexsort((rng.random(len(labels)), position))  # by position, ties at random
 
 
 def _channel_moments(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,12 +1,13 @@
 """Keep a data set as verified arrays on disk. A trial maps them into memory within milliseconds and shares the pages.
 
-A store is a folder of four ``.npy`` files and ``manifest.json``, which records the size, modification time and SHA-256
-of each. It is written under a temporary name and renamed, so a store is always complete, and several processes may
-write it at the same time.
+A store is a folder of four ``.npy`` files (six, if there are validation images) and ``manifest.json``, which records
+the size, modification time and SHA-256 of each. It is written under a temporary name and renamed, so a store is always
+complete, and several processes may write it at the same time.
 """
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -19,11 +20,14 @@ from pydantic import ValidationError, field_validator
 
 from snnkit.base.config import Config
 from snnkit.base.files import OLD, atomic_write, scratch_folder
-from snnkit.data.events import Recordings
+from snnkit.data.events import CountedRecordings, Recordings
 from snnkit.data.images import DamagedError, DataSet, Images, unreadable
 
 MANIFEST = "manifest.json"
 ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
+VALIDATION_FILES = ("validation_images.npy", "validation_labels.npy")
+
+logger = logging.getLogger(__name__)
 
 
 class ArrayFile(Config):
@@ -43,37 +47,60 @@ class Manifest(Config):
     classes: tuple[str, ...]
     ids: tuple[str, ...] = ()
     files: dict[str, ArrayFile]
+    notes: tuple[str, ...] = ()
 
     @field_validator("files")
     @classmethod
     def _require_all_arrays(cls, files: dict[str, ArrayFile]) -> dict[str, ArrayFile]:
-        if set(files) != set(ARRAY_FILES):
+        if set(files) - set(VALIDATION_FILES) != set(ARRAY_FILES):
             raise ValueError(f"the files must be {', '.join(ARRAY_FILES)}")
         return files
 
 
-def write_store(folder: Path, data: DataSet, *, source: str, fingerprint: str) -> None:
-    """Write the arrays of ``data`` to ``folder``, replacing an older store. Raises OSError if that fails."""
-    assert all(part.index is None for part in (data.train, data.test)), (
-        "data is a view; its array holds other images too"
-    )
+def write_store(
+    folder: Path, data: DataSet, *, source: str, fingerprint: str, beside: Mapping[str, str] | None = None
+) -> None:
+    """Write the arrays of ``data`` to ``folder``, replacing an older store. Raises OSError if that fails.
+
+    ``beside`` (name -> text) are files to keep in the folder that only this machine needs.
+    """
+    assert all(part.index is None for part in data.parts.values()), "data is a view; its array holds other images too"
     with _replacing(folder) as scratch:
-        arrays = (data.train.array, data.train.labels, data.test.array, data.test.labels)
-        files = {name: _write_array(scratch / name, array) for name, array in zip(ARRAY_FILES, arrays, strict=True)}
-        manifest = Manifest(source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files)
+        arrays = [array for part in data.parts.values() for array in (part.array, part.labels)]
+        names = (*ARRAY_FILES, *VALIDATION_FILES)[: len(arrays)]
+        files = {name: _write_array(scratch / name, array) for name, array in zip(names, arrays, strict=True)}
+        manifest = Manifest(
+            source=source, fingerprint=fingerprint, classes=data.classes, ids=data.ids, files=files, notes=data.notes
+        )
+        for name, text in (beside or {}).items():
+            (scratch / name).write_text(text)
         (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+
+
+def write_and_open(
+    folder: Path, data: DataSet, *, source: str, fingerprint: str, beside: Mapping[str, str] | None = None
+) -> DataSet:
+    """Write ``data`` to ``folder`` and return it mapped from there. If it cannot be written, return ``data`` itself."""
+    try:
+        write_store(folder, data, source=source, fingerprint=fingerprint, beside=beside)
+    except OSError as error:  # slower but correct: each trial reads the original files again
+        logger.warning("event=dataset_not_stored folder=%s error=%s", folder, error)
+        return data
+    manifest = read_manifest(folder)
+    return data if manifest is None else read_store(folder, manifest)
 
 
 def read_files(folder: Path) -> dict[str, NDArray[np.uint8]]:
     """Return the bytes of the store's files, ready to send to another machine. Raises OSError."""
-    return {name: np.fromfile(folder / name, np.uint8) for name in (*ARRAY_FILES, MANIFEST)}
+    names = [*ARRAY_FILES, *(name for name in VALIDATION_FILES if (folder / name).exists()), MANIFEST]
+    return {name: np.fromfile(folder / name, np.uint8) for name in names}
 
 
 def write_files(folder: Path, files: Mapping[str, NDArray[np.uint8]]) -> None:
     """Write the files that `read_files` returned elsewhere; `read_store` then checks their digests. Raises OSError."""
     with _replacing(folder) as scratch:
-        for name in (*ARRAY_FILES, MANIFEST):
-            files[name].tofile(scratch / name)
+        for name, content in files.items():
+            content.tofile(scratch / Path(name).name)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -106,18 +133,22 @@ def read_store(folder: Path, manifest: Manifest) -> DataSet:
         if changed:
             _record_times(folder, manifest)
         arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in manifest.files}
-        train, test = (_to_images(*(arrays[name] for name in pair)) for pair in (ARRAY_FILES[:2], ARRAY_FILES[2:]))
+        pairs = (ARRAY_FILES[:2], ARRAY_FILES[2:], VALIDATION_FILES)
+        parts = [_to_images(*(arrays[name] for name in pair)) for pair in pairs if pair[0] in arrays]
     except (FileNotFoundError, ValueError) as error:
         raise DamagedError(f"{folder}: {error}", folder) from error
     except OSError as error:
         raise unreadable(folder, error) from error
-    return DataSet(train, test, manifest.classes, manifest.ids)
+    train, test, *own = parts
+    return DataSet(train, test, manifest.classes, manifest.ids, own[0] if own else None, manifest.notes)
 
 
 def _to_images(array: NDArray[Any], labels: NDArray[np.int64]) -> Images:
-    if array.ndim != 4 or array.dtype not in (np.uint8, np.uint32) or labels.shape != array.shape[:1]:
+    kinds = {(4, "uint8"): Images, (4, "uint32"): Recordings, (5, "uint8"): CountedRecordings}
+    kind = kinds.get((array.ndim, array.dtype.name))
+    if kind is None or labels.shape != array.shape[:1]:
         raise ValueError(f"{array.dtype} {array.shape} with labels {labels.shape} are not images")
-    return (Recordings if array.dtype == np.uint32 else Images)(array, np.asarray(labels))
+    return kind(array, np.asarray(labels))
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from snnkit.architecture.plan import PASSES, Conv
 from snnkit.energy import Energy
-from snnkit.energy.operations import LayerCounts, OperationCounts
+from snnkit.energy.operations import LayerCounts, OperationCounts, most_spikes
 from snnkit.nn.modes import as_counted
 from snnkit.nn.network import Network
 
@@ -70,7 +70,7 @@ def _counts(layer: LayerCounts, timesteps: int) -> Iterator[str]:
     """Check that each count lies between 0 and its upper bound."""
     dense = layer.dense_macs * timesteps
     bounds = {
-        "accumulates": (layer.synapses, dense * (layer.op.input_most if isinstance(layer.op, Conv) else 1)),
+        "accumulates": (layer.synapses, dense * (most_spikes(layer.op) if isinstance(layer.op, Conv) else 1)),
         "multiply-accumulates": (layer.macs, dense),
         "spikes": (layer.spikes_out, layer.neurons * timesteps),
     }

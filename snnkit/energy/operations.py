@@ -23,7 +23,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from snnkit.architecture.plan import Conv, Neurons, Plan, Pool, Sum
-from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.base.config import MAX_COUNT, EncodingConfig, NeuronConfig
 
 if TYPE_CHECKING:  # the records and the counts in closed form need no torch
     from torch import Tensor
@@ -212,6 +212,11 @@ def count_operations(network: "Network", batches: "Iterable[Tensor]") -> Operati
     return counter.counts()
 
 
+def most_spikes(conv: Conv) -> int:
+    """Return the largest number of spikes that one value read by ``conv`` stands for; frames may hold counts."""
+    return MAX_COUNT if conv.reads == "input" else conv.input_most
+
+
 class OperationCounter:
     """Count while a network runs: call ``network(images, observe=counter)`` per batch, then ``counter.counts()``.
 
@@ -236,7 +241,7 @@ class OperationCounter:
             self._images += incoming.shape[1]
         if isinstance(op, Conv) and self._reader[op.source] == op.name and not self._is_dense(op):
             if spiking and op.reads != "gated":
-                _add(self._spikes, op.source, self._spikes_per_position(incoming, op.input_scale, op.input_most))
+                _add(self._spikes, op.source, self._spikes_per_position(incoming, op.input_scale, most_spikes(op)))
             if not spiking or op.reads in ("gated", "means"):
                 _add(self._nonzero, op.source, self._spikes_per_position(incoming, 0))
         if fired is not None:

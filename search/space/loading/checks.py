@@ -19,7 +19,6 @@ from search.space.template import Params, Template
 from snnkit.architecture.plan import PlanError
 from snnkit.base.config import EncodingConfig
 from snnkit.data.choice import DataChoice
-from snnkit.data.datasets import DATASETS
 from snnkit.energy import EnergyConfig
 from snnkit.training.recipe import Recipe
 
@@ -50,7 +49,7 @@ def check_input(template: Template, problems: Problems) -> None:
 
 def unfit_encoding(encoding: EncodingConfig, data: DataChoice) -> str:
     """Return why ``encoding`` does not fit the data set; empty if it does."""
-    holds, kind = ("recordings of events", "frames") if DATASETS[data.name].events else ("still images", "direct")
+    holds, kind = ("recordings of events", "frames") if data.info.events else ("still images", "direct")
     if encoding.kind == kind:
         return ""
     return f"given {encoding.kind}, but {data.name} holds {holds}; write encoding: {{kind: {kind}}}"

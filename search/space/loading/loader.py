@@ -16,6 +16,7 @@ from search.space.loading.checks import (
     check_recipe,
     check_study,
 )
+from search.space.loading.described_data import is_described
 from search.space.loading.named_candidates import read_candidates
 from search.space.loading.old_keys import Renamed
 from search.space.loading.problems import Problems
@@ -28,6 +29,7 @@ from search.space.template import SECTIONS
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.data.choice import DataChoice
 from snnkit.data.datasets import DATASETS
+from snnkit.data.sources.source import KINDS
 from snnkit.energy import EnergyConfig
 from snnkit.families import FAMILIES, AnyFamily, Family
 from snnkit.training.recipe import Recipe
@@ -52,6 +54,9 @@ class SpaceSpec:
     section: ClassVar[str] = "study"
     mistaken: ClassVar[tuple[str, str]] = ("benchmark", "a benchmark, not a space; train it with: snnsearch bench")
 
+    def data_sections(self, tree: Mapping[str, Tree]) -> list[tuple[str, ...]]:
+        return [("data",)]
+
     def models(self, problems: Problems) -> dict[str, Model]:
         """Return the type of every section, except of those whose family or data set is unknown."""
         models: dict[str, Model | None] = {
@@ -60,7 +65,7 @@ class SpaceSpec:
             "neuron": NeuronConfig,
             "encoding": EncodingConfig,
             "train": Recipe,
-            "data": DataChoice if _section_type("data", "name", DATASETS, problems) else None,
+            "data": _data_type(problems),
             "energy": EnergyConfig,
         }
         return {section: model for section, model in models.items() if model is not None}
@@ -121,6 +126,23 @@ def _section_type(section: str, key: str, registry: Mapping[str, object], proble
         return None
     tree = problems.document.tree[section]
     return problems.look_up(registry, tree.get(key) if isinstance(tree, dict) else None, (section, key))
+
+
+def _data_type(problems: Problems) -> Model | None:
+    """Return the type of the data section; None if it neither names a known data set nor describes one."""
+    tree = problems.document.tree.get("data")
+    if is_described(tree):
+        return DataChoice
+    if isinstance(tree, dict) and tree.get("name") is None:
+        unknown = [key for key in tree if key not in DataChoice.model_fields]
+        hint = next(filter(None, (nearest(key, KINDS) for key in unknown)), "")
+        text = (
+            f"is missing; write name: {next(iter(DATASETS))}; allowed are {listed(DATASETS)}; or describe your own "
+            f"data with {listed(KINDS)}{hint}"
+        )
+        problems.add(("data", "name"), text)
+        return None
+    return DataChoice if _section_type("data", "name", DATASETS, problems) else None
 
 
 def _network_type(problems: Problems) -> Model | None:

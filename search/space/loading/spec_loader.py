@@ -4,7 +4,7 @@ check, and build.
 Spaces and benchmarks are two `Spec`s of one `SpecLoader`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
@@ -14,7 +14,8 @@ from search.plugins import Plugins, PluginSet
 from search.plugins.plugins import SECTION, read_stored
 from search.plugins.sources import PluginError
 from search.space import document as yaml_document
-from search.space.document import Document
+from search.space.document import Document, Tree
+from search.space.loading.described_data import complete
 from search.space.loading.old_keys import Renamed, rename_keys, rename_paths
 from search.space.loading.overrides import apply, read_overrides, with_registry_keys
 from search.space.loading.problems import Problems
@@ -31,6 +32,9 @@ class Spec(Protocol[Built]):
     renamed: ClassVar[Renamed]  # former path -> path
     section: ClassVar[str]  # that every file of this kind has
     mistaken: ClassVar[tuple[str, str]]  # a section of the other kind, and what to type for that
+
+    def data_sections(self, tree: Mapping[str, Tree]) -> Iterable[tuple[str, ...]]:
+        """Return where the document has data sections, which may describe files."""
 
     def models(self, problems: Problems) -> Mapping[str, Model]:
         """Return the type of every section, by the families and data sets that the document names."""
@@ -87,6 +91,7 @@ def _load_for(
     document = apply(problems, laid, spec.models(preview), spec.replaceable)
     problems = Problems(rename_keys(document, spec.renamed), problems.found)
     used = plugins.load(problems.document.tree, problems.add)
+    problems = complete(problems, spec.data_sections(problems.document.tree))
     built = spec.build(problems, spec.models(problems), used)
     found.extend(problems.found)
     return built

@@ -12,6 +12,7 @@ from search.space.loading.dial_reader import read_dial
 from search.space.loading.problems import Problems, as_strict
 from search.space.loading.schema import Model, fields, is_open_mapping, kinds, submodel, takes_list, unknown_key
 from search.space.template import OPEN_SECTIONS, SECTIONS, Template
+from snnkit.data.choice import DESCRIPTION
 from snnkit.families import FAMILIES, AnyFamily
 
 CLOSED_LEAVES = (  # (section, key at any depth): a space has one geometry, one task, and rungs that all trials share
@@ -20,6 +21,7 @@ CLOSED_LEAVES = (  # (section, key at any depth): a space has one geometry, one 
     ("encoding", "kind"),
     ("data", "name"),
     ("data", "classes"),
+    *(("data", leaf) for leaf in DESCRIPTION),
 )
 
 

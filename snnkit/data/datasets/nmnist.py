@@ -8,15 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnkit.architecture.plan import Shape
 from snnkit.base.config import EVENT_BINS
 from snnkit.data.datasets.info import DatasetInfo
+from snnkit.data.datasets.torchvision_download import archive_download
 from snnkit.data.events import EventBits, Recordings, to_event_bits
 from snnkit.data.images import DataError, DataSet
 
 SHAPE: Shape = (2, 34, 34)  # channels: OFF and ON events
 CLASSES = tuple("0123456789")
+FILES = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files"
+ARCHIVES = {  # address -> MD5, as in tonic 1.7: Train/ and Test/
+    f"{FILES}/39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded": "20959b8e626244a1b502305a9e6e2031",
+    f"{FILES}/05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded": "69ca8762b2fe404d9b9bad1103e97832",
+}
 EVENT_BYTES = 5
 BIN_US = 10_000  # 32 bins last 320 ms; 1,100 recordings ended after 297 ms or more, all but one before 316 ms
 OVERFLOW_Y = 240  # not a row of pixels: it marks a clock overflow, as in the authors' reader
@@ -62,7 +69,8 @@ def _read_part(folder: Path) -> Recordings:
     return Recordings(recordings, np.array([label for _, label in files], np.int64))
 
 
-def _read_recording(path: Path) -> EventBits:
+def read_events(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return x, y, time in microseconds and polarity of the events in a file of 5-byte events. Raises DataError."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -73,13 +81,25 @@ def _read_recording(path: Path) -> EventBits:
         )
     x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
     times_us = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_US * np.cumsum(y == OVERFLOW_Y)
-    polarity = high >> 7
     is_event = y != OVERFLOW_Y
+    return x[is_event], y[is_event], times_us[is_event], (high >> 7)[is_event]
+
+
+def _read_recording(path: Path) -> EventBits:
+    x, y, times_us, polarity = read_events(path)
     _, height, width = SHAPE
-    if (x[is_event] >= width).any() or (y[is_event] >= height).any():
+    if (x >= width).any() or (y >= height).any():
         raise DataError(f"{path}: events outside {width}x{height} pixels, not an N-MNIST recording; unpack it again")
     bins = np.minimum(times_us // BIN_US, EVENT_BINS - 1)
-    return to_event_bits(bins[is_event], ((polarity * height + y) * width + x)[is_event], SHAPE)
+    return to_event_bits(bins, (polarity * height + y) * width + x, SHAPE)
 
 
-NMNIST = DatasetInfo(classes=10, shape=SHAPE, train=60_000, test=10_000, layout=NMnistFiles(), events=True)
+NMNIST = DatasetInfo(
+    classes=10,
+    shape=SHAPE,
+    train=60_000,
+    test=10_000,
+    layout=NMnistFiles(),
+    events=True,
+    downloads={"the authors' archives": archive_download(ARCHIVES, NMnistFiles())},
+)

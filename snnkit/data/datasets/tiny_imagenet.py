@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnkit.data.datasets.info import DatasetInfo
+from snnkit.data.datasets.torchvision_download import archive_download
 from snnkit.data.images import DataError, DataSet, Images
 
 SIDE = 64
+ARCHIVE = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+ARCHIVE_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 READER_VERSION = "3"  # changes when `read` returns other data: 2 added the WordNet ids, 3 skips folders of other tools
 ENDINGS = (".jpeg", ".jpg", ".png")  # of image files, in any case
 FOREIGN = (".", "__")  # how names of files and folders begin that other tools leave: .ipynb_checkpoints, ._*, __MACOSX
@@ -28,7 +31,8 @@ class TinyImageNetFiles:
 
     @property
     def description(self) -> str:
-        return f"{self.folder}/ with train/<class>/images/, val/images/ and val/val_annotations.txt"
+        files = f"{self.folder}/ with train/<class>/images/, val/images/ and val/val_annotations.txt"
+        return f"{files} (the unpacked archive {ARCHIVE})"
 
     def location(self, root: Path) -> Path:
         return root / self.folder
@@ -121,4 +125,11 @@ def _decode_pixels(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path}: {_reason(error)}; unpack the archive again") from error
 
 
-TINY_IMAGENET = DatasetInfo(classes=200, shape=(3, 64, 64), train=100_000, test=10_000, layout=TinyImageNetFiles())
+TINY_IMAGENET = DatasetInfo(
+    classes=200,
+    shape=(3, 64, 64),
+    train=100_000,
+    test=10_000,
+    layout=TinyImageNetFiles(),
+    downloads={"the course's archive": archive_download({ARCHIVE: ARCHIVE_MD5}, TinyImageNetFiles())},
+)

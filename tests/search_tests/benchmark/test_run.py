@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from search.errors import InputError
 from search.runner.observer import SILENT
 from search.storage.lock import StudyLock
 from search.trial.run import measure
+from snnkit.data import DATASETS
 from snnkit.export import pytorch
 
 AGAIN = "snnsearch bench tiny.yaml"
@@ -138,7 +140,10 @@ def test_one_driver_at_a_time(file: Path, tmp_path: Path) -> None:
         run(file, tmp_path)
 
 
-def test_data_that_is_not_there_fails_before_anything_trains(file: Path, tmp_path: Path) -> None:
+def test_data_that_is_not_there_fails_before_anything_trains(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DATASETS, "tiny-imagenet", replace(DATASETS["tiny-imagenet"], downloads={}))
     file.write_text(TINY.replace("  digits: {", "  tiny-imagenet: {").replace("data: digits", "data: tiny-imagenet"))
     with pytest.raises(Exception, match="tiny-imagenet is not in"):
         run(file, tmp_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import split
 
 import pytest
+from helpers.own_data import picture, picture_folder
 from helpers.untrained import SPACES
 from rich.console import Console
 
@@ -20,6 +21,19 @@ from search.storage.lock import StudyLock
 
 SMOKE = str(SPACES / "smoke.yaml")
 QUICK = ["--set", "train.epochs=1", "--set", "train.chance_patience=0", "--set", "data.subset=500"]
+
+
+SPACE_OF_OWN_PICTURES = """study:
+  name: own
+  budget: {trials: 1}
+  objectives: {accuracy: maximize, params: minimize}
+network:
+  family: squeezenet
+  stem: {width: 8}
+  fire5: {keep: {choices: [true, false]}}
+encoding: {timesteps: 1}
+train: {epochs: 1, batch: 16, chance_patience: 0}
+"""
 
 
 class Shell:
@@ -197,7 +211,7 @@ def test_data_show_counts_the_images_of_each_class(run):
     assert rows[1] == ["0", "143", "35"]
     assert rows[-1] == ["total", "1,437", "360"]
     counts = json.loads(run("data", "show", "digits", "--json")[1])
-    assert counts[0] == {"name": "0", "id": "0", "train": 143, "test": 35}
+    assert counts[0] == {"name": "0", "id": "0", "train": 143, "test": 35, "validation": 0}
     assert len(counts) == 10
 
 
@@ -206,6 +220,63 @@ def test_data_show_of_an_absent_data_set_says_where_its_files_belong(run, tmp_pa
     assert code == 2
     assert "nmnist is absent; put NMNIST/" in err
     assert "did you mean cifar10?" in run("data", "show", "cifar")[2]
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("SNNSEARCH_DATA", str(tmp_path / "kept"))
+    return picture_folder(tmp_path / "pictures", {"train": 6, "val": 2, "test": 2})
+
+
+def test_data_show_counts_own_files_and_says_what_was_changed(run, pictures, tmp_path):
+    picture(pictures / "train" / "cat" / "wide.png", size=(40, 20), mode="L")
+    code, out, err = run("data", "show", "--folder", "pictures")
+    assert (code, out) == (2, "")
+    assert "2 sizes (16x16: 30, 40x20: 1), such as train/cat/wide.png (40x20); write resolution" in err
+    code, out, _ = run("data", "show", "--folder", "pictures", "--set", "resolution=16")
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[1] == ["cat", "7", "2", "2"]
+    assert rows[4] == ["total", "19", "6", "6"]
+    assert f"data      folder: {pictures}; 25 + 6 images, 3x16x16, " in out
+    assert "note      1 grey picture was turned into colour ones: train/cat/wide.png" in out
+    kept = {row["name"]: row for row in json.loads(run("data", "list", "--json")[1])}["pictures"]
+    assert kept["available"]
+    assert str(tmp_path / "kept") in kept["detail"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "write either the NAME of a data set or one of --folder"),
+        (["digits", "--folder", "x"], "write either the NAME"),
+        (["--folder", "pictures", "--set", "siz=3"], "--set siz: allowed are name, resolution, layout, size"),
+        (["--folder", "pictures", "--set", "size=big"], "--set size"),
+        (["--npz", "pictures"], "is a folder; write folder:"),
+        (["--folder", "nowhere"], "nowhere does not exist"),
+    ],
+)
+def test_data_show_explains_wrong_options(run, pictures, words, said):
+    code, _, err = run("data", "show", *words)
+    assert code == 2
+    assert said in err
+
+
+def test_study_on_own_pictures_goes_on_and_says_what_changed(run, pictures, tmp_path, caplog):
+    space = SPACE_OF_OWN_PICTURES + "data: {folder: pictures}\n"
+    (tmp_path / "own.yaml").write_text(space)
+    code, out, err = run("launch", "own.yaml", "--executor", "inline", "--device", "cpu", "--trials", "1")
+    assert code == 0, out + err
+    assert "data      pictures: 18 train, 6 validation, 6 test images, 3x16x16, 3 classes" in out
+    picture(pictures / "train" / "cat" / "new.png", seed=99)
+    code, out, err = run("resume", "own", "--executor", "inline", "--device", "cpu", "--trials", "1")
+    assert code == 0, out + err
+    assert "has changed since the launch: 1 file added (train/cat/new.png). The study keeps the images" in out
+    shutil.rmtree(pictures)
+    code, out, err = run("evaluate", "own", "--device", "cpu")
+    assert code == 0, out + err
+    code, _, err = run("launch", "own.yaml", "--executor", "inline", "--name", "again")
+    assert code == 2
+    assert "own.yaml:11: data.folder: " in err
 
 
 def test_corrupt_data_file_is_refused_and_kept(run, tmp_path):

@@ -1,5 +1,6 @@
 """Recordings of an event camera: their files, their time bins and their frames."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +97,18 @@ def test_missing_part_is_named(root: Path) -> None:
         load_dataset("nmnist", root)
 
 
-def test_fetching_says_what_to_put_where(tmp_path: Path) -> None:
-    parts = ("nmnist is not in", "has no download", "put NMNIST/ with Train/<digit>/*.bin", "n-mnist", str(tmp_path))
+def test_fetching_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(scratch: Path) -> DataSet:
+        raise DataError("no network")
+
+    monkeypatch.setitem(DATASETS, "nmnist", replace(DATASETS["nmnist"], downloads={"the archives": refuse}))
+    parts = (
+        "nmnist is not in",
+        "could not be fetched (the archives: no network)",
+        "put NMNIST/ with Train/<digit>/*.bin",
+        "n-mnist",
+        str(tmp_path),
+    )
     with pytest.raises(DataError) as error:
         load_dataset("nmnist", tmp_path)
     assert all(part in str(error.value) for part in parts)

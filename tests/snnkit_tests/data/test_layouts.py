@@ -10,6 +10,11 @@ import struct
 import subprocess
 import sys
 import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +27,7 @@ from snnkit.data.datasets.cifar10 import NPM_PACKAGE, download_from_npm
 from snnkit.data.datasets.digits import Digits
 from snnkit.data.datasets.fashion_mnist import IdxFiles
 from snnkit.data.datasets.tiny_imagenet import TinyImageNetFiles
+from snnkit.data.datasets.torchvision_download import archive_download
 from snnkit.data.images import DamagedError, compute_digests, find_mismatch
 
 RNG = np.random.default_rng(0)
@@ -321,3 +327,32 @@ def test_names_and_shapes_load_no_torch() -> None:
     code = "import sys, snnkit.data.choice as c; print(c.DataChoice(name='cifar10').shape, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["(3,", "32,", "32)", "False"]
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Serve the folder of the test at this address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_archives_are_checked_and_unpacked_side_by_side(tiny_root: Path, tmp_path: Path, address: str) -> None:
+    archives = {}
+    for part in ("train", "val"):
+        path = tmp_path / f"{part}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted((tiny_root / "tiny-imagenet-200" / part).rglob("*")):
+                archive.write(file, file.relative_to(tiny_root))
+        archives[f"{address}/{path.name}"] = hashlib.md5(path.read_bytes()).hexdigest()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = archive_download(archives, TinyImageNetFiles())(scratch)
+    expected = TinyImageNetFiles().read(tiny_root)
+    assert compute_digests(found) == compute_digests(expected)
+    with pytest.raises(DataError, match="File not found or corrupted"):
+        archive_download(dict.fromkeys(archives, "0" * 32), TinyImageNetFiles())(scratch)
+    with pytest.raises(DataError, match="404"):
+        archive_download({f"{address}/absent.zip": "0" * 32}, TinyImageNetFiles())(scratch)

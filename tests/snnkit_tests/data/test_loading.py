@@ -26,9 +26,9 @@ from snnkit.data import (
 )
 from snnkit.data.datasets.info import DatasetInfo
 from snnkit.data.images import DamagedError, compute_digests
-from snnkit.data.loading import STORES_FOLDER, data_root
 from snnkit.data.resizing import resize_dataset
 from snnkit.data.store import read_manifest, read_store, write_store
+from snnkit.data.store_place import STORES_FOLDER, data_root
 from snnkit.data.transfer import Files
 
 DATA = DataSet(

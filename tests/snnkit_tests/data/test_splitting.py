@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from snnkit.data import DATASETS, DataChoice, DataError, DataSet, Images, Splits, split_dataset
 from snnkit.data.resizing import resize_dataset
-from snnkit.data.splitting import stratified_order
+from snnkit.data.stratification import stratified_order
 
 
 def numbered(count: int, *, first: int = 0, classes: int = 10, side: int = 32) -> Images:

@@ -7,6 +7,7 @@ from torch import Tensor
 from snnkit.architecture.builder import PlanBuilder
 from snnkit.architecture.plan import Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
+from snnkit.energy import consistency
 from snnkit.energy.operations import LayerCounts, OperationCounter, twin_counts
 from snnkit.nn.network import Network
 
@@ -112,3 +113,7 @@ def test_events_of_a_frame_are_accumulated_one_by_one():
     counter(plan.convs[0], spikes_of([1, 0], [3, 1]), None)  # three events in one pixel count as three
     (stem,) = counter.counts().layers
     assert (stem.synapses, stem.macs, stem.dense, stem.evaluations) == (5 * 3, 0, False, 2)
+    counter(plan.convs[0], spikes_of([255, 255], [255, 255]), None)  # the most that a frame may hold
+    (stem,) = counter.counts().layers
+    assert stem.synapses > stem.dense_macs * 2
+    assert list(consistency._counts(stem, timesteps=2)) == []
