@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from reports.document.commands import forget_options
-from search.cli import console, data, networks, spaces, status, study
+from search.cli import console, data, manage, networks, spaces, status, study
 from search.errors import InputError
 from search.trial.environment import HANGUPS
 
@@ -39,6 +39,12 @@ app.command()(networks.train)
 app.command()(networks.bench)
 app.command()(networks.evaluate)
 app.command()(networks.export)
+app.command()(manage.copy)
+app.command()(manage.rename)
+app.command()(manage.move)
+app.command()(manage.archive)
+app.command()(manage.unarchive)
+app.command()(manage.delete)
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
 

@@ -84,6 +84,7 @@ BenchmarkFile = Annotated[
 StudyName = Annotated[
     str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_folder_name)
 ]
+NewName = Annotated[str, typer.Argument(help="New name.", metavar="NEW", callback=_folder_name)]
 RunName = Annotated[
     str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_folder_name)
 ]
