@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from reports.document.commands import forget_options
-from search.cli import console, data, manage, networks, spaces, status, study
+from search.cli import comparing, console, data, labels, manage, networks, spaces, status, study
 from search.errors import InputError
 from search.trial.environment import HANGUPS
 
@@ -33,12 +33,15 @@ app.command()(study.resume)
 app.command()(status.status)
 app.command()(study.report)
 app.command()(study.show)
+app.command()(comparing.compare)
 app.command()(study.validate)
 app.command()(networks.retrain)
 app.command()(networks.train)
 app.command()(networks.bench)
 app.command()(networks.evaluate)
 app.command()(networks.export)
+app.command(cls=labels.TagCommand)(labels.tag)
+app.command()(labels.note)
 app.command()(manage.copy)
 app.command()(manage.rename)
 app.command()(manage.move)

@@ -60,6 +60,13 @@ def _folder_name(name: str | None) -> str | None:
     )
 
 
+def folder_names(names: list[str]) -> list[str]:
+    """Return ``names`` if all are names of folders in the runs folder. Raises InputError."""
+    for name in names:
+        _folder_name(name)
+    return names
+
+
 def _executor_name(name: str) -> str:
     """Return ``name`` if it is an executor. Raises InputError."""
     if name not in EXECUTORS:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.benchmark.write import FILES as BENCHMARK_FILES
 from reports.benchmark.write import write_benchmark
 from reports.storage.benchmarks import read_benchmark
 from reports.storage.studies import find_study, sqlite_url
-from reports.study.write import FILES, write_report
+from reports.study.write import FILES as STUDY_FILES
+from reports.study.write import write_report
 from search.benchmark.alternatives import complete_benchmark, complete_study
 from search.errors import InputError
 from search.manage.arrival import Arrival, arrival, rename
@@ -182,8 +184,9 @@ def _same_file_system(one: Path, other: Path) -> bool:
 def arrived(target: StudyPlace) -> Transfer:
     """Write the reports that name the study again, and return what is in place."""
     folder, finals = target.folder.path, target.finals()
-    if any((folder / name).exists() for name in FILES):
+    if any((folder / name).exists() for name in STUDY_FILES):
         write_report(complete_study(find_study(target.name, target.runs, target.storage)), folder)
     for each in finals:
-        write_benchmark(complete_benchmark(read_benchmark(each)), each)
+        if any((each / name).exists() for name in BENCHMARK_FILES):
+            write_benchmark(complete_benchmark(read_benchmark(each)), each)
     return Transfer(target, tuple(each.name for each in finals), target.size)
