@@ -5,7 +5,7 @@
     runs/.pending/NAME/study/ ...      the folder of the study, and one for each of its finals, by the final name
 
 A command that is killed before ``change.json`` is written has changed nothing. Afterwards each step is repeatable, and
-the same command finishes what is left. Nothing that exists is ever overwritten.
+the same command does the remaining ones. Nothing that exists is ever overwritten.
 """
 
 import shutil
@@ -36,11 +36,15 @@ class Change(Config):
 
 @dataclass(frozen=True)
 class Arrival:
-    """A study that ``command`` brings to ``target``, whose lock is held."""
+    """A study that ``command`` brings to ``target``, whose lock is held.
+
+    ``rows_stay`` says that the study is in the database of the target already, under the same name.
+    """
 
     target: StudyPlace
     command: str
     lock: StudyLock
+    rows_stay: bool = False
 
     @property
     def path(self) -> Path:
@@ -71,15 +75,20 @@ class Arrival:
         """Note that everything is staged, and that the change is to be finished from now on. Raises InputError."""
         files.write_file(self._file, Change(command=self.command).model_dump_json())
 
+    def staged_rows(self) -> StudyRows:
+        """Return the rows as they were when the study was staged. Raises InputError."""
+        with open(self.rows, encoding="utf-8") as lines:
+            return StudyRows.of_lines(lines)
+
     def put_in_place(self) -> None:
         """Store the staged rows and rename the staged folders to their places, the study last. Safe to repeat."""
         if not self.study.is_dir():
             return  # it was the last one
-        staged = StudyPlace(self.path, self.target.name, self.target.storage)
-        connect(staged.url, self.lock.connection)
-        if not has_study(staged.url, self.target.name):
-            with open(self.rows, encoding="utf-8") as lines:
-                write_rows(staged.url, self.target.name, StudyRows.of_lines(lines))
+        if not self.rows_stay:
+            staged = StudyPlace(self.path, self.target.name, self.target.storage)
+            connect(staged.url, self.lock.connection)
+            if not has_study(staged.url, self.target.name):
+                write_rows(staged.url, self.target.name, self.staged_rows())
         name_study(RunFolder(self.study), self.target.name)
         others = sorted(path for path in self.path.iterdir() if path.is_dir() and path != self.study)
         for folder in (*reversed(others), self.study):  # numbered finals are found from the first one on
@@ -89,8 +98,8 @@ class Arrival:
 
 
 @contextmanager
-def arrival(target: StudyPlace, command: str) -> Iterator[Arrival]:
-    """Open the way to ``target`` for the block, and remove what is left of it at the end.
+def arrival(target: StudyPlace, command: str, *, rows_stay: bool = False) -> Iterator[Arrival]:
+    """Open the way to ``target`` for the block, and remove its staging folder at the end.
 
     The block finds `Arrival.begun` set if an earlier call of ``command`` was cut short; otherwise the place is free.
     Raises InputError if the place is taken, or if another command that was cut short must be finished first.
@@ -100,14 +109,14 @@ def arrival(target: StudyPlace, command: str) -> Iterator[Arrival]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {target.runs}: {error.strerror}. Choose another folder") from error
-    with StudyLock(folder, target.name, target.storage or "") as lock:
-        found = Arrival(target, command, lock)
+    with StudyLock(folder, target.name, "" if rows_stay else target.storage or "") as lock:
+        found = Arrival(target, command, lock, rows_stay)
         try:
             if found.begun not in (None, command):
                 raise InputError(f"an earlier command was cut short. Finish it first: {found.begun}")
             if found.begun is None:
                 _clear(folder)
-                target.check_free()
+                target.check_free(rows=not rows_stay)
             yield found
         except BaseException:
             if found.begun is None:

@@ -1,7 +1,7 @@
 """Delete a study: its rows, its folder and its finals.
 
 The rows are deleted first, then each folder is renamed into ``.deleted``, the study last, and then removed. A second
-call after a crash finds what is left and removes it.
+call after a crash removes the rest.
 """
 
 import itertools
@@ -54,10 +54,10 @@ def delete_study(place: StudyPlace) -> Removed:
     return found
 
 
-def remove_study(place: StudyPlace) -> None:
-    """Delete the study at ``place``, whose lock is held."""
+def remove_study(place: StudyPlace, *, rows: bool = True) -> None:
+    """Delete the study at ``place``, whose lock is held; without ``rows``, its folders only."""
     trash = _trash(place)
-    if place.storage is not None and has_study(place.url, place.stored_name):
+    if rows and place.storage is not None and has_study(place.url, place.stored_name):
         delete_rows(place.url, place.stored_name)
     for folder in (*reversed(place.finals()), place.folder.path):
         if folder.is_dir():

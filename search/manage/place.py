@@ -1,4 +1,4 @@
-"""Where a study is: its folder, its rows in a database, and its finals, which are benchmarks beside the folder."""
+"""The place of a study: its folder, its rows in a database, and its finals, which are benchmarks beside the folder."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -66,11 +66,11 @@ class StudyPlace:
             hint = f"; for example {fitting}" if fitting else ""
             raise InputError(f"given {self.name!r} as a new name. Allowed are {ALLOWED}{hint}")
 
-    def check_free(self) -> None:
-        """Raise InputError if this place holds something already."""
+    def check_free(self, *, rows: bool = True) -> None:
+        """Raise InputError if this place holds a folder of that name already, or ``rows`` of a study."""
         if self.folder.path.exists():
             raise InputError(f"{self.folder.path} exists already. Choose another name, or another folder")
-        if self.storage is not None and has_study(self.url, self.name):
+        if rows and self.storage is not None and has_study(self.url, self.name):
             raise InputError(f"the database holds a study {self.name!r} already. Choose another name")
 
     def finals(self) -> list[Path]:
@@ -90,7 +90,8 @@ class StudyPlace:
         """Keep every driver of the study and of its finals out of the block. Raises InputError if one is running."""
         with ExitStack() as locks:
             if self.folder.path.is_dir():
-                locks.enter_context(StudyLock(self.folder.path, self.stored_name, self.storage or ""))
+                name = self.name if self.storage is None else self.stored_name
+                locks.enter_context(StudyLock(self.folder.path, name, self.storage or ""))
             else:
                 locks.enter_context(self.connected())
             for folder in self.finals():
@@ -100,7 +101,7 @@ class StudyPlace:
     @contextmanager
     def connected(self) -> Iterator[DriverConnection | None]:
         """Keep every driver of the study out of the database for the block; None if it is an SQLite file."""
-        if self.storage is None:
+        if self.storage is None or not self.storage.startswith("postgresql"):
             yield None
             return
         with closing(DriverConnection(self.url, self.name, lambda text: None, Event())) as connection:

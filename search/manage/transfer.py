@@ -70,7 +70,8 @@ def move_study(source: StudyPlace, target: StudyPlace, command: str, say: Say) -
         return _change_storage(source, target)
     if source.storage == target.storage and _same_file_system(source.runs, target.runs):
         return _relocate(source, target, command)
-    with arrival(target, command) as way:
+    rows_stay = source.storage is not None and source.storage == target.storage
+    with arrival(target, command, rows_stay=rows_stay) as way:
         if way.begun is None:
             source.check_exists()
         with source.locked():
@@ -78,20 +79,21 @@ def move_study(source: StudyPlace, target: StudyPlace, command: str, say: Say) -
                 _stage(source, way, say)
                 way.begin()
             way.put_in_place()
-            unchanged = source.folder.path.is_dir() and _rows(source).equal(_rows(target))
+            unchanged = source.folder.path.is_dir() and _rows(source).equal(way.staged_rows())
             if unchanged:
-                remove_study(source)
+                remove_study(source, rows=not rows_stay)
     if not unchanged and source.folder.path.is_dir():
         raise InputError(
-            f"{source.folder.path} or {target.folder.path} was continued after an earlier call had copied the study. "
-            "Both are kept: compare them, and delete the one that you do not need"
+            f"{source.folder.path} was continued after an earlier call had copied it to {target.folder.path}. Both are "
+            "kept: compare them, and remove the one that you do not need"
         )
     return arrived(target)
 
 
 def _relocate(source: StudyPlace, target: StudyPlace, command: str) -> Transfer:
     """Rename the folders within their file system, and the rows in their database."""
-    with arrival(target, command) as way:
+    rows_stay = source.storage is not None and source.name == target.name
+    with arrival(target, command, rows_stay=rows_stay) as way:
         if way.begun is None:
             source.check_exists()
             check_finals_free(source, target)

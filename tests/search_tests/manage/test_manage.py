@@ -2,17 +2,20 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers.crashing import dies_at
+from helpers.postgres import Server
 from helpers.untrained import options_for
 
 from reports.records.study import StudyRecord
 from reports.storage.benchmarks import read_benchmark
-from reports.storage.studies import find_study, list_studies
+from reports.storage.studies import find_study
 from search.benchmark import finals
 from search.errors import InputError
 from search.manage import transfer
@@ -20,6 +23,8 @@ from search.manage.delete import delete_study
 from search.manage.place import StudyPlace
 from search.manage.transfer import Transfer, copy_study, move_study, rename_study
 from search.storage.lock import StudyLock
+from search.storage.postgresql import DriverConnection
+from search.storage.rows import has_study, read_rows
 
 STORED = Path(__file__).parents[2] / "golden" / "stored"
 BEFORE = Path("trials/0/result.json")
@@ -47,18 +52,20 @@ def few_files(runs: Path) -> None:
             report.unlink()
 
 
-@pytest.fixture
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def storage(request: pytest.FixtureRequest) -> str | None:
-    """Another storage than SQLite, where a test asks for one."""
-    return None
+    if request.param == "sqlite":
+        return None
+    found: str = request.getfixturevalue("server").database()
+    return found
 
 
 @pytest.fixture
 def old(runs: Path, storage: str | None) -> StudyPlace:
-    place = StudyPlace(runs, "old", None)
+    place = StudyPlace(runs, "old", storage)
     if storage is not None:
-        move_study(place, StudyPlace(runs, "old", storage), "move", ignore)
-    return StudyPlace(runs, "old", storage)
+        move_study(StudyPlace(runs, "old"), place, "snnsearch move old", ignore)
+    return place
 
 
 def ignore(text: str) -> None:
@@ -128,8 +135,9 @@ def test_everything_arrives(action: Callable[[StudyPlace], Transfer], old: Study
 
 @pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+@pytest.mark.usefixtures("few_files")
 def test_kill_between_any_two_steps_loses_nothing(
-    action: Callable[[StudyPlace], Transfer], every: int, few_files: None, old: StudyPlace
+    action: Callable[[StudyPlace], Transfer], every: int, old: StudyPlace
 ) -> None:
     before = everything(old.runs, "old", old.storage)
     for step in killed_steps(old, action, every):
@@ -164,7 +172,8 @@ def finished(action: Callable[[StudyPlace], Transfer], old: StudyPlace) -> Study
     return place
 
 
-def test_kill_while_deleting_leaves_nothing_after_the_next_call(few_files: None, old: StudyPlace) -> None:
+@pytest.mark.usefixtures("few_files")
+def test_kill_while_deleting_leaves_nothing_after_the_next_call(old: StudyPlace) -> None:
     kept = copied(old).place
     for _ in killed_steps(old, delete_study, every=3):
         if old.folder.path.exists() or hidden(old.runs):
@@ -178,21 +187,20 @@ def test_renamed_study_continues_its_finals_and_its_search(old: StudyPlace) -> N
     result = place.runs / "new-finalists" / BEFORE
     (place.runs / "new-finalists" / "trials/1/result.json").unlink()  # one training is left
     kept = result.read_bytes()
-    finals.resume("new", options_for(place.runs, executor="inline", data_root=None))
+    finals.resume("new", options_for(place.runs, data_root=None, storage=place.storage))
     assert result.read_bytes() == kept
     assert all(trial.status == "complete" for trial in read_benchmark(place.runs / "new-finalists").trials)
-    record = finals.resume("new", options_for(place.runs, executor="inline", trials=1, data_root=None))
-    assert sum(trial.status == "complete" for trial in record.trials) > sum(
-        trial.status == "complete" for trial in find_study("new", place.runs).trials if trial.number < 6
-    )
+    complete = sum(trial.status == "complete" for trial in stored(place).trials)
+    record = finals.resume("new", options_for(place.runs, trials=1, data_root=None, storage=place.storage))
+    assert sum(trial.status == "complete" for trial in record.trials) == complete + 1
 
 
 def test_copy_is_independent(old: StudyPlace) -> None:
     (old.folder.path / "exchange.txt").write_text("memory://cluster/old-1234\n")
     copied(old)
-    before = everything(old.runs, "old", None)
-    finals.resume("new", options_for(old.runs, executor="inline", trials=1, data_root=None))
-    assert everything(old.runs, "old", None) == before
+    before = everything(old.runs, "old", old.storage)
+    finals.resume("new", options_for(old.runs, trials=1, data_root=None, storage=old.storage))
+    assert everything(old.runs, "old", old.storage) == before
     assert not (old.runs / "new" / "exchange.txt").exists()
 
 
@@ -224,25 +232,28 @@ def test_taken_name_is_refused(action: Action, taken: str, old: StudyPlace) -> N
     assert hidden(old.runs) == []
 
 
+@pytest.mark.usefixtures("few_files")
 def test_another_command_to_the_same_name_waits_for_the_first(old: StudyPlace) -> None:
     steps = killed_steps(old, copied)
     while not (old.runs / ".pending/new/change.json").exists():
         next(steps)
-    shutil.copytree(old.folder.path, old.runs / "third")
     with pytest.raises(InputError, match="Finish it first: snnsearch copy old new"):
-        copy_study(StudyPlace(old.runs, "third"), StudyPlace(old.runs, "new"), "snnsearch copy third new", ignore)
-    copied(old)
-    assert [folder.name for folder in list_studies(old.runs)] == ["new", "old", "third"]
+        rename_study(old, "new", "snnsearch rename old new")
+    place = copied(old).place
+    assert stored(place).trials == stored(old).trials
 
 
+@pytest.mark.usefixtures("few_files")
 def test_source_that_was_continued_after_it_was_copied_is_kept(old: StudyPlace) -> None:
+    if old.storage is not None:
+        pytest.skip("a move within one database copies no rows")
     steps = killed_steps(old, moved_by_copying)
     while not (old.runs.parent / "other/old/study.db").exists():
         next(steps)
-    finals.resume("old", options_for(old.runs, executor="inline", trials=1, data_root=None))
+    finals.resume("old", options_for(old.runs, trials=1, data_root=None))
     with pytest.raises(InputError, match="Both are kept"):
         moved_by_copying(old)
-    assert len(find_study("old", old.runs).trials) > len(find_study("old", old.runs.parent / "other").trials)
+    assert find_study("old", old.runs).trials != find_study("old", old.runs.parent / "other").trials
 
 
 def test_names_that_are_no_study_are_refused(old: StudyPlace) -> None:
@@ -250,10 +261,69 @@ def test_names_that_are_no_study_are_refused(old: StudyPlace) -> None:
     (old.runs / "holiday/photo.jpg").write_bytes(b"")
     for name in ("holiday", "missing", "old-finals"):
         with pytest.raises(InputError):
-            delete_study(StudyPlace(old.runs, name))
-        with pytest.raises(InputError):
-            rename_study(StudyPlace(old.runs, name), "new", "")
+            delete_study(replace(old, name=name))
+        if name != "holiday" or old.storage is None:  # with a server, any folder may be the one of a study
+            with pytest.raises(InputError):
+                rename_study(replace(old, name=name), "new", "")
     assert (old.runs / "holiday/photo.jpg").exists()
     assert hidden(old.runs) == []
     with pytest.raises(InputError, match="for example new-one"):
         rename_study(old, "New one", "")
+
+
+@pytest.mark.slow
+def test_rows_survive_the_way_to_postgresql_and_back(runs: Path, server: Server) -> None:
+    here, there = StudyPlace(runs, "old"), StudyPlace(runs, "old", server.database())
+    before, rows = everything(runs, "old", None), read_rows(here.url, "old-study")
+    assert move_study(here, there, "", ignore).place == there
+    assert not here.folder.database.exists()
+    assert everything(runs, "old", there.storage) == before
+    assert read_rows(there.url, "old").equal(rows)
+    move_study(there, here, "", ignore)
+    assert everything(runs, "old", None) == before
+    assert read_rows(here.url, "old").equal(rows)
+    assert not has_study(there.url, "old")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("back", [False, True], ids=["to PostgreSQL", "to SQLite"])
+@pytest.mark.usefixtures("few_files")
+def test_kill_while_the_rows_move(back: bool, runs: Path, server: Server) -> None:
+    here, there = StudyPlace(runs, "old"), StudyPlace(runs, "old", server.database())
+    rows = read_rows(here.url, "old-study")
+    source, target = (there, here) if back else (here, there)
+    if back:
+        move_study(here, there, "", ignore)
+    step = 0
+    while dies_at(step, lambda: move_study(source, target, "", ignore)):
+        move_study(source, target, "", ignore)
+        assert read_rows(target.url, target.stored_name).equal(rows)
+        assert not source.has_rows
+        move_study(target, source, "", ignore)
+        step += 1
+    assert step > 3
+
+
+@pytest.mark.slow
+def test_study_that_another_machine_drives_stays(runs: Path, server: Server) -> None:
+    place = StudyPlace(runs, "old", server.database())
+    move_study(StudyPlace(runs, "old"), place, "", ignore)
+    with closing(DriverConnection(place.url, "old", ignore, threading.Event())):
+        for action in (copied, renamed, moved, delete_study):
+            with pytest.raises(InputError, match="already running"):
+                action(place)
+    assert place.has_rows
+
+
+@pytest.mark.slow
+def test_taken_name_in_the_database_is_refused(runs: Path, server: Server) -> None:
+    url = server.database()
+    shutil.copytree(runs / "old", runs.parent / "two" / "old")
+    move_study(StudyPlace(runs, "old"), StudyPlace(runs, "old", url), "", ignore)
+    copied(StudyPlace(runs, "old", url))
+    resumed = StudyPlace(runs.parent / "two", "old")
+    rename_study(resumed, "new", "")
+    finals.resume("new", options_for(resumed.runs, trials=1, data_root=None))
+    with pytest.raises(InputError, match="another study 'new'"):
+        move_study(replace(resumed, name="new"), StudyPlace(resumed.runs, "new", url), "", ignore)
+    assert (resumed.runs / "new" / "study.db").exists()
