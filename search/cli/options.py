@@ -50,7 +50,7 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _folder_name(name: str | None) -> str | None:
+def folder_name(name: str | None) -> str | None:
     """Return ``name`` if it names a folder in the runs folder. Raises InputError if it is a path to elsewhere."""
     if name is None or (Path(name).name == name not in ("", "..") and name.isprintable() and len(name.encode()) <= 255):
         return name
@@ -63,7 +63,7 @@ def _folder_name(name: str | None) -> str | None:
 def folder_names(names: list[str]) -> list[str]:
     """Return ``names`` if all are names of folders in the runs folder. Raises InputError."""
     for name in names:
-        _folder_name(name)
+        folder_name(name)
     return names
 
 
@@ -89,15 +89,15 @@ BenchmarkFile = Annotated[
     ),
 ]
 StudyName = Annotated[
-    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_folder_name)
+    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=folder_name)
 ]
-NewName = Annotated[str, typer.Argument(help="New name.", metavar="NEW", callback=_folder_name)]
+NewName = Annotated[str, typer.Argument(help="New name.", metavar="NEW", callback=folder_name)]
 RunName = Annotated[
-    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_folder_name)
+    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=folder_name)
 ]
 OptionalRunName = Annotated[
     str | None,
-    typer.Argument(help="Name of a study or benchmark. Default: all.", metavar="[NAME]", callback=_folder_name),
+    typer.Argument(help="Name of a study or benchmark. Default: all.", metavar="[NAME]", callback=folder_name),
 ]
 TrialNumber = Annotated[int, typer.Argument(help="Number of the trial.", metavar="TRIAL")]
 

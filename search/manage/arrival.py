@@ -2,7 +2,7 @@
 
     runs/.pending/NAME/change.json     what is under way; written when all that it needs is staged
     runs/.pending/NAME/rows.jsonl      the rows of the database
-    runs/.pending/NAME/study/ ...      the folder of the study, and one for each of its finals, by the final name
+    runs/.pending/NAME/NAME/ ...       the folder of the study, and beside it one for each of its finals
 
 A command that is killed before ``change.json`` is written has changed nothing. Afterwards each step is repeatable, and
 the same command does the remaining ones. Nothing that exists is ever overwritten.

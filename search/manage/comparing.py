@@ -1,16 +1,13 @@
 """Read studies for a comparison: their records, the identity of their candidates and the settings of their spaces."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from reports.comparison.comparison import Entry
 from reports.records.study import StudyRecord
 from search.errors import InputError, format_value
 from search.space import document
-from search.space.candidate import Candidate
 from search.space.loading.loader import load_space
 from search.space.space import ParamsError
-from snnkit.architecture.plan import PlanError
 
 NO_SETTINGS = ("study.name", "candidates", "reference")  # named candidates and points are no settings
 DIAL_KEYS = ({"choices"}, {"low", "high"})  # of a mapping that is a dial
@@ -26,23 +23,10 @@ def entry_of(study: StudyRecord) -> Entry:
         for trial in study.trials:
             if trial.status == "complete":
                 candidate = space.candidate(trial.params)
-                keys[trial.number], networks[trial.number] = candidate.fingerprint, network_key(candidate)
+                keys[trial.number], networks[trial.number] = candidate.fingerprint, candidate.network_key
     except (InputError, ParamsError):
         keys, networks = {}, {}
     return Entry(study, keys, networks, dict(_settings(study)))
-
-
-def network_key(candidate: Candidate) -> str:
-    """Identify the network with its neurons and time steps, however it is trained and whatever its modules are called.
-
-    Candidates that do not build have the design for an identity.
-    """
-    try:
-        operations = repr(candidate.plan().unnamed)
-    except PlanError:
-        operations = candidate.network.model_dump_json()
-    neuron = sorted(candidate.neuron.effective(candidate.encoding.timesteps).items())
-    return hashlib.sha256(repr((operations, neuron, candidate.encoding)).encode()).hexdigest()[:16]
 
 
 def _settings(study: StudyRecord) -> Iterator[tuple[str, str]]:

@@ -85,6 +85,16 @@ class Candidate(Config):
             trained["network"] = self.network.model_dump(mode="json")
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
 
+    @cached_property
+    def network_key(self) -> str:
+        """Identify the network with its neurons and encoding, whatever its modules are called and however it trains."""
+        try:
+            operations = repr(self.plan().unnamed)
+        except PlanError:
+            operations = self.network.model_dump_json()
+        parts = (operations, self.neuron.effective(self.encoding.timesteps), self.encoding.model_dump(mode="json"))
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
 
 def _family(network: Config) -> Family[Any]:
     return next(family for family in FAMILIES.values() if type(network) is family.design)
