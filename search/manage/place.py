@@ -86,12 +86,16 @@ class StudyPlace:
         return [(old, new) for old, new in pairs if is_benchmark(old) and old.absolute() != new.absolute()]
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every driver of the study and of its finals out of the block. Raises InputError if one is running."""
+    def locked(self, *, held: str | None = None) -> Iterator[None]:
+        """Keep every driver of the study and of its finals out of the block. Raises InputError if one is running.
+
+        ``held`` is the stored name of a study whose lock in the database this process holds already.
+        """
         with ExitStack() as locks:
             if self.folder.path.is_dir():
                 name = self.name if self.storage is None else self.stored_name
-                locks.enter_context(StudyLock(self.folder.path, name, self.storage or ""))
+                storage = "" if self.storage is None or name == held else self.storage
+                locks.enter_context(StudyLock(self.folder.path, name, storage))
             else:
                 locks.enter_context(self.connected())
             for folder in self.finals():

@@ -97,7 +97,8 @@ def _relocate(source: StudyPlace, target: StudyPlace, command: str) -> Transfer:
         if way.begun is None:
             source.check_exists()
             check_finals_free(source, target)
-        with source.locked():
+        held = None if rows_stay else target.name  # an earlier call may have renamed the rows
+        with source.locked(held=held):
             way.begin()
             if source.folder.path.is_dir():
                 stored = source.stored_name
