@@ -101,6 +101,8 @@ def unarchive_study(path: Path, runs: Path, name: str | None, storage: str | Non
     The same call finishes what a crash interrupted. Raises InputError if the name is taken, or the file is no archive
     or exceeds the limits; then nothing is left behind.
     """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}. Give one that this command wrote: {shown('archive', 'STUDY')}")
     try:
         with tarfile.open(path, "r:gz") as tar:
             members = iter(tar)

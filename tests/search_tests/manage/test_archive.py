@@ -163,5 +163,5 @@ def test_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"photo\.jpg cannot be read"):
         unarchive_study(path, tmp_path, None, None)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no file"):
         unarchive_study(tmp_path / "missing.tar.gz", tmp_path, None, None)
