@@ -195,7 +195,7 @@ def test_kill_while_deleting_leaves_nothing_after_the_next_call(old: StudyPlace)
         if old.folder.path.exists() or hidden(old.runs):
             unlocked(lambda: delete_study(old))
         assert sorted(path.name for path in old.runs.iterdir()) == ["new", "new-finalists", "new-finals"]
-        copy_study(kept, StudyPlace(old.runs, "old", old.storage), "again", ignore)
+        unlocked(lambda: copy_study(kept, StudyPlace(old.runs, "old", old.storage), "again", ignore))
 
 
 def test_renamed_study_continues_its_finals_and_its_search(old: StudyPlace) -> None:

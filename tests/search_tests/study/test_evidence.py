@@ -6,7 +6,7 @@ import optuna
 import pytest
 from helpers.untrained import SPACES, finish, header_for, trained
 
-from reports.records.study import StudyRecord
+from reports.records.study import Leaf, StudyRecord
 from reports.storage.studies import find_study, sqlite_url
 from search.errors import InputError
 from search.samplers.history import EVIDENCE, observations
@@ -32,7 +32,7 @@ def new_study(space: Space, runs: Path, evidence: Evidence | None = None) -> Stu
     return create_study(header_for(space, runs), space, folder.path, sqlite_url(folder.database), None, evidence)
 
 
-def search(study: Study, trials: int) -> list[dict[str, object]]:
+def search(study: Study, trials: int) -> list[dict[str, Leaf]]:
     """Train ``trials`` candidates, and return their dials."""
     proposed = []
     for _ in range(trials):
