@@ -76,6 +76,8 @@ class StatusSummary:
     training_macs: float  # dense multiply-accumulates
     started_at: float | None  # UTC seconds
     last_finished_at: float | None
+    tags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # the oldest first
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as values that JSON can hold."""
@@ -98,6 +100,8 @@ def status_summary(study: StudyRecord) -> StatusSummary:
         training_macs=spent.macs + sum(t.training_macs for t in study.trials),
         started_at=min((t.started_at for t in study.trials if t.started_at is not None), default=None),
         last_finished_at=max((t.finished_at for t in study.trials if t.finished_at is not None), default=None),
+        tags=study.labels.tags,
+        notes=tuple(note.text for note in study.labels.notes),
     )
 
 

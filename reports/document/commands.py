@@ -8,10 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 _READERS = ("status", "report", "show", "evaluate", "export", "retrain")
+_MANAGERS = ("copy", "rename", "move", "archive", "unarchive", "delete", "tag", "note", "compare")
 _TRAINERS = ("launch", "resume", "retrain", "bench", "train")
 COMMANDS = {  # options that a printed command repeats, and the commands that have them
-    "--runs": (*_READERS, *_TRAINERS),
-    "--storage": (*_READERS, "launch", "resume"),
+    "--runs": (*_READERS, *_MANAGERS, *_TRAINERS),
+    "--storage": (*_READERS, *_MANAGERS, "launch", "resume"),
     "--data": (*_TRAINERS, "evaluate", "export"),
 }
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")

@@ -109,3 +109,12 @@ def duration(seconds: float) -> str:
 def moment(seconds: float) -> str:
     """Format a time in UTC seconds since 1970 to the minute: ``2026-11-30 08:20 UTC``."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def byte_size(size: float) -> str:
+    """Format a number of bytes: ``812 bytes``, ``3.4 MB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

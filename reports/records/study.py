@@ -294,6 +294,20 @@ class FinalistRecord(Record):
     test_images: Whole  # on which each test accuracy was measured
 
 
+class NoteRecord(Record):
+    """What a person wrote about a study."""
+
+    text: str
+    written_at: Moment
+
+
+class LabelsRecord(Versioned):
+    """What people say about a study: its tags in alphabetical order, and its notes, the oldest first."""
+
+    tags: tuple[str, ...] = ()
+    notes: tuple[NoteRecord, ...] = ()
+
+
 class StudyRecord(Record):
     header: StudyHeader
     trials: tuple[TrialRecord, ...]  # by number
@@ -301,3 +315,4 @@ class StudyRecord(Record):
         FinalistRecord, ...
     ] = ()  # these two are read from the finals beside the study, not stored with it
     finals_left: Whole = 0  # trainings of the latest finals that are not finished
+    labels: LabelsRecord = LabelsRecord()  # read from a file in the study's folder

@@ -10,6 +10,7 @@ from reports.storage.names import MAX_NAME_LETTERS, as_folder_name
 
 LEFT = ("running", "waiting", "failed")  # statuses of trainings that the next run repeats or continues
 SUFFIX = "finalists"
+RETRAINED = "finals"
 LONGEST_SUFFIX = len(f"-{SUFFIX}-999")
 
 
@@ -22,6 +23,11 @@ def finals_folder(runs: Path, study: str, number: int) -> Path:
 def finals_folders(runs: Path, study: str) -> tuple[Path, ...]:
     """Return the folders of all finals of ``study``, the oldest first."""
     return tuple(takewhile(is_benchmark, (finals_folder(runs, study, number) for number in count(1))))
+
+
+def retrained_folder(runs: Path, study: str) -> Path:
+    """Return the folder of the benchmark that ``retrain`` makes of ``study`` unless it is given another name."""
+    return runs / as_folder_name(f"{study}-{RETRAINED}")
 
 
 def with_finals(study: StudyRecord, runs: Path) -> StudyRecord:

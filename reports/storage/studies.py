@@ -18,6 +18,7 @@ from reports.records.study import Leaf, Status, StudyHeader, StudyRecord, TrialR
 from reports.records.versions import parse
 from reports.storage.database import Database, Row
 from reports.storage.finalists import with_finals
+from reports.storage.labels import with_labels
 
 __all__ = [
     "DATABASE",
@@ -54,7 +55,7 @@ def load_study_folder(folder: Path) -> StudyRecord:
         raise LedgerError(f"no study in {folder}: it has no {DATABASE}. Studies in {folder.parent}: {others}")
     folder = folder.absolute()
     study = _named(read_study(sqlite_url(folder / DATABASE), stored_name(folder)), folder.name)
-    return with_finals(study, folder.parent)
+    return with_finals(with_labels(study, folder), folder.parent)
 
 
 def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None) -> StudyRecord:
@@ -62,7 +63,7 @@ def find_study(name: str, runs: Path = Path("runs"), storage: str | None = None)
     if storage is None:
         return load_study_folder(runs / name)
     study = _named(read_study(storage, stored_name(runs / name, storage)), name)
-    return with_finals(study, runs)
+    return with_finals(with_labels(study, runs / name), runs)
 
 
 def stored_name(folder: Path, storage: str | None = None, otherwise: str | None = None) -> str:

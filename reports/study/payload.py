@@ -16,8 +16,13 @@ MAX_DETAILED = 500  # candidates with details, which are most of the page: named
 
 
 def payload(study: StudyRecord) -> str:
-    """Return JSON that is safe inside a script element: it has no ``<``, ``>`` or ``&``, whatever the study holds."""
-    text = json.dumps(_payload(study), separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    """Return JSON for the page's scripts."""
+    return json_for_script(_payload(study))
+
+
+def json_for_script(value: object) -> str:
+    """Return JSON that is safe inside a script element: it has no ``<``, ``>`` or ``&``, whatever ``value`` holds."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -28,12 +33,12 @@ def _payload(study: StudyRecord) -> dict[str, Any]:
     by_rank = sorted(trials, key=lambda trial: (trial.name is None, ranks[trial.number], trial.number))
     detailed = {trial.number for trial in by_rank[:MAX_DETAILED]}
     return {
-        "objectives": [_objective(o) for o in study.header.objectives],
+        "objectives": [objective_data(o) for o in study.header.objectives],
         "energy_model": study.header.price if study.header.price in models or not models else models[0],
         "energy_models": models,
         "references": [r.model_dump() for r in study.header.references],
         "trials": [
-            _trial(study, t, ranks[t.number]) | (_details(study, t, models) if t.number in detailed else {})
+            candidate_data(study, t, ranks[t.number]) | (_details(study, t, models) if t.number in detailed else {})
             for t in trials
         ],
         "selected": front[0].number if front else None,
@@ -41,7 +46,7 @@ def _payload(study: StudyRecord) -> dict[str, Any]:
     }
 
 
-def _objective(objective: ObjectiveRecord) -> dict[str, Any]:
+def objective_data(objective: ObjectiveRecord) -> dict[str, Any]:
     """Return what the scripts need to draw an objective. An unknown one is drawn as a plain number."""
     info = OBJECTIVES.get(objective.name)
     return {
@@ -59,7 +64,7 @@ def energy_models_of(study: StudyRecord) -> list[str]:
     return sorted(set.intersection(*shared), key=lambda p: (p != study.header.price, p)) if shared else []
 
 
-def _trial(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
+def candidate_data(study: StudyRecord, trial: TrialRecord, rank: int) -> dict[str, Any]:
     """Return a candidate's row of the table and the figures that the page shows when it is selected."""
     metrics = trial.metrics
     assert metrics is not None  # finished

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from reports.analysis.front import finished, status_summary
 from reports.document.html import render_html
 from reports.document.markdown import render_markdown
-from reports.document.model import Document, KeyFigure, Section
-from reports.document.wording import count, duration, objective_value
+from reports.document.model import Definitions, Document, KeyFigure, Section
+from reports.document.wording import count, duration, moment, objective_value
 from reports.records.objectives import OBJECTIVES, axis_title
 from reports.records.study import StudyRecord
 from reports.study.payload import payload
@@ -54,10 +54,18 @@ def study_document(study: StudyRecord) -> Document:
         summary=summary(study),
         note=ACCURACY_NOTE,
         key_figures=_key_figures(study),
+        facts=_labels(study),
         sections=tuple(section for build in SECTIONS if (section := build(study)) is not None),
         data=payload(study),
         scripts=SCRIPTS,
     )
+
+
+def _labels(study: StudyRecord) -> Definitions | None:
+    """Return the tags and the notes of the study; None if it has neither."""
+    tags = [("tags", ", ".join(study.labels.tags))] if study.labels.tags else []
+    notes = [(f"note of {moment(note.written_at)}", note.text) for note in study.labels.notes]
+    return Definitions((*tags, *notes)) if tags or notes else None
 
 
 def _key_figures(study: StudyRecord) -> tuple[KeyFigure, ...]:

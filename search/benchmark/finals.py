@@ -32,19 +32,24 @@ from search.space.limits import Resources
 from search.space.loading.loader import load_space
 from search.space.sections import Finals
 from search.space.space import Space
+from search.study.evidence import Evidence
 from search.trial.folder import RunFolder
 
 USABLE = 0.85  # share of the time left that estimates may fill: trainings do not divide evenly among workers
 
 
-def launch(space: Space, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:
+def launch(
+    space: Space, options: RunOptions, observer: Observer = SILENT, *, evidence: Evidence | None = None
+) -> StudyRecord:
     """Create a study from ``space``, run it within its budget, train its finalists and write its report.
 
     Trials and time of ``options`` replace the space's budget, and the study keeps them, so `resume` keeps to them too.
+    ``evidence`` of an older study is stored with the new one, and its sampler learns from it.
     Raises InputError if the name is taken, a constraint is out of reach or something cannot be written, DataError if
     the data set is missing, and RunError if the run cannot continue.
     """
-    return searching.launch(space, options, observer, finals=partial(_hold, options=options, observer=observer))
+    hold = partial(_hold, options=options, observer=observer)
+    return searching.launch(space, options, observer, finals=hold, evidence=evidence)
 
 
 def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> StudyRecord:

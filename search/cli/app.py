@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from reports.document.commands import forget_options
-from search.cli import console, count, data, networks, spaces, status, study, trust
+from search.cli import comparing, console, count, data, labels, manage, networks, spaces, status, study, trust
 from search.errors import InputError
 from search.trial.environment import HANGUPS
 
@@ -33,6 +33,7 @@ app.command()(study.resume)
 app.command()(status.status)
 app.command()(study.report)
 app.command()(study.show)
+app.command()(comparing.compare)
 app.command()(study.validate)
 app.command()(networks.retrain)
 app.command()(networks.train)
@@ -41,6 +42,14 @@ app.command()(networks.evaluate)
 app.command()(networks.export)
 app.command()(trust.trust)
 app.command()(count.count)
+app.command(cls=labels.TagCommand)(labels.tag)
+app.command()(labels.note)
+app.command()(manage.copy)
+app.command()(manage.rename)
+app.command()(manage.move)
+app.command()(manage.archive)
+app.command()(manage.unarchive)
+app.command()(manage.delete)
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(data.app, name="data")
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from reports.storage.finalists import retrained_folder
 from reports.storage.names import as_folder_name
 from search.cli import console
 from search.cli.options import (
@@ -103,7 +104,9 @@ def retrain(
     chosen = finalists.of_study(record, space, numbers, candidates or [], best=best or N_FINALISTS)
     first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
     base, wanted = finalists.with_recipe(space.base, space.retrain), range(first, first + seeds)
-    text = finalists.benchmark_text(name or as_folder_name(f"{study}-finals"), chosen, space, wanted, base=base)
+    text = finalists.benchmark_text(
+        name or retrained_folder(options.runs, study).name, chosen, space, wanted, base=base
+    )
     benchmark = _load_benchmark(text, name, sets, options)
     if of_front is not None and (choice := finalists.describe_choice(record, of_front)):
         console.out.print(choice, highlight=False, soft_wrap=True)

@@ -50,7 +50,7 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _folder_name(name: str | None) -> str | None:
+def folder_name(name: str | None) -> str | None:
     """Return ``name`` if it names a folder in the runs folder. Raises InputError if it is a path to elsewhere."""
     if name is None or (Path(name).name == name not in ("", "..") and name.isprintable() and len(name.encode()) <= 255):
         return name
@@ -58,6 +58,13 @@ def _folder_name(name: str | None) -> str | None:
         f"given {name[:80]!r}, which is not a name. Write the name of a folder in the runs folder, for example smoke; "
         "to use another runs folder, add --runs DIR"
     )
+
+
+def folder_names(names: list[str]) -> list[str]:
+    """Return ``names`` if all are names of folders in the runs folder. Raises InputError."""
+    for name in names:
+        folder_name(name)
+    return names
 
 
 def _executor_name(name: str) -> str:
@@ -82,14 +89,15 @@ BenchmarkFile = Annotated[
     ),
 ]
 StudyName = Annotated[
-    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=_folder_name)
+    str, typer.Argument(help="Name of a study in the runs folder.", metavar="STUDY", callback=folder_name)
 ]
+NewName = Annotated[str, typer.Argument(help="New name.", metavar="NEW", callback=folder_name)]
 RunName = Annotated[
-    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=_folder_name)
+    str, typer.Argument(help="Name of a study or benchmark in the runs folder.", metavar="NAME", callback=folder_name)
 ]
 OptionalRunName = Annotated[
     str | None,
-    typer.Argument(help="Name of a study or benchmark. Default: all.", metavar="[NAME]", callback=_folder_name),
+    typer.Argument(help="Name of a study or benchmark. Default: all.", metavar="[NAME]", callback=folder_name),
 ]
 TrialNumber = Annotated[int, typer.Argument(help="Number of the trial.", metavar="TRIAL")]
 

@@ -1,8 +1,11 @@
 """`snnsearch status`: the progress of studies and benchmarks, read from their storage alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from reports.document.commands import command
 from search.cli import console
@@ -16,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def status(
-    name: OptionalRunName = None, runs: Runs = Path("runs"), storage: Storage = None, as_json: Json = False
+    name: OptionalRunName = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Show only studies with this tag. May be repeated.", metavar="TAG"),
+    ] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    as_json: Json = False,
 ) -> None:
     """Show the progress of all studies and benchmarks, or of one.
 
@@ -25,10 +35,14 @@ def status(
     Example: snnsearch status smoke
     """
     found = find(name, runs, storage) if name else find_all(runs, storage)
+    if tags and not name:
+        found = found.tagged(tags)
     for line in found.unreadable:
         console.err.print(line, markup=False, highlight=False, soft_wrap=True)
     if as_json:
         console.print_json(found.to_json()[0] if name else found.to_json())
+    elif tags and not found.to_json():
+        console.out.print(f"no study in {runs} has the tag{'s' * (len(tags) > 1)} {', '.join(tags)}", soft_wrap=True)
     elif not found.to_json() and not found.unreadable:
         console.out.print(f"no studies in {runs}; start one: {command('launch', 'smoke')}", soft_wrap=True)
     else:
@@ -42,6 +56,10 @@ class Found:
     studies: "tuple[StatusSummary, ...]" = ()
     benchmarks: "tuple[BenchmarkStatus, ...]" = ()
     unreadable: tuple[str, ...] = ()
+
+    def tagged(self, tags: Sequence[str]) -> "Found":
+        """Return the studies that have all of ``tags``, without benchmarks."""
+        return Found(tuple(each for each in self.studies if set(tags) <= set(each.tags)), (), self.unreadable)
 
     def to_json(self) -> list[dict[str, Any]]:
         return [*(each.to_dict() for each in self.studies), *(each.to_dict() for each in self.benchmarks)]

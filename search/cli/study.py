@@ -18,6 +18,7 @@ from search.cli.options import (
     Storage,
     StudyName,
     TrialNumber,
+    folder_name,
     parse_overrides,
     with_run_options,
 )
@@ -33,6 +34,16 @@ def launch(
     space: SpaceFile,
     options: RunOptions,
     name: Annotated[str | None, typer.Option(help="Name of the study. Default: the name in the file.")] = None,
+    older: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Let the sampler learn from the finished trials of an older study with another space. They are no "
+            "results of the new one.",
+            metavar="STUDY",
+            callback=folder_name,
+        ),
+    ] = None,
     sets: Sets = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -48,10 +59,16 @@ def launch(
 
     overrides = parse_overrides(sets) | ({"study.name": name} if name is not None else {})
     loaded = load_space(find_file(space), overrides=overrides, device=options.device)
+    evidence = None
+    if older is not None:
+        from search.study.evidence import evidence_from
+
+        evidence = evidence_from(read_study(older, options.runs, options.storage), loaded)
     if dry_run:
-        console.out.print(preview(loaded, options), highlight=False, soft_wrap=True)
+        text = preview(loaded, options) + (f"\nevidence  {evidence.describe()}" if evidence else "")
+        console.out.print(text, highlight=False, soft_wrap=True)
         return
-    _end(finals.launch(loaded, options, TerminalObserver(console.out)), options)
+    _end(finals.launch(loaded, options, TerminalObserver(console.out), evidence=evidence), options)
 
 
 @with_run_options(without=("exchange",))

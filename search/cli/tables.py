@@ -61,12 +61,14 @@ def status_table(summaries: list[StatusSummary]) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("study", "complete", "running", "front", "best", "trained for", "last trial"):
         table.add_column(column, justify="right" if column in ("complete", "running", "front") else "left")
+    if tagged := max((len(tag) for found in summaries for tag in found.tags), default=0):
+        table.add_column("tags", min_width=tagged + 1)  # and a comma
     for found in summaries:
         counts = found.counts
         best = named_figure(found.best[0].objective, found.best[0].value) if found.best else ""
         table.add_row(
             found.study, str(counts.get("complete", 0)), str(counts.get("running", 0)), str(len(found.front)),
-            best, duration(found.training_s), _ago(found),
+            best, duration(found.training_s), _ago(found), *([", ".join(found.tags)] if tagged else []),
         )  # fmt: skip
     return table
 
@@ -77,6 +79,10 @@ def status_view(found: StatusSummary) -> RenderableType:
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     grid.add_row("study", Text(found.study, style="bold"))
+    if found.tags:
+        grid.add_row("tags", ", ".join(found.tags))
+    for note in found.notes:
+        grid.add_row("note", note)
     grid.add_row("trials", " · ".join(f"{n} {status}" for status, n in found.counts.items()) or "none yet")
     for best in found.best:
         trial = f"trial {best.trial}" + (f" {best.name}" if best.name else "")

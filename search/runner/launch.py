@@ -27,6 +27,7 @@ from search.space.reachable import check_bounds
 from search.space.space import Space
 from search.storage.lock import StudyLock
 from search.study import create, recovery, supernet
+from search.study.evidence import Evidence
 from search.study.study import Study
 from search.trial import environment, sync
 from search.trial.folder import RunFolder
@@ -37,12 +38,14 @@ HoldFinals = Callable[[StudyRecord, Space, float | None], None]
 
 
 def launch(
-    space: Space, options: RunOptions, observer: Observer = SILENT, *, finals: HoldFinals | None = None
-) -> StudyRecord:
+    space: Space, options: RunOptions, observer: Observer = SILENT, *, finals: HoldFinals | None = None,
+    evidence: Evidence | None = None,
+) -> StudyRecord:  # fmt: skip
     """Create a study from ``space``, run it within its budget and write its report.
 
     Trials and time of ``options`` replace the space's budget, and the study keeps them, so `resume` keeps to them too.
-    ``finals`` is called if the space has finals and the search was not stopped.
+    ``finals`` is called if the space has finals and the search was not stopped. ``evidence`` of an older study is
+    stored with the new one.
     Raises InputError if the name is taken, a constraint is out of reach or something cannot be written, DataError if
     the data set is missing, and RunError if the run cannot continue.
     """
@@ -56,8 +59,10 @@ def launch(
     with StudyLock(folder.path, name, url, observer.message) as lock:
         files.announce_download(space.base.data.source, options, observer)
         header = study_header(space, options)
-        study = create.create_study(header, space, folder.path, url, lock.connection)
+        study = create.create_study(header, space, folder.path, url, lock.connection, evidence)
         files.save_study(folder, header, exchange)  # only now: an existing study would have failed above
+        if evidence is not None:
+            observer.message(f"evidence  {evidence.describe()}")
         observer.opened(header, ())
         run = _Run(study, space, url, options, observer, lock.stop, finals)
         return run.to_end(_budget_of(space), RunProgress())

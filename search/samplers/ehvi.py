@@ -5,6 +5,7 @@ energy are modelled, by Gaussian processes. From a pool of untried candidates, h
 front, the sampler proposes the one with the largest expected gain of hypervolume (Emmerich et al. 2006,
 doi 10.1109/TEVC.2005.859463) per unit of training cost (Snoek et al. 2012, arXiv:1206.2944). A trial that was stopped
 early counts with its losses extrapolated by the mean change of other trials; a running one with its predicted losses.
+Trials of an older study (`search.study.evidence`) train the models, but are on no front.
 """
 
 import random
@@ -59,7 +60,8 @@ class CostAwareEHVISampler(BaseSampler):
 
 def propose(space: Space, history: Sequence[Observation], rng: random.Random) -> dict[str, Leaf]:
     """Return the dials of the next candidate."""
-    counted = [trial for trial in history if trial.complete or (_measured_bounds(space) and trial.losses is not None)]
+    any_measured = bool(_measured_bounds(space))
+    counted = [t for t in history if t.complete or t.evidence or (any_measured and t.losses is not None)]
     if len(counted) < N_STARTUP_TRIALS:
         return cheap_draw(space, history, rng)
     if not (pool := untried_pool(space, history, _parents(history), rng)):
@@ -93,10 +95,17 @@ def untried_pool(
 
 
 def _parents(history: Sequence[Observation]) -> list[Mapping[str, Leaf]]:
-    """Return the dials of the front, or of the trials that are least outside the constraints if none is within."""
-    complete = [trial for trial in history if trial.complete]
-    if complete:
-        return [complete[at].params for at in front([trial.losses for trial in complete if trial.losses is not None])]
+    """Return the dials of the front and of the front of the evidence.
+
+    If both are empty, return the dials of the trials that are least outside the constraints.
+    """
+    complete, evidence = [t for t in history if t.complete], [t for t in history if t.evidence]
+    if complete or evidence:
+        return [
+            trials[at].params
+            for trials in (complete, evidence)
+            for at in front([trial.losses for trial in trials if trial.losses is not None])
+        ]
     measured = sorted((trial for trial in history if trial.losses is not None), key=lambda trial: trial.excess)
     return [trial.params for trial in measured[:N_STARTUP_TRIALS]]
 

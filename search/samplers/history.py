@@ -18,6 +18,7 @@ from search.storage.trials import fidelities_of, is_paused
 
 Array = NDArray[np.float64]
 
+EVIDENCE = "evidence"  # a study's attribute: dials and values of trials of an older study, from `search.study.evidence`
 RUNG_PREFIX = "rung:"  # a trial's attribute "rung:5" holds its objectives after epoch 5
 
 
@@ -40,11 +41,36 @@ class Observation:
     complete: bool = False  # and within the constraints, so that it may be on the front
     running: bool = False
     excess: float = 0.0  # sum of the shares by which its figures are outside their bounds
+    evidence: bool = False  # of another study: it may steer the search, but is no result
 
 
 def observations(space: Space, study: optuna.Study) -> list[Observation]:
-    """Return every trial that has a candidate, as of the current proposal."""
-    return observations_of(space, trials_of_proposal(study))
+    """Return the evidence of another study, then every trial that has a candidate, as of the current proposal."""
+    own = observations_of(space, trials_of_proposal(study))
+    return [*_evidence(space, study.user_attrs.get(EVIDENCE, ()), own), *own]
+
+
+def _evidence(space: Space, stored: Sequence[Mapping[str, Any]], own: Sequence[Observation]) -> list[Observation]:
+    """Return the evidence that the study has not measured itself.
+
+    Its losses are shifted by the mean difference of the candidates that both studies have measured: the older study may
+    have trained longer or on other images.
+    """
+    if not stored:
+        return []
+    measured = {_identity(trial.params): trial.losses for trial in own if trial.complete and trial.losses is not None}
+    older = [(each["params"], np.array(losses(space, each["values"]))) for each in stored]
+    pairs = [(value, measured[_identity(params)]) for params, value in older if _identity(params) in measured]
+    shift = np.mean([np.array(new) - old for old, new in pairs], axis=0) if pairs else 0.0
+    return [
+        Observation(params=params, key=f"{EVIDENCE}-{at}", losses=tuple(value + shift), evidence=True)
+        for at, (params, value) in enumerate(older)
+        if _identity(params) not in measured
+    ]
+
+
+def _identity(params: Mapping[str, Leaf]) -> tuple[tuple[str, Leaf], ...]:
+    return tuple(sorted(params.items()))
 
 
 def observations_of(space: Space, trials: Sequence[FrozenTrial]) -> list[Observation]:

@@ -86,6 +86,16 @@ class Candidate(Config):
             trained["network"] = self.network.model_dump(mode="json")
         return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()[:16]
 
+    @cached_property
+    def network_key(self) -> str:
+        """Identify the network with its neurons and encoding, whatever its modules are called and however it trains."""
+        try:
+            operations = repr(self.plan().unnamed)
+        except PlanError:
+            operations = self.network.model_dump_json()
+        parts = (operations, self.neuron.effective(self.encoding.timesteps), self.encoding.model_dump(mode="json"))
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
 
 @lru_cache(64)  # size, fingerprint and constraints of a proposal are read one after the other
 def _plan(network: Config, outputs: int, shape: Shape, smallest: int | None) -> Plan:

@@ -58,3 +58,11 @@ def check_url(url: str) -> str:
     except (ArgumentError, ValueError):  # ValueError: the port is not a number
         raise InputError(f"--storage {shown!r} is not a database address. Write {allowed}") from None
     return url
+
+
+def shown_url(url: str) -> str:
+    """Return ``url`` as a message may show it: without its password."""
+    try:
+        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return re.sub(r":(?!//)[^@]*@", ":***@", url)

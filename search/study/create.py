@@ -13,23 +13,26 @@ from reports.records.study import StudyHeader, TrialRecord
 from reports.storage.studies import DATABASE, sqlite_url, stored_name
 from search.errors import InputError
 from search.samplers import make_sampler
+from search.samplers.history import EVIDENCE
 from search.samplers.initial_design import initial_design
 from search.space.space import Space
 from search.storage.postgresql import DRIVER_ID_ATTRIBUTE, DriverConnection
 from search.storage.retrying import connect
 from search.storage.trials import INITIAL, NAME, RECORD, STATES, StoredTrial
 from search.storage.url import storage_errors
+from search.study.evidence import Evidence, attribute_of, read_evidence, write_evidence
 from search.study.study import Study
 from search.trial.folder import RunFolder
 
 
 def create_study(
-    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None
-) -> Study:
+    header: StudyHeader, space: Space, folder: Path, url: str, connection: DriverConnection | None = None,
+    evidence: Evidence | None = None,
+) -> Study:  # fmt: skip
     """Create a study and queue its named candidates, then its initial design.
 
-    ``connection`` belongs to the driver's StudyLock. Safe to repeat after a crash. Raises InputError if a study of that
-    name exists.
+    ``evidence`` of an older study is stored with it, and its sampler learns from it. ``connection`` belongs to the
+    driver's StudyLock. Safe to repeat after a crash. Raises InputError if a study of that name exists.
     """
     with storage_errors("creating a study"):
         storage = connect(url, connection)
@@ -40,7 +43,9 @@ def create_study(
                 f"{run.trials} holds trials of another study, whose database is missing. Move that folder "
                 "away, or launch under another name: --name NAME"
             )
-        study = _new(header, space, storage)
+        if evidence is not None:
+            write_evidence(run, evidence)
+        study = _new(header, space, storage, folder)
         _mark(study, connection)
         _enqueue_first(study, space)
         study.set_user_attr("header", header.model_dump(mode="json"))  # last: a study with a header is complete
@@ -54,7 +59,7 @@ def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, sto
     started, are failed.
     """
     with storage_errors("rebuilding a study"):
-        study = _new(header, space, connect(url, None))
+        study = _new(header, space, connect(url, None), folder)
         rebuilt = Study(study, space, header, folder)
         for number in range(max(stored, default=-1) + 1):
             if number in stored:
@@ -70,7 +75,7 @@ def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, sto
         study.set_user_attr("header", header.model_dump(mode="json"))
 
 
-def _new(header: StudyHeader, space: Space, storage: BaseStorage) -> optuna.Study:
+def _new(header: StudyHeader, space: Space, storage: BaseStorage, folder: Path) -> optuna.Study:
     directions = [objective.direction for objective in header.objectives]
     study = optuna.create_study(
         storage=storage, study_name=header.name, directions=directions, sampler=make_sampler(space, header.seed)
@@ -78,6 +83,8 @@ def _new(header: StudyHeader, space: Space, storage: BaseStorage) -> optuna.Stud
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([objective.name for objective in header.objectives])  # for optuna-dashboard
+    if (evidence := read_evidence(RunFolder(folder))) is not None:
+        study.set_user_attr(EVIDENCE, attribute_of(evidence))
     return study
 
 

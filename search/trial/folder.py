@@ -256,6 +256,11 @@ class RunFolder:
         return self.path / STUDY_HEADER
 
     @property
+    def evidence(self) -> Path:
+        """The trials of an older study that the sampler learns from, kept in case the database is damaged."""
+        return self.path / "evidence.json"
+
+    @property
     def benchmark(self) -> Path:
         """The resolved benchmark, as YAML."""
         return self.path / "benchmark.yaml"

@@ -20,7 +20,7 @@ function lineChart(lines, { width, height, label, textX = (t) => short(t), whole
     svg("rect", { class: "frame", x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top }),
     lines.map((line) => svg("path", { class: `line ${line.kind}`, d: path(line.points) })),
     lines.filter((line) => line.points.length === 1).map((line) =>
-      svg("circle", { class: "rise", cx: sx.at(line.points[0][0]), cy: sy.at(line.points[0][1]), r: 3 })));
+      svg("circle", { class: `rise ${line.kind}`, cx: sx.at(line.points[0][0]), cy: sy.at(line.points[0][1]), r: 3 })));
   return { node, sx, sy, plot };
 }
 

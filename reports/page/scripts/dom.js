@@ -56,7 +56,9 @@ function duration(seconds) {
 const energyOf = (trial) => trial.energy[state.model];
 const isFront = (trial) => trial.rank === 0;
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
-const title = (trial) => (trial.name ? `${trial.name} (${trial.number})` : `candidate ${trial.number}`);
+const title = (trial) => trial.title ?? (trial.name ? `${trial.name} (${trial.number})` : `candidate ${trial.number}`);
+// In a comparison, study.groups are the names of the studies, and a candidate has the index of its own.
+const groupClass = (group) => (study.groups ? ` group g${group}` : "");
 
 const heading = (trial) => (trial.name ? title(trial) : capital(title(trial)));
 

@@ -20,6 +20,7 @@ function drawPanel(panel) {
   const height = panel.large ? Math.max(300, Math.min(430, width * 0.52)) : Math.max(230, Math.min(280, width * 0.66));
   const plot = { left: 0, right: width - 10, top: 10, bottom: height - 38, width, height };
   const points = study.trials
+    .filter((trial) => !study.groups || !state.frontOnly || isFront(trial))
     .map((trial) => ({ trial, vx: x.value(trial), vy: y.value(trial) }))
     .filter((p) => p.vx !== undefined && p.vy !== undefined);
   const published = study.references
@@ -71,7 +72,7 @@ function axes(plot, sx, sy, x, y) {
     }, (across ? hint(y) : y.label.split(", by")[0]) + (sy.log ? ", log" : "")));
 }
 
-// The best trade-offs in the two axes among the candidates of the front, and the area that they dominate.
+// The best trade-offs in the two axes among the candidates of each front, and the area that a single front dominates.
 function stairs(panel) {
   const { plot, x, y } = panel;
   const edgeX = x.better > 0 ? plot.left : plot.right;
@@ -81,20 +82,22 @@ function stairs(panel) {
     if (!steps.length) return null;
     return `M${steps[0][0]} ${edgeY}` + steps.map(([px, py], i) => (i ? `H${px}` : "") + `V${py}`).join("") + `H${edgeX}`;
   };
-  const own = path(panel.points.filter((p) => isFront(p.trial)));
+  const fronts = (study.groups ?? [null]).map((_, group) =>
+    path(panel.points.filter((p) => isFront(p.trial) && (!study.groups || p.trial.group === group))));
   const theirs = path(panel.published);
   return [
-    own && svg("path", { class: "under", d: `${own}V${edgeY}Z` }),
+    fronts.length === 1 && fronts[0] && svg("path", { class: "under", d: `${fronts[0]}V${edgeY}Z` }),
     theirs && svg("path", { class: "ref-stair", d: theirs }),
-    own && svg("path", { class: "stair", d: own }),
-  ];
+    fronts.map((own, group) => own && svg("path", { class: `stair${groupClass(group)}`, d: own })),
+  ].flat().filter(Boolean);
 }
 
 function dot(p) {
   const front = isFront(p.trial);
   const size = front ? 4.6 : 3.4;
-  if (!p.trial.name) return svg("circle", { class: `dot${front ? " front" : ""}`, cx: p.px, cy: p.py, r: size });
-  return svg("rect", { class: `dot${front ? " front" : ""}`, x: p.px - size, y: p.py - size, width: 2 * size, height: 2 * size });
+  const kind = `dot${front ? " front" : ""}${groupClass(p.trial.group)}${p.trial.joint ? " joint" : ""}`;
+  if (!p.trial.name) return svg("circle", { class: kind, cx: p.px, cy: p.py, r: size });
+  return svg("rect", { class: kind, x: p.px - size, y: p.py - size, width: 2 * size, height: 2 * size });
 }
 
 const diamond = (p) => svg("path", { class: "ref", d: `M${p.px} ${p.py - 6}l6 6l-6 6l-6 -6Z` });
@@ -111,7 +114,7 @@ function labels(panel) {
   const wanted = [
     ...panel.published.map((p) => [p, p.point.label, "ref-name", 6.1]),
     ...panel.points.filter((p) => p.trial.name).map((p) => [p, p.trial.name, "name", 6.1]),
-    ...panel.points.filter((p) => panel.large && !p.trial.name && isFront(p.trial)).map((p) => [p, `${p.trial.number}`, "num", 5.8]),
+    ...panel.points.filter((p) => panel.large && !study.groups && !p.trial.name && isFront(p.trial)).map((p) => [p, `${p.trial.number}`, "num", 5.8]),
   ];
   return wanted.map(([p, text, kind, unit]) => {
     const width = text.length * unit;

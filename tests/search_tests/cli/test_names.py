@@ -15,7 +15,8 @@ SMOKE = str(Path(__file__).parents[3] / "spaces/smoke.yaml")
 OUTSIDE = ("..", ".", "../elsewhere", "/tmp/elsewhere", "a/b", "a/", "./a", "", "a\x00b", "a\nb", "x" * 300, "é" * 200)
 COMMANDS = (
     ["status"], ["report"], ["resume", "--executor", "inline"], ["show", "0"], ["export", "0"], ["evaluate"],
-    ["retrain", "--executor", "inline"],
+    ["retrain", "--executor", "inline"], ["copy", "new"], ["rename", "new"], ["move", "new"], ["archive"],
+    ["delete", "--yes"], ["tag", "+good"], ["note", "good"], ["compare", "new"],
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Studies as things: copy, rename, move, archive and delete them."""
