@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from reports.document.commands import forget_options
-from search.cli import console, data, networks, spaces, status, study
+from search.cli import console, data, networks, scaffold, spaces, status, study
 from search.errors import InputError
 from search.trial.environment import HANGUPS
 
@@ -34,6 +34,7 @@ app.command()(status.status)
 app.command()(study.report)
 app.command()(study.show)
 app.command()(study.validate)
+app.command()(scaffold.scaffold)
 app.command()(networks.retrain)
 app.command()(networks.train)
 app.command()(networks.bench)

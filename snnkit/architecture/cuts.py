@@ -183,6 +183,26 @@ def _unit(graph: Graph, module: str) -> Unit | None:
     return None if outputs[0] in gates else Unit(module, names, inputs.pop(), outputs[0])
 
 
+def why_kept(graph: Graph, module: str) -> str:
+    """Return why ``module`` cannot be removed, in words that follow its name; for modules that are no `Unit`."""
+    names = frozenset(node.name for node in graph.nodes if belongs(node.name, module))
+    inputs = {source for name in names for source in graph.by_name[name].sources} - names
+    if graph.classifier.name in names:
+        return "gives the class scores"
+    if INPUT in inputs:
+        return "reads the image"
+    unit = _unit(graph, module)
+    if unit is None:
+        return "has several inputs or outputs, or controls a gate"
+    sizes = [_sizes(graph, side) for side in _SIDES]
+    if any(size[unit.source] != size[unit.output] for size in sizes):
+        return "changes the height and width of the images"
+    channels = _channels(graph)
+    if channels[unit.source] != channels[unit.output]:
+        return "changes the number of channels, and not only convolutions read it"
+    return "is a part of a larger block"
+
+
 def _only_adaptive_readers(graph: Graph, unit: Unit, units: list[Unit]) -> bool:
     """Return whether only ungrouped convolutions can read the output of ``unit``, whichever of ``units`` are gone."""
     bypass: dict[str, list[str]] = {}

@@ -223,8 +223,11 @@ def parse(lines: tuple[str, ...]) -> Graph:
 
 
 def key_of(name: str) -> str:
-    """Return the name of a module or layer as a key of a space, whose paths have dots of their own."""
-    return name.replace(".", "_")
+    """Return the name of a module or layer as a key of a space, whose paths have dots of their own: "layer1_0".
+
+    A name that begins with a digit, as in nn.Sequential, gets a word before it, because YAML reads it as a number.
+    """
+    return ("module_" if name[0].isdecimal() else "") + name.replace(".", "_")
 
 
 _ALWAYS = ("channels", "kind", "start", "rate")  # options that a line states even at their defaults

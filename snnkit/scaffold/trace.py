@@ -208,7 +208,8 @@ class _Tracer:
         """Return whether nothing but ``call`` reads ``name``, so that ``call`` can be merged into the layer."""
         if any(name in node.sources for node in self.nodes.values()):
             return False
-        return {user for each, held in self.values.items() if held == name for user in each.users} == {call}
+        holders = [each for each, held in self.values.items() if held == name]
+        return {user for each in holders for user in each.users if user not in self.values} == {call}
 
     # -- layers with weights ------------------------------------------------------------------------------------------
 
