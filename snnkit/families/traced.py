@@ -27,8 +27,9 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
             {"kind": "residual", "width": 16},
             {"kind": "residual", "width": 32, "stride": 2},
             {"kind": "residual", "width": 32},
-            {"kind": "residual", "width": 64, "stride": 2},
-            {"kind": "residual", "width": 64},
+            {"kind": "inverted_residual", "width": 48, "stride": 2},
+            {"kind": "inverted_residual", "width": 48, "squeeze_excite": True},
+            {"kind": "conv", "width": 64, "stride": 2},
         )
     }
 }
@@ -52,7 +53,7 @@ class Traced(Design):
     family: Literal["traced"] = Field("traced", description="Family of networks: any graph of layers.")
     geometry: Literal["cifar"] = Field(
         "cifar",
-        description="Network that is used without graph and blocks. cifar: a residual network for 32x32 images.",
+        description="Network that is used without graph and blocks. cifar: blocks of several kinds for 32x32 images.",
     )
     modules: dict[str, Module] = Field(
         default_factory=dict,
