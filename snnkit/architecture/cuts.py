@@ -5,7 +5,7 @@ group is a set of convolutions whose channels must grow and shrink by the same r
 sound:
 
 - All channels that can reach a sum, a gate, a slice, a shuffle or a grouped or depthwise convolution belong to one
-  group. "Can reach" includes the paths that open when modules are removed. Such layers fit if all their channels are
+  group, for each such layer. "Can reach" includes the paths that open when modules are removed. Such layers fit if all their channels are
   scaled by one ratio, because their conditions on the numbers of channels are linear.
 - A module whose numbers of incoming and outgoing channels differ is removable only if nothing but ungrouped
   convolutions reads its output. These adapt to any number of channels.
@@ -298,14 +298,13 @@ def _groups(graph: Graph, units: tuple[Unit, ...]) -> Iterator[WidthGroup]:
     for node in graph.nodes:
         if _couples(node):
             read = [name for source in node.sources for name in producers[source]]
-            read += [node.name] if isinstance(node, Convolution) else []
             for name in read[1:]:
                 coupled.merge(read[0], name)
         match node:
             case Convolution():
                 scaled.append((node.name, node.channels // node.groups))
                 if node.groups > 1:
-                    scaled.append((node.name, channels[node.source] // node.groups))
+                    scaled.append((min(producers[node.source]), channels[node.source] // node.groups))
             case Part():
                 scaled += [(min(producers[node.source]), number) for number in (node.start, node.channels)]
             case Shuffled():
