@@ -53,9 +53,7 @@ def scaffold(
     except ScaffoldError as error:
         raise InputError(f"{reference} cannot be searched: {error}") from error
     params = sum(parameter.numel() for parameter in module.parameters())
-    text = write_space(
-        traced.graph, Scaffolded(reference, shape, classes, params, difference, traced.left_out)
-    )
+    text = write_space(traced.graph, Scaffolded(reference, shape, classes, params, difference, traced.left_out))
     if to is None:
         typer.echo(text, nl=False)
         return

@@ -33,7 +33,15 @@ def write_space(graph: Graph, facts: Scaffolded) -> str:
     name = as_folder_name(facts.reference.rpartition(":")[2]) or "scaffold"
     sections = [
         *_header(cuts, facts),
-        _yaml({"study": {"name": name, "budget": {"trials": 50}, "objectives": {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"}}}),
+        _yaml(
+            {
+                "study": {
+                    "name": name,
+                    "budget": {"trials": 50},
+                    "objectives": {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"},
+                }
+            }
+        ),
         "network:",
         "  family: traced",
         *_modules(cuts),
@@ -53,7 +61,9 @@ def data_of(shape: Shape, classes: int) -> dict[str, object]:
     channels, height, width = shape
     fitting = [name for name, info in DATASETS.items() if info.shape[0] == channels and info.classes >= classes]
     if height != width or not fitting:
-        known = listed(f"{'x'.join(map(str, info.shape))} ({name}, {info.classes} classes)" for name, info in DATASETS.items())
+        known = listed(
+            f"{'x'.join(map(str, info.shape))} ({name}, {info.classes} classes)" for name, info in DATASETS.items()
+        )
         raise InputError(
             f"no data set has {classes} classes of {channels}x{height}x{width} images. There are {known}; give another "
             "--input or --classes"
@@ -73,9 +83,9 @@ def _header(cuts: Cuts, facts: Scaffolded) -> Iterator[str]:
     kinds |= {node.kind for node in cuts.graph.nodes if isinstance(node, Activated)}
     yield f"# Search of {facts.reference}, traced for images of {size}. Written by: snnsearch scaffold"
     yield "#"
-    yield f"# {facts.params:,} parameters. With everything kept, the CNN twin computes what the module computes: their scores"
-    yield f"# differ by {facts.difference:.0e} of the spread. The spiking network has LIF neurons in place of each activation"
-    yield f"# ({', '.join(sorted(kinds))}), and where a convolution would otherwise read real numbers."
+    yield f"# {facts.params:,} parameters. With everything kept, the CNN twin computes what the module computes: their"
+    yield f"# scores differ by {facts.difference:.0e} of their spread. The spiking network has LIF neurons in place of"
+    yield f"# each activation ({', '.join(sorted(kinds))}), and where a convolution would otherwise read real numbers."
     if facts.left_out:
         yield from _wrapped("Not in the network, because they act in training only: ", facts.left_out)
     yield "#"
@@ -150,7 +160,7 @@ def _always_kept(cuts: Cuts) -> Iterator[str]:
 def _wrapped(start: str, names: Sequence[str], comment: str = "# ") -> Iterator[str]:
     """Yield a comment that lists ``names``, cut off after one line."""
     line = comment + start
-    shown = []
+    shown: list[str] = []
     for name in names:
         if len(line) + sum(len(each) + 2 for each in (*shown, name)) > MAX_LINE:
             break

@@ -4,8 +4,8 @@ A removable module has one input and one output of the same height and width, an
 group is a set of convolutions whose channels must grow and shrink by the same ratio. Two rules make every combination
 sound:
 
-- All channels that can reach a sum, a gate, a slice, a shuffle or a grouped or depthwise convolution belong to one
-  group, for each such layer. "Can reach" includes the paths that open when modules are removed. Such layers fit if all their channels are
+- For each sum, gate, slice, shuffle and grouped or depthwise convolution, all channels that can reach it belong to one
+  group. "Can reach" includes the paths that open when modules are removed. Such layers fit if all their channels are
   scaled by one ratio, because their conditions on the numbers of channels are linear.
 - A module whose numbers of incoming and outgoing channels differ is removable only if nothing but ungrouped
   convolutions reads its output. These adapt to any number of channels.
@@ -153,16 +153,13 @@ def _units(graph: Graph) -> tuple[Unit, ...]:
         unit = removable(module) if module and not whole else None
         yield from [unit] if unit else below
 
-    found = list(outermost(""))
-    while True:
-        kept = [
-            unit
-            for unit in found
-            if channels[unit.source] == channels[unit.output] or _only_adaptive_readers(graph, unit, found)
-        ]
-        if kept == found:
-            return tuple(found)
-        found = kept
+    order = {node.name: at for at, node in enumerate(graph.nodes)}
+    kept: list[Unit] = []
+    # the last one first: which layers can read the output of a module depends on later modules only
+    for unit in sorted(outermost(""), key=lambda each: order[each.output], reverse=True):
+        if channels[unit.source] == channels[unit.output] or _only_adaptive_readers(graph, unit, kept):
+            kept.insert(0, unit)
+    return tuple(kept)
 
 
 def _unit(graph: Graph, module: str) -> Unit | None:

@@ -15,7 +15,6 @@ from snnkit.architecture.graph import (
     Activated,
     Added,
     Convolution,
-    Depthwise,
     Dropped,
     Gated,
     Graph,
@@ -28,6 +27,7 @@ from snnkit.architecture.graph import (
     Shuffled,
 )
 from snnkit.architecture.plan import Plan, PlanError, Shape
+
 
 def lower(graph: Graph, classes: int, in_shape: Shape, *, spiking_gates: bool = True) -> Plan:
     """Return the plan of ``graph`` for ``classes`` classes and images of ``in_shape``.
@@ -61,8 +61,8 @@ class _Lowering:
                 return self._convolution(node)
             case Pooling():
                 return build.pool(
-                    name, self._ungated(node.source), node.kind, kernel=node.kernel, stride=node.stride, padding=node.padding,
-                    ceil=node.ceil,
+                    name, self._ungated(node.source), node.kind, kernel=node.kernel, stride=node.stride,
+                    padding=node.padding, ceil=node.ceil,
                 )  # fmt: skip
             case Mean():
                 return build.mean(name, self._spikes(node.source))
@@ -128,7 +128,9 @@ class _Lowering:
         signals = [self._signal(source) for source in node.sources]
         first = signals[0]
         if all(signal.kind == first.kind and signal.scale == first.scale for signal in signals):
-            return tuple(self.values[source] if first.kind != "gated" else self._neurons(source) for source in node.sources)
+            return tuple(
+                self.values[source] if first.kind != "gated" else self._neurons(source) for source in node.sources
+            )
         plain = ("spikes", "currents") if isinstance(node, Added) else ("spikes",)
         return tuple(
             self.values[source] if signal.kind in plain and signal.scale == 1 else self._neurons(source)

@@ -67,7 +67,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """Max or average pooling. The average divides by kernel**2 even at ragged edges and in the padding, so that the scale
+    """Max or average pooling. The average divides by kernel**2 even at ragged edges and over padding, so that the scale
     is constant."""
 
     name: str

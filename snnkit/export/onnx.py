@@ -173,7 +173,9 @@ class _Graph:
                 return self._node("LeakyRelu", [x], name, alpha=0.01)
             case "gelu":
                 scaled = self._node("Mul", [x, self._number(0.5**0.5)], f"{name}.scaled")
-                raised = self._node("Add", [self._node("Erf", [scaled], f"{name}.erf"), self._number(1.0)], f"{name}.cdf")
+                raised = self._node(
+                    "Add", [self._node("Erf", [scaled], f"{name}.erf"), self._number(1.0)], f"{name}.cdf"
+                )
                 return self._node("Mul", [self._node("Mul", [x, self._number(0.5)], f"{name}.half"), raised], name)
             case _:
                 return self._node("Relu", [x], name)

@@ -171,7 +171,7 @@ _BLOCKS: TypeAdapter[tuple[AnyBlock, ...]] = TypeAdapter(tuple[AnyBlock, ...])
 
 def _usual(cuts: Cuts) -> dict[str, Any]:
     """Return ``modules`` and ``widths`` with everything as in the graph."""
-    own = {unit.key: {"keep": True, "widths": {}} for unit in cuts.units}
+    own: dict[str, dict[str, Any]] = {unit.key: {"keep": True, "widths": {}} for unit in cuts.units}
     usual: dict[str, Any] = {"modules": own, "widths": {}}
     for group in cuts.groups:
         place = usual["widths"] if group.unit is None else own[group.unit.key]["widths"]

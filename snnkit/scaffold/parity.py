@@ -23,7 +23,9 @@ def check_parity(module: nn.Module, traced: Traced, shape: Shape) -> float:
     """
     generator = torch.Generator().manual_seed(0)
     theirs = _randomised(module, generator)
-    images = 10 * torch.randn(IMAGES, *shape, generator=generator, dtype=torch.float64)  # so that ReLU6 differs from ReLU
+    images = 10 * torch.randn(
+        IMAGES, *shape, generator=generator, dtype=torch.float64
+    )  # so that ReLU6 differs from ReLU
     with torch.no_grad():
         wanted = theirs(images).flatten(1)
         twin = twin_of(theirs, traced, shape)

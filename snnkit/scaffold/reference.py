@@ -35,7 +35,9 @@ def load_network(reference: str, channels: int, classes: int) -> nn.Module:
         for word in name.split("."):
             if not hasattr(found, word):
                 names = [each for each, value in vars(found).items() if callable(value) and not each.startswith("_")]
-                raise ScaffoldError(f"{place} has no {name}; it has {', '.join(sorted(names)[:12]) or 'nothing to call'}")
+                raise ScaffoldError(
+                    f"{place} has no {name}; it has {', '.join(sorted(names)[:12]) or 'nothing to call'}"
+                )
             found = getattr(found, word)
         return _built(reference, found, classes)
 

@@ -70,7 +70,9 @@ def trace(module: nn.Module, shape: Shape) -> Traced:
     except GraphError as error:
         raise ScaffoldError(str(error)) from None
     left_out = tuple(name for name, each in module.named_modules() if type(each).__name__ in NOT_TRACED)
-    return Traced(graph, {node.name: found.weights[node.name] for node in graph.nodes if isinstance(node, Layer)}, left_out)
+    return Traced(
+        graph, {node.name: found.weights[node.name] for node in graph.nodes if isinstance(node, Layer)}, left_out
+    )
 
 
 def _export(module: nn.Module, shape: Shape) -> torch.export.ExportedProgram:
@@ -83,8 +85,8 @@ def _export(module: nn.Module, shape: Shape) -> torch.export.ExportedProgram:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         size = "x".join(map(str, shape))
         raise ScaffoldError(
-            f"{type(module).__name__}: torch.export cannot trace it for images of {size} ({reason}); give the image size "
-            "that it takes, and remove branches that depend on values"
+            f"{type(module).__name__}: torch.export cannot trace it for images of {size} ({reason}); give the image "
+            "size that it takes, and remove branches that depend on values"
         ) from error
     finally:
         for each, training in modes.items():
@@ -139,7 +141,7 @@ class _Tracer:
             elif call.op == "call_function":
                 self._call(call)
             elif call.op == "output":
-                outputs = [each for each in call.args[0] if isinstance(each, fx.Node)]
+                outputs = [each for each in _args(call)[0] if isinstance(each, fx.Node)]
         if len(outputs) != 1:
             raise ScaffoldError(
                 f"{type(self.module).__name__}: returns {len(outputs)} tensors; return the class scores only"
@@ -162,7 +164,7 @@ class _Tracer:
             raise self._refused(call, *_reason(op))
         value = handler(self, call)
         if op != "getitem" and str(call.target).split(".")[1].endswith("_"):  # in place: earlier names see the result
-            self._replace(call.args[0], value)
+            self._replace(_args(call)[0], value)
         self._set(call, value)
 
     def _set(self, call: fx.Node, value: Value) -> None:
@@ -179,7 +181,7 @@ class _Tracer:
 
     def _read(self, call: fx.Node, at: int = 0) -> str:
         """Return the value of an argument, which has channels, rows and columns. Raises ScaffoldError."""
-        given = call.args[at]
+        given = _args(call)[at]
         value = self.values.get(given) if isinstance(given, fx.Node) else None
         if not isinstance(value, str):
             what = "a number" if not isinstance(given, fx.Node) else "a parameter or a reshaped tensor"
@@ -233,15 +235,15 @@ class _Tracer:
         for what, pair in (("kernel", tuple(kernel)), ("stride", stride), ("padding", padding)):
             if len(set(pair)) > 1:
                 size = "x".join(map(str, pair))
-                raise self._refused(call, f"the {what} {size} is not square", f"use the same {what} for rows and columns")
+                raise self._refused(
+                    call, f"the {what} {size} is not square", f"use the same {what} for rows and columns"
+                )
         if set(dilation) != {1} and set(kernel) != {1}:
             raise self._refused(call, f"the dilation {dilation[0]} is not 1", "use a larger kernel without dilation")
         if isinstance(arguments.get("padding"), str) and kernel[0] % 2 == 0 and arguments["padding"] == "same":
             raise self._refused(call, f"padding same of a kernel of {kernel[0]} is uneven", "use an odd kernel")
-        keys = {
-            "kernel": int(kernel[0]), "stride": stride[0], "padding": padding[0],
-            "bias": arguments.get("bias") is not None,
-        }  # fmt: skip
+        keys: dict[str, Any] = {"kernel": int(kernel[0]), "stride": stride[0], "padding": padding[0]}
+        keys["bias"] = arguments.get("bias") is not None
         name = self._weighted(call, weight, arguments.get("bias"))
         if 1 < groups == filters and per_group == 1:
             return self._add(call, Depthwise(name, (source,), **keys))
@@ -251,7 +253,7 @@ class _Tracer:
 
     def linear(self, call: fx.Node) -> str:
         arguments = _arguments(call)
-        value, kernel = self.values.get(call.args[0]), 1
+        value, kernel = self.values.get(_args(call)[0]), 1
         if isinstance(value, _Flat):
             _, rows, columns = value.shape
             if rows != columns:
@@ -301,7 +303,7 @@ class _Tracer:
     # -- layers without weights ---------------------------------------------------------------------------------------
 
     def activation(self, call: fx.Node, kind: Activation) -> Value:
-        value = self.values.get(call.args[0])
+        value = self.values.get(_args(call)[0])
         if isinstance(value, _Flat):  # elementwise, so it may as well come before the flattening
             return replace(value, source=self._activated(call, value.source, kind, merge=False))
         return self._activated(call, self._read(call), kind, merge=True)
@@ -314,19 +316,19 @@ class _Tracer:
         return self._add(call, Activated(self._name(call, kind), (source,), kind=kind))
 
     def hardtanh(self, call: fx.Node) -> Value:
-        bounds = tuple(map(float, call.args[1:])) or (-1.0, 1.0)
+        bounds = tuple(map(float, _args(call)[1:])) or (-1.0, 1.0)
         if bounds != (0.0, 6.0):
             raise self._refused(call, "Hardtanh", "use ReLU6 or ReLU")
         return self.activation(call, "relu6")
 
     def leaky_relu(self, call: fx.Node) -> Value:
-        slope = float(call.args[1]) if len(call.args) > 1 else 0.01
+        slope = float(_args(call)[1]) if len(_args(call)) > 1 else 0.01
         if slope != 0.01:
             raise self._refused(call, f"LeakyReLU with a slope of {slope:g}", "use a slope of 0.01, or ReLU")
         return self.activation(call, "leaky_relu")
 
     def gelu(self, call: fx.Node) -> Value:
-        if call.kwargs.get("approximate", "none") != "none":
+        if _kwargs(call).get("approximate", "none") != "none":
             raise self._refused(call, "GELU with an approximation", "use approximate='none', or ReLU")
         return self.activation(call, "gelu")
 
@@ -369,7 +371,7 @@ class _Tracer:
 
     def adaptive_pool(self, call: fx.Node) -> str:
         source = self._read(call)
-        size, target = self.shapes[source][2:], _pair(call.args[1])
+        size, target = self.shapes[source][2:], _pair(_args(call)[1])
         if target == (1, 1):
             return self._add(call, Mean(self._name(call, "mean"), (source,)))
         if target == size:
@@ -386,25 +388,27 @@ class _Tracer:
 
     def mean(self, call: fx.Node) -> str:
         source = self._read(call)
-        rank = len(call.args[0].meta["val"].shape)
-        dims = {int(dim) % rank for dim in call.args[1]} if len(call.args) > 1 else set()
+        rank = len(_args(call)[0].meta["val"].shape)
+        dims = {int(dim) % rank for dim in _args(call)[1]} if len(_args(call)) > 1 else set()
         if rank != 4 or dims != {2, 3}:
             raise self._refused(call, f"a mean over dimensions {sorted(dims)}", "take the mean over rows and columns")
         return self._add(call, Mean(self._name(call, "mean"), (source,)))
 
     def dropout(self, call: fx.Node) -> Value:
-        value, rate = self.values.get(call.args[0]), float(call.args[1])
+        value, rate = self.values.get(_args(call)[0]), float(_args(call)[1])
         if not rate:
             return value
         if isinstance(value, _Flat):
-            return replace(value, source=self._add(call, Dropped(self._name(call, "dropout"), (value.source,), rate=rate)))
+            return replace(
+                value, source=self._add(call, Dropped(self._name(call, "dropout"), (value.source,), rate=rate))
+            )
         return self._add(call, Dropped(self._name(call, "dropout"), (self._read(call),), rate=rate))
 
     # -- several values -----------------------------------------------------------------------------------------------
 
     def add(self, call: fx.Node) -> str:
-        if call.kwargs.get("alpha", 1) != 1:
-            raise self._refused(call, f"a sum with the factor {call.kwargs['alpha']}", "use a plain sum")
+        if _kwargs(call).get("alpha", 1) != 1:
+            raise self._refused(call, f"a sum with the factor {_kwargs(call)['alpha']}", "use a plain sum")
         read = (self._read(call, 0), self._read(call, 1))
         if self.shapes[read[0]] != self.shapes[read[1]]:
             raise self._refused(call, "a sum of values of different shapes", "add values of one shape")
@@ -421,12 +425,14 @@ class _Tracer:
                     raise self._refused(call, f"the gate {gate} has no bias", "give it a bias or BatchNorm")
                 return self._add(call, Gated(self._name(call, "gate"), (source, gate)))
         raise self._refused(
-            call, "a product that is no squeeze-excite", "multiply channels by a convolution with sigmoid or hardsigmoid"
+            call,
+            "a product that is no squeeze-excite",
+            "multiply channels by a convolution with sigmoid or hardsigmoid",
         )
 
     def concatenate(self, call: fx.Node) -> str:
-        given = call.args[0]
-        dim = call.args[1] if len(call.args) > 1 else 0
+        given = _args(call)[0]
+        dim = _args(call)[1] if len(_args(call)) > 1 else 0
         sources = tuple(self.values.get(each) for each in given)
         if dim not in (1, -3) or not all(isinstance(source, str) for source in sources):
             raise self._refused(call, f"a concatenation along dimension {dim}", "concatenate channels")
@@ -443,8 +449,8 @@ class _Tracer:
         return _Pieces(tuple(self._part(call, source, *each) for each in zip(starts, widths, strict=True)))
 
     def slice(self, call: fx.Node) -> Value:
-        if tuple(call.meta["val"].shape) == tuple(call.args[0].meta["val"].shape):
-            return self.values[call.args[0]]
+        if tuple(call.meta["val"].shape) == tuple(_args(call)[0].meta["val"].shape):
+            return self.values[_args(call)[0]]
         arguments = _arguments(call)
         source = self._read(call)
         if int(arguments.get("dim", 0)) != 1 or int(arguments.get("step", 1)) != 1:
@@ -458,17 +464,17 @@ class _Tracer:
         return name
 
     def item(self, call: fx.Node) -> Value:
-        pieces = self.values[call.args[0]]
+        pieces = self.values[_args(call)[0]]
         assert isinstance(pieces, _Pieces)
-        return pieces.names[call.args[1]]
+        return pieces.names[int(_args(call)[1])]
 
     # -- shapes -------------------------------------------------------------------------------------------------------
 
     def same(self, call: fx.Node) -> Value:
-        return self.values[call.args[0]]
+        return self.values[_args(call)[0]]
 
     def reshape(self, call: fx.Node) -> Value:
-        value, shape = self.values[call.args[0]], tuple(call.meta["val"].shape)
+        value, shape = self.values[_args(call)[0]], tuple(call.meta["val"].shape)
         if isinstance(value, _Shuffle):
             if shape == self.shapes[value.source]:
                 if not value.swapped:
@@ -479,7 +485,9 @@ class _Tracer:
                 return value
         elif isinstance(value, str):
             batch, channels, rows, columns = self.shapes[value]
-            if shape in ((batch, channels, rows, columns), (batch, channels)) and (rows * columns == 1 or len(shape) == 4):
+            if shape in ((batch, channels, rows, columns), (batch, channels)) and (
+                rows * columns == 1 or len(shape) == 4
+            ):
                 return value
             if shape == (batch, channels * rows * columns):
                 return _Flat(value, (channels, rows, columns))
@@ -488,7 +496,7 @@ class _Tracer:
         raise self._refused(call, f"a reshape to {shape}", "keep to images x channels x rows x columns")
 
     def transpose(self, call: fx.Node) -> Value:
-        value, order = self.values[call.args[0]], _order(call)
+        value, order = self.values[_args(call)[0]], _order(call)
         if isinstance(value, _Shuffle) and order == (0, 2, 1, 3, 4):
             return replace(value, swapped=not value.swapped)
         if order == tuple(range(len(order))):
@@ -496,15 +504,17 @@ class _Tracer:
         raise self._refused(call, f"a permutation of dimensions to {order}", "keep channels before rows and columns")
 
     def shuffle(self, call: fx.Node) -> str:
-        return self._shuffled(call, self._read(call), int(call.args[1]))
+        return self._shuffled(call, self._read(call), int(_args(call)[1]))
 
     def _shuffled(self, call: fx.Node, source: str, groups: int) -> str:
         return self._add(call, Shuffled(self._name(call, "shuffle"), (source,), groups=groups))
 
     def pad(self, call: fx.Node) -> Value:
-        if any(call.args[1]):
-            raise self._refused(call, f"a padding of {list(call.args[1])} apart", "use the padding of the convolution")
-        return self.values[call.args[0]]
+        if any(_args(call)[1]):
+            raise self._refused(
+                call, f"a padding of {list(_args(call)[1])} apart", "use the padding of the convolution"
+            )
+        return self.values[_args(call)[0]]
 
 
 Handler = Callable[[_Tracer, fx.Node], Value]
@@ -549,7 +559,10 @@ _REASONS = {
     "upsample_nearest2d": ("upsampling", "use a network without upsampling"),
     "upsample_bilinear2d": ("upsampling", "use a network without upsampling"),
     "scaled_dot_product_attention": ("attention", "use a convolutional network"),
-    **{name: (name, "use ReLU, SiLU, Hardswish or GELU") for name in ("elu", "selu", "prelu", "tanh", "mish", "softplus")},
+    **{
+        name: (name, "use ReLU, SiLU, Hardswish or GELU")
+        for name in ("elu", "selu", "prelu", "tanh", "mish", "softplus")
+    },
 }
 
 
@@ -564,11 +577,19 @@ def _base_name(call: fx.Node) -> str:
     return words[1].removesuffix("_") if words[0] == "aten" else getattr(call.target, "__name__", str(call.target))
 
 
+def _args(call: fx.Node) -> tuple[Any, ...]:
+    return call.args
+
+
+def _kwargs(call: fx.Node) -> dict[str, Any]:
+    return call.kwargs
+
+
 def _arguments(call: fx.Node) -> dict[str, Any]:
     """Return the arguments of an operation by name, without those that were left out."""
-    schema = call.target._schema.arguments  # type: ignore[union-attr]
-    names = [each.name for each in schema]
-    return dict(zip(names, call.args, strict=False)) | dict(call.kwargs)
+    target: Any = call.target
+    names = [each.name for each in target._schema.arguments]
+    return dict(zip(names, _args(call), strict=False)) | dict(_kwargs(call))
 
 
 def _pair(given: Any) -> tuple[int, int]:
@@ -578,11 +599,11 @@ def _pair(given: Any) -> tuple[int, int]:
 
 def _order(call: fx.Node) -> tuple[int, ...]:
     """Return the order of dimensions after a transpose or permute."""
-    rank = len(call.args[0].meta["val"].shape)  # type: ignore[union-attr]
+    rank = len(_args(call)[0].meta["val"].shape)
     if _base_name(call) == "permute":
-        return tuple(int(dim) % rank for dim in call.args[1])  # type: ignore[union-attr]
+        return tuple(int(dim) % rank for dim in _args(call)[1])
     order = list(range(rank))
-    first, second = (int(dim) % rank for dim in call.args[1:3])  # type: ignore[arg-type]
+    first, second = (int(dim) % rank for dim in _args(call)[1:3])
     order[first], order[second] = order[second], order[first]
     return tuple(order)
 

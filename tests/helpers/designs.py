@@ -146,7 +146,7 @@ def values(field: FieldInfo) -> st.SearchStrategy[Any]:
         return st.sampled_from(get_args(annotation))
     if get_origin(annotation) is dict:  # free keys: nothing is changed
         return st.just({})
-    if get_origin(annotation) is tuple and not get_origin(get_args(annotation)[0]) is Literal:
+    if get_origin(annotation) is tuple and get_origin(get_args(annotation)[0]) is not Literal:
         return st.just(())  # the layers of a traced network: the default ones
     if get_origin(annotation) is tuple:
         return st.lists(st.sampled_from(get_args(get_args(annotation)[0])), max_size=4)

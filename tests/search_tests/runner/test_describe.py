@@ -11,4 +11,7 @@ def test_recipe_is_described_with_all_its_learning_rates_and_sizes() -> None:
     assert describe_recipe(Recipe(optimizer="muon")) == muon
     assert describe_recipe(Recipe(first_resolution=16)) == f"{plain}, images from 16 pixels up"
     growing = Recipe(first_resolution=16, start="cnn", cnn_epochs=3)
-    assert describe_recipe(growing) == f"{plain}, from the weights of the CNN twin after 3 epochs, images from 16 pixels up"
+    assert (
+        describe_recipe(growing)
+        == f"{plain}, from the weights of the CNN twin after 3 epochs, images from 16 pixels up"
+    )
