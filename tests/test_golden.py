@@ -31,7 +31,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SPACES = Path(__file__).parents[1] / "spaces"
 ASKED = json.loads((GOLDEN / "asked.json").read_text())
 COMMANDS = (
-    "", "launch", "resume", "status", "report", "show", "validate", "bench", "retrain", "train", "export", "evaluate",
+    "", "launch", "resume", "status", "report", "show", "validate", "scaffold", "bench", "retrain", "train", "export", "evaluate",
     "spaces", "spaces copy", "data", "data list", "data show", "data fetch",
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import MobileNetV2, MobileNetV3, ShuffleNetV2, SqueezeNet
 from torchvision.models.mobilenetv3 import InvertedResidualConfig
 
-from snnkit.architecture.cuts import Cuts, find_cuts
+from snnkit.architecture.cuts import Cuts, WidthGroup, find_cuts
 from snnkit.architecture.lowering import lower
 from snnkit.architecture.plan import Conv, Plan
 from snnkit.base.config import EncodingConfig, NeuronConfig
@@ -123,10 +123,7 @@ def check_cuts(name: str, data: st.DataObject, *, runs: bool) -> None:
     cuts = find_cuts(found.graph.lines)
     units = list(cuts.units)
     removed = data.draw(st.sets(st.sampled_from(units))) if units else set()
-    widths = {
-        group: group.step * data.draw(st.integers(1, max(1, min(group.width, 32) // group.step)))
-        for group in cuts.groups
-    }
+    widths = {group: data.draw(widths_of(group, least=4 if runs else 1)) for group in cuts.groups}
     graph = cuts.apply({unit.name for unit in removed}, widths)
     plan = lower(graph, CLASSES, SHAPE)
     gone = frozenset().union(*(unit.nodes for unit in removed))
@@ -135,14 +132,21 @@ def check_cuts(name: str, data: st.DataObject, *, runs: bool) -> None:
         wanted = next((width for group, width in widths.items() if group.members[0] == conv.name), None)
         assert wanted in (None, conv.out_shape[0])
     if runs:
-        images = torch.randn(2, *SHAPE)
+        images = torch.randn(2, *SHAPE, dtype=torch.float64)
         for neuron in (None, NeuronConfig()):
-            network = Network(plan, neuron, EncodingConfig(timesteps=T)).train()
+            network = Network(plan, neuron, EncodingConfig(timesteps=T)).double().train()
             assert network.plan.params == sum(parameter.numel() for parameter in network.parameters())
             logits = network(images)
             logits.sum().backward()
             assert logits.shape == (2, CLASSES)
             assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def widths_of(group: WidthGroup, *, least: int) -> st.SearchStrategy[int]:
+    """Allowed widths of at least ``least`` channels, which a deep network needs for its gradients to be finite."""
+    first = min(-(-least // group.step), group.width // group.step)
+    last = max(first, min(group.width, 32) // group.step)
+    return st.integers(first, last).map(lambda steps: steps * group.step)
 
 
 _TRACED: dict[str, tuple[nn.Module, Traced]] = {}
