@@ -33,10 +33,9 @@ def scaffold(
 ) -> None:
     """Write a space that searches a PyTorch network: which modules to keep, and how wide.
 
-    The network is traced and checked: its CNN twin must compute the same. A network that cannot be searched is refused
-    with the reason.
+    The network is traced, and its CNN twin must compute the same. A network that cannot be searched is refused.
 
-    Example: snnsearch scaffold torchvision.models:resnet18 --input 3x32x32 > resnet.yaml
+    Example: snnsearch scaffold torchvision.models:resnet18 --input 3x32x32 --to resnet.yaml
     """
     from search.space.scaffolded import Scaffolded, data_of, write_space
 

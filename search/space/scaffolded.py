@@ -17,7 +17,7 @@ MAX_LINE = 116
 
 @dataclass(frozen=True)
 class Scaffolded:
-    """What is known of a traced network besides its graph."""
+    """The facts about a traced network that its space states besides the graph."""
 
     reference: str  # as the command names it
     shape: Shape

@@ -166,7 +166,7 @@ class Graph:
 
     @cached_property
     def readers(self) -> dict[str, tuple[Node, ...]]:
-        """For each value, the layers that read it."""
+        """The layers that read each value."""
         found: dict[str, list[Node]] = {name: [] for name in (INPUT, *(node.name for node in self.nodes))}
         for node in self.nodes:
             for source in dict.fromkeys(node.sources):

@@ -119,7 +119,7 @@ class _Lowering:
         return self._neurons(name) if self._signal(name).kind == "gated" else self.values[name]
 
     def _neurons(self, name: str) -> str:
-        """Return neurons on the value ``name``, of which there is one set for all readers."""
+        """Return neurons on the value ``name``. All its readers share them."""
         added = f"{name}.neurons"
         return added if added in self.build.signals else self.build.neurons(added, self.values[name])
 

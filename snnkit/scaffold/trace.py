@@ -44,7 +44,7 @@ class ScaffoldError(ValueError):
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a layer of the graph has its weights: names of tensors in the module's state."""
+    """The weights of a layer of the graph, as names of tensors in the module's state."""
 
     weight: str
     bias: str | None = None
