@@ -31,8 +31,8 @@ GOLDEN = Path(__file__).parent / "golden"
 SPACES = Path(__file__).parents[1] / "spaces"
 ASKED = json.loads((GOLDEN / "asked.json").read_text())
 COMMANDS = (
-    "", "launch", "resume", "status", "report", "show", "validate", "scaffold", "bench", "retrain", "train", "export", "evaluate",
-    "spaces", "spaces copy", "data", "data list", "data show", "data fetch",
+    "", "launch", "resume", "status", "report", "show", "validate", "scaffold", "bench", "retrain", "train", "export",
+    "evaluate", "spaces", "spaces copy", "data", "data list", "data show", "data fetch",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ sound:
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import gcd
 
 from scipy.cluster.hierarchy import DisjointSet
@@ -83,19 +83,21 @@ class Cuts:
     units: tuple[Unit, ...]
     groups: tuple[WidthGroup, ...]
 
+    @cached_property
+    def _first_producers(self) -> dict[str, str]:
+        """One of the convolutions whose channels each value can hold."""
+        return {name: min(found) for name, found in _producers(self.graph, self.units).items()}
+
     def apply(self, removed: Iterable[str], widths: Mapping[WidthGroup, int]) -> Graph:
         """Return the graph without the units called ``removed``, and with other ``widths``.
 
         Raises ValueError if a width is no multiple of its group's step.
         """
-        for group, width in widths.items():
-            if width < 1 or width % group.step:
-                raise ValueError(f"{group.members[0]}: given width {width}; write a multiple of {group.step}")
+        check_widths(widths)
         gone = [unit for unit in self.units if unit.name in set(removed)]
         without = frozenset().union(*(unit.nodes for unit in gone))
         bypass = {unit.output: unit.source for unit in gone}
         ratios = {name: Fraction(width, group.width) for group, width in widths.items() for name in group.members}
-        producers = _producers(self.graph, self.units)
 
         def reads(name: str) -> str:
             while name in bypass:
@@ -107,12 +109,19 @@ class Cuts:
             if isinstance(node, Convolution):
                 return replace(node, sources=sources, channels=_scaled(node.channels, ratios.get(node.name)))
             if isinstance(node, Part):
-                ratio = ratios.get(min(producers[node.source]))
+                ratio = ratios.get(self._first_producers[node.source])
                 start, channels = (_scaled(number, ratio) for number in (node.start, node.channels))
                 return replace(node, sources=sources, start=start, channels=channels)
             return replace(node, sources=sources)
 
         return Graph(tuple(resized(node) for node in self.graph.nodes if node.name not in without))
+
+
+def check_widths(widths: Mapping[WidthGroup, int]) -> None:
+    """Raise ValueError if a width is no multiple of its group's step."""
+    for group, width in widths.items():
+        if width < 1 or width % group.step:
+            raise ValueError(f"{group.members[0]}: given width {width}; write a multiple of {group.step}")
 
 
 def _scaled(number: int, ratio: Fraction | None) -> int:
@@ -143,7 +152,10 @@ def _units(graph: Graph) -> tuple[Unit, ...]:
         only = graph.by_name[unit.output]
         if len(unit.nodes) == 1 and not (isinstance(only, Convolution) and only.activation and only.name in spine):
             return None  # a single layer is a module of its own only in a chain of layers
-        return unit
+        return unit if fits(unit, []) else None
+
+    def fits(unit: Unit, later: list[Unit]) -> bool:
+        return channels[unit.source] == channels[unit.output] or _only_adaptive_readers(graph, unit, later)
 
     def outermost(module: str) -> Iterator[Unit]:
         """Yield the outermost removable modules, but the children of one that consists of several removable modules."""
@@ -157,7 +169,7 @@ def _units(graph: Graph) -> tuple[Unit, ...]:
     kept: list[Unit] = []
     # the last one first: which layers can read the output of a module depends on later modules only
     for unit in sorted(outermost(""), key=lambda each: order[each.output], reverse=True):
-        if channels[unit.source] == channels[unit.output] or _only_adaptive_readers(graph, unit, kept):
+        if fits(unit, kept):
             kept.insert(0, unit)
     return tuple(kept)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from snnkit.architecture.cuts import Cuts, WidthGroup, find_cuts
+from snnkit.architecture.cuts import Cuts, WidthGroup, check_widths, find_cuts
 from snnkit.architecture.graph import Convolution, Graph, belongs, modules_of
 from snnkit.architecture.lowering import lower
 from snnkit.architecture.plan import ModuleView, Plan, Shape
@@ -93,7 +93,7 @@ class Traced(Design):
         _check_names("widths", self.widths, usual["widths"], "width")
         for name, module in self.modules.items():
             _check_names(f"modules.{name}.widths", module.widths, usual["modules"][name]["widths"], "width")
-        self.cuts.apply((), self.chosen_widths)
+        check_widths(self.chosen_widths)
         return self
 
     @property
