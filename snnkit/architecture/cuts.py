@@ -158,11 +158,12 @@ def _units(graph: Graph) -> tuple[Unit, ...]:
         return channels[unit.source] == channels[unit.output] or _only_adaptive_readers(graph, unit, later)
 
     def outermost(module: str) -> Iterator[Unit]:
-        """Yield the outermost removable modules, but the children of one that consists of several removable modules."""
+        """Yield the outermost removable modules, but the blocks of a stage one by one."""
         below = [unit for child in modules_of(names, module) for unit in outermost(child)]
-        own = {name for name in names if belongs(name, module)} if module else set(names)
-        whole = len(below) > 1 and own == set().union(*(unit.nodes for unit in below))
-        unit = removable(module) if module and not whole else None
+        blocks = sum(len(unit.nodes) > 1 for unit in below)
+        own = {name for name in names if belongs(name, module)}
+        is_stage = blocks > 1 or (len(below) > 1 and own == set().union(*(unit.nodes for unit in below)))
+        unit = removable(module) if module and not is_stage else None
         yield from [unit] if unit else below
 
     order = {node.name: at for at, node in enumerate(graph.nodes)}
