@@ -119,7 +119,7 @@ def test_module_is_kept_for_a_reason() -> None:
 
 
 def test_channels_that_meet_if_a_module_is_removed_are_one_group() -> None:
-    """Without ``b``, the sum adds the output of ``stem`` to that of ``a``."""
+    """If ``a`` and ``b`` are removed, the sum reads the output of ``stem``."""
     lines = graph(
         "a.conv = conv(stem, channels=8, kernel=3, padding=1, activation=relu)",
         "b.conv1 = conv(a.conv, channels=12, activation=relu)",
