@@ -244,7 +244,8 @@ def _couples(node: Node) -> bool:
 
 def _spine(graph: Graph) -> frozenset[str]:
     """Return the layers that every path from the image to the scores goes through."""
-    last = {name: max((graph.nodes.index(r) for r in readers), default=-1) for name, readers in graph.readers.items()}
+    order = {node.name: at for at, node in enumerate(graph.nodes)}
+    last = {name: max((order[each.name] for each in readers), default=-1) for name, readers in graph.readers.items()}
     live, found = {INPUT}, set()
     for at, node in enumerate(graph.nodes):
         live = {name for name in live if last[name] > at}

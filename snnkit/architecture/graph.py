@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, get_args, get_type_hints
 from snnkit.architecture.plan import Activation
 
 INPUT = "input"  # the image
+MAX_LAYERS = 1000  # so that any space is read or refused within seconds; EfficientNet-B0 has 125
 _LINE = re.compile(r"([\w.]+) = (\w+)\(([^()]*)\)")
 _NAME = re.compile(r"\w+(\.\w+)*")
 
@@ -194,6 +195,8 @@ class Graph:
 @lru_cache(256)
 def parse(lines: tuple[str, ...]) -> Graph:
     """Return the graph with this text form. Raises GraphError."""
+    if len(lines) > MAX_LAYERS:
+        raise GraphError(f"graph: has {len(lines):,} layers; use a network of at most {MAX_LAYERS:,}")
     nodes: list[Node] = []
     known = {INPUT}
     for line in lines:

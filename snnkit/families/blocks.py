@@ -29,7 +29,7 @@ _STRIDE = "Stride of the first of the blocks, in pixels."
 class Block(Config):
     """The keys that all blocks share."""
 
-    repeat: int = Field(1, ge=1, le=64, description="How often the block is repeated. Only the first one has a stride.")
+    repeat: int = Field(1, ge=1, le=32, description="How often the block is repeated. Only the first one has a stride.")
 
 
 class ConvBlock(Block):

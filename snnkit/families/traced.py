@@ -66,7 +66,7 @@ class Traced(Design):
     )
     gate: Gate = Field("spikes", description=GATE)
     blocks: tuple[AnyBlock, ...] = Field(
-        (), description="The network as a list of blocks, before a mean over space and a classifier."
+        (), max_length=64, description="The network as a list of blocks, before a mean over space and a classifier."
     )
     graph: tuple[str, ...] = Field((), description="The network as snnsearch scaffold writes it: a layer in each line.")
 

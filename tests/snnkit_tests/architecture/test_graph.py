@@ -60,6 +60,7 @@ def test_wrong_line_is_refused_by_name(line: str, reason: str) -> None:
     ("lines", "reason"),
     [
         ((), "has no layer"),
+        ((STEM,) * 1001, "has 1,001 layers; use a network of at most 1,000"),
         ((STEM, "end = sum(stem, stem)"), "end: a sum gives the class scores"),
         ((STEM,), "stem: is the only layer"),
         (graph("a.b = mean(stem)", "a_b = mean(a.b)", last="a_b"), "equals another one if dots become underscores"),
