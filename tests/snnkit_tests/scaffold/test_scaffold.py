@@ -1,6 +1,7 @@
 """Networks of PyTorch as traced networks: what is computed, removed, resized and counted, and what is refused."""
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -212,6 +213,7 @@ class Identity(nn.Module):
 def without(module: nn.Module, name: str) -> nn.Module | None:
     """A copy of ``module`` with an identity at ``name``; None for a layer whose BatchNorm is a module of its own."""
     theirs = copy.deepcopy(module)
+    name = next(each for each, _ in module.named_modules() if re.sub(r"[^\w.]", "_", each) == name)  # RegNet has "-"
     if isinstance(theirs.get_submodule(name), nn.Conv2d | nn.Linear):
         return None
     theirs.set_submodule(name, Identity())
