@@ -32,7 +32,7 @@ SPACES = Path(__file__).parents[1] / "spaces"
 ASKED = json.loads((GOLDEN / "asked.json").read_text())
 COMMANDS = (
     "", "launch", "resume", "status", "report", "show", "validate", "bench", "retrain", "train", "export", "evaluate",
-    "compare", "tag", "note", "copy", "rename", "move", "archive", "unarchive", "delete", "trust", "count",
+    "compare", "tag", "note", "copy", "rename", "move", "archive", "unarchive", "delete", "trust", "count", "scaffold",
     "spaces", "spaces copy", "data", "data list", "data show", "data fetch",
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from reports.document.commands import forget_options
-from search.cli import comparing, console, count, data, labels, manage, networks, spaces, status, study, trust
+from search.cli import comparing, console, count, data, labels, manage, networks, scaffold, spaces, status, study, trust
 from search.errors import InputError
 from search.trial.environment import HANGUPS
 
@@ -35,6 +35,7 @@ app.command()(study.report)
 app.command()(study.show)
 app.command()(comparing.compare)
 app.command()(study.validate)
+app.command()(scaffold.scaffold)
 app.command()(networks.retrain)
 app.command()(networks.train)
 app.command()(networks.bench)

@@ -101,7 +101,7 @@ def value_at(section: BaseModel, path: str) -> Any:
     """Return the value at a dotted path, whose first word is the name of ``section``."""
     value: Any = section
     for key in path.split(".")[1:]:
-        value = getattr(value, key, None)
+        value = value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
     return value
 
 

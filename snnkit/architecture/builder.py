@@ -93,7 +93,6 @@ class PlanBuilder:
                 f"{name}: {kernel}x{kernel} {kind} pooling does not fit the incoming {c}x{h}x{w}; "
                 f"leave this pooling out, or use a smaller stem stride or a larger resolution"
             )
-        assert kind == "max" or not padding, f"{name}: an average over padding has no one scale"
         assert not (ceil and padding), f"{name}: a ragged last window that may start in the padding"
         op = Pool(name, source, signal.shape, out_shape, kind, kernel, stride, padding, ceil)
         # Max pooling selects one of several sums, so it keeps the scale. Currents have no scale.

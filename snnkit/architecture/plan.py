@@ -13,7 +13,9 @@ from math import prod
 from typing import Any, Literal
 
 Shape = tuple[int, int, int]  # (C, H, W)
-Activation = Literal["relu", "relu6", "silu", "sigmoid", "identity"]  # of the CNN twin; LIF in the SNN
+Activation = Literal[  # of the CNN twin; LIF in the SNN
+    "relu", "relu6", "silu", "sigmoid", "identity", "hardswish", "hardsigmoid", "gelu", "leaky_relu"
+]  # fmt: skip
 Reads = Literal["input", "spikes", "means", "gated"]
 
 
@@ -101,7 +103,8 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """Max or average pooling. The average divides by kernel**2 even at ragged edges, so that the scale is constant."""
+    """Max or average pooling. The average divides by kernel**2 even at ragged edges and over padding, so that the scale
+    is constant."""
 
     name: str
     source: str

@@ -86,6 +86,8 @@ def _missing_in_nir(op: Op) -> tuple[str, str] | None:
             return f"NIR has no {op.activation}", ANOTHER_FAMILY
         case Pool() if op.kind == "max":
             return "NIR has no max pooling", "search or retrain with network.pool.kind: avg, if the family has it"
+        case Pool() if op.padding:
+            return "the nir library does not average over padding", ANOTHER_FAMILY
         case Pool() if op.ceil:
             return "NIR has no ragged windows", "search or retrain with network.pool.ceil: false"
         case Concat():

@@ -164,6 +164,19 @@ class _Graph:
                 return self._node("Mul", [x, self._node("Sigmoid", [x], f"{name}.sigmoid")], name)
             case "sigmoid":
                 return self._node("Sigmoid", [x], name)
+            case "hardsigmoid":
+                return self._node("HardSigmoid", [x], name, alpha=1 / 6, beta=0.5)
+            case "hardswish":
+                gate = self._node("HardSigmoid", [x], f"{name}.gate", alpha=1 / 6, beta=0.5)
+                return self._node("Mul", [x, gate], name)
+            case "leaky_relu":
+                return self._node("LeakyRelu", [x], name, alpha=0.01)
+            case "gelu":
+                scaled = self._node("Mul", [x, self._number(0.5**0.5)], f"{name}.scaled")
+                raised = self._node(
+                    "Add", [self._node("Erf", [scaled], f"{name}.erf"), self._number(1.0)], f"{name}.cdf"
+                )
+                return self._node("Mul", [self._node("Mul", [x, self._number(0.5)], f"{name}.half"), raised], name)
             case _:
                 return self._node("Relu", [x], name)
 
@@ -177,8 +190,8 @@ class _Graph:
         window: dict[str, Any] = {"kernel_shape": [op.kernel] * 2, "strides": [op.stride] * 2}
         if op.kind == "max":
             return self._node("MaxPool", [x], name, pads=pads, **window)
-        if any(ragged):
-            edges = self._constant(f"{op.name}.pads", np.array([0] * 6 + ragged))
+        if any(pads):
+            edges = self._constant(f"{op.name}.pads", np.array([0, 0, *pads[:2], 0, 0, *pads[2:]]))
             x = self._node("Pad", [x, edges], f"{name}.padded")
         return self._node("AveragePool", [x], name, **window)
 

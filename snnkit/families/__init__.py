@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.base.config import Config
-from snnkit.families import mixnet, mnasnet, mobilenetv2, shufflenet, squeezenet
+from snnkit.families import mixnet, mnasnet, mobilenetv2, shufflenet, squeezenet, traced
 
 Design = TypeVar("Design", bound=Config)
 
@@ -31,6 +31,7 @@ FAMILIES: dict[str, Family[Any]] = {
     "mnasnet": Family(mnasnet.MnasNet, mnasnet.plan, mnasnet.modules),
     "mobilenetv2": Family(mobilenetv2.MobileNetV2, mobilenetv2.plan, mobilenetv2.modules),
     "mixnet": Family(mixnet.MixNet, mixnet.plan, mixnet.modules),
+    "traced": Family(traced.Traced, traced.plan, traced.modules),
 }
 _OF_DESIGN: dict[type[Config], Family[Any]] = {family.design: family for family in FAMILIES.values()}
 

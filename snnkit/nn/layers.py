@@ -21,7 +21,12 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
+    "hardswish": nn.Hardswish,
+    "hardsigmoid": nn.Hardsigmoid,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
 }
+GATES: tuple[Activation, ...] = ("sigmoid", "hardsigmoid")
 
 
 class Convolution(nn.Conv2d):
@@ -73,7 +78,7 @@ def draw_weights(layer: ConvLayer, conv: Conv, neuron: NeuronConfig | None, gene
     fan_in = conv.weights // conv.out_shape[0]
     nn.init.normal_(layer.conv.weight, std=norm / math.sqrt(fan_in), generator=generator)
     if layer.conv.bias is not None:
-        opens = conv.activation == "sigmoid" and isinstance(layer.activation, LIF)
+        opens = conv.activation in GATES and isinstance(layer.activation, LIF)
         nn.init.constant_(layer.conv.bias, 2 * threshold if opens else 0.0)  # gates of spikes start open
     if layer.norm is not None:
         layer.norm.reset_parameters()

@@ -249,7 +249,9 @@ def _pool(pool: Pool, x: Tensor) -> Tensor:
     elif pool.kind == "max":
         y = functional.max_pool2d(flat, pool.kernel, pool.stride, pool.padding, ceil_mode=pool.ceil)
     else:
-        y = functional.avg_pool2d(flat, pool.kernel, pool.stride, ceil_mode=pool.ceil, divisor_override=pool.kernel**2)
+        y = functional.avg_pool2d(
+            flat, pool.kernel, pool.stride, pool.padding, ceil_mode=pool.ceil, divisor_override=pool.kernel**2
+        )
     return y.view(*x.shape[:2], *y.shape[1:])
 
 

@@ -21,6 +21,7 @@ from snnkit import kernels
 from snnkit.architecture.channels import channels
 from snnkit.architecture.plan import Conv, Neurons, Plan
 from snnkit.base.config import NeuronConfig
+from snnkit.nn.layers import GATES
 from snnkit.nn.modes import eval_mode
 from snnkit.nn.network import Fired, Network
 from snnkit.weights.inherit import feeds_neurons, rescale_output
@@ -42,8 +43,8 @@ def convert(network: Network, twin: Network, batches: Iterable[Tensor]) -> dict[
     """Give the spiking ``network`` the weights of its trained ``twin``, and return the balance of each layer.
 
     Both have the same plan. ``batches`` are normalised training images (B, C, H, W). A layer that ends in neurons,
-    where the twin has a sigmoid, fires at the rate ``1/2 + z/4``, the sigmoid's tangent. BatchNorm statistics are still
-    the twin's: see `snnkit.training.recalibration`.
+    where the twin has a sigmoid, fires at the rate ``1/2 + z/4``, the sigmoid's tangent; where it has a hardsigmoid, at
+    the rate ``1/2 + z/6``. BatchNorm statistics are still the twin's: see `snnkit.training.recalibration`.
     """
     assert network.neuron is not None, "only a spiking network is converted from a twin"
     assert network.plan == twin.plan, "a twin must have the plan of its network"
@@ -60,7 +61,8 @@ def convert(network: Network, twin: Network, batches: Iterable[Tensor]) -> dict[
         if conv.name in found:
             rescale_output(layer, network.neuron.threshold / found[conv.name].threshold)
         elif _is_gate(conv):
-            rescale_output(layer, network.neuron.threshold / 4, network.neuron.threshold / 2)
+            slope = 1 / 6 if conv.activation == "hardsigmoid" else 1 / 4
+            rescale_output(layer, network.neuron.threshold * slope, network.neuron.threshold / 2)
     return found
 
 
@@ -103,7 +105,7 @@ def _squared_error(
 
 
 def _is_gate(conv: Conv) -> bool:
-    return conv.emits_spikes and conv.activation == "sigmoid"
+    return conv.emits_spikes and conv.activation in GATES
 
 
 def _summed_groups(plan: Plan) -> dict[str, str]:

@@ -90,6 +90,13 @@ def leaves(value: Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         below = getattr(value, name)
         if isinstance(below, Config):
             yield from leaves(below, (*path, name))
+        elif isinstance(below, dict):
+            entry = FieldInfo.from_annotation(get_args(field.annotation)[1])
+            for key, held in below.items():
+                if isinstance(held, Config):
+                    yield from leaves(held, (*path, name, key))
+                else:
+                    yield (*path, name, key), entry, held
         else:
             yield (*path, name), field, below
 
@@ -116,6 +123,7 @@ def costs(op: Op) -> bool:
 
 def belongs(name: str, module: str) -> bool:
     """Whether the operation or the strip cell ``name`` belongs to ``module``."""
+    module = module.removeprefix("modules.")  # of a traced network
     return name == module or name.startswith(f"{module}.")
 
 
@@ -136,6 +144,10 @@ def values(field: FieldInfo) -> st.SearchStrategy[Any]:
         return st.none()
     if get_origin(annotation) is Literal:
         return st.sampled_from(get_args(annotation))
+    if get_origin(annotation) is dict:  # free keys: nothing is changed
+        return st.just({})
+    if get_origin(annotation) is tuple and get_origin(get_args(annotation)[0]) is not Literal:
+        return st.just(())  # the layers of a traced network: the default ones
     if get_origin(annotation) is tuple:
         return st.lists(st.sampled_from(get_args(get_args(annotation)[0])), max_size=4)
     raise NotImplementedError(f"no values for {annotation}; say here how to draw some")

@@ -130,11 +130,20 @@ def _locate(loc: Keys, model: Model) -> tuple[Keys, Model, FieldInfo | None]:
         elif info is not None and isinstance(part, int):
             at.append(part)
             inner = submodel(next(iter(get_args(info.annotation)), None))
+        elif info is not None and part in (variants := _variants(info.annotation)):  # pydantic names the branch taken
+            inner = variants[part]
         elif info is not None and is_open_mapping(info.annotation) and part != "[key]":
             at.append(part)
         else:
             break
     return tuple(at), owner, info
+
+
+def _variants(annotation: Any) -> dict[str | int, Model]:
+    """Return the models in a list of several kinds of entries, by the word that tells them apart."""
+    entries = kinds(next(iter(get_args(annotation)), None))
+    models = [entry for entry in entries if submodel(entry) is not None and "kind" in entry.model_fields]
+    return {word: model for model in models for word in literal_words(model.model_fields["kind"].annotation)}
 
 
 def _explanation(details: ErrorDetails, owner: Model, info: FieldInfo | None) -> str:

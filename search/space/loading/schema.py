@@ -23,6 +23,11 @@ def is_open_mapping(annotation: Any) -> bool:
     return any(get_origin(kind) in (dict, Mapping) for kind in kinds(annotation))
 
 
+def entry_type(annotation: Any) -> Any:
+    """Return the type of the values of a mapping with free keys; None for other annotations."""
+    return next((get_args(kind)[1] for kind in kinds(annotation) if get_origin(kind) in (dict, Mapping)), None)
+
+
 def takes_list(annotation: Any) -> bool:
     """Return whether a leaf may hold a list."""
     return any(get_origin(kind) in (tuple, list) for kind in kinds(annotation))
@@ -67,16 +72,19 @@ def is_known(keys: Keys, models: Mapping[str, Model]) -> bool:
     model: Model | None = models.get(str(keys[0]))
     if model is None:
         return False
-    for at, key in enumerate(keys[1:], start=1):
-        info = fields(model).get(str(key)) if model else None
+    rest = list(keys[1:])
+    while rest and model is not None:
+        info = fields(model).get(str(rest.pop(0)))
         if info is None:
             return False
         if is_open_mapping(info.annotation):
-            return True
-        model = submodel(info.annotation)
-        if model is None:
-            return at == len(keys) - 1
-    return True
+            model = submodel(entry_type(info.annotation))
+            if model is None:
+                return True
+            del rest[:1]  # a free key
+        else:
+            model = submodel(info.annotation)
+    return not rest
 
 
 def unknown_key(key: str, model: Model, models: Mapping[str, Model]) -> str:

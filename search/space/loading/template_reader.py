@@ -10,7 +10,16 @@ from search.space.dials import FAMILY, Dial, Needs
 from search.space.document import Tree
 from search.space.loading.dial_reader import read_dial
 from search.space.loading.problems import Problems, as_strict
-from search.space.loading.schema import Model, fields, is_open_mapping, kinds, submodel, takes_list, unknown_key
+from search.space.loading.schema import (
+    Model,
+    entry_type,
+    fields,
+    is_open_mapping,
+    kinds,
+    submodel,
+    takes_list,
+    unknown_key,
+)
 from search.space.template import OPEN_SECTIONS, SECTIONS, Template
 from snnkit.data.choice import DESCRIPTION
 from snnkit.families import FAMILIES, AnyFamily
@@ -65,19 +74,31 @@ class _TreeReader:
         for key, info in allowed.items():
             if key not in tree:
                 continue
-            value, inner, at = tree[key], submodel(info.annotation), (*keys, key)
-            if isinstance(value, dict) and inner is not None:
-                family = ((FAMILY, key),) if model is AnyFamily else ()
-                fixed[key] = self._read(inner, value, at, (*needs, *family))
-            elif isinstance(value, dict) and not is_open_mapping(info.annotation):
-                self._add_dial(at, value, info.annotation, needs)
-                if key == "keep":
-                    needs = (*needs, (".".join(at), True))
-            elif isinstance(value, list) and inner is None and not takes_list(info.annotation):
-                self._add_list(at, value)
-            else:
-                fixed[key] = as_strict(value)
+            at = (*keys, key)
+            family = ((FAMILY, key),) if model is AnyFamily and submodel(info.annotation) is not None else ()
+            self._read_field(fixed, tree[key], info.annotation, at, (*needs, *family))
+            if key == "keep" and key not in fixed:
+                needs = (*needs, (".".join(at), True))
         return fixed
+
+    def _read_field(
+        self, fixed: dict[str, Any], value: Tree, annotation: Any, keys: tuple[str, ...], needs: Needs
+    ) -> None:
+        """Add the value at ``keys`` to the ``fixed`` leaves around it, or to the dials."""
+        inner, key = submodel(annotation), keys[-1]
+        if isinstance(value, dict) and inner is not None:
+            fixed[key] = self._read(inner, value, keys, needs)
+        elif isinstance(value, dict) and is_open_mapping(annotation) and keys[0] in OPEN_SECTIONS:
+            entries: dict[str, Any] = {}
+            for name, entry in value.items():
+                self._read_field(entries, entry, entry_type(annotation), (*keys, name), needs)
+            fixed[key] = entries
+        elif isinstance(value, dict) and not is_open_mapping(annotation):
+            self._add_dial(keys, value, annotation, needs)
+        elif isinstance(value, list) and inner is None and not takes_list(annotation):
+            self._add_list(keys, value)
+        else:
+            fixed[key] = as_strict(value)
 
     def _check_keys(self, tree: dict[str, Tree], model: Model, allowed: Mapping[str, Any], keys: Keys) -> None:
         chosen = _family_choices(tree.get("family")) if model is AnyFamily else ()

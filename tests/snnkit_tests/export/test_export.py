@@ -3,11 +3,13 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from snnkit.architecture.plan import Activation
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.export import EXPORTS, ExportError, Parity, export, find_obstacles
 from snnkit.export.folding import fold_batchnorm
@@ -81,6 +83,18 @@ def test_onnx_pads_incomplete_windows_like_the_network(tmp_path: Path, geometry:
         made = network("squeezenet", None, side=60, geometry=geometry, pool={"kind": kind})
         parity = export(made, tmp_path / "n.onnx", "onnx", images(side=60), {})
         assert parity.logit_difference < 1e-4
+
+
+@pytest.mark.parametrize("kind", get_args(Activation))
+def test_onnx_has_every_activation_and_averages_over_padding(tmp_path: Path, kind: str) -> None:
+    graph = (
+        f"stem = conv(input, channels=8, kernel=3, stride=2, batchnorm=true, activation={kind})",
+        "pool = pool(stem, kind=avg, kernel=3, stride=2, padding=1)",
+        "mean = mean(pool)",
+        "head = conv(mean, channels=10, bias=true)",
+    )
+    parity = export(network("traced", None, graph=graph), tmp_path / "n.onnx", "onnx", 5 * images(), {})
+    assert parity.logit_difference < 1e-4
 
 
 @pytest.mark.parametrize("neuron", [NEURONS["subtract, later"], None], ids=["snn", "twin"])

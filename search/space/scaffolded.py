@@ -1,0 +1,172 @@
+"""Write a commented space for a network that was traced from PyTorch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reports.storage.names import as_folder_name
+from search.errors import InputError, listed
+from search.space.document import dump
+from snnkit.architecture.cuts import Cuts, Unit, WidthGroup, find_cuts, why_kept
+from snnkit.architecture.graph import Activated, Convolution, Graph, Layer, belongs, modules_of
+from snnkit.architecture.plan import Shape
+from snnkit.data.datasets import DATASETS
+
+QUARTERS = (1, 2, 3, 4)  # widths to choose from, as quarters of the width that was traced
+MAX_LINE = 116
+
+
+@dataclass(frozen=True)
+class Scaffolded:
+    """The facts about a traced network that its space states besides the graph."""
+
+    reference: str  # as the command names it
+    shape: Shape
+    classes: int
+    params: int
+    difference: float  # between module and CNN twin, relative to the spread of the scores
+    left_out: tuple[str, ...]  # modules that only act in training
+
+
+def write_space(graph: Graph, facts: Scaffolded) -> str:
+    """Return a space over ``graph`` as YAML. Raises InputError if no data set has such images."""
+    cuts = find_cuts(graph.lines)
+    name = as_folder_name(facts.reference.rpartition(":")[2]) or "scaffold"
+    sections = [
+        *_header(cuts, facts),
+        _yaml(
+            {
+                "study": {
+                    "name": name,
+                    "budget": {"trials": 50},
+                    "objectives": {"accuracy": "maximize", "energy_mj": "minimize", "params": "minimize"},
+                }
+            }
+        ),
+        "network:",
+        "  family: traced",
+        *_modules(cuts),
+        *_widths(cuts),
+        "  # The layers, in order of execution. Do not edit them.",
+        "  graph:",
+        *(f"  - {line}" for line in graph.lines),
+        "encoding: {timesteps: 4}",
+        "train: {epochs: 10}",
+        _yaml({"data": data_of(facts.shape, facts.classes)}),
+    ]
+    return "\n".join(sections) + "\n"
+
+
+def data_of(shape: Shape, classes: int) -> dict[str, object]:
+    """Return the data section for images of ``shape`` and so many classes. Raises InputError if nothing fits."""
+    channels, height, width = shape
+    fitting = [name for name, info in DATASETS.items() if info.shape[0] == channels and info.classes >= classes]
+    if height != width or not fitting:
+        known = listed(
+            f"{'x'.join(map(str, info.shape))} ({name}, {info.classes} classes)" for name, info in DATASETS.items()
+        )
+        raise InputError(
+            f"no data set has {classes} classes of {channels}x{height}x{width} images. There are {known}; give another "
+            "--input or --classes"
+        )
+    name = min(fitting, key=lambda each: (DATASETS[each].shape != shape, DATASETS[each].classes))
+    found: dict[str, object] = {"name": name}
+    if DATASETS[name].classes > classes:
+        found["classes"] = classes
+    if DATASETS[name].shape != shape:
+        found["resolution"] = height
+    return found
+
+
+def _header(cuts: Cuts, facts: Scaffolded) -> Iterator[str]:
+    size = "x".join(map(str, facts.shape))
+    kinds = {node.activation for node in cuts.graph.nodes if isinstance(node, Layer) and node.activation}
+    kinds |= {node.kind for node in cuts.graph.nodes if isinstance(node, Activated)}
+    yield f"# Search of {facts.reference}, traced for images of {size}. Written by: snnsearch scaffold"
+    yield "#"
+    yield f"# {facts.params:,} parameters. With everything kept, the CNN twin computes what the module computes: their"
+    yield f"# scores differ by {facts.difference:.0e} of their spread. The spiking network has LIF neurons in place of"
+    yield f"# each activation ({', '.join(sorted(kinds))}), and where a convolution would otherwise read real numbers."
+    if facts.left_out:
+        yield from _wrapped("Not in the network, because they act in training only: ", facts.left_out)
+    yield "#"
+    yield "# Every combination of the values below fits. A value that you fix is no longer searched: write keep: true,"
+    yield "# or conv1: 32. Validate the file after a change: snnsearch validate FILE"
+
+
+def _modules(cuts: Cuts) -> Iterator[str]:
+    yield ""
+    yield from (f"  # Kept: {name} {why_kept(cuts.graph, name)}." for name in _always_kept(cuts))
+    if not cuts.units:
+        return
+    yield "  # Removable modules. A removed one is replaced by its input."
+    yield "  modules:"
+    for unit in cuts.units:
+        yield f"    {unit.key}:  # {_reads(cuts, unit)}"
+        yield f"      keep: {_choices([True, False])}"
+        groups = [group for group in cuts.groups if group.unit == unit]
+        if groups:
+            yield "      widths:"
+            yield from (line for group in groups for line in _width(group, "        "))
+
+
+def _reads(cuts: Cuts, unit: Unit) -> str:
+    convs = sum(isinstance(cuts.graph.by_name[name], Layer) for name in unit.nodes)
+    return f"{unit.name}, {convs} convolution{'s' if convs > 1 else ''}; reads {unit.source}"
+
+
+def _widths(cuts: Cuts) -> Iterator[str]:
+    groups = [group for group in cuts.groups if group.unit is None]
+    if not groups:
+        return
+    yield ""
+    yield "  # Channels of the other convolutions. The members of a group keep the ratio of their widths."
+    yield "  widths:"
+    yield from (line for group in groups for line in _width(group, "    "))
+    yield ""
+
+
+def _width(group: WidthGroup, indent: str) -> Iterator[str]:
+    if len(group.members) > 1:
+        yield from _wrapped(f"{indent}# {len(group.members)} layers: ", group.members, comment="")
+    values = sorted({max(1, round(group.width * part / 4 / group.step)) * group.step for part in QUARTERS})
+    if len(values) > 1:
+        yield f"{indent}{group.key}: {_choices(values, group.width)}"
+    else:
+        yield f"{indent}{group.key}: {group.width}"
+
+
+def _choices(values: Sequence[object], default: object = None) -> str:
+    words = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
+    return f"{{choices: [{words}]{'' if default is None else f', default: {default}'}}}"
+
+
+def _always_kept(cuts: Cuts) -> Iterator[str]:
+    """Yield the outermost modules with convolutions that hold no removable module and are in none."""
+    convs = [node.name for node in cuts.graph.nodes if isinstance(node, Convolution)]
+    units = {unit.name for unit in cuts.units}
+
+    def inside(module: str) -> Iterator[str]:
+        if module in units:
+            return
+        if module and not any(belongs(unit, module) for unit in units):
+            yield module
+        else:
+            for child in modules_of(convs, module):
+                yield from inside(child)
+
+    return inside("")
+
+
+def _wrapped(start: str, names: Sequence[str], comment: str = "# ") -> Iterator[str]:
+    """Yield a comment that lists ``names``, cut off after one line."""
+    line = comment + start
+    shown: list[str] = []
+    for name in names:
+        if len(line) + sum(len(each) + 2 for each in (*shown, name)) > MAX_LINE:
+            break
+        shown.append(name)
+    yield line + ", ".join(shown) + (", ..." if len(shown) < len(names) else "")
+
+
+def _yaml(tree: dict[str, object]) -> str:
+    return dump(tree).rstrip()
