@@ -9,9 +9,10 @@
     network = best.network()                # a torch module with its trained weights
     study = snnsearch.open_study("smoke")   # again, in another session
 
-``launch``, ``resume`` and ``open_study`` return a `Study`. A space may name parts of your own: `objective` makes an
-objective from a function, and `Family`, `EnergyModel` and `DatasetInfo` describe a family of networks, an energy model
-and a data set (docs/plugins.md).
+``launch``, ``resume`` and ``open_study`` return a `Study`. ``count`` counts the operations of a network of snnTorch,
+SpikingJelly or NIR, and ``estimate_energy`` prices them. ``scaffold`` writes a space for a torch module. A space may
+name parts of your own: `objective` makes an objective from a function, and `Family`, `EnergyModel` and `DatasetInfo`
+describe a family of networks, an energy model and a data set (docs/plugins.md).
 
 Each name is imported at its first use, so that ``import snnsearch`` loads neither torch nor Ray.
 """
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from search.runner.observer import Observer, SilentObserver
     from search.runner.options import RunOptions
     from search.space.loading.loader import load_space
+    from search.space.scaffolded import scaffold
     from search.space.space import Space
     from snnkit.architecture.builder import PlanBuilder
     from snnkit.architecture.plan import ModuleView, Plan, PlanError
     from snnkit.base.config import Config, EncodingConfig, NeuronConfig
+    from snnkit.counting.count import count
     from snnkit.data.datasets.info import DatasetInfo
     from snnkit.energy import estimate_energy
     from snnkit.energy.model import Constant, Energy, EnergyModel
@@ -64,6 +67,7 @@ __all__ = [
     "TrainedNetwork",
     "Trial",
     "build_network",
+    "count",
     "count_operations",
     "estimate_energy",
     "launch",
@@ -72,6 +76,7 @@ __all__ = [
     "objective",
     "open_study",
     "resume",
+    "scaffold",
     "twin_counts",
 ]
 
@@ -81,10 +86,12 @@ _MODULES = {
     "search.runner.observer": ("Observer", "SilentObserver"),
     "search.runner.options": ("RunOptions",),
     "search.space.loading.loader": ("load_space",),
+    "search.space.scaffolded": ("scaffold",),
     "search.space.space": ("Space",),
     "snnkit.architecture.builder": ("PlanBuilder",),
     "snnkit.architecture.plan": ("ModuleView", "Plan", "PlanError"),
     "snnkit.base.config": ("Config", "EncodingConfig", "NeuronConfig"),
+    "snnkit.counting.count": ("count",),
     "snnkit.data.datasets.info": ("DatasetInfo",),
     "snnkit.energy": ("estimate_energy",),
     "snnkit.energy.model": ("Constant", "Energy", "EnergyModel"),

@@ -2,7 +2,7 @@ import snntorch
 import torch
 from torch import nn
 
-import snnkit
+import snnsearch
 
 torch.manual_seed(0)
 net = nn.Sequential(
@@ -10,7 +10,7 @@ net = nn.Sequential(
     nn.Flatten(), nn.Linear(8 * 7 * 7, 10), snntorch.Leaky(beta=0.9, init_hidden=True),
 )  # fmt: skip
 loader = [(torch.rand(20, 1, 16, 16), torch.randint(10, (20,)))]  # batches of images and labels
-counts = snnkit.count(net, loader, timesteps=8)
+counts = snnsearch.count(net, loader, timesteps=8)
 for layer in counts.layers:
     print(f"{layer.name}: {layer.macs:,.0f} MACs, {layer.acs:,.0f} ACs, {layer.spikes_out:,.0f} spikes")
-print(f"{snnkit.estimate_energy(counts).total_mj:.3g} mJ")
+print(f"{snnsearch.estimate_energy(counts).total_mj:.3g} mJ")

@@ -177,11 +177,14 @@ _RECORDS = (
 OBJECTIVES: dict[str, ObjectiveInfo] = {record.name: record for record in _RECORDS}
 _BUILT_IN = frozenset(OBJECTIVES)
 OWN_FIGURES: dict[str, FigureRecord] = {}
-"""What studies store about the objectives of plug-ins, by name."""
+"""What studies store about the objectives that are measured only if a space names them, by name."""
 
 
 def register(record: FigureRecord) -> None:
-    """Add the objective of a plug-in. An objective of the same name is replaced, except a built-in one."""
+    """Add an objective that is measured only if a space names it, a plug-in's for example.
+
+    An objective of the same name is replaced, except one that is always measured. Raises ValueError.
+    """
     if record.name in _BUILT_IN:
         raise ValueError(f"{record.name} is a built-in objective; give yours another name")
     OWN_FIGURES[record.name] = record
@@ -212,7 +215,7 @@ def objective_label(name: str) -> str:
 
 def short_name(name: str) -> str:
     """Return the name of an objective for a terminal: the label of a plug-in's objective, else the name itself."""
-    return OWN_FIGURES[name].label if name in OWN_FIGURES else name
+    return OWN_FIGURES[name].label if ":" in name and name in OWN_FIGURES else name
 
 
 def axis_title(name: str) -> str:

@@ -92,7 +92,7 @@ class Measured(Record):
     twin_energy_mj: dict[str, float]  # of the CNN twin, with dense multiply-accumulates; same keys
     operations: dict[str, Operations] = Field(default_factory=dict)  # by preset: exact (as above), paper2602
     nonzero_macs: float | None = None  # MACs with a nonzero input; ReLU makes zeros in a CNN twin
-    own: dict[str, float] = Field(default_factory=dict)  # figures of the user's plug-ins, by the name of the objective
+    own: dict[str, float] = Field(default_factory=dict)  # figures that the space asks for, by the name of the objective
 
     def alternative_mj(self, model: str, name: str) -> float | None:
         """Return the energy by ``model`` under the assumption ``name``; None if it is not known."""
@@ -232,7 +232,7 @@ class ObjectiveRecord(Record):
 
 
 class FigureRecord(Record):
-    """The description of a figure that a plug-in measures, so that reports need not load the plug-in."""
+    """The description of a figure that is measured only if a space names it, so that reports need no plug-in."""
 
     name: str  # of the objective or constraint: "./parts.py:latency"
     direction: Direction
@@ -262,7 +262,7 @@ class StudyHeader(Versioned):
     sampler: str  # resolved: "tpe", never "auto"
     objectives: tuple[ObjectiveRecord, ...]
     constraints: dict[str, dict[str, float]] = Field(default_factory=dict)  # {"params": {"max": 800000}}
-    own_figures: tuple[FigureRecord, ...] = ()  # of plug-ins
+    own_figures: tuple[FigureRecord, ...] = ()  # that the space asks for
     price: str = "horowitz45/exact"  # the energy model of the energy_mj objective
     energy_rules: dict[str, str] = Field(default_factory=dict)  # energy model -> its rule in words
     space_yaml: str  # resolved; `snnsearch launch` runs it as it is

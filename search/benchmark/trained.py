@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOADING = {  # Python that loads an exported file
+    "pytorch": "import snnsearch; network = snnsearch.load({path!r})",
+    "onnx": "import onnxruntime; session = onnxruntime.InferenceSession({path!r})",
+    "nir": "import nir; graph = nir.read({path!r})",
+}
 N_IMAGES = 64  # validation images that an exported file is checked on
 
 
@@ -147,7 +152,10 @@ def export(
         raise InputError(f"{found.name}, trial {found.record.number}, as {kind}: {error}") from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}. Free some space, or: --out FILE") from error
-    return _describe_parity(parity, path)
+    text = _describe_parity(parity, path)
+    text.append(f"\nload      {LOADING[kind].format(path=str(path))}")
+    text.append(f"\ninput     {_describe_input(parts)}")
+    return text
 
 
 def suffix(kind: str) -> str:
@@ -157,7 +165,14 @@ def suffix(kind: str) -> str:
     return EXPORTS[kind].suffix
 
 
-def _describe_parity(parity: "Parity", path: Path) -> RenderableType:
+def _describe_input(parts: "Splits") -> str:
+    if not parts.mean:
+        return "frames of events, (N, T, C, H, W), as they are counted"
+    mean, std = (", ".join(f"{value:.4g}" for value in each) for each in (parts.mean, parts.std))
+    return f"(N, C, H, W), pixels / 255, minus [{mean}], divided by [{std}], by channel"
+
+
+def _describe_parity(parity: "Parity", path: Path) -> Text:
     text = Text(f"{path}  {path.stat().st_size:,} bytes\n")
     text.append(
         f"checked   on {count(parity.images, 'validation image')}: {parity.same_class} of {parity.images} in the same "

@@ -37,22 +37,9 @@ def scaffold(
 
     Example: snnsearch scaffold torchvision.models:resnet18 --input 3x32x32 --to resnet.yaml
     """
-    from search.space.scaffolded import Scaffolded, data_of, write_space
+    from search.space import scaffolded
 
-    shape = _shape(size)
-    data_of(shape, classes)  # refuses before the import, which may take a while
-    from snnkit.scaffold.parity import check_parity
-    from snnkit.scaffold.reference import load_network
-    from snnkit.scaffold.trace import ScaffoldError, trace
-
-    try:
-        module = load_network(reference, shape[0], classes)
-        traced = trace(module, shape)
-        difference = check_parity(module, traced, shape)
-    except ScaffoldError as error:
-        raise InputError(f"{reference} cannot be searched: {error}") from error
-    params = sum(parameter.numel() for parameter in module.parameters())
-    text = write_space(traced.graph, Scaffolded(reference, shape, classes, params, difference, traced.left_out))
+    text = scaffolded.scaffold(reference, _shape(size), classes)
     if to is None:
         typer.echo(text, nl=False)
         return

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, create_model
 
-from reports.records.objectives import OBJECTIVES, register
+from reports.records.objectives import OBJECTIVES
 from search.plugins.dataset import as_dataset
-from search.plugins.objective import MEASURES, Objective
+from search.plugins.objective import Objective, add_objective
 from search.plugins.sources import PluginError
 from search.registries import PRUNERS, SAMPLERS
 from snnkit.data.datasets import DATASETS
@@ -49,10 +49,9 @@ def _register_objective(name: str, given: Any) -> None:
             "low=..., high=...)"
         )
     try:
-        register(given.record(name))
+        add_objective(name, given)
     except ValueError as error:
         raise PluginError(f"{name}: {error}") from error
-    MEASURES[name] = given.measure
 
 
 def _register_energy_model(name: str, given: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from reports.records.objectives import register
 from reports.records.study import Direction, FigureRecord
 
 if TYPE_CHECKING:
@@ -78,7 +79,13 @@ def objective(
 
 
 MEASURES: dict[str, Measure] = {}
-"""The functions of the objectives that plug-ins have registered, by name."""
+"""The functions of the objectives that are measured only if a space names them, by name."""
+
+
+def add_objective(name: str, objective: Objective) -> None:
+    """Register an objective. Raises ValueError if its range is wrong, or if the name is a built-in one's."""
+    register(objective.record(name))
+    MEASURES[name] = objective.measure
 
 
 def measure_figure(name: str, trained: TrainedNetwork) -> float:

@@ -1,6 +1,6 @@
 """Find, check and register the plug-ins that a document names."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from reports.document.commands import command
 from search.errors import Keys, format_validation, listed, nearest
+from search.plugins.figures import add_layer_figure
 from search.plugins.kinds import KINDS
 from search.plugins.references import Named, named_parts
 from search.plugins.sources import PluginError, Source, find, load, source_key, split
@@ -42,11 +43,6 @@ class PluginSet(Config):
         """Import the parts and register them in this process. Raises PluginError."""
         for part in self.parts:
             _register(part, self.sources[part.source_key])
-
-    def figures(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the objectives among ``names`` that plug-ins measure."""
-        own = {part.name for part in self.parts if part.kind == "objective"}
-        return tuple(name for name in dict.fromkeys(names) if name in own)
 
     def changes(self) -> list[str]:
         """Return a sentence for each file or package whose code on this machine differs from the stored code."""
@@ -85,6 +81,8 @@ class Plugins:
         """Register and return the plug-ins that ``tree`` names; report those that cannot be used, at their place."""
         parts: list[Part] = []
         for named in named_parts(tree):
+            if named.kind == "objective" and add_layer_figure(named.name):
+                continue
             try:
                 part = self._part(named)
                 if part is not None and part not in parts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reports.storage.names import as_folder_name
 from search.errors import InputError, listed
@@ -10,6 +11,9 @@ from snnkit.architecture.cuts import Cuts, Unit, WidthGroup, find_cuts, why_kept
 from snnkit.architecture.graph import Activated, Convolution, Graph, Layer, belongs, modules_of
 from snnkit.architecture.plan import Shape
 from snnkit.data.datasets import DATASETS
+
+if TYPE_CHECKING:
+    from torch import nn
 
 QUARTERS = (1, 2, 3, 4)  # widths to choose from, as quarters of the width that was traced
 MAX_LINE = 116
@@ -25,6 +29,31 @@ class Scaffolded:
     params: int
     difference: float  # between module and CNN twin, relative to the spread of the scores
     left_out: tuple[str, ...]  # modules that only act in training
+
+
+def scaffold(network: "str | nn.Module", shape: Shape, classes: int = 10) -> str:
+    """Return a commented space, as YAML, that searches a PyTorch network: which modules to keep, and how wide.
+
+    ``network`` is a torch module, or a text: ``torchvision.models:resnet18``, ``net.py:build`` or ``timm:NAME``, whose
+    code is run. ``shape`` is (C, H, W). The module is traced, and its CNN twin must compute the same to 1e-4.
+
+    Raises InputError, with the module and the reason, if the network cannot be searched, or if no data set has such
+    images.
+    """
+    data_of(shape, classes)  # refuses before torch is imported, which may take a while
+    from snnkit.scaffold.parity import check_parity
+    from snnkit.scaffold.reference import load_network
+    from snnkit.scaffold.trace import ScaffoldError, trace
+
+    label = network if isinstance(network, str) else type(network).__name__
+    try:
+        module = load_network(network, shape[0], classes) if isinstance(network, str) else network
+        traced = trace(module, shape)
+        difference = check_parity(module, traced, shape)
+    except ScaffoldError as error:
+        raise InputError(f"{label} cannot be searched: {error}") from error
+    params = sum(parameter.numel() for parameter in module.parameters())
+    return write_space(traced.graph, Scaffolded(label, shape, classes, params, difference, traced.left_out))
 
 
 def write_space(graph: Graph, facts: Scaffolded) -> str:

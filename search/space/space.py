@@ -13,6 +13,7 @@ from reports.records.objectives import objective_values
 from reports.records.study import Leaf, Measured, ReferencePoint
 from search.errors import InputError, format_validation, nearest
 from search.plugins import PluginSet
+from search.plugins.objective import MEASURES
 from search.plugins.plugins import SECTION
 from search.space.candidate import Candidate
 from search.space.constraints import Refusal, bound_key, exceeded, excesses, known_figures
@@ -75,8 +76,8 @@ class Space:
 
     @property
     def own_figures(self) -> tuple[str, ...]:
-        """Return the objectives and constraints that plug-ins measure."""
-        return self.plugins.figures((*self.study.objectives, *self.study.constraints))
+        """Return the objectives and constraints that are measured only because this space names them."""
+        return tuple(name for name in {**self.study.objectives, **self.study.constraints} if name in MEASURES)
 
     def active(self, params: Mapping[str, object]) -> dict[str, Leaf]:
         """Return the dials of ``params`` that count, in canonical order, without those in removed modules.

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from reports.records.study import Leaf, ModuleState, Status, TrialRecord
 from search.plugins import PluginSet
+from search.plugins.figures import add_layer_figure
 from search.space.candidate import Candidate
 from search.space.limits import Limits
 from search.trial.folder import TrialFolder
@@ -99,7 +100,7 @@ class Job(Config):
     initialization: Initialization
     limits: Limits = Limits()
     plugins: PluginSet = PluginSet()
-    own_figures: tuple[str, ...] = ()  # objectives and constraints that plug-ins measure
+    own_figures: tuple[str, ...] = ()  # objectives and constraints to measure because the space names them
 
     @model_validator(mode="before")
     @classmethod
@@ -107,6 +108,8 @@ class Job(Config):
         """Register the plug-ins of a job from another process: its candidates need them. Raises PluginError."""
         if isinstance(given, dict) and isinstance(given.get("plugins"), dict):
             PluginSet.model_validate(given["plugins"]).register()
+            for name in given.get("own_figures", ()):
+                add_layer_figure(name)
         return given
 
     @model_validator(mode="after")

@@ -1,17 +1,14 @@
 """Models and images that are named on a command line: NIR files, Python references, arrays and data sets."""
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snnkit.base.references import PythonReferenceError, import_object
 from snnkit.counting.errors import CountError
 from snnkit.counting.nir import read_nir
 from snnkit.data import DataChoice, load_dataset, split_dataset
@@ -42,16 +39,10 @@ def load_model(reference: str) -> nn.Module:
             "Python file with a function that builds the model and loads its weights, "
             "torch.load(FILE, weights_only=True), and name that function: model.py:build"
         )
-    place, colon, attribute = reference.rpartition(":")
-    if not colon or not place or not attribute:
-        raise CountError(f"given {reference!r}; give a NIR file (.nir), or {HOW}")
-    module = _import(place)
-    found = module
-    for name in attribute.split("."):
-        if not hasattr(found, name):
-            offered = [key for key, value in vars(module).items() if isinstance(value, nn.Module)]
-            raise CountError(f"{place} has no {attribute}; torch modules in it: {', '.join(offered) or 'none'}")
-        found = getattr(found, name)
+    try:
+        found = import_object(reference, lambda value: isinstance(value, nn.Module))
+    except PythonReferenceError as error:
+        raise CountError(f"{error}. Give a NIR file (.nir), or {HOW}") from error
     if callable(found) and not isinstance(found, nn.Module):
         try:
             found = found()
@@ -60,31 +51,6 @@ def load_model(reference: str) -> nn.Module:
     if not isinstance(found, nn.Module):
         raise CountError(f"{reference} is a {type(found).__name__}, not a torch module; {HOW}")
     return found
-
-
-def _import(place: str) -> ModuleType:
-    """Import a module by name, or from a file. Its own imports see its folder, or the current one."""
-    path = Path(place).expanduser()
-    is_file = path.suffix == ".py"
-    if is_file and not path.is_file():
-        raise CountError(f"{place}: there is no such file")
-    sys.path.insert(0, str(path.resolve().parent) if is_file else "")
-    try:
-        if not is_file:
-            return importlib.import_module(place)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, module)
-        spec.loader.exec_module(module)
-        return module
-    except ModuleNotFoundError as error:
-        raise CountError(f"cannot import {place}: {error}; install it, or run the command where it is") from error
-    except Exception as error:  # whatever the user's code raises
-        raise CountError(f"cannot import {place}: {type(error).__name__}: {error}") from error
-    finally:
-        del sys.path[0]
 
 
 def read_arrays(path: Path, images: int) -> Batches:

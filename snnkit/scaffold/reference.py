@@ -1,17 +1,13 @@
 """Find the PyTorch network that a text such as ``torchvision.models:resnet18`` refers to."""
 
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
+from snnkit.base.references import PythonReferenceError, import_object
 from snnkit.scaffold.trace import ScaffoldError
 
 FORMS = "module:attribute, file.py:attribute or timm:NAME"
@@ -24,51 +20,15 @@ def load_network(reference: str, channels: int, classes: int) -> nn.Module:
     with ``num_classes=classes`` if it takes that, otherwise without arguments. ``timm:NAME`` builds a network of timm.
     Importing runs the code of the module. Raises ScaffoldError.
     """
-    place, colon, name = reference.rpartition(":")
-    if not colon or not place or not name:
-        raise ScaffoldError(f"given {reference!r}; write {FORMS}, for example torchvision.models:resnet18")
     with torch.random.fork_rng():
         torch.manual_seed(0)
+        place, _, name = reference.rpartition(":")
         if place == "timm":
             return _from_timm(name, channels, classes)
-        found: Any = _import(place)
-        for word in name.split("."):
-            if not hasattr(found, word):
-                names = [each for each, value in vars(found).items() if callable(value) and not each.startswith("_")]
-                raise ScaffoldError(
-                    f"{place} has no {name}; it has {', '.join(sorted(names)[:12]) or 'nothing to call'}"
-                )
-            found = getattr(found, word)
-        return _built(reference, found, classes)
-
-
-def _import(place: str) -> ModuleType:
-    path = Path(place).expanduser()
-    try:
-        if path.suffix == ".py":
-            return _import_file(path)
-        if "" not in sys.path:
-            sys.path.insert(0, "")  # as ``python -m`` does, so that a module in the current folder is found
-        return importlib.import_module(place)
-    except ScaffoldError:
-        raise
-    except Exception as error:
-        raise ScaffoldError(
-            f"{place}: cannot be imported ({type(error).__name__}: {error}); write {FORMS}, and check that Python can "
-            "import it"
-        ) from error
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ScaffoldError(f"{path}: no such file; write {FORMS}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
-    return module
+        try:
+            return _built(reference, import_object(reference), classes)
+        except PythonReferenceError as error:
+            raise ScaffoldError(f"{error}. Write {FORMS}, for example torchvision.models:resnet18") from error
 
 
 def _from_timm(name: str, channels: int, classes: int) -> nn.Module:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import snnsearch
 from reports.records.study import TrialRecord
@@ -94,3 +95,16 @@ def test_wrong_request_says_what_is_allowed(
 ) -> None:
     with pytest.raises(snnsearch.InputError, match=says):
         ask(study)
+
+
+def test_torch_module_becomes_a_space() -> None:
+    module = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10),
+    )  # fmt: skip
+    space = snnsearch.load_space(snnsearch.scaffold(module, (1, 16, 16)))
+    assert space.base.plan().params == sum(parameter.numel() for parameter in module.parameters())
+    assert space.dials
+    with pytest.raises(snnsearch.InputError, match="GroupNorm cannot be searched"):
+        snnsearch.scaffold(nn.GroupNorm(1, 1), (1, 16, 16))

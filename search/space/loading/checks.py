@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from reports.records.benchmark import Published
 from reports.records.study import ReferencePoint
 from search.errors import Keys, dotted, format_validation, format_value, listed, nearest
+from search.plugins.figures import layer_of
 from search.space.candidate import Candidate
 from search.space.dials import FAMILY, Dial
 from search.space.fidelities import FIDELITY_LEAVES, FidelityError, at_fidelity, fidelity_paths
@@ -225,3 +226,17 @@ def check_prices(
         if point.price not in energy.rules:
             text = f"given {point.price!r}; allowed are {listed(energy.rules)}{nearest(point.price, energy.rules)}"
             problems.add((*where, at, "price"), text)
+
+
+def check_layer_figures(study: StudySection, base: Candidate, problems: Problems) -> None:
+    """Check that the layers whose figures are objectives or constraints are in the network, kept or removed."""
+    modules = [module.name for module in base.modules()]
+    layers = [layer.name for layer in base.plan().convs]
+    for section, names in (("objectives", study.objectives), ("constraints", study.constraints)):
+        for name in names:
+            layer = layer_of(name)
+            if layer is not None and layer not in layers and layer.partition(".")[0] not in modules:
+                text = (
+                    f"the network has no layer {layer}; it has {listed(modules)}{nearest(layer, [*modules, *layers])}"
+                )
+                problems.add(("study", section, name), text)

@@ -12,6 +12,7 @@ from search.space.document import Tree
 from search.space.loading.checks import (
     check_candidates,
     check_fidelities,
+    check_layer_figures,
     check_prices,
     check_recipe,
     check_study,
@@ -84,6 +85,7 @@ class SpaceSpec:
             return None
         base = template.build(template.anchors())
         check_prices(("reference",), search.reference, base.energy, problems)
+        check_layer_figures(search.study, base, problems)
         check_recipe(("retrain",), search.retrain, base.train, base.data, problems)
         check_fidelities(search.study.fidelities, base, problems)
         if search.study.finals is not None and not problems.found:

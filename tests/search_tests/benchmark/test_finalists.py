@@ -229,6 +229,11 @@ def test_exported_file_builds_the_network_again(here, monkeypatch, name, trial, 
     kept = torch.load(here / "runs" / name / "trials" / str(trial) / "weights.pt", weights_only=True)
     assert all(torch.equal(kept["weights"][key], tensor) for key, tensor in content["weights"].items())
     assert json.loads(kept["metadata"]).items() <= metadata.items()
+    (line,) = [line.removeprefix("load").strip() for line in out.splitlines() if line.startswith("load ")]
+    names: dict[str, torch.nn.Module] = {}
+    exec(line, names)
+    assert all(torch.equal(tensor, kept["weights"][key]) for key, tensor in names["network"].state_dict().items())
+    assert "input     (N, C, H, W), pixels / 255, minus [" in out
     study_record = load_study_folder(here / "runs" / "smoke")
     if kind == "snn":
         assert json.loads(metadata["metrics"])["params"] == study_record.trials[0].metrics.params

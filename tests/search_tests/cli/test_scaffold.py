@@ -103,8 +103,8 @@ def test_refusal_says_what_to_write(net: Path, attribute: str, size: str, reason
 @pytest.mark.parametrize(
     ("reference", "reason"),
     [
-        ("resnet18", "write module:attribute, file.py:attribute or timm:NAME"),
-        ("no_such_package:net", "no_such_package: cannot be imported"),
+        ("resnet18", "Write module:attribute, file.py:attribute or timm:NAME"),
+        ("no_such_package:net", "cannot import no_such_package"),
         ("missing.py:net", "no such file"),
         ("timm:resnett18", "timm cannot build resnett18"),
         ("math:pi", "is a float"),

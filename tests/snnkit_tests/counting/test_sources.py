@@ -46,11 +46,11 @@ def test_module_is_imported_by_name(module: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("attribute", "said"),
     [
-        (":absent", "has no absent; torch modules in it: net"),
+        (":absent", "has no absent; it has net"),
         (":number", "is a int, not a torch module; write module:attribute"),
         (":broken", "cannot be called without arguments"),
-        ("", "give a NIR file"),
-        (":", "give a NIR file"),
+        ("", "Give a NIR file"),
+        (":", "Give a NIR file"),
     ],
 )
 def test_wrong_reference_is_refused(module: Path, attribute: str, said: str) -> None:

@@ -1,0 +1,72 @@
+"""Figures that are measured only if a space names them."""
+
+from pathlib import Path
+
+import pytest
+from helpers.untrained import SPACES, options_for
+
+from search.errors import SpaceError
+from search.runner.launch import launch
+from search.space.loading.loader import load_space
+
+pytestmark = pytest.mark.usefixtures("own_parts")
+
+QUICK = {"train.epochs": 1, "train.chance_patience": 0, "data.subset": 200, "data.test": 50}
+ASKED = (
+    "latency_ms",
+    "memory_kib",
+    "worst_firing_rate",
+    "layers.stem.macs",
+    "layers.fire4.acs",
+    "layers.fire4.firing_rate",
+)
+
+
+def test_figures_that_the_space_names_are_measured_and_agree_with_the_layers(tmp_path: Path) -> None:
+    bounds = ", ".join(f"{name}: {{max: {0.99 if 'rate' in name else 1e9}}}" for name in ASKED)
+    objectives = "{accuracy: maximize, latency_ms: minimize, layers.fire4.acs: minimize}"
+    overrides = QUICK | {"study.objectives": objectives, "study.constraints": f"{{{bounds}}}", "study.sampler": "auto"}
+    record = launch(load_space(SPACES / "smoke.yaml", overrides=overrides), options_for(tmp_path, trials=2))
+    assert [figure.name for figure in record.header.own_figures] == [
+        "latency_ms",
+        "layers.fire4.acs",
+        *ASKED[1:4],
+        ASKED[5],
+    ]
+    trained = [trial for trial in record.trials if trial.metrics is not None]
+    assert trained
+    for trial in trained:
+        own, layers = trial.metrics.own, trial.layers
+        assert set(own) == set(ASKED)
+        assert own["latency_ms"] > 0
+        neurons = sum(layer.neurons for layer in layers)
+        assert own["memory_kib"] == pytest.approx(4 * (trial.metrics.params + neurons) / 1024)
+        assert own["worst_firing_rate"] == pytest.approx(max(layer.firing_rate or 0 for layer in layers))
+        fire4 = [layer for layer in layers if layer.name.startswith("fire4.")]
+        assert own["layers.fire4.acs"] == pytest.approx(sum(layer.acs for layer in fire4))
+        assert own["layers.stem.macs"] == layers[0].macs
+        spiking = [layer for layer in fire4 if layer.neurons]
+        rate = sum(layer.spikes_out for layer in spiking) / sum(
+            layer.neurons * trial.metrics.timesteps for layer in spiking
+        )
+        assert own["layers.fire4.firing_rate"] == pytest.approx(rate)
+
+
+def test_figures_that_no_space_names_are_not_measured(tmp_path: Path) -> None:
+    record = launch(load_space(SPACES / "smoke.yaml", overrides=QUICK), options_for(tmp_path, trials=1))
+    assert record.header.own_figures == ()
+    assert [trial.metrics.own for trial in record.trials if trial.metrics is not None] == [{}]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "says"),
+    [
+        ("{accuracy: maximize, layers.fyre4.acs: minimize}", "the network has no layer fyre4; .*did you mean fire4"),
+        ("{accuracy: maximize, layers.fire4.watts: minimize}", "unknown objective"),
+        ("{accuracy: maximize, latency_ms: maximize}", "latency_ms is something to minimize"),
+        ("{accuracy: maximize, latency: minimize}", "did you mean latency_ms"),
+    ],
+)
+def test_figure_that_cannot_be_measured_is_refused(objectives: str, says: str) -> None:
+    with pytest.raises(SpaceError, match=says):
+        load_space(SPACES / "smoke.yaml", overrides={"study.objectives": objectives})
