@@ -21,7 +21,6 @@ _SUMS: Mapping[str, Callable[["LayerCounts"], float]] = {
     "spikes": lambda layer: layer.spikes_out,
     "params": lambda layer: layer.params,
 }
-LAYER_FIGURES = (*_SUMS, "firing_rate")
 
 
 def _latency_ms(trained: TrainedNetwork) -> float:
