@@ -198,7 +198,7 @@ def register(record: FigureRecord) -> None:
         value=lambda measured, energy_model: measured.own[record.name],
         box=scale,
         sampler_scale=scale,
-        constraint_example=f"{record.high:g}",
+        constraint_example=f"{record.high:g}" if record.unit else f"{round(record.high):_}",
         log_axis=record.log,
     )
 

@@ -28,6 +28,7 @@ from search.trial.job import (
 )
 from snnkit.base.config import Config
 from snnkit.energy import EnergyConfig
+from snnkit.energy.config import without_empty_models
 from snnkit.training.recipe import without_added_leaves
 
 UNTRAINED = ("published", "reference")  # sections that change no training: they may be edited between two runs
@@ -123,7 +124,8 @@ class Benchmark:
     @property
     def fingerprint(self) -> str:
         """Identify the trainings: equal for benchmarks with the same ones."""
-        tree = {**self.tree, "train": without_added_leaves(self.tree["train"])}
+        train, energy = without_added_leaves(self.tree["train"]), without_empty_models(self.tree["energy"])
+        tree = {**self.tree, "train": train, "energy": energy}
         leaves = {  # under the paths that stored fingerprints were computed with
             re.sub(r"^overrides\.", "own.", path): value for path, value in trained_leaves(tree).items()
         }

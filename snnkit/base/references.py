@@ -12,7 +12,7 @@ FORMS = "module:attribute or path/file.py:attribute"
 
 
 class PythonReferenceError(ValueError):
-    """The object cannot be imported. The text says why, and what is there."""
+    """The object cannot be imported. The text says why, and lists the names that the module has."""
 
 
 def import_object(reference: str, offers: Callable[[object], bool] = callable) -> Any:

@@ -1,5 +1,6 @@
 """Run the conformance tests on a space: ``python -m snnsearch.conformance my_space.yaml``."""
 
+import os
 import sys
 
 
@@ -15,7 +16,7 @@ def main() -> int:
         return 2
     space, *further = sys.argv[1:]
     own = ["-p", "snnsearch.conformance.plugin", "--pyargs", "snnsearch.conformance", "--space", space]
-    return int(pytest.main([*own, "-p", "no:cacheprovider", *further]))
+    return int(pytest.main([*own, "-p", "no:cacheprovider", "-c", os.devnull, *further]))  # not the project's options
 
 
 if __name__ == "__main__":

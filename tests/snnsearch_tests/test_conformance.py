@@ -31,7 +31,7 @@ train: {{epochs: 4, rungs: [1, 2]}}
 
 
 def conformance(space: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "snnsearch.conformance", space, "-q", "--no-header", "-p", "no:xdist"]
+    words = [sys.executable, "-m", "snnsearch.conformance", space, "-q", "--no-header"]
     return subprocess.run(words, capture_output=True, text=True, cwd=space.parent, check=False)
 
 

@@ -48,7 +48,7 @@ def test_search_spends_its_budget_and_no_more_than_one_training_above(name: str,
 
 
 def test_shares_rise_with_the_budget(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fidelities, "FULL_TRAININGS", 1)
+    monkeypatch.setattr(fidelities, "FULL_TRAININGS", 2)
     found = world_shares(space, 0, 0.02)
     assert set(found) == set(fidelities.SEARCHES)
     assert all(0 <= one <= other <= 1 + 1e-9 for row in found.values() for one, other in pairwise(row))

@@ -23,7 +23,7 @@ ASKED = (
 
 
 def test_figures_that_the_space_names_are_measured_and_agree_with_the_layers(tmp_path: Path) -> None:
-    bounds = ", ".join(f"{name}: {{max: {0.99 if 'rate' in name else 1e9}}}" for name in ASKED)
+    bounds = ", ".join(f"{name}: {{max: {0.99 if 'rate' in name else 1_000_000_000}}}" for name in ASKED)
     objectives = "{accuracy: maximize, latency_ms: minimize, layers.fire4.acs: minimize}"
     overrides = QUICK | {"study.objectives": objectives, "study.constraints": f"{{{bounds}}}", "study.sampler": "auto"}
     record = launch(load_space(SPACES / "smoke.yaml", overrides=overrides), options_for(tmp_path, trials=2))
