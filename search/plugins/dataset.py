@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class FromFunction:
         return ""
 
     def read(self, root: Path) -> DataSet:
-        return _as_data(self.name, self.function())
+        return _data_of(self.name, self.function)
 
 
 def as_dataset(name: str, given: Any) -> DatasetInfo:
@@ -47,7 +48,7 @@ def as_dataset(name: str, given: Any) -> DatasetInfo:
             "snnsearch.DatasetInfo"
         )
     try:
-        data = _as_data(name, given())
+        data = _data_of(name, given)
     except PluginError:
         raise
     except Exception as error:
@@ -60,6 +61,12 @@ def as_dataset(name: str, given: Any) -> DatasetInfo:
         test=len(data.test),
         layout=FromFunction(given, name),
     )
+
+
+@lru_cache(maxsize=4)
+def _data_of(name: str, function: Callable[[], Any]) -> DataSet:
+    """Call ``function``, once in a process: jobs, candidates and trainings ask for its images again and again."""
+    return _as_data(name, function())
 
 
 def _as_data(name: str, given: Any) -> DataSet:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from search.benchmark.loader import load_benchmark
 from search.cli.app import app
 from search.errors import InputError, SpaceError
+from search.plugins.sources import load
 from search.runner.launch import launch, resume
 from search.runner.observer import SilentObserver
 from search.space.loading.loader import load_space
@@ -294,3 +295,12 @@ def test_allowed_digest_does_not_cover_other_code(folder: Path) -> None:
     text = load_space(folder / "space.yaml").dump()
     with pytest.raises(SpaceError, match="has not run it before"):
         load_space(text.replace("import optuna", "import optuna  # and more"))
+
+
+def test_function_of_a_data_set_is_called_once_in_a_process(folder: Path) -> None:
+    counting = PARTS.replace("def data():", "CALLS = []\n\n\ndef data():\n    CALLS.append(1)")
+    (folder / "parts.py").write_text(counting)
+    space = load_space(folder / "space.yaml")
+    launch(space, options_for(folder / "runs", trials=1))
+    resume("own", options_for(folder / "runs", trials=1))
+    assert load("./parts.py:CALLS", space.plugins.sources["./parts.py"]) == [1]
