@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 _READERS = ("status", "report", "show", "evaluate", "export", "retrain")
-_MANAGERS = ("copy", "rename", "move", "archive", "unarchive", "delete", "tag", "note", "compare")
+_MANAGERS = ("copy", "rename", "move", "archive", "unarchive", "delete", "tag", "note", "compare", "trust")
 _TRAINERS = ("launch", "resume", "retrain", "bench", "train")
 COMMANDS = {  # options that a printed command repeats, and the commands that have them
     "--runs": (*_READERS, *_MANAGERS, *_TRAINERS),
