@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from reports.analysis.front import finished, front_trials, losses
 from reports.analysis.hypervolume import HypervolumeCurve, Step, hypervolume_over_time
@@ -29,13 +30,13 @@ class Entry:
     def name(self) -> str:
         return self.study.header.name
 
-    @property
+    @cached_property
     def curve(self) -> HypervolumeCurve | None:
         """The hypervolume over time; None if it is not computed."""
         found = hypervolume_over_time(self.study)
         return None if isinstance(found, str) else found
 
-    @property
+    @cached_property
     def front(self) -> tuple[TrialRecord, ...]:
         return front_trials(self.study)
 
@@ -44,7 +45,7 @@ class Entry:
 class Comparison:
     """Studies with the same objectives in the same order and energies by the same model, as ``entries``.
 
-    ``notes`` say what was left out or computed again to make them so.
+    ``notes`` list the objectives that are left out and the energies that were computed again.
     """
 
     entries: tuple[Entry, ...]

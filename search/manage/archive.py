@@ -77,8 +77,7 @@ def archive_study(place: StudyPlace, path: Path, *, weights: bool) -> Archived:
     try:
         with place.locked(), tarfile.open(partial, "w:gz", compresslevel=6, dereference=True) as tar:
             _add(tar, MANIFEST, Manifest(study=place.name, weights=weights).model_dump_json().encode())
-            rows = "".join(f"{line}\n" for line in read_rows(place.url, place.stored_name).lines())
-            _add(tar, ROWS, rows.encode())
+            _add(tar, ROWS, read_rows(place.url, place.stored_name).text.encode())
             files, left_out = 0, 0
             for name, folder in _folders(place):
                 for file in _archived_files(folder):

@@ -167,7 +167,7 @@ def _stage(source: StudyPlace, way: Arrival, say: Say, without: tuple[str, ...] 
         )
     if size > 1e8:
         say(f"copying   {size / 1e9:.1f} GB")
-    way.rows.write_text("".join(f"{line}\n" for line in _rows(source).lines()), encoding="utf-8")
+    way.rows.write_text(_rows(source).text, encoding="utf-8")
     database = source.folder.database.name
     ignored = shutil.ignore_patterns(LOCK_FILE, HOLDER_FILE, database, f"{database}-*", f".*{PARTIAL}", *without)
     finals = [(old, way.path / new.name) for old, new in source.finals_as(way.target)]

@@ -8,7 +8,7 @@ from reports.storage.names import as_folder_name
 from search.errors import InputError, listed
 from search.space.document import dump
 from snnkit.architecture.cuts import Cuts, Unit, WidthGroup, find_cuts, why_kept
-from snnkit.architecture.graph import Activated, Convolution, Graph, Layer, belongs, modules_of
+from snnkit.architecture.graph import Activated, Graph, Layer
 from snnkit.architecture.plan import Shape
 from snnkit.data.datasets import DATASETS
 
@@ -124,7 +124,8 @@ def _header(cuts: Cuts, facts: Scaffolded) -> Iterator[str]:
 
 def _modules(cuts: Cuts) -> Iterator[str]:
     yield ""
-    yield from (f"  # Kept: {name} {why_kept(cuts.graph, name)}." for name in _always_kept(cuts))
+    units = {unit.name for unit in cuts.units}
+    yield from (f"  # Kept: {name} {why_kept(cuts.graph, name)}." for name in cuts.cells if name not in units)
     if not cuts.units:
         return
     yield "  # Removable modules. A removed one is replaced by its input."
@@ -167,23 +168,6 @@ def _width(group: WidthGroup, indent: str) -> Iterator[str]:
 def _choices(values: Sequence[object], default: object = None) -> str:
     words = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
     return f"{{choices: [{words}]{'' if default is None else f', default: {default}'}}}"
-
-
-def _always_kept(cuts: Cuts) -> Iterator[str]:
-    """Yield the outermost modules with convolutions that hold no removable module and are in none."""
-    convs = [node.name for node in cuts.graph.nodes if isinstance(node, Convolution)]
-    units = {unit.name for unit in cuts.units}
-
-    def inside(module: str) -> Iterator[str]:
-        if module in units:
-            return
-        if module and not any(belongs(unit, module) for unit in units):
-            yield module
-        else:
-            for child in modules_of(convs, module):
-                yield from inside(child)
-
-    return inside("")
 
 
 def _wrapped(start: str, names: Sequence[str], comment: str = "# ") -> Iterator[str]:

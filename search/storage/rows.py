@@ -50,6 +50,11 @@ class StudyRows:
             yield _LINE.dump_json(dict(each)).decode()  # type: ignore[arg-type]  # lists, as they were read
 
     @property
+    def text(self) -> str:
+        """The lines, each with its end."""
+        return "".join(f"{line}\n" for line in self.lines())
+
+    @property
     def header(self) -> str | None:
         """The stored header as JSON; None if there is none."""
         values = (row["value_json"] for row in self.study["study_user_attributes"] if row.get("key") == HEADER)

@@ -88,6 +88,21 @@ class Cuts:
         """One of the convolutions whose channels each value can hold."""
         return {name: min(found) for name, found in _producers(self.graph, self.units).items()}
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The removable modules, and between them the outermost modules with a convolution, in order."""
+        convs = [node.name for node in self.graph.nodes if isinstance(node, Convolution)]
+        units = {unit.name for unit in self.units}
+
+        def inside(module: str) -> Iterator[str]:
+            if module and (module in units or not any(belongs(unit, module) for unit in units)):
+                yield module
+            else:
+                for child in modules_of(convs, module):
+                    yield from inside(child)
+
+        return tuple(inside(""))
+
     def apply(self, removed: Iterable[str], widths: Mapping[WidthGroup, int]) -> Graph:
         """Return the graph without the units called ``removed``, and with other ``widths``.
 

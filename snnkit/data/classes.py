@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnkit.data.images import DataError, DataSet, Images, did_you_mean
+from snnkit.base.spelling import did_you_mean
+from snnkit.data.images import DataError, DataSet, Images
 
 MAX_NAMES_IN_ERROR = 12
 UNEVEN = 2  # a class with fewer images than the largest class divided by this is pointed out

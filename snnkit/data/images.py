@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,12 +40,6 @@ def unreadable(folder: Path, error: OSError) -> DataError:
     """Return the error for files in ``folder`` that cannot be read. They may be intact."""
     name = folder if error.filename is None else error.filename
     return DataError(f"{name}: {error.strerror}; make {folder} readable for this user, or choose another with --data")
-
-
-def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """Return ``; did you mean X?`` if an allowed word is close to ``word``, else an empty string."""
-    near = get_close_matches(word, list(allowed), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,14 +6,13 @@ from snnkit.energy.config import EnergyConfig
 from snnkit.energy.described import EnergyDescription
 from snnkit.energy.model import Constant, Energy, EnergyModel
 from snnkit.energy.presets import PRESETS
-from snnkit.energy.registry import ENERGY_MODELS, ENERGY_RULES
+from snnkit.energy.registry import ENERGY_MODELS
 
 if TYPE_CHECKING:
     from snnkit.energy.operations import OperationCounts
 
 __all__ = [
     "ENERGY_MODELS",
-    "ENERGY_RULES",
     "PRESETS",
     "Constant",
     "Energy",

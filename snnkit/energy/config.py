@@ -1,12 +1,12 @@
 """The ``energy`` section of a space. No torch: a space loads without it."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, WithJsonSchema, model_validator
 
 from snnkit.base.config import Config
+from snnkit.base.spelling import did_you_mean
 from snnkit.energy.described import EnergyDescription
 from snnkit.energy.model import EnergyModel
 from snnkit.energy.presets import PRESETS
@@ -55,8 +55,7 @@ class EnergyConfig(Config):
                 f"{' or '.join(BUILT_IN)}"
             )
         if self.model not in self.energy_models:
-            near = get_close_matches(self.model, self.energy_models, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(self.model, self.energy_models)
             raise ValueError(f"given {self.model}; allowed are {', '.join(self.energy_models)}{hint}")
         return self
 

@@ -1,7 +1,5 @@
 """The energy models: one line each. A space selects one as ``energy: {model: NAME}``."""
 
-from collections.abc import Mapping
-
 from snnkit.energy.horowitz45 import HOROWITZ45
 from snnkit.energy.lemaire2022 import LEMAIRE2022
 from snnkit.energy.model import EnergyModel
@@ -12,8 +10,3 @@ ENERGY_MODELS: dict[str, EnergyModel] = {
 }
 
 BUILT_IN = tuple(ENERGY_MODELS)
-
-ENERGY_RULES: Mapping[str, str] = {
-    f"{name}/{preset}": rule for name, model in ENERGY_MODELS.items() for preset, rule in model.presets.items()
-}
-"""The description of every built-in rule by its key, ``model/preset``."""

@@ -4,17 +4,17 @@
 the design, so a space holds the whole network, and a worker needs no code of the user's.
 """
 
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from snnkit.architecture.cuts import Cuts, WidthGroup, check_widths, find_cuts
-from snnkit.architecture.graph import Convolution, Graph, belongs, modules_of
+from snnkit.architecture.graph import Convolution, Graph, belongs
 from snnkit.architecture.lowering import lower
 from snnkit.architecture.plan import ModuleView, Plan, Shape
 from snnkit.base.config import Config
+from snnkit.base.spelling import did_you_mean
 from snnkit.families.blocks import AnyBlock, block_lines
 from snnkit.families.design import Design, kept_view, merged, removed_view
 from snnkit.families.mbconv import GATE, Gate
@@ -141,22 +141,7 @@ def modules(design: Traced) -> tuple[ModuleView, ...]:
         widths = " / ".join(str(conv.channels) for conv in convs[:3]) + (" / ..." if len(convs) > 3 else "")
         return kept_view(name, widths, default=resized.isdisjoint(conv.name for conv in convs))
 
-    return tuple(view(name) for name in _cells(design.cuts))
-
-
-def _cells(cuts: Cuts) -> Iterator[str]:
-    """Yield the removable modules, and between them the outermost modules with a convolution."""
-    convs = [node.name for node in cuts.graph.nodes if isinstance(node, Convolution)]
-    units = {unit.name for unit in cuts.units}
-
-    def inside(module: str) -> Iterator[str]:
-        if module and (module in units or not any(belongs(unit, module) for unit in units)):
-            yield module
-        else:
-            for child in modules_of(convs, module):
-                yield from inside(child)
-
-    return inside("")
+    return tuple(view(name) for name in design.cuts.cells)
 
 
 def _lines(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -187,7 +172,5 @@ def _check_names(where: str, given: Mapping[str, object], usual: Mapping[str, ob
     """Raise ValueError if a name is not in ``usual``."""
     for name in given:
         if name not in usual:
-            near = get_close_matches(name, usual, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
             names = ", ".join(list(usual)[:12]) + (" ..." if len(usual) > 12 else "") or "none"
-            raise ValueError(f"{where}: no {what} is called {name}; allowed are {names}{hint}")
+            raise ValueError(f"{where}: no {what} is called {name}; allowed are {names}{did_you_mean(name, usual)}")

@@ -3,6 +3,7 @@
 To add one, describe it in a file of its own and add a line to ``DATASETS``.
 """
 
+from snnkit.base.spelling import did_you_mean
 from snnkit.data.datasets.cifar10 import CIFAR10
 from snnkit.data.datasets.cifar100 import CIFAR100
 from snnkit.data.datasets.digits import DIGITS
@@ -10,7 +11,7 @@ from snnkit.data.datasets.fashion_mnist import FASHION_MNIST
 from snnkit.data.datasets.info import DatasetInfo
 from snnkit.data.datasets.nmnist import NMNIST
 from snnkit.data.datasets.tiny_imagenet import TINY_IMAGENET
-from snnkit.data.images import DataError, did_you_mean
+from snnkit.data.images import DataError
 
 DATASETS: dict[str, DatasetInfo] = {
     "digits": DIGITS,

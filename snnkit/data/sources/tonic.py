@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnkit.data.datasets.torchvision_download import quiet_download
-from snnkit.data.images import DataError, DataProblems, DataSet, did_you_mean
+from snnkit.data.images import DataError, DataSet
 from snnkit.data.sources import events
 from snnkit.data.sources.assembly import assemble
+from snnkit.data.sources.library import class_named
 from snnkit.data.sources.source import DataSource
 from snnkit.data.store_place import data_root
 
@@ -28,10 +29,7 @@ def read(source: DataSource) -> DataSet:
         from tonic import datasets
     except ImportError as error:
         raise DataError(f"data.tonic needs the library tonic, which is not installed: {events.INSTALL}") from error
-    names = [name for name in dir(datasets) if inspect.isclass(getattr(datasets, name)) and name[0].isupper()]
-    if source.place not in names:
-        raise DataProblems([f"tonic.datasets has no {source.place!r}{did_you_mean(source.place, names)}"])
-    kind = getattr(datasets, source.place)
+    kind = class_named(source.place, datasets)
     has_parts = "train" in inspect.signature(kind.__init__).parameters
     parts = {"train": _open(kind, {"train": True} if has_parts else {}, source)}
     if has_parts:

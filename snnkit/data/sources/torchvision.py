@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnkit.data.datasets.torchvision_download import quiet_download
-from snnkit.data.images import DataError, DataProblems, DataSet, did_you_mean
+from snnkit.data.images import DataError, DataProblems, DataSet
 from snnkit.data.sources import pictures
 from snnkit.data.sources.assembly import assemble
+from snnkit.data.sources.library import class_named
 from snnkit.data.sources.source import DataSource
 from snnkit.data.store_place import data_root
 
@@ -29,10 +30,7 @@ def read(source: DataSource) -> DataSet:
     """Return the images of the data set, which is downloaded if its files are not there. Raises DataError."""
     from torchvision import datasets  # type: ignore[import-untyped]  # it has no stubs
 
-    names = [name for name in dir(datasets) if inspect.isclass(getattr(datasets, name)) and name[0].isupper()]
-    if source.place not in names:
-        raise DataProblems([f"torchvision.datasets has no {source.place!r}{did_you_mean(source.place, names)}"])
-    kind = getattr(datasets, source.place)
+    kind = class_named(source.place, datasets)
     parts = {part: _open(kind, arguments, source) for part, arguments in _splits(kind).items()}
     labels = {part: _labels(items, source) for part, items in parts.items()}
     n_classes = max(int(each.max()) for each in labels.values()) + 1

@@ -34,7 +34,7 @@ def study(name: str, draw: int = 0, trials: int = 10, macs: float = 1e9, **heade
 
 
 def entry(record: StudyRecord, **settings: str) -> Entry:
-    """An entry whose candidates are told apart by their dials, and networks without the dial of the neuron."""
+    """An entry: the dials of a candidate identify its training, and all but the neuron's leak identify its network."""
     keys = {trial.number: str(sorted(trial.params.items())) for trial in record.trials}
     networks = {
         trial.number: str(sorted((path, v) for path, v in trial.params.items() if path != "neuron.leak"))

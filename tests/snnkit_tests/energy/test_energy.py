@@ -8,13 +8,15 @@ from pydantic import ValidationError
 
 from snnkit.architecture.plan import Conv, GlobalAverage, Neurons, Plan, Pool, Sum
 from snnkit.base.config import EncodingConfig, NeuronConfig
-from snnkit.energy import ENERGY_MODELS, ENERGY_RULES, PRESETS, EnergyConfig, estimate_all, estimate_energy
+from snnkit.energy import ENERGY_MODELS, PRESETS, EnergyConfig, estimate_all, estimate_energy
 from snnkit.energy.lemaire2022 import sram_pj
 from snnkit.energy.operations import LayerCounts, OperationCounts, silent_counts, twin_counts, unpadded_macs
 from snnkit.energy.presets import Operations
 from snnkit.families.mobilenetv2 import MobileNetV2
 from snnkit.families.mobilenetv2 import plan as plan_mobilenetv2
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
+
+ENERGY_RULES = EnergyConfig().rules
 
 PRUNED = ("fire4", "fire6", "fire8", "fire9")  # SqueezeNet-P
 
