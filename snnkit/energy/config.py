@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from snnkit.base.config import Config
 from snnkit.base.spelling import did_you_mean
@@ -24,17 +24,17 @@ class EnergyConfig(Config):
     Only the ``energy_mj`` objective and constraint use it. Reports list the energy under every model and preset.
     """
 
-    model: Annotated[str, WithJsonSchema({"enum": BUILT_IN})] = Field(
-        "horowitz45",
-        description="Energy model. horowitz45: arithmetic only, 32-bit float (Horowitz, ISSCC 2014). lemaire2022: "
-        "arithmetic, memory and addressing, 32-bit integer (Lemaire et al., ICONIP 2022). Both for 45 nm. Or a key of "
-        "`models`, or a plug-in.",
-    )
     models: dict[str, EnergyDescription] = Field(
         default_factory=dict,
         description="Energy models by description, each under a name of its own. Reports list them beside the built-in "
         "ones.",
         examples=["models: {my-chip: {ac_pj: 0.18, mac_pj: 1.2}}"],
+    )
+    model: Annotated[str, WithJsonSchema({"enum": BUILT_IN})] = Field(
+        "horowitz45",
+        description="Energy model. horowitz45: arithmetic only, 32-bit float (Horowitz, ISSCC 2014). lemaire2022: "
+        "arithmetic, memory and addressing, 32-bit integer (Lemaire et al., ICONIP 2022). Both for 45 nm. Or a key of "
+        "`models`, or a plug-in.",
     )
     preset: PresetName = Field(
         "exact",
@@ -47,17 +47,23 @@ class EnergyConfig(Config):
         "for 64 bits. lemaire: the whole figure, as Lemaire et al. use it. horowitz45 ignores it.",
     )
 
-    @model_validator(mode="after")
-    def _model_exists(self) -> Self:
-        if taken := [name for name in self.models if name in BUILT_IN or not _is_name(name)]:
+    @field_validator("models")
+    @classmethod
+    def _names_are_free(cls, models: dict[str, EnergyDescription]) -> dict[str, EnergyDescription]:
+        if taken := [name for name in models if name in BUILT_IN or not _is_name(name)]:
             raise ValueError(
                 f"given models: {taken[0]}; a name of your own has letters, digits, - and _, and is not "
                 f"{' or '.join(BUILT_IN)}"
             )
-        if self.model not in self.energy_models:
-            hint = did_you_mean(self.model, self.energy_models)
-            raise ValueError(f"given {self.model}; allowed are {', '.join(self.energy_models)}{hint}")
-        return self
+        return models
+
+    @field_validator("model")
+    @classmethod
+    def _model_exists(cls, model: str, info: ValidationInfo) -> str:
+        if model not in ENERGY_MODELS and "models" in info.data and model not in info.data["models"]:
+            allowed = (*BUILT_IN, *info.data["models"])
+            raise ValueError(f"given {model}; allowed are {', '.join(allowed)}{did_you_mean(model, allowed)}")
+        return model
 
     @model_validator(mode="after")
     def _preset_is_supported(self) -> Self:

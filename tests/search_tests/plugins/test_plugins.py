@@ -236,6 +236,7 @@ def test_short_name_of_an_entry_point(folder: Path, monkeypatch: pytest.MonkeyPa
     [
         ("energy.model", "./parts.py:plan", "--set: energy.model: ./parts.py:plan is the function plan; an energy"),
         ("energy.model", "./nothing.py:chip", "no such file"),
+        ("energy.model", "chip", "--set: energy.model: given chip; allowed are horowitz45, lemaire2022"),
         ("study.sampler", "./parts.py:nothing", "./parts.py has no attribute 'nothing'"),
         ("study.sampler", "none_of_these.parts:sampler", "no module 'none_of_these'"),
         ("data.name", "./parts.py:chip", "a data set is a function"),
