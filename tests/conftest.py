@@ -23,6 +23,14 @@ if os.access(MEMORY, os.W_OK) and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC a
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
+@pytest.fixture(autouse=True)
+def no_typed_options() -> Iterator[None]:
+    """Print no command with the options of an earlier test's command line."""
+    yield
+    if commands := sys.modules.get("reports.document.commands"):
+        commands.forget_options()
+
+
 @pytest.fixture
 def own_parts() -> Iterator[None]:
     """Forget the plug-ins that a test registers."""

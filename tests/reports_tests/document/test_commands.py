@@ -1,22 +1,13 @@
 """Printed commands are quoted for a shell and repeat the options that they need."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.document.commands import command, forget_options, repeat_option, run_file
+from reports.document.commands import command, repeat_option, run_file
 from reports.storage.names import as_folder_name, is_folder_name
-
-
-@pytest.fixture(autouse=True)
-def _no_options() -> Iterator[None]:
-    forget_options()
-    yield
-    forget_options()
 
 
 def test_command_is_bare_without_options() -> None:
