@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -14,7 +14,7 @@ from reports.records.study import StudyRecord, TrialRecord
 from search.executors import WorkerPool
 from search.runner.progress import PAUSED, TRAINED_TO_END
 from search.space.candidate import Candidate
-from search.trial.job import AverageOf, FromCnnTwin, Job, Placement
+from search.trial.job import AverageOf, Job, Placement
 from snnkit.architecture.plan import PASSES, training_macs
 from snnkit.architecture.resizing import resized
 from snnkit.training.recipe import Recipe
@@ -77,12 +77,30 @@ def expected_s(work: Work, samples: Sequence[Sample], pool: WorkerPool) -> float
     """
     if not samples:
         return None
+    return _fitted(samples)(work) / ((pool.workers or 1) * pool.placement.threads)
+
+
+def corrected(samples: Sequence[Sample], own: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return ``samples`` with their times scaled so that together they fit those of a run's ``own`` trainings.
+
+    A run's first trainings are too few for a fit of their own, but they show how fast the machine is now.
+    """
+    if not samples or not own:
+        return (*samples, *own)
+    expected_s = sum(map(_fitted(samples), (sample.work for sample in own)))
+    if not expected_s:
+        return tuple(own)
+    factor = sum(sample.thread_s for sample in own) / expected_s
+    return tuple(Sample(sample.work, sample.thread_s * factor) for sample in samples)
+
+
+def _fitted(samples: Sequence[Sample]) -> Callable[[Work], float]:
+    """Return a function that takes some work and returns the seconds of one thread."""
     done = np.array([astuple(sample.work) for sample in samples], dtype=float)
     seen = done.any(axis=0)  # measured steps have no epochs
     unit = done.mean(axis=0)[seen]
     rates, _ = nnls(done[:, seen] / unit, np.array([sample.thread_s for sample in samples]))
-    thread_s = float(rates @ (np.array(astuple(work))[seen] / unit))
-    return thread_s / ((pool.workers or 1) * pool.placement.threads)
+    return lambda work: float(rates @ (np.array(astuple(work))[seen] / unit))
 
 
 def work_left(jobs: Sequence[Job], done: Iterable[int] = ()) -> Work:
@@ -91,14 +109,14 @@ def work_left(jobs: Sequence[Job], done: Iterable[int] = ()) -> Work:
     A CNN twin that several jobs of a seed need is trained once.
     """
     finished = set(done)
-    twins = {_twin_key(job) for job in jobs if job.number in finished and _trains_twin(job)}
+    twins = {job.twin_key for job in jobs if job.number in finished}
     total = Work()
     for job in jobs:
         if job.number in finished:
             continue
         total += own_work(job)
-        if _trains_twin(job) and _twin_key(job) not in twins:
-            twins.add(_twin_key(job))
+        if job.twin_key is not None and job.twin_key not in twins:
+            twins.add(job.twin_key)
             total += twin_work(job.candidate)
     return total
 
@@ -135,15 +153,6 @@ def _epochs_work(candidate: Candidate, recipe: Recipe, epochs: int, timesteps: i
     plans = [resized(plan, recipe.resolution(progress, plan.in_shape[1])) for progress in THIRDS]
     macs = statistics.mean(training_macs(at, timesteps=timesteps, input_steps=input_steps) for at in plans)
     return Work(images, images * macs, epochs)
-
-
-def _trains_twin(job: Job) -> bool:
-    return job.is_twin or isinstance(job.initialization, FromCnnTwin)
-
-
-def _twin_key(job: Job) -> tuple[object, ...]:
-    candidate = job.candidate
-    return job.seed, candidate.network, candidate.data, candidate.train.for_cnn_twin
 
 
 def of_trainings(trials: Sequence[TrialRecord], placement: Placement) -> Evidence:

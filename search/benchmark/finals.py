@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from reports.document.commands import command
-from reports.document.wording import count, duration, listing
+from reports.document.wording import count, duration
 from reports.records.benchmark import BenchmarkRecord
 from reports.records.study import StudyRecord
 from reports.storage.benchmarks import read_benchmark
@@ -63,8 +63,9 @@ def resume(name: str, options: RunOptions, observer: Observer = SILENT) -> Study
     left = None if wants_more_search else _unfinished(options.runs, name)
     if left is None:
         return searching.resume(name, options, observer, finals=partial(_hold, options=options, observer=observer))
-    space = load_space(find_study(name, options.runs, options.storage).header.space_yaml)
-    _train(load_benchmark(left.header.benchmark_yaml), _seconds(space), name, options, observer)
+    record = find_study(name, options.runs, options.storage)
+    space = load_space(record.header.space_yaml)
+    _train(load_benchmark(left.header.benchmark_yaml), _seconds(space), record, options, observer)
     record = find_study(name, options.runs, options.storage)
     write_report(record, options.runs / name)
     return record
@@ -78,20 +79,24 @@ def _hold(record: StudyRecord, space: Space, seconds: float | None, *, options: 
     if benchmark is None:
         observer.message("finals    no candidate of the front is left to train longer")
         return
-    labels = listing(list(benchmark.networks))
-    within = f" within {duration(seconds)}" if seconds is not None else ""
+    labels = ", ".join(benchmark.networks)
+    within = f" within {duration(seconds)}, in this order while time is left" if seconds is not None else ""
     observer.message(f"finals    {count(len(benchmark.networks), 'finalist')}{within}: {labels}")
-    _train(benchmark, seconds, record.header.name, options, observer)
+    _train(benchmark, seconds, record, options, observer)
 
 
-def _train(benchmark: Benchmark, seconds: float | None, study: str, options: RunOptions, observer: Observer) -> None:
-    run_benchmark(benchmark, replace(options, trials=None, seconds=seconds), observer, command("resume", study))
+def _train(
+    benchmark: Benchmark, seconds: float | None, study: StudyRecord, options: RunOptions, observer: Observer
+) -> None:
+    again = command("resume", study.header.name)
+    run_benchmark(benchmark, replace(options, trials=None, seconds=seconds), observer, again, study)
 
 
 def _benchmark(
     record: StudyRecord, space: Space, section: Finals, seconds: float | None, options: RunOptions
 ) -> Benchmark | None:
-    """Return the finals with as many finalists as the time allows, at least one; None if there is no new candidate."""
+    """Return the finals; None if there is no new candidate. First come the candidates that the time is expected to
+    allow, then the others of the best: trainings may take less than expected, and `resume` trains what is left."""
     study, runs = record.header.name, options.runs
     name = finals_folder(runs, study, 1 + len(finals_folders(runs, study))).name
     recipe = {**space.retrain, **section.recipe}
@@ -104,26 +109,33 @@ def _benchmark(
         work = estimate.network_work(candidate) + estimate.twin_work(candidate)
         return estimate.expected_s(work, samples, pool) or 0.0
 
-    limit = math.inf if seconds is None else USABLE * seconds
-    chosen: list[Finalist] = []
-    for best in range(section.best, 0, -1):
+    def choose(best: int, limit: float) -> list[Finalist]:
         found = finalists.of_front(record, space, best, recipe, cost=expected_s, limit=limit)
-        chosen = [each for each in found if each.candidate.fingerprint not in trained]
+        return [each for each in found if each.candidate.fingerprint not in trained]
+
+    limit = math.inf if seconds is None else USABLE * seconds
+    for best in range(section.best, 0, -1):
+        chosen = choose(best, limit)
         if sum(expected_s(each.candidate) for each in chosen) <= limit:
             break
+    chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
     if not chosen:
         return None
     first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
     base = finalists.with_recipe(space.base, recipe)
-    text = finalists.benchmark_text(name, chosen, space, range(first, first + section.seeds), base=base)
+    seeds = range(first, first + section.seeds)
+    text = finalists.benchmark_text(name, chosen[: section.best], space, seeds, base=base)
     return load_benchmark(text, device=options.device)
 
 
 def _trained(runs: Path, study: str) -> Iterator[str]:
-    """Return the fingerprints of the candidates that earlier finals trained."""
+    """Return the fingerprints of the candidates that earlier finals trained on some seed."""
     for folder in finals_folders(runs, study):
-        for row in load_benchmark(read_benchmark(folder).header.benchmark_yaml).candidates.values():
-            yield from (candidate.fingerprint for candidate in row.values())
+        record = read_benchmark(folder)
+        pairs = zip(record.header.cells, record.trials, strict=True)
+        names = {cell.network for cell, trial in pairs if cell.kind == "snn" and trial.status not in LEFT}
+        for row in load_benchmark(record.header.benchmark_yaml).candidates.values():
+            yield from (candidate.fingerprint for name, candidate in row.items() if name in names)
 
 
 def _unfinished(runs: Path, study: str) -> BenchmarkRecord | None:

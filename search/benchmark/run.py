@@ -1,6 +1,7 @@
 """`run_benchmark`: train the networks of a benchmark that are not trained yet, and write its report."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 
 from reports.benchmark.write import write_benchmark
 from reports.document.commands import command
@@ -14,7 +15,7 @@ from search.benchmark.describe import describe_plan, describe_run
 from search.benchmark.estimate import Evidence
 from search.benchmark.header import benchmark_header
 from search.benchmark.loader import load_benchmark
-from search.benchmark.trainings import Trainings
+from search.benchmark.trainings import Fits, Trainings
 from search.errors import InputError, SpaceError, format_value
 from search.runner import files
 from search.runner.budget import Budget
@@ -27,7 +28,7 @@ from search.space import document
 from search.storage.lock import StudyLock
 from search.trial import sync
 from search.trial.folder import RunFolder
-from search.trial.job import Placement
+from search.trial.job import Job, Placement
 
 
 def run_benchmark(
@@ -47,7 +48,7 @@ def run_benchmark(
         if folder.read_exchange() is None:
             files.save_exchange(folder, files.new_exchange(name, options))
         sync.catch_up(folder)
-        work = Trainings(benchmark.jobs(folder.path), command)
+        work = Trainings(benchmark.jobs(folder.path), command, _fits(benchmark, options, study))
         if work.left:
             _train(work, benchmark, options, observer, command, study)
         else:
@@ -85,6 +86,24 @@ def _recorded_evidence(over: Sequence[TrialRecord], study: StudyRecord | None, p
     """Return what finished trainings of the benchmark took, or else the trials of the study."""
     evidence = estimate.of_trainings(over, placement)
     return evidence if evidence.samples or study is None else estimate.of_study(study, placement)
+
+
+def _fits(benchmark: Benchmark, options: RunOptions, study: StudyRecord | None) -> Fits | None:
+    """Return whether jobs are expected to end in time, from now on; None without a limit."""
+    seconds = _budget(benchmark, options).seconds
+    if seconds is None:
+        return None
+    deadline = time.monotonic() + seconds
+    pool = plan_workers(options, RunFolder(options.runs / benchmark.section.name), benchmark.section.resources)
+    before = () if study is None else estimate.of_study(study, pool.placement).samples
+
+    def fits(jobs: Sequence[Job], done: Collection[int], ended: Sequence[TrialRecord]) -> bool:
+        own = estimate.of_trainings(ended, pool.placement).samples
+        work = estimate.work_left(jobs, done)
+        expected_s = estimate.expected_s(work, estimate.corrected(before, own), pool.model_copy(update={"workers": 1}))
+        return time.monotonic() + (expected_s or 0.0) <= deadline
+
+    return fits
 
 
 def _train(

@@ -1,34 +1,41 @@
 """The trainings of a benchmark as Work for a Driver. A training is done if its folder has a ``result.json``."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 
 from reports.records.study import EpochRecord, StartRecord, TrialRecord
 from search.storage.url import StorageError
 from search.trial.failures import WORKER_DIED
-from search.trial.job import Job, outline
+from search.trial.job import FromCnnTwin, Job, outline
+
+Fits = Callable[[Sequence[Job], Collection[int], Sequence[TrialRecord]], bool]
 
 
 class Trainings:
     """Hands out the trainings that are left, and stores their records. Hold the StudyLock while you use it.
 
-    Order: interrupted trainings first, then new and failed ones in the order of the jobs. Within a seed, CNN twins run
-    before the networks that start from them, so that no twin is trained twice. A network that begins with the weights
-    of other networks waits for them.
+    Order: interrupted trainings first, then new and failed ones in the order of the jobs. A CNN twin runs directly
+    before the networks that start from it, and they wait for it, so that no twin is trained twice. A network that
+    begins with the weights of other networks waits for them.
 
     ``over`` are the records of finished trainings: complete, or stopped for a reason of their own. ``command`` is the
-    command that continues the benchmark.
+    command that continues the benchmark. ``fits`` takes jobs, the numbers of those that are done, and the records of
+    this and earlier runs. It returns whether the time left is enough for the jobs. Jobs that do not fit are left to the
+    next run; the first network with its twin is trained in any case.
     """
 
-    def __init__(self, jobs: Sequence[Job], command: str) -> None:
+    def __init__(self, jobs: Sequence[Job], command: str, fits: Fits | None = None) -> None:
+        self._all = tuple(jobs)
         results = {job.number: job.files.read_result() for job in jobs}
         self.over = tuple(r for r in results.values() if r is not None and r.status != "failed")
         left = [job for job in jobs if job.number not in {record.number for record in self.over}]
         self._begun = [job for job in left if results[job.number] is None and job.files.exists()]
-        self._waiting = _twins_first([job for job in left if job not in self._begun])
+        self._waiting = _with_their_twins([job for job in left if job not in self._begun])
+        self._drawn: list[Job] = []
         self._jobs = {job.number: job for job in left}
         self._ended = {record.number: record for record in self.over}
         self._command = command
+        self._fits = fits
 
     @property
     def left(self) -> int:
@@ -44,7 +51,7 @@ class Trainings:
     ) -> Job | None:
         """Return the next job; None if none is ready. A training that failed in an earlier run is repeated, because the
         cause may have been a full disk. Raises StorageError."""
-        job = self._drawn(record)
+        job = self._first_ready(record)
         if job is not None and job.files.read_result() is not None:
             try:
                 job.files.discard_failure()
@@ -52,16 +59,35 @@ class Trainings:
                 raise self._unwritable(job, error) from error
         return job
 
-    def _drawn(self, record: Callable[[TrialRecord], None]) -> Job | None:
-        """Return the first job whose parents are trained. Jobs whose parents have no weights are stored as failed."""
+    def _first_ready(self, record: Callable[[TrialRecord], None]) -> Job | None:
+        """Return the first job that need not wait and fits the time left. Jobs whose parents have no weights are
+        stored as failed."""
         for job in (*self._begun, *self._waiting):
             ended = [self._ended[parent.number] for parent in job.parents if parent.number in self._ended]
             if without := next((parent for parent in ended if parent.status != "complete"), None):
                 reason = f"there are no weights of {without.name}, which is {without.status}: {without.reason}"
                 record(self._fail(self._taken(job), reason, kind=f"no weights of training {without.number}"))
-            elif len(ended) == len(job.parents):
+            elif len(ended) == len(job.parents) and self._is_ready(job):
                 return self._with_ledgers(self._taken(job))
         return None
+
+    def _is_ready(self, job: Job) -> bool:
+        """Return whether the twin that ``job`` needs is not in training, and the job fits the time left."""
+        if job in self._begun:
+            return True
+        twins = [each for each in self._drawn if each.twin_key is not None and each.twin_key == job.twin_key]
+        if twins and not any(each.number in self._ended for each in twins):
+            return False  # it is in training
+        if self._fits is None or (job is self._waiting[0] and all(each.is_twin for each in self._drawn)):
+            return True
+        done = [each for each in self._all if each.number in self._ended]
+        together = [*done, job, *self._network_of(job)]
+        return self._fits(together, [each.number for each in done], tuple(self._ended.values()))
+
+    def _network_of(self, job: Job) -> list[Job]:
+        """Return the next network that starts from ``job`` if that is a CNN twin: a twin alone is of no use."""
+        networks = (each for each in self._waiting if isinstance(each.initialization, FromCnnTwin))
+        return [each for each in networks if job.is_twin and each.twin_key == job.twin_key][:1]
 
     def _with_ledgers(self, job: Job) -> Job:
         """Return ``job`` with the images and operations that its parents' weights took to train.
@@ -97,6 +123,7 @@ class Trainings:
 
     def _taken(self, job: Job) -> Job:
         (self._begun if job in self._begun else self._waiting).remove(job)
+        self._drawn.append(job)
         return job
 
     def finish(self, record: TrialRecord) -> TrialRecord:
@@ -130,9 +157,15 @@ class Trainings:
         )
 
 
-def _twins_first(jobs: list[Job]) -> list[Job]:
-    """Sort by seed, and within a seed put the CNN twins that networks start from first."""
+def _with_their_twins(jobs: list[Job]) -> list[Job]:
+    """Sort by seed, and put each CNN twin that networks start from directly before the first of them."""
     seeds = list(dict.fromkeys(job.seed for job in jobs))
-    return sorted(
-        jobs, key=lambda job: (seeds.index(job.seed), not (job.is_twin and job.candidate.train.start == "cnn"))
-    )
+    place: dict[Hashable, int] = {}
+
+    def order(job: Job) -> tuple[int, int, bool]:
+        key = job.twin_key
+        if key is None:
+            return seeds.index(job.seed), jobs.index(job), True
+        return seeds.index(job.seed), place.setdefault(key, jobs.index(job)), not job.is_twin
+
+    return sorted(jobs, key=order)

@@ -1,6 +1,6 @@
 """A job: one candidate to train, complete enough to be sent to another process or machine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -139,6 +139,13 @@ class Job(Config):
     def is_twin(self) -> bool:
         """Whether the CNN twin is trained in place of the candidate."""
         return isinstance(self.initialization, TwinFromScratch)
+
+    @property
+    def twin_key(self) -> Hashable | None:
+        """What identifies the CNN twin that is trained as the job or before it: equal for equal twins; None without."""
+        if not isinstance(self.initialization, TwinFromScratch | FromCnnTwin):
+            return None
+        return self.seed, self.candidate.network, self.candidate.data, self.candidate.train.for_cnn_twin
 
     @property
     def parents(self) -> tuple[Parent, ...]:

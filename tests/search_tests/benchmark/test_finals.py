@@ -1,6 +1,7 @@
 """A launch ends with finals: the best of the front, trained longer within the rest of the budget."""
 
 import io
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -180,20 +181,55 @@ def test_search_leaves_the_share_of_the_finals(tmp_path: Path, monkeypatch: pyte
     assert second <= 500.0 < 600.0 < first <= 1000.0
 
 
-@pytest.mark.parametrize(("seconds", "n"), [(None, 3), (30.0, 3), (25.0, 2), (15.0, 1), (0.1, 1)])
-def test_number_of_finalists_fits_the_time(
-    seconds: float | None, n: int, untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_candidates_that_the_time_allows_come_first(
+    untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimate, "network_work", lambda candidate: estimate.Work(images=1))
-    monkeypatch.setattr(estimate, "twin_work", lambda candidate: estimate.Work(images=1))
-    monkeypatch.setattr(estimate, "expected_s", lambda work, samples, pool: 4.0 * work.images)  # with its twin, 8 s
     space = space_of("{best: 3}", **{"study.budget": "{trials: 9}"})
     study = finals.launch(replace(space, study=space.study.model_copy(update={"finals": None})), options_for(tmp_path))
     section = space.study.finals
     assert section is not None
-    benchmark = finals._benchmark(study, space, section, seconds, options_for(tmp_path))
-    assert benchmark is not None
-    assert len(benchmark.networks) == n
+
+    def labels(seconds: float | None) -> list[str]:
+        benchmark = finals._benchmark(study, space, section, seconds, options_for(tmp_path))
+        assert benchmark is not None
+        return list(benchmark.networks)
+
+    chosen = labels(None)
+    slow = chosen[0]
+    cost = {space.candidate(trial.params).network: trial.number for trial in study.trials}
+    monkeypatch.setattr(estimate, "twin_work", lambda candidate: estimate.Work(images=1))
+    monkeypatch.setattr(
+        estimate,
+        "network_work",
+        lambda candidate: estimate.Work(images=99 if f"trial {cost[candidate.network]}" == slow else 1),
+    )
+    monkeypatch.setattr(estimate, "expected_s", lambda work, samples, pool: 4.0 * work.images)  # 8 s with the twin
+    assert labels(1000.0) == chosen
+    assert slow not in labels(30.0)[:2]
+    assert sorted(labels(0.1)) == sorted(chosen)
+
+
+def test_finals_train_the_next_finalist_while_it_fits(
+    untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def execute(driver: Driver, executor: str, pool: object) -> None:
+        nonlocal now
+        while (job := driver.next()) is not None:
+            now += 10.0
+            job.folder.mkdir(parents=True, exist_ok=True)
+            driver.finished(trained(job))
+
+    monkeypatch.setattr("search.benchmark.run.run_trials", execute)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(estimate, "expected_s", lambda work, samples, pool: 10.0 * work.epochs)
+    monkeypatch.setattr(estimate, "network_work", lambda candidate: estimate.Work(epochs=1))
+    monkeypatch.setattr(estimate, "twin_work", lambda candidate: estimate.Work(epochs=1))
+    text = FINALS.replace("best: 2", "best: 3")
+    study = finals.launch(space_of(text, **{"study.budget": "{trials: 6, time: 50s}"}), options_for(tmp_path))
+    assert [len(each.trainings) for each in study.finalists] == [1, 1]  # two pairs of network and twin
+    assert study.finals_left == 8
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from search.runner.progress import RunProgress
 from search.storage.url import StorageError
 from search.trial.job import AverageOf, FromParent, Job, Parent, outline
 
+FROM_TWINS = TINY.replace("patience: 0}", "patience: 0, start: cnn, cnn_epochs: 1}")
 AGAIN = "snnsearch bench tiny.yaml"
 
 
@@ -30,10 +31,13 @@ def parent_of(job: Job) -> Parent:
     return job.initialization.parent
 
 
-def drawn(work: Trainings) -> list[int]:
+def drawn(work: Trainings, *, end: bool = False) -> list[int]:
+    """Draw all that can be drawn, without an end of any training or with one after each."""
     found = []
     while (job := work.next(lambda record: None)) is not None:
         found.append(job.number)
+        if end:
+            work.finish(trained(job))
     return found
 
 
@@ -43,6 +47,33 @@ def test_what_is_done_is_not_drawn_again(jobs) -> None:
     work = Trainings(jobs, AGAIN)
     assert {record.number for record in work.over} == {0, 2}
     assert drawn(work) == [1, 3, 4, 5, 6, 7]
+
+
+def test_twin_is_trained_directly_before_its_network(tmp_path: Path) -> None:
+    jobs = load_benchmark(FROM_TWINS).jobs(tmp_path / "tiny")
+    assert drawn(Trainings(jobs, AGAIN), end=True) == [1, 0, 3, 2, 5, 4, 7, 6]
+
+
+def test_network_waits_for_its_twin_and_another_twin_is_trained_meanwhile(tmp_path: Path) -> None:
+    jobs = load_benchmark(FROM_TWINS).jobs(tmp_path / "tiny")
+    work = Trainings(jobs, AGAIN)
+    assert drawn(work) == [1, 3, 5, 7]
+    work.finish(trained(jobs[3]))
+    assert drawn(work) == [2]
+
+
+def test_networks_that_do_not_fit_are_left_but_for_the_first(tmp_path: Path) -> None:
+    jobs = load_benchmark(FROM_TWINS).jobs(tmp_path / "tiny")
+    asked: list[list[int]] = []
+
+    def fits(given, done, ended) -> bool:
+        asked.append([job.number for job in given if job.number not in done])
+        return 2 in asked[-1]
+
+    work = Trainings(jobs, AGAIN, fits)
+    assert drawn(work, end=True) == [1, 0, 3, 2]
+    assert asked == [[3, 2], [2], [5, 4], [4], [7, 6], [6]]
+    assert work.left == 4
 
 
 def test_interrupted_training_goes_first_and_whatever_the_budget(jobs) -> None:
@@ -104,7 +135,11 @@ def test_weights_may_be_handed_on_and_the_teacher_is_the_first_ones_twin(tmp_pat
 def test_network_waits_for_the_one_whose_weights_it_begins_with(tmp_path: Path) -> None:
     jobs = load_benchmark(FURTHER).jobs(tmp_path / "tiny")
     work = Trainings(jobs, AGAIN)
-    assert drawn(work) == [1, 3, 0, 5, 7, 4]  # twins, One
+    assert drawn(work) == [1, 5]  # twins of One
+    assert drawn(work, end=True) == []
+    for number in (1, 5):
+        work.finish(trained(jobs[number]))
+    assert drawn(work) == [3, 0, 7, 4]  # One, and Two's twins, which are One's
     assert work.left == 2  # Two, of both seeds
     record = work.finish(trained(jobs[0]))
     two = work.next(lambda record: None)
