@@ -26,13 +26,14 @@ from search.space.limits import seconds_in
 from search.space.loading.loader import load_space
 from search.space.shipped import find_file
 from search.space.space import Space
+from search.study.evidence import evidence_from
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from snnkit.nn.network import Network
 
-ExportFormat = Literal["pytorch", "onnx", "nir"]
+ExportFormat = Literal["pytorch", "onnx", "nir", "code", "snntorch", "spikingjelly"]
 
 
 def launch(
@@ -40,6 +41,7 @@ def launch(
     *,
     name: str | None = None,
     overrides: Mapping[str, Leaf] | None = None,
+    older: "Study | None" = None,
     runs: Path | str = "runs",
     storage: str | None = None,
     trials: int | None = None,
@@ -59,6 +61,7 @@ def launch(
         name: of the study; None: the name in the space.
         overrides: path -> value that replaces a leaf: ``{"train.epochs": 5}``. Text is read as YAML:
             ``{"neuron.leak": "{choices: [0.5, 0.9]}"}``.
+        older: a study whose finished trials the sampler learns from. They are no results of the new study.
         runs: folder of all studies.
         storage: URL of the study database; None: SQLite in the study's folder.
         trials, time: budget that replaces the space's; ``time`` in seconds, or as text: ``"20m"``.
@@ -70,7 +73,7 @@ def launch(
         progress: True shows a line for each trial and, on a terminal, a live panel; an Observer receives all events.
 
     Raises:
-        InputError: the space is wrong, or the name is taken.
+        InputError: the space is wrong, the name is taken, or nothing can be learned from ``older``.
         DataError: the data set is missing.
         RunError: the run cannot continue.
     """
@@ -81,7 +84,8 @@ def launch(
     if not isinstance(space, Space):
         source = space if isinstance(space, str) and "\n" in space else find_file(Path(space))
         space = load_space(source, overrides=laid, device=options.device)
-    record = finals.launch(space, options, _observer(progress))
+    evidence = None if older is None else evidence_from(older.record, space)
+    record = finals.launch(space, options, _observer(progress), evidence=evidence)
     return Study(record, options.runs, storage, options.data_root)
 
 

@@ -81,7 +81,7 @@ def expected_s(work: Work, samples: Sequence[Sample], pool: WorkerPool) -> float
 
 
 def corrected(samples: Sequence[Sample], own: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Return ``samples`` with their times scaled so that together they fit those of a run's ``own`` trainings.
+    """Return ``samples`` with their times scaled so that they fit the ``own`` trainings of a run together.
 
     A run's first trainings are too few for a fit of their own, but they show how fast the machine is now.
     """

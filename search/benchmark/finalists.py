@@ -63,8 +63,9 @@ def of_front(
 ) -> list[Finalist]:  # fmt: skip
     """Return the ``best`` candidates of the front by joint hypervolume, with ``recipe``.
 
-    If the front has fewer, paused candidates follow: the front of those that reached the highest fidelity. Their costs
-    together are within ``limit`` if so many candidates are. ``cost`` takes a candidate with ``recipe``.
+    If the front has fewer, paused candidates follow: the front of those that reached the highest fidelity and are
+    within the space's upper bounds. Their costs together are within ``limit`` if so many candidates are. ``cost`` takes
+    a candidate with ``recipe``.
     """
 
     def trial_cost(trial: TrialRecord) -> float:
@@ -73,15 +74,22 @@ def of_front(
     trials, _ = hypervolume_subset(record, best, cost=trial_cost, limit=limit)
     if len(trials) < best:
         left = limit - sum(map(trial_cost, trials))
-        paused, _ = hypervolume_subset(_at_highest_fidelity(record), best - len(trials), cost=trial_cost, limit=left)
+        paused, _ = hypervolume_subset(
+            _at_highest_fidelity(record, space), best - len(trials), cost=trial_cost, limit=left
+        )
         trials += paused
     found = [_finalist(trial, space) for trial in trials]
     return [Finalist(each.label, with_recipe(each.candidate, recipe)) for each in found]
 
 
-def _at_highest_fidelity(record: StudyRecord) -> StudyRecord:
-    """Return the study as if its paused trials that reached the highest fidelity had been trained in full."""
+def _at_highest_fidelity(record: StudyRecord, space: Space) -> StudyRecord:
+    """Return the study as if its paused trials that reached the highest fidelity had been trained in full.
+
+    Those outside an upper bound there are left out, unless all are: full training does not save energy.
+    """
     paused = [trial for trial in record.trials if trial.status == "paused"]
+    within = [trial for trial in paused if not space.exceeded(trial.fidelities[-1].measured, at_rung=True)]
+    paused = within or paused
     highest = max((len(trial.fidelities) for trial in paused), default=0)
     price, names = record.header.price, [objective.name for objective in record.header.objectives]
 

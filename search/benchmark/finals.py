@@ -96,7 +96,7 @@ def _benchmark(
     record: StudyRecord, space: Space, section: Finals, seconds: float | None, options: RunOptions
 ) -> Benchmark | None:
     """Return the finals; None if there is no new candidate. First come the candidates that the time is expected to
-    allow, then the others of the best: trainings may take less than expected, and `resume` trains what is left."""
+    allow, then the others of the best: trainings may take less than expected, and `resume` trains the rest."""
     study, runs = record.header.name, options.runs
     name = finals_folder(runs, study, 1 + len(finals_folders(runs, study))).name
     recipe = {**space.retrain, **section.recipe}

@@ -35,6 +35,9 @@ LOADING = {  # Python that loads an exported file
     "pytorch": "import snnsearch; network = snnsearch.load({path!r})",
     "onnx": "import onnxruntime; session = onnxruntime.InferenceSession({path!r})",
     "nir": "import nir; graph = nir.read({path!r})",
+    **dict.fromkeys(
+        ("code", "snntorch", "spikingjelly"), "import sys; sys.path.insert(0, {path!r}); import network; network.load()"
+    ),
 }
 N_IMAGES = 64  # validation images that an exported file is checked on
 
@@ -151,7 +154,9 @@ def export(
     except exports.ExportError as error:
         raise InputError(f"{found.name}, trial {found.record.number}, as {kind}: {error}") from error
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}. Free some space, or: --out FILE") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror}. Correct this, or choose another place: --out PATH"
+        ) from error
     text = _describe_parity(parity, path)
     text.append(f"\nload      {LOADING[kind].format(path=str(path))}")
     text.append(f"\ninput     {_describe_input(parts)}")
@@ -173,7 +178,9 @@ def _describe_input(parts: "Splits") -> str:
 
 
 def _describe_parity(parity: "Parity", path: Path) -> Text:
-    text = Text(f"{path}  {path.stat().st_size:,} bytes\n")
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    text = Text(f"{path}  {sum(file.stat().st_size for file in files):,} bytes")
+    text.append(f": {', '.join(file.name for file in files)}\n" if path.is_dir() else "\n")
     text.append(
         f"checked   on {count(parity.images, 'validation image')}: {parity.same_class} of {parity.images} in the same "
         f"class, logits differ by at most {number(parity.logit_difference)}"

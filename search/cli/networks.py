@@ -148,19 +148,20 @@ def export(
     study: RunName,
     trial: TrialNumber,
     kind: Annotated[
-        Literal["pytorch", "onnx", "nir"],
+        Literal["pytorch", "onnx", "nir", "code", "snntorch", "spikingjelly"],
         typer.Option(
             "--format",
             help="pytorch: the weights and everything needed to build the network. onnx, nir: a graph with BatchNorm "
-            "folded into the convolutions.",
+            "folded into the convolutions. code, snntorch, spikingjelly: a folder with stand-alone Python code for "
+            "plain PyTorch or that library, and its weights.",
         ),
     ] = "pytorch",
     to: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="File to write. Default: NAME-TRIAL with the format's suffix, in the current folder.",
-            metavar="FILE",
+            help="File or folder to write. Default: NAME-TRIAL with the format's suffix, in the current folder.",
+            metavar="PATH",
             callback=expand_home,
         ),
     ] = None,
@@ -176,9 +177,9 @@ def export(
     storage: Storage = None,
     data: DataRoot = None,
 ) -> None:
-    """Write a trained network to a file for other programs.
+    """Write a trained network to a file for other programs, or as code.
 
-    The file is checked against the network on real images.
+    The file or the code is checked against the network on real images.
 
     Example: snnsearch export smoke 3 --format onnx
     """
@@ -186,7 +187,7 @@ def export(
     from search.benchmark import trained
 
     found = trained.trained(study, [trial], runs, storage)
-    path = to or Path(f"{study}-{trial}{trained.suffix(kind)}")
+    path = to or Path(f"{study}-{trial}{trained.suffix(kind) or f'-{kind}'}")
     if timesteps is not None:
         found = reevaluation.with_timesteps(found, [timesteps])
     result = trained.export(found[0], kind, path, data, recalibrated=timesteps is not None)

@@ -14,6 +14,9 @@ Each fidelity gets at least half of the operations of the one below; successive 
 Talwalkar 2016, arXiv:1502.07943). A promotion is due if its fidelity then still has no more than that half, and the due
 one with the highest price comes first. Otherwise a short search would end before any full training.
 
+Trials of an older study (`search.study.evidence`) were trained otherwise. The full figures that they let expect of a
+candidate are one more input of the models, so they count as far as they agree with what the new study measures.
+
 Costs count less and less as the budget is spent: they are raised to the power of the share that is left (cost-cooling;
 Lee et al. 2020, arXiv:2003.10870). Otherwise a search would train small networks until its end.
 """
@@ -101,7 +104,8 @@ def next_step(
     if len(started) < N_STARTUP_TRIALS or not measured:
         return Proposal(cheap_draw(space, history, rng))
     options = [_option(space, pool_candidate(space, trial.params), trial) for trial in measured if trial.paused]
-    pool = untried_pool(space, history, _parents(measured), rng)
+    evidence = [trial for trial in history if trial.evidence]
+    pool = untried_pool(space, history, _parents(measured, evidence), rng)
     options += [_option(space, each, None) for each in pool]
     options = [option for option in options if sum(option.costs) <= macs_left]
     if not options:
@@ -134,11 +138,12 @@ def _option(space: Space, each: PoolCandidate, trial: Observation | None) -> Opt
     return Option(each, trial, tuple(costs))
 
 
-def _parents(measured: Sequence[Observation]) -> list[Mapping[str, Leaf]]:
-    """Return the dials of the front at the cheapest fidelity, and of the full one."""
+def _parents(measured: Sequence[Observation], evidence: Sequence[Observation]) -> list[Mapping[str, Leaf]]:
+    """Return the dials of the fronts: at the cheapest fidelity, at the full one, and of the evidence."""
     complete = [trial for trial in measured if trial.complete and trial.losses is not None]
     fronts = [measured[at] for at in front([trial.below[0] for trial in measured])]
     fronts += [complete[at] for at in front([trial.losses for trial in complete if trial.losses is not None])]
+    fronts += [evidence[at] for at in front([trial.losses for trial in evidence if trial.losses is not None])]
     return [trial.params for trial in fronts]
 
 
@@ -179,11 +184,15 @@ def _measured_last(space: Space) -> int:
 def _predict(
     space: Space, options: Sequence[Option], history: Sequence[Observation], rng: random.Random
 ) -> _Prediction:
-    known = _model_data(history)
+    known, older = _model_data(history), [trial for trial in history if trial.evidence]
     levels = [trial.below if trial.losses is None else (*trial.below, trial.losses) for trial in known]
-    every = [*(pool_candidate(space, trial.params) for trial in known), *(option.each for option in options)]
+    every = [
+        *(pool_candidate(space, trial.params) for trial in known),
+        *(option.each for option in options),
+        *(pool_candidate(space, trial.params) for trial in older),
+    ]
     x = standardize([features(space, each) for each in every])
-    own, asked = x[: len(known)], x[len(known) :]
+    x_known, x_asked, x_older = np.split(x, [len(known), len(known) + len(options)])
     count, names = len(space.study.fidelities) + 1, list(space.study.objectives)
     mean = np.zeros((len(options), len(names)))
     deviations = np.zeros((count, len(options), len(names)))
@@ -191,6 +200,13 @@ def _predict(
         if OBJECTIVES[name].known_before_training == "exactly":
             mean[:, column], deviations[-1, :, column] = exact(space, name, [option.each for option in options])
             continue
+        own, asked = x_known, x_asked
+        if len(older) >= N_STARTUP_TRIALS:
+            measured = np.array([trial.losses[column] for trial in older if trial.losses is not None])
+            expected, _ = predict(x_older, measured, x[: -len(older)], seed=rng.randrange(2**31))
+            own, asked = np.split(
+                np.column_stack([x[: -len(older)], standardize(expected[:, None].tolist())]), [len(known)]
+            )
         values = [[losses[column] for losses in each] for each in levels]
         first = np.array([each[0] for each in values])
         mean[:, column], deviations[0, :, column] = predict(own, first, asked, seed=rng.randrange(2**31))

@@ -53,13 +53,13 @@ class Evidence(Config):
 def evidence_from(old: StudyRecord, space: Space) -> Evidence:
     """Return what the finished trials of ``old`` tell a study of ``space``.
 
-    Raises InputError if no trial counts, if the space has another sampler than the default or fidelities, which learn
-    from their own trials only, or if the space of ``old`` cannot be loaded.
+    Raises InputError if no trial counts, if the space has another sampler than the default, which learns from its own
+    trials only, or if the space of ``old`` cannot be loaded.
     """
-    if space.study.sampler not in ("auto", DEFAULT_SAMPLER) or space.study.fidelities:
+    if space.study.sampler not in ("auto", DEFAULT_SAMPLER):
         raise InputError(
-            f"--from {old.header.name}: only the sampler {DEFAULT_SAMPLER}, in a study without fidelities, learns from "
-            "another study. Leave --from out, or change study.sampler and study.fidelities"
+            f"--from {old.header.name}: only the sampler {DEFAULT_SAMPLER} learns from another study. "
+            "Leave --from out, or change study.sampler"
         )
     old_space = load_space(old.header.space_yaml)
     found, skipped = [], Counter[str]()

@@ -1,6 +1,7 @@
 """Write a file or a folder in one step, so that no reader ever sees half of it."""
 
 import contextlib
+import errno
 import fcntl
 import functools
 import hashlib
@@ -10,7 +11,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -32,6 +33,26 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with partial.open("r+b") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path, files: Collection[str]) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``; after the block it takes the place of ``path``, which may hold ``files``.
+
+    If the block raises, ``path`` is left as it was. Raises OSError if ``path`` is a file, or a folder with other files.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is a file, and a folder is to be written", str(path))
+    others = sorted(each.name for each in path.iterdir() if each.name not in files) if path.exists() else []
+    if others:
+        raise FileExistsError(errno.EEXIST, f"it is a folder with other files, for example {others[0]}", str(path))
+    with scratch_folder(path.parent, path.name) as folder:
+        written = folder / path.name
+        written.mkdir()
+        yield written
+        if path.exists():
+            path.rename(folder / "before")
+        written.rename(path)
 
 
 @contextlib.contextmanager

@@ -1,18 +1,27 @@
-"""Export trained networks to files for other programs, each checked against the network on real images."""
+"""Export trained networks to files and code for other programs, checked against the network on real images."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from snnkit.architecture.plan import Plan
 from snnkit.base.config import NeuronConfig
-from snnkit.base.files import atomic_write
-from snnkit.export import nir, onnx, pytorch
+from snnkit.base.files import atomic_folder, atomic_write
+from snnkit.export import code, nir, onnx, pytorch
 from snnkit.export.errors import ExportError
-from snnkit.export.obstacles import FindObstacles, Obstacle, missing_libraries, nir_obstacles, no_obstacles, refuse
+from snnkit.export.obstacles import (
+    FindObstacles,
+    Obstacle,
+    missing_libraries,
+    needs_neurons,
+    nir_obstacles,
+    no_obstacles,
+    refuse,
+)
 from snnkit.export.parity import Parity, Run, compare_in_parts
 from snnkit.nn.network import Network
 
@@ -31,12 +40,22 @@ class Format:
     trained_obstacles: Callable[[Network], tuple[Obstacle, ...]]
     write: Callable[[Network, Path, Metadata], None]
     load: Callable[[Path, Network], Run]  # (file, the network it was written from)
+    files: frozenset[str] = frozenset()  # in the folder that is written; none: a file is written
+
+
+def _code(name: str, obstacles: FindObstacles = needs_neurons) -> Format:
+    libraries = () if name == "code" else (name,)
+    write = partial(code.write, dialect=code.DIALECTS[name])
+    return Format("", libraries, obstacles, lambda _: (), write, code.load, code.FILES)
 
 
 EXPORTS: Mapping[str, Format] = {
     "pytorch": Format(".pt", (), no_obstacles, lambda _: (), pytorch.write, pytorch.load),
     "onnx": Format(".onnx", onnx.LIBRARIES, no_obstacles, lambda _: (), onnx.write, onnx.load),
     "nir": Format(".nir", nir.LIBRARIES, nir_obstacles, nir.obstacles, nir.write, nir.load),
+    "code": _code("code", no_obstacles),
+    "snntorch": _code("snntorch"),
+    "spikingjelly": _code("spikingjelly"),
 }
 
 
@@ -53,21 +72,23 @@ def find_obstacles(name: str, plan: Plan, neuron: NeuronConfig | None) -> tuple[
 def export(network: Network, path: Path, name: str, images: Tensor, metadata: Metadata) -> Parity:
     """Write ``network`` to ``path`` in the format ``name``, and return how the file compares with the network.
 
+    Formats of code write a folder, and replace one that an earlier export wrote.
+
     Both run on ``images``: normalised (B, C, H, W), or frames (B, T, C, H, W). The file holds ``metadata`` and the
     comparison.
 
     Raises:
         ExportError: the format cannot express the network, or a library is not installed. The message names all
             obstacles. Nothing is written.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or ``path`` is a folder with other files.
     """
     chosen = EXPORTS[name]
     found = (*find_obstacles(name, network.plan, network.neuron), *chosen.trained_obstacles(network))
     others = [other for other in EXPORTS if found and not find_obstacles(other, network.plan, network.neuron)]
     refuse([*find_missing_libraries(name), *found], instead=others)
     network.eval()
-    with atomic_write(path) as partial:
-        chosen.write(network, partial, metadata)
-        parity = compare_in_parts(network, chosen.load(partial, network), images)
-        chosen.write(network, partial, {**metadata, "parity": json.dumps(parity.to_dict())})
+    with atomic_folder(path, chosen.files) if chosen.files else atomic_write(path) as written:
+        chosen.write(network, written, metadata)
+        parity = compare_in_parts(network, chosen.load(written, network), images)
+        chosen.write(network, written, {**metadata, "parity": json.dumps(parity.to_dict())})
     return parity

@@ -48,6 +48,12 @@ def no_obstacles(plan: Plan, neuron: NeuronConfig | None) -> tuple[Obstacle, ...
     return ()
 
 
+def needs_neurons(plan: Plan, neuron: NeuronConfig | None) -> tuple[Obstacle, ...]:
+    """Return that a library of neurons is of no use for a CNN twin."""
+    remedy = "export the spiking network, or the twin with --format code"
+    return () if neuron is not None else (Obstacle("a CNN twin has no neurons", remedy),)
+
+
 def nir_obstacles(plan: Plan, neuron: NeuronConfig | None) -> tuple[Obstacle, ...]:
     """Return what NIR cannot express of a network; of its CNN twin if ``neuron`` is None."""
     if neuron is None:

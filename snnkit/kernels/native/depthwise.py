@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from snnkit.kernels.native.library import DTYPES, LANES, library, pointer
+from snnkit.kernels.native.library import DTYPES, library, pointer
 
 
 class Depthwise(ctypes.Structure):
@@ -73,6 +73,6 @@ class _Depthwise(torch.autograd.Function):
             pointer(each), pointer(scratch), ctypes.c_int64(threads),
         )  # fmt: skip
         taps = weight.shape[2] * weight.shape[3]
-        by_channel = each.sum(0).view(-1, taps, LANES).transpose(1, 2).reshape(-1, taps)  # (channels, taps)
+        by_channel = each.sum(0).view(-1, taps, kernels.lanes).transpose(1, 2).reshape(-1, taps)  # (channels, taps)
         grad_bias = grad.sum((0, 2, 3), dtype=torch.float32) if ctx.needs_input_grad[2] else None
         return grad_x, by_channel[:channels].reshape(weight.shape), grad_bias, None, None, None

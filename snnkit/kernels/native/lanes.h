@@ -1,17 +1,25 @@
-/* Vectors of sixteen floats, float32 or bfloat16 in memory. GCC and Clang map these fixed-size vectors to the registers
- * of the target processor. */
+/* Vectors of LANES floats, float32 or bfloat16 in memory: as many as a register of the target processor holds. GCC keeps
+ * larger vectors in memory, which takes three times as long. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__AVX512F__)
 #define LANES 16
+#elif defined(__AVX__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
 #define INLINE static inline __attribute__((always_inline)) /* constant arguments specialise the code */
 
 typedef int64_t size;
-typedef float lanes __attribute__((vector_size(64), aligned(4)));
-typedef int32_t bits __attribute__((vector_size(64), aligned(4)));
-typedef uint32_t words __attribute__((vector_size(64), aligned(4)));
-typedef uint16_t halves __attribute__((vector_size(32), aligned(2)));
+typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef int32_t bits __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef uint16_t halves __attribute__((vector_size(2 * LANES), aligned(2)));
+
+size snn_lanes(void) { return LANES; }
 
 static inline size least(size a, size b) { return a < b ? a : b; }
 

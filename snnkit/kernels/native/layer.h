@@ -36,39 +36,61 @@ typedef struct {
     size in, out, channel, n;
 } Bundle;
 
-/* Index of a flat bundle in a period of channels. A 32-bit division takes half as long as a 64-bit one. */
-INLINE size channel_at(size index, size period) {
-    return (uint32_t)index % (uint32_t)(period / LANES) * LANES;
-}
+/* Place of a bundle. It moves on without divisions, which take as long as a bundle of few steps. */
+typedef struct {
+    size channel, period;    /* as in `Bundle`; channels after which they repeat */
+    size at, end;            /* flat: index of the first neuron, and after the last one */
+    size pixel, column, row; /* of the spikes: over all images, in a row, in an image */
+    size under;              /* pixel of the current at column 0, place 0 */
+} Cursor;
 
-static inline Bundle bundle_at(const Layer *l, size index, size period) {
+static Cursor cursor_at(const Layer *l, size index, size period) {
     if (flat(l)) {
         size at = index * LANES;
-        return (Bundle){at, at, channel_at(index, period), least(LANES, pooled_pixels(l) * l->channels - at)};
+        return (Cursor){at % period, period, at, pooled_pixels(l) * l->channels};
     }
-    size each = (l->channels + LANES - 1) / LANES, pixel = index / each, channel = index % each * LANES;
-    size width = l->width / l->pool, height = l->height / l->pool, row = pixel / width; /* row over all images */
-    size under = (row / height * l->height + row % height * l->pool) * l->width + pixel % width * l->pool;
-    size n = least(LANES, l->channels - channel);
-    return (Bundle){under * l->channels + channel, pixel * l->pitch + channel, channel, n};
+    size each = period / LANES, width = l->width / l->pool, height = l->height / l->pool;
+    size pixel = index / each, row = pixel / width; /* row over all images */
+    size under = (row / height * l->height + row % height * l->pool) * l->width;
+    return (Cursor){index % each * LANES, period, 0, 0, pixel, pixel % width, row % height, under};
+}
+
+/* Return the bundle at the cursor, and move the cursor to the next one. */
+INLINE Bundle next_bundle(const Layer *l, Cursor *c, int flat) {
+    if (flat) {
+        Bundle found = {c->at, c->at, c->channel, least(LANES, c->end - c->at)};
+        c->at += LANES, c->channel += LANES;
+        if (c->channel == c->period) c->channel = 0;
+        return found;
+    }
+    size in = (c->under + c->column * l->pool) * l->channels + c->channel;
+    Bundle found = {in, c->pixel * l->pitch + c->channel, c->channel, least(LANES, l->channels - c->channel)};
+    c->channel += LANES;
+    if (c->channel < c->period) return found;
+    c->channel = 0, c->pixel++, c->column++;
+    if (c->column < l->width / l->pool) return found;
+    c->column = 0, c->row++, c->under += l->pool * l->width;
+    if (c->row < l->height / l->pool) return found;
+    c->row = 0, c->under += l->height % l->pool * l->width; /* rows below the last window */
+    return found;
 }
 
 /* What the loops over steps need, separate from `Layer`: no store can alias it, so it stays in registers. */
 typedef struct {
-    size steps, timesteps, places, in_step, out_step, width, channels, pool, pool_currents, bf16, spikes_bf16;
+    size steps, timesteps, places, in_step, out_step, pool_currents, bf16, spikes_bf16;
+    const size *places_at; /* (places,), offset of each place of a window from place 0 */
     Neuron neuron;
 } Loop;
 
-static Loop loop_of(const Layer *l) {
+/* `at` (places,) is memory for the offsets: computed for each bundle, their divisions take a third of the time. */
+static Loop loop_of(const Layer *l, size *at) {
+    for (size w = 0; w < l->pool * l->pool; w++) at[w] = (w / l->pool * l->width + w % l->pool) * l->channels;
     return (Loop){l->steps, l->timesteps, l->pool * l->pool, l->images * l->height * l->width * l->channels,
-        pooled_pixels(l) * l->pitch, l->width, l->channels, l->pool, l->pool_currents, l->bf16, l->spikes_bf16,
-        l->neuron};
+        pooled_pixels(l) * l->pitch, l->pool_currents, l->bf16, l->spikes_bf16, at, l->neuron};
 }
 
 /* Offset of place `w` of a window from place 0. */
-INLINE size place(Loop loop, size w) {
-    return w ? (w / loop.pool * loop.width + w % loop.pool) * loop.channels : 0;
-}
+INLINE size place(Loop loop, size w) { return w ? loop.places_at[w] : 0; }
 
 /* Repeat `channel` (channels,) over a period, or `missing` if it is NULL; 0 after the last channel of a pixel. */
 static float *repeated(float *to, const float *channel, float missing, size channels, size period, int flat) {

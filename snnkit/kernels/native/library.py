@@ -21,7 +21,6 @@ from snnkit.kernels.native.compiling import (
 log = logging.getLogger(__name__)
 
 DTYPES = (torch.float32, torch.bfloat16)  # of tensors in memory
-LANES = 16  # as in lanes.h
 
 
 @functools.cache
@@ -42,6 +41,12 @@ def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
 
 class Library(ctypes.CDLL):
     _func_restype_ = ctypes.c_int64  # sizes are 64 bits wide
+
+    @functools.cached_property
+    def lanes(self) -> int:
+        """Floats in a vector of the processor that the kernels were compiled for."""
+        found: int = self.snn_lanes()
+        return found
 
 
 @functools.cache

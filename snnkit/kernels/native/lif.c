@@ -33,10 +33,46 @@ static void collect(double *sums, const double *partial, size threads, size chan
             sums[row % 2 * channels + i % channels] += partial[row * period + i];
 }
 
-typedef double wide __attribute__((vector_size(128), aligned(8)));
+/* Half of `lanes`, and the same in double: each fits a register. */
+typedef float half_lanes __attribute__((vector_size(2 * LANES), aligned(4)));
+typedef double wide __attribute__((vector_size(4 * LANES), aligned(8)));
 typedef wide wide_in_memory __attribute__((may_alias, aligned(8)));
 
-static inline void add_to(double *sum, wide value) { *(wide_in_memory *)sum += value; }
+#if defined(__has_builtin)
+#define HAS_SHUFFLE __has_builtin(__builtin_shufflevector)
+#else
+#define HAS_SHUFFLE 0
+#endif
+
+INLINE void halves_of(lanes value, half_lanes *half) {
+#if LANES == 16 && HAS_SHUFFLE
+    half[0] = __builtin_shufflevector(value, value, 0, 1, 2, 3, 4, 5, 6, 7);
+    half[1] = __builtin_shufflevector(value, value, 8, 9, 10, 11, 12, 13, 14, 15);
+#elif LANES == 8 && HAS_SHUFFLE
+    half[0] = __builtin_shufflevector(value, value, 0, 1, 2, 3);
+    half[1] = __builtin_shufflevector(value, value, 4, 5, 6, 7);
+#else
+    memcpy(half, &value, sizeof value);
+#endif
+}
+
+/* Add the lanes of `value` to LANES sums. */
+INLINE void add_to(double *sum, lanes value) {
+    half_lanes half[2];
+    halves_of(value, half);
+    for (size i = 0; i < 2; i++) *(wide_in_memory *)(sum + i * LANES / 2) += __builtin_convertvector(half[i], wide);
+}
+
+/* Add `n` values and their squares, which are computed in double. */
+INLINE void add_bundle(double *sum, double *square, const void *current, size at, size n, size bf16) {
+    half_lanes half[2];
+    halves_of(read(current, at, n, bf16), half);
+    for (size i = 0; i < 2; i++) {
+        wide each = __builtin_convertvector(half[i], wide);
+        *(wide_in_memory *)(sum + i * LANES / 2) += each;
+        *(wide_in_memory *)(square + i * LANES / 2) += each * each;
+    }
+}
 
 /* Write the sums and sums of squares of the current, (2, channels). `partial` (threads, snn_partial) must be 0. */
 void snn_sums(const Layer *l, double *sums, double *partial, size threads) {
@@ -45,13 +81,16 @@ void snn_sums(const Layer *l, double *sums, double *partial, size threads) {
 #pragma omp parallel num_threads(threads)
     {
         double *sum = partial + 2 * THREAD * length, *square = sum + length;
-        size count = (n + LANES - 1) / LANES, end = count * (THREAD + 1) / TEAM;
-        for (size index = count * THREAD / TEAM; index < end; index++) {
-            size at = index * LANES, channel = channel_at(index, length), m = least(LANES, n - at);
-            wide value = __builtin_convertvector(m < LANES ? read(current, at, m, bf16) : bf16
-                ? read(current, at, LANES, 1) : read(current, at, LANES, 0), wide);
-            add_to(sum + channel, value);
-            add_to(square + channel, value * value);
+        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
+        size end = count * (THREAD + 1) / TEAM * LANES;
+        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
+            size m = least(LANES, n - at);
+            if (m < LANES)
+                add_bundle(sum + channel, square + channel, current, at, m, bf16);
+            else if (bf16)
+                add_bundle(sum + channel, square + channel, current, at, LANES, 1);
+            else
+                add_bundle(sum + channel, square + channel, current, at, LANES, 0);
         }
     }
     collect(sums, partial, threads, l->channels, length, 1);
@@ -131,7 +170,8 @@ void snn_lif_forward(const Layer *l, void *spikes, double *counts, float *scratc
     size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
-        const Loop loop = loop_of(l);
+        size at[l->pool * l->pool];
+        const Loop loop = loop_of(l, at);
         const void *current = l->current;
         float *own = scratch + THREAD * snn_scratch(l);
         const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, flat(l));
@@ -139,18 +179,20 @@ void snn_lif_forward(const Layer *l, void *spikes, double *counts, float *scratc
         lanes *currents = (lanes *)take(&own, loop.steps * LANES), *above = (lanes *)take(&own, loop.timesteps * LANES);
         bits *fired = (bits *)take(&own, loop.timesteps * LANES);
         bits *largest = loop.pool_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
-        wide total = {0};
-        size all_bundles = bundles(l), end = all_bundles * (THREAD + 1) / TEAM;
-        for (size index = all_bundles * THREAD / TEAM; index < end; index++) {
-            Bundle bundle = bundle_at(l, index, length);
+        double total[LANES] = {0};
+        size count = bundles(l), index = count * THREAD / TEAM, end = count * (THREAD + 1) / TEAM;
+        Cursor cursor = cursor_at(l, index, length);
+        const int is_flat = flat(l);
+        for (; index < end; index++) {
+            Bundle bundle = next_bundle(l, &cursor, is_flat);
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), {0}, {0}};
-            bits count;
-            WITH_CONSTANTS(loop, bundle.n, count = lif_bundle_forward(as, current, spikes, bundle, n, norm, currents,
+            bits fires;
+            WITH_CONSTANTS(loop, bundle.n, fires = lif_bundle_forward(as, current, spikes, bundle, n, norm, currents,
                                                                       above, fired, largest))
             if (counts && bundle.n == LANES)
-                total += __builtin_convertvector(count, wide);
+                add_to(total, __builtin_convertvector(fires, lanes));
             else if (counts)
-                for (size i = 0; i < bundle.n; i++) total[i] += count[i];
+                for (size i = 0; i < bundle.n; i++) total[i] += fires[i];
         }
         if (counts)
             for (size i = 0; i < LANES; i++) counts[THREAD] += total[i];
@@ -214,7 +256,8 @@ void snn_lif_backward(const Layer *l, const void *grad_spikes, void *grad, doubl
     size length = period(l->channels, flat(l));
 #pragma omp parallel num_threads(threads)
     {
-        const Loop loop = loop_of(l);
+        size at[l->pool * l->pool];
+        const Loop loop = loop_of(l, at);
         const void *current = l->current;
         float *own = scratch + THREAD * snn_scratch(l);
         const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, flat(l));
@@ -225,19 +268,21 @@ void snn_lif_backward(const Layer *l, const void *grad_spikes, void *grad, doubl
         lanes *above = (lanes *)take(&own, loop.places * loop.timesteps * LANES);
         lanes *left = leaks ? (lanes *)take(&own, loop.places * loop.timesteps * LANES) : 0;
         bits *largest = loop.pool_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
-        wide leak = {0};
+        double leak[LANES] = {0};
         double *sum_gx = partial + 2 * THREAD * length, *sum_g = sum_gx + length;
-        size count = bundles(l), end = count * (THREAD + 1) / TEAM;
-        for (size index = count * THREAD / TEAM; index < end; index++) {
-            Bundle bundle = bundle_at(l, index, length);
+        size count = bundles(l), index = count * THREAD / TEAM, end = count * (THREAD + 1) / TEAM;
+        Cursor cursor = cursor_at(l, index, length);
+        const int is_flat = flat(l);
+        for (; index < end; index++) {
+            Bundle bundle = next_bundle(l, &cursor, is_flat);
             Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), load(mean + bundle.channel),
                 load(invstd + bundle.channel)};
             Sums found;
             WITH_CONSTANTS(loop, bundle.n, found = lif_bundle_backward(as, current, grad_spikes, grad, bundle, n, norm,
                                                                        currents, above, left, largest))
-            add_to(sum_gx + bundle.channel, __builtin_convertvector(found.gx, wide));
-            add_to(sum_g + bundle.channel, __builtin_convertvector(found.g, wide));
-            if (left) leak += __builtin_convertvector(found.leak, wide);
+            add_to(sum_gx + bundle.channel, found.gx);
+            add_to(sum_g + bundle.channel, found.g);
+            if (left) add_to(leak, found.leak);
         }
         if (left)
             for (size i = 0; i < LANES; i++) leaks[THREAD] += leak[i];
@@ -268,9 +313,10 @@ void snn_batchnorm_backward(const Layer *l, void *grad, const float *means, floa
         const float *mean_g = repeated(take(&own, length), means + l->channels, 0, l->channels, length, 1);
         float *tilt = take(&own, length);
         for (size i = 0; i < length; i++) tilt[i] = l->invstd[i % l->channels] * means[i % l->channels];
-        size count = (n + LANES - 1) / LANES, end = count * (THREAD + 1) / TEAM;
-        for (size index = count * THREAD / TEAM; index < end; index++) {
-            size at = index * LANES, channel = channel_at(index, length), m = least(LANES, n - at);
+        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
+        size end = count * (THREAD + 1) / TEAM * LANES;
+        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
+            size m = least(LANES, n - at);
             Back back = {load(scale + channel), load(mean + channel), load(tilt + channel), load(mean_g + channel)};
             if (m < LANES)
                 batchnorm_bundle_backward(current, grad, at, m, bf16, back);
@@ -287,7 +333,8 @@ void snn_batchnorm_backward(const Layer *l, void *grad, const float *means, floa
 INLINE lanes spikes_of_pixel(const void *x, size at, size channels, size bf16, float scale) {
     const lanes shift = all(12582912); /* 1.5 * 2^23: adding it rounds to whole numbers */
     lanes sum = {0};
-    const bits lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    bits lane;
+    for (int32_t i = 0; i < LANES; i++) lane[i] = i;
     for (size i = 0; i < channels; i += LANES) {
         size n = channels - i;
         lanes value;
@@ -316,7 +363,7 @@ void snn_spikes_per_position(const Layer *l, float scale, double *total, double 
         for (size pixel = first; pixel < end; pixel++, position = position + 1 == positions ? 0 : position + 1) {
             lanes sum = scale == 1 && !bf16 ? spikes_of_pixel(x, pixel * pitch, c, 0, 1)
                                             : spikes_of_pixel(x, pixel * pitch, c, bf16, scale);
-            add_to(own + position * LANES, __builtin_convertvector(sum, wide));
+            add_to(own + position * LANES, sum);
         }
     }
     memset(total, 0, positions * sizeof(double));

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from snnkit.kernels.fused import FusedLayer
 from snnkit.kernels.layout import dense, is_strip
-from snnkit.kernels.native.library import DTYPES, LANES, Library, library, pointer
+from snnkit.kernels.native.library import DTYPES, Library, library, pointer
 
 RESETS = {("subtract", True): 0, ("subtract", False): 1, ("zero", True): 2, ("zero", False): 3}
 SURROGATES = {"atan": 0, "fast_sigmoid": 1, "sigmoid": 2, "triangular": 3, "straight_through": 4}
@@ -76,11 +76,11 @@ def batchnorm_backward(layer: FusedLayer, grad: Tensor, means: Tensor) -> None:
 
 def spikes_per_position(values: Tensor, scale: int, most: int) -> Tensor:
     """Implement ``snnkit.kernels.spikes_per_position``. Sums over channels are float32 per lane."""
-    assert values.shape[2] // LANES * most < 2**24
+    assert values.shape[2] // _kernels().lanes * most < 2**24
     if not is_strip(values):
         values = dense(values)
     height, width = values.shape[-2:]
-    partial = torch.zeros(torch.get_num_threads(), height * width * LANES, dtype=torch.float64)
+    partial = torch.zeros(torch.get_num_threads(), height * width * _kernels().lanes, dtype=torch.float64)
     total = torch.empty(height, width, dtype=torch.float64)
     _kernels().snn_spikes_per_position(
         ctypes.byref(_struct_without_neurons(values)),

@@ -1,7 +1,7 @@
 """Prices of the next steps, gains between fidelities, and which step the search takes."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +9,8 @@ import pytest
 from helpers.untrained import SPACES
 from scipy.special import ndtri
 
+from reports.records.study import Leaf
+from search.samplers import fidelities
 from search.samplers.fidelities import (
     UNKNOWN_DEVIATION,
     Promotion,
@@ -188,6 +190,31 @@ def test_only_promotions_fit_into_a_short_rest(space: Space) -> None:
     others = [*history(space), smallest]
     assert next_step(space, others, cost * 1.0001, random.Random(0)) == Promotion(50)
     assert next_step(space, others, cost * 0.9999, random.Random(0)) is None
+
+
+def test_older_study_improves_the_model_as_far_as_it_agrees(space: Space) -> None:
+    """Loss in accuracy is a wild function of the dials; the older study trained longer, so its losses are lower."""
+    rng = random.Random(0)
+
+    def loss_of(params: Mapping[str, Leaf]) -> float:
+        return 0.5 + 0.3 * random.Random(str(sorted(space.active(params).items()))).random()
+
+    own = [observed(space, number, params := space.sample(rng), loss_of(params), None) for number in range(8)]
+    asked = [space.sample(rng) for _ in range(20)]
+    known = [*(trial.params for trial in own), *asked]
+
+    def evidence(losses: Callable[[Mapping[str, Leaf]], float]) -> list[Observation]:
+        at = enumerate(known)
+        return [Observation(space.active(each), f"older {n}", (losses(each), 0.5), evidence=True) for n, each in at]
+
+    def error(history: list[Observation]) -> float:
+        options = [fidelities._option(space, pool_candidate(space, params), None) for params in asked]
+        found = fidelities._predict(space, options, history, random.Random(1)).mean[:, 0]
+        return float(np.abs(found - [loss_of(params) for params in asked]).mean())
+
+    alone = error(own)
+    assert error([*own, *evidence(lambda params: 0.6 * loss_of(params) - 0.1)]) < 0.7 * alone
+    assert error([*own, *evidence(lambda params: 0.5)]) == pytest.approx(alone, rel=0.3)
 
 
 @pytest.mark.parametrize(("bound", "promoted"), [("{}", 20), ("{accuracy: {min: 0.6}}", 21)])

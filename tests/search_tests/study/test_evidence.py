@@ -79,11 +79,10 @@ def test_dial_that_was_fixed_in_the_old_space_has_its_value(old: StudyRecord) ->
     ("changes", "text"),
     [
         ({"study.sampler": "tpe"}, "only the sampler ehvi"),
-        ({"study.fidelities": "[{train.epochs: 1}]"}, "without fidelities"),
         ({"network.fire2.squeeze": 5}, f"skipped: {OTHER_NETWORK} \\({TRIALS}\\)"),
         ({"data.name": "fashion-mnist"}, "0 of 10"),
     ],
-    ids=["sampler", "fidelities", "network", "data"],
+    ids=["sampler", "network", "data"],
 )
 def test_study_that_says_nothing_is_refused(changes: dict[str, object], text: str, old: StudyRecord) -> None:
     with pytest.raises(InputError, match=text):

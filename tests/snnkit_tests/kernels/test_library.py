@@ -67,7 +67,7 @@ def files(folder: Path) -> list[Path]:
 def path_of(loaded: library.Library | None) -> Path:
     assert loaded is not None
     shape = (ctypes.c_int64 * 8)(1, 4, 4, 3, 3, 1, 1, 0)  # Depthwise: 3 channels, kernel 3
-    assert loaded.snn_depthwise_weights(ctypes.byref(shape)) == 9 * library.LANES
+    assert loaded.snn_depthwise_weights(ctypes.byref(shape)) == 9 * loaded.lanes
     return Path(loaded._name)
 
 
