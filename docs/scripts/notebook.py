@@ -1,15 +1,16 @@
-"""Run every cell of docs/notebook.ipynb and store the outputs in it: python docs/scripts/notebook.py"""
+"""Run every cell of the notebooks and store the outputs in them: python docs/scripts/notebook.py [NAME ...]"""
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[1] / "notebook.ipynb"
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
-def execute(path: Path = NOTEBOOK) -> nbformat.NotebookNode:
+def execute(path: Path) -> nbformat.NotebookNode:
     """Return the notebook with fresh outputs. Its runs folder is temporary. Raises CellExecutionError."""
     notebook = nbformat.read(path, as_version=4)
     with TemporaryDirectory() as folder:
@@ -22,4 +23,5 @@ def execute(path: Path = NOTEBOOK) -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
-    nbformat.write(execute(), NOTEBOOK)
+    for name in sys.argv[1:] or sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")):
+        nbformat.write(execute(NOTEBOOKS / f"{name}.ipynb"), NOTEBOOKS / f"{name}.ipynb")

@@ -182,11 +182,12 @@ def ending(study: StudyRecord, folder: Path) -> RenderableType:
     if study.finals_left:
         left = count(study.finals_left, "training")
         parts.append(unwrapped(f"continue  {command('resume', name)}   {left} of the finals left"))
-    elif complete or not above:
-        parts.append(unwrapped(f"continue  {command('resume', name, '--time', '20m')}"))
+    elif running:
+        parts.append(unwrapped(f"continue  {command('resume', name)}"))
     else:
-        text = "raise a bound of study.constraints, and launch the space under another name"
-        parts.append(Text(f"next      {text}"))
+        parts.append(unwrapped(f"continue  {command('resume', name, '--time', '20m')}"))
+        if above and not complete:
+            parts.append(Text("or        raise a bound of study.constraints, and launch the space under another name"))
     return Group(*parts)
 
 

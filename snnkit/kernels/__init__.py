@@ -1,4 +1,5 @@
-"""The multi-step LIF neuron, fused with the BatchNorm before it and the concatenation and pooling after it.
+"""The multi-step LIF neuron, fused with the BatchNorm before it and the concatenation and pooling after it; and the
+BatchNorm of CNNs.
 
 This module alone selects the implementation: the device's fused kernels if they can be used, otherwise the reference.
 The log names the selection once. ``SNNSEARCH_KERNEL=reference`` in the environment forces the reference.
@@ -18,6 +19,7 @@ __all__ = [
     "Current",
     "Spikes",
     "autocast_dtype",
+    "batchnorm",
     "convolve",
     "fused_lif",
     "input_current",
@@ -39,6 +41,18 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     if native.depthwise.runs(conv, x):
         return native.depthwise.convolve(conv, x, autocast_dtype(x))
     return reference.convolve(conv, x)
+
+
+def batchnorm(values: Tensor, norm: nn.BatchNorm2d, *, relu: bool) -> Tensor:
+    """Normalise a convolution's output (T', B, C, H, W) as ``norm`` does, and apply a ReLU if ``relu``.
+
+    In training mode, the running statistics are updated as in torch. Raises ``ValueError`` if a batch has only one
+    value per channel.
+    """
+    if norm.training and native.runs(values):
+        return native.batchnorm(values, norm, relu=relu)
+    y: Tensor = norm(values.flatten(0, 1)).view(values.shape)
+    return y.relu() if relu else y
 
 
 def input_current(values: Tensor, norm: nn.BatchNorm2d | None) -> Current:

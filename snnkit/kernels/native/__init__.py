@@ -1,6 +1,7 @@
 """Fused kernels for CPUs: C with OpenMP, compiled on this machine and called through ctypes on torch's memory."""
 
 from snnkit.kernels.native import depthwise
+from snnkit.kernels.native.batchnorm import batchnorm
 from snnkit.kernels.native.library import ready
 from snnkit.kernels.native.lif import (
     batchnorm_backward,
@@ -12,6 +13,7 @@ from snnkit.kernels.native.lif import (
 )
 
 __all__ = [
+    "batchnorm",
     "batchnorm_backward",
     "channel_sums",
     "depthwise",

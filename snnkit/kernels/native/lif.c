@@ -328,6 +328,80 @@ void snn_batchnorm_backward(const Layer *l, void *grad, const float *means, floa
     }
 }
 
+/* The BatchNorm of a CNN: `relu` is whether a ReLU follows. */
+INLINE lanes normalised(lanes x, Norm norm, size relu) {
+    lanes y = x * norm.scale + norm.shift;
+    return relu ? only(~(y < 0), y) : y; /* NaN stays NaN */
+}
+
+INLINE void normalise_bundle(const void *x, void *y, size at, size n, size bf16, Norm norm, size relu) {
+    write(y, at, normalised(read(x, at, n, bf16), norm, relu), n, bf16);
+}
+
+/* Write the normalised current, (steps, images, height, width, channels), to `y`. */
+void snn_normalise(const Layer *l, void *y, size relu, float *scratch, size threads) {
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
+    const void *x = l->current;
+#pragma omp parallel num_threads(threads)
+    {
+        float *own = scratch + THREAD * 6 * length;
+        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
+        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, 1);
+        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
+        size end = count * (THREAD + 1) / TEAM * LANES;
+        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
+            Norm norm = {load(scale + channel), load(shift + channel), {0}, {0}};
+            size m = least(LANES, n - at);
+            if (m < LANES)
+                normalise_bundle(x, y, at, m, bf16, norm, relu);
+            else if (bf16)
+                normalise_bundle(x, y, at, LANES, 1, norm, relu);
+            else
+                normalise_bundle(x, y, at, LANES, 0, norm, relu);
+        }
+    }
+}
+
+INLINE void normalise_bundle_backward(const void *x, const void *grad_y, void *grad, size at, size n, size bf16,
+                                      Norm norm, size relu, double *sum_gx, double *sum_g) {
+    lanes value = read(x, at, n, bf16), g = read(grad_y, at, n, bf16);
+    if (relu) g = only(normalised(value, norm, 1) > 0, g);
+    write(grad, at, g, n, bf16);
+    add_to(sum_gx, g * ((value - norm.mean) * norm.invstd));
+    add_to(sum_g, g);
+}
+
+/* From the gradients of `y`, write those before the ReLU to `grad`, and those of BatchNorm's weight and bias to `sums`
+ * (2, channels). `partial` (threads, snn_partial) must be 0. `snn_batchnorm_backward` does the rest. */
+void snn_normalise_backward(const Layer *l, const void *grad_y, void *grad, size relu, double *sums, double *partial,
+                            float *scratch, size threads) {
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
+    const void *x = l->current;
+#pragma omp parallel num_threads(threads)
+    {
+        float *own = scratch + THREAD * 6 * length;
+        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
+        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, 1);
+        const float *mean = repeated(take(&own, length), l->mean, 0, l->channels, length, 1);
+        const float *invstd = repeated(take(&own, length), l->invstd, 1, l->channels, length, 1);
+        double *sum_gx = partial + 2 * THREAD * length, *sum_g = sum_gx + length;
+        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
+        size end = count * (THREAD + 1) / TEAM * LANES;
+        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
+            Norm norm = {load(scale + channel), load(shift + channel), load(mean + channel), load(invstd + channel)};
+            double *gx = sum_gx + channel, *g = sum_g + channel;
+            size m = least(LANES, n - at);
+            if (m < LANES)
+                normalise_bundle_backward(x, grad_y, grad, at, m, bf16, norm, relu, gx, g);
+            else if (bf16)
+                normalise_bundle_backward(x, grad_y, grad, at, LANES, 1, norm, relu, gx, g);
+            else
+                normalise_bundle_backward(x, grad_y, grad, at, LANES, 0, norm, relu, gx, g);
+        }
+    }
+    collect(sums, partial, threads, l->channels, length, 1);
+}
+
 /* Sum over a pixel's channels, lane by lane: the values times `scale`, rounded; with `scale` 0, the number of nonzero
  * values. */
 INLINE lanes spikes_of_pixel(const void *x, size at, size channels, size bf16, float scale) {

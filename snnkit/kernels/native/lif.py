@@ -36,18 +36,18 @@ def runs(values: Tensor) -> bool:
 
 def channel_sums(values: Tensor) -> Tensor:
     """Implement `Kernels.channel_sums`."""
-    struct = _struct_without_neurons(values)
-    total, partial = _sums(struct)
-    _kernels().snn_sums(ctypes.byref(struct), pointer(total), pointer(partial), _int(len(partial)))
+    struct = struct_without_neurons(values)
+    total, partial = memory_for_sums(struct)
+    loaded().snn_sums(ctypes.byref(struct), pointer(total), pointer(partial), _int(len(partial)))
     return total
 
 
 def lif_forward(layer: FusedLayer, spikes: Tensor, *, count_spikes: bool) -> Tensor | None:
     """Implement `Kernels.lif_forward`."""
     struct = _struct(layer, spikes)
-    scratch, threads = _scratch(struct)
+    scratch, threads = scratch_memory(struct)
     counts = torch.zeros(threads, dtype=torch.float64) if count_spikes else None
-    _kernels().snn_lif_forward(
+    loaded().snn_lif_forward(
         ctypes.byref(struct), _channels_of(layer, spikes), pointer(counts), pointer(scratch), _int(threads)
     )
     return None if counts is None else counts.sum()
@@ -56,9 +56,13 @@ def lif_forward(layer: FusedLayer, spikes: Tensor, *, count_spikes: bool) -> Ten
 def lif_backward(layer: FusedLayer, grad_spikes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     """Implement `Kernels.lif_backward`."""
     struct = _struct(layer, grad_spikes)
-    (scratch, threads), (total, partial), grad = _scratch(struct), _sums(struct), torch.empty_like(layer.values)
+    (scratch, threads), (total, partial), grad = (
+        scratch_memory(struct),
+        memory_for_sums(struct),
+        torch.empty_like(layer.values),
+    )
     leaks = torch.zeros(threads, dtype=torch.float64) if layer.learns else None
-    _kernels().snn_lif_backward(
+    loaded().snn_lif_backward(
         ctypes.byref(struct), _channels_of(layer, grad_spikes), pointer(grad), pointer(total), pointer(leaks),
         pointer(partial), pointer(scratch), _int(threads),
     )  # fmt: skip
@@ -68,22 +72,22 @@ def lif_backward(layer: FusedLayer, grad_spikes: Tensor) -> tuple[Tensor, Tensor
 def batchnorm_backward(layer: FusedLayer, grad: Tensor, means: Tensor) -> None:
     """Implement `Kernels.batchnorm_backward`."""
     struct = _struct(layer, grad)
-    scratch, threads = _scratch(struct)
-    _kernels().snn_batchnorm_backward(
+    scratch, threads = scratch_memory(struct)
+    loaded().snn_batchnorm_backward(
         ctypes.byref(struct), pointer(grad), pointer(means), pointer(scratch), _int(threads)
     )
 
 
 def spikes_per_position(values: Tensor, scale: int, most: int) -> Tensor:
     """Implement ``snnkit.kernels.spikes_per_position``. Sums over channels are float32 per lane."""
-    assert values.shape[2] // _kernels().lanes * most < 2**24
+    assert values.shape[2] // loaded().lanes * most < 2**24
     if not is_strip(values):
         values = dense(values)
     height, width = values.shape[-2:]
-    partial = torch.zeros(torch.get_num_threads(), height * width * _kernels().lanes, dtype=torch.float64)
+    partial = torch.zeros(torch.get_num_threads(), height * width * loaded().lanes, dtype=torch.float64)
     total = torch.empty(height, width, dtype=torch.float64)
-    _kernels().snn_spikes_per_position(
-        ctypes.byref(_struct_without_neurons(values)),
+    loaded().snn_spikes_per_position(
+        ctypes.byref(struct_without_neurons(values)),
         ctypes.c_float(scale),
         pointer(total),
         pointer(partial),
@@ -106,7 +110,7 @@ def _struct(layer: FusedLayer, spikes: Tensor) -> Layer:
     )  # fmt: skip
 
 
-def _struct_without_neurons(values: Tensor) -> Layer:
+def struct_without_neurons(values: Tensor) -> Layer:
     """The struct of a tensor that is only read."""
     steps, images, channels, height, width = values.shape
     bf16, pitch = values.dtype == torch.bfloat16, values.stride(4) if is_strip(values) else channels
@@ -121,23 +125,24 @@ def _channels_of(layer: FusedLayer, spikes: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(spikes.data_ptr() + layer.start * spikes.element_size())
 
 
-def _scratch(struct: Layer) -> tuple[Tensor, int]:
+def scratch_memory(struct: Layer) -> tuple[Tensor, int]:
     """Scratch memory for every thread, and the number of threads."""
     threads = torch.get_num_threads()
-    return torch.empty(threads, _kernels().snn_scratch(ctypes.byref(struct))), threads
+    return torch.empty(threads, loaded().snn_scratch(ctypes.byref(struct))), threads
 
 
-def _sums(struct: Layer) -> tuple[Tensor, Tensor]:
+def memory_for_sums(struct: Layer) -> tuple[Tensor, Tensor]:
     """Memory for two sums per channel, and for the partial sums of each thread, which start at 0."""
-    each = _kernels().snn_partial(ctypes.byref(struct))
+    each = loaded().snn_partial(ctypes.byref(struct))
     partial = torch.zeros(torch.get_num_threads(), each, dtype=torch.float64)
     return torch.empty(2, struct.channels, dtype=torch.float64), partial
 
 
-def _kernels() -> Library:
-    loaded = library("lif")
-    assert loaded is not None
-    return loaded
+def loaded() -> Library:
+    """The compiled kernels, where `runs` is true."""
+    found = library("lif")
+    assert found is not None
+    return found
 
 
 def _int(value: int) -> ctypes.c_int64:
