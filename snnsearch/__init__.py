@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from snnkit.base.config import Config, EncodingConfig, NeuronConfig
     from snnkit.counting.count import count
     from snnkit.data.datasets.info import DatasetInfo
-    from snnkit.energy import estimate_energy
+    from snnkit.energy import EnergyConfig, estimate_all, estimate_energy
     from snnkit.energy.model import Constant, Energy, EnergyModel
     from snnkit.energy.operations import OperationCounts, count_operations, twin_counts
     from snnkit.families import Family
@@ -48,6 +48,7 @@ __all__ = [
     "DatasetInfo",
     "EncodingConfig",
     "Energy",
+    "EnergyConfig",
     "EnergyModel",
     "Family",
     "InputError",
@@ -69,6 +70,7 @@ __all__ = [
     "build_network",
     "count",
     "count_operations",
+    "estimate_all",
     "estimate_energy",
     "launch",
     "load",
@@ -93,7 +95,7 @@ _MODULES = {
     "snnkit.base.config": ("Config", "EncodingConfig", "NeuronConfig"),
     "snnkit.counting.count": ("count",),
     "snnkit.data.datasets.info": ("DatasetInfo",),
-    "snnkit.energy": ("estimate_energy",),
+    "snnkit.energy": ("EnergyConfig", "estimate_all", "estimate_energy"),
     "snnkit.energy.model": ("Constant", "Energy", "EnergyModel"),
     "snnkit.energy.operations": ("OperationCounts", "count_operations", "twin_counts"),
     "snnkit.families": ("Family",),
