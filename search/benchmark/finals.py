@@ -23,6 +23,7 @@ from search.benchmark.benchmark import Benchmark
 from search.benchmark.finalists import Finalist
 from search.benchmark.loader import load_benchmark
 from search.benchmark.run import run_benchmark
+from search.executors import WorkerPool
 from search.runner import launch as searching
 from search.runner.observer import SILENT, Observer
 from search.runner.options import RunOptions
@@ -104,19 +105,25 @@ def _benchmark(
     pool = plan_workers(options, RunFolder(runs / name), Resources())
     samples = estimate.of_study(record, pool.placement).samples
 
-    def expected_s(candidate: Candidate) -> float:
+    limit = math.inf if seconds is None else USABLE * seconds
+    one_worker = pool.model_copy(update={"workers": 1})
+
+    def expected_s(candidate: Candidate, pool: WorkerPool = pool) -> float:
         """Seconds that the candidate adds to the finals on one seed; 0 if nothing is known."""
         work = estimate.network_work(candidate) + estimate.twin_work(candidate)
         return estimate.expected_s(work, samples, pool) or 0.0
 
+    def cost(candidate: Candidate) -> float:
+        """The same; infinite if one worker does not end in time: twin and network are trained one after the other."""
+        return expected_s(candidate) if expected_s(candidate, one_worker) <= limit else math.inf
+
     def choose(best: int, limit: float) -> list[Finalist]:
-        found = finalists.of_front(record, space, best, recipe, cost=expected_s, limit=limit)
+        found = finalists.of_front(record, space, best, recipe, cost=cost, limit=limit)
         return [each for each in found if each.candidate.fingerprint not in trained]
 
-    limit = math.inf if seconds is None else USABLE * seconds
     for best in range(section.best, 0, -1):
         chosen = choose(best, limit)
-        if sum(expected_s(each.candidate) for each in chosen) <= limit:
+        if sum(cost(each.candidate) for each in chosen) <= limit:
             break
     chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
     if not chosen:

@@ -19,7 +19,7 @@ from search.benchmark.trainings import Fits, Trainings
 from search.errors import InputError, SpaceError, format_value
 from search.runner import files
 from search.runner.budget import Budget
-from search.runner.loop import Driver, run_trials
+from search.runner.loop import OVERTIME, Driver, run_trials
 from search.runner.observer import Observer
 from search.runner.options import RunOptions
 from search.runner.progress import RunProgress
@@ -89,7 +89,10 @@ def _recorded_evidence(over: Sequence[TrialRecord], study: StudyRecord | None, p
 
 
 def _fits(benchmark: Benchmark, options: RunOptions, study: StudyRecord | None) -> Fits | None:
-    """Return whether jobs are expected to end in time, from now on; None without a limit."""
+    """Return whether jobs are expected to end in time, from now on; None without a limit.
+
+    A network whose twin is trained already may end within the overtime: without it, the twin is of no use.
+    """
     seconds = _budget(benchmark, options).seconds
     if seconds is None:
         return None
@@ -101,7 +104,9 @@ def _fits(benchmark: Benchmark, options: RunOptions, study: StudyRecord | None) 
         own = estimate.of_trainings(ended, pool.placement).samples
         work = estimate.work_left(jobs, done)
         expected_s = estimate.expected_s(work, estimate.corrected(before, own), pool.model_copy(update={"workers": 1}))
-        return time.monotonic() + (expected_s or 0.0) <= deadline
+        paired = any(job.twin_key == jobs[-1].twin_key for job in jobs if job.is_twin and job.number in done)
+        overtime = OVERTIME * seconds if paired else 0.0
+        return time.monotonic() + (expected_s or 0.0) <= deadline + overtime
 
     return fits
 
