@@ -79,16 +79,18 @@ def hypervolume_subset(
     """Choose up to ``size`` candidates of the front greedily by joint hypervolume (Guerreiro and Fonseca 2016).
 
     Each step adds the candidate that contributes the most, of those that leave enough of ``limit``, the sum of all
-    costs, for the cheapest others. If accuracy is an objective and the front is larger than ``size``, only the more
-    accurate half of the front is considered: the box includes networks at chance, and the smallest networks would win
-    by their size alone. If the hypervolume is not computed, the first candidates of the front are chosen.
+    costs, for the cheapest others. If accuracy is an objective, the first step adds the most accurate one, and if the
+    front is larger than ``size``, only its more accurate half is considered: the box includes networks at chance, and
+    the smallest networks would win by their size alone. If the hypervolume is not computed, the first candidates of the
+    front are chosen.
 
     Returns:
         The chosen candidates in the order of the front, and their share of the hypervolume of those considered. They
         cost more than ``limit`` if the cheapest ones together do.
     """
     front, objectives = front_trials(study), study.header.objectives
-    if len(front) > size and any(o.name == "accuracy" for o in objectives):
+    has_accuracy = any(o.name == "accuracy" for o in objectives)
+    if len(front) > size and has_accuracy:
         ranked = sorted(front, key=lambda trial: -trial.values["accuracy"])
         half = ranked[: max(size, math.ceil(len(front) / 2))]
         front = tuple(trial for trial in front if trial in half)
@@ -103,7 +105,10 @@ def hypervolume_subset(
         left = sorted((trial for trial in front if trial not in chosen), key=lambda trial: costs[trial.number])
         spent = sum(costs[trial.number] for trial in chosen)
         within = [each for each in left if spent + _cost_with(each, left, further, costs) <= limit] or left[:1]
-        chosen.append(max(within, key=lambda trial: hypervolume_contribution(points[trial.number], have, worst)))
+        if not chosen and has_accuracy:
+            chosen.append(max(within, key=lambda trial: trial.values["accuracy"]))
+        else:
+            chosen.append(max(within, key=lambda trial: hypervolume_contribution(points[trial.number], have, worst)))
     share = hypervolume([points[t.number] for t in chosen], worst) / hypervolume(list(points.values()), worst)
     return tuple(trial for trial in front if trial in chosen), share
 

@@ -36,7 +36,9 @@ def test_the_last_step_is_the_hypervolume_of_all_finished_trials(make_study: Bui
     assert curve(study).steps[-1].value == pytest.approx(expected, rel=1e-9)
 
 
-def test_each_candidate_of_the_subset_contributes_most_to_those_before_it(make_study: Build) -> None:
+def test_subset_begins_with_the_most_accurate_and_adds_what_contributes_most(
+    make_study: Build,
+) -> None:
     study = make_study(40)
     whole = front_trials(study)
     front = sorted(whole, key=lambda trial: -trial.values["accuracy"])[: math.ceil(len(whole) / 2)]
@@ -47,8 +49,10 @@ def test_each_candidate_of_the_subset_contributes_most_to_those_before_it(make_s
     def volume(numbers: Iterable[int]) -> float:
         return float(compute_hypervolume(np.array([points[number] for number in numbers]), np.ones(3)))
 
-    before: set[int] = set()
-    for most in range(1, len(front)):
+    (best,), _ = hypervolume_subset(study, 1)
+    assert best == front[0]
+    before = {best.number}
+    for most in range(2, len(front)):
         chosen, share = hypervolume_subset(study, most)
         numbers = {trial.number for trial in chosen}
         assert len(numbers) == most
