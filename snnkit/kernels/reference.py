@@ -54,7 +54,14 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
     Depthwise convolutions on a CPU run in float32 even under autocast, because the backward pass of torch 2.14 takes
     five times as long in bfloat16 (AVX512-BF16, one core).
+
+    A strided 1 x 1 convolution reads a few of the pixels. On a CPU they are selected first if the input channels are no
+    multiple of 8: with AVX2, the backward pass of torch 2.14 (oneDNN) writes beyond its memory there.
     """
+    strided = conv.kernel_size == (1, 1) and conv.stride != (1, 1) and conv.padding == (0, 0) and conv.groups == 1
+    if strided and conv.in_channels % 8 and x.device.type == "cpu":
+        down, right = conv.stride
+        return functional.conv2d(x[:, :, ::down, ::right], conv.weight, conv.bias)
     if conv.groups == 1 or x.device.type != "cpu":
         y = nn.Conv2d.forward(conv, x)
     else:
