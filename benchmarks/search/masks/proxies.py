@@ -26,6 +26,7 @@ from benchmarks.search.masks.replay import Table, table_of
 from benchmarks.search.masks.train import DATA, ENCODING, NEURON, plan, read
 from snnkit.architecture.plan import Conv, Neurons, Plan
 from snnkit.data import Splits, load_dataset, split_dataset
+from snnkit.nn.layers import ConvLayer
 from snnkit.nn.network import Fired, Network
 from snnkit.training.augment import normalise
 
@@ -79,7 +80,7 @@ def naswot(subject: Subject) -> float:
     codes: list[Tensor] = []
     network = subject.twin()
     for module in network.modules():
-        if isinstance(module, nn.ReLU):
+        if isinstance(module, ConvLayer) and isinstance(module.activation, nn.ReLU):
             module.register_forward_hook(lambda _, read, out: codes.append((out > 0).flatten(0, 1).flatten(1).float()))
     with torch.no_grad():
         network(subject.images[:BATCH])

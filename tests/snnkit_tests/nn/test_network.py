@@ -14,6 +14,7 @@ from snnkit.architecture import fusion
 from snnkit.architecture.plan import Conv
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.families.squeezenet import FIRES, SqueezeNet, plan
+from snnkit.nn.layers import ConvLayer
 from snnkit.nn.lif import LIF
 from snnkit.nn.network import Fired, Network
 
@@ -67,12 +68,12 @@ def test_gradients_of_concatenated_parts_are_contiguous() -> None:
     twin = network(SMALL | {"pool": {"of": "currents"}}, neuron=None).to(memory_format=torch.channels_last)
     layouts = []
 
-    def note(module: nn.Module, incoming: Any, gradients: Any) -> None:
-        layouts.append(gradients[0].is_contiguous(memory_format=torch.channels_last))
+    def note(module: nn.Module, gradients: Any) -> None:
+        layouts.append(gradients[0].flatten(0, 1).is_contiguous(memory_format=torch.channels_last))
 
     for module in twin.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.register_full_backward_hook(note)
+        if isinstance(module, ConvLayer) and module.norm is not None:
+            module.register_full_backward_pre_hook(note)
     twin(images().to(memory_format=torch.channels_last)).sum().backward()
     assert len(layouts) > 20
     assert all(layouts)
