@@ -16,7 +16,7 @@ from reports.study.tables import front_csv
 from reports.study.write import write_report
 from search.benchmark import finals, trained
 from search.cli.console import Terminal
-from search.cli.options import find_device
+from search.cli.options import ExportFormat, find_device
 from search.cli.progress import TerminalObserver
 from search.errors import InputError, listed, nearest
 from search.runner.observer import SILENT, Observer
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from snnkit.nn.network import Network
-
-ExportFormat = Literal["pytorch", "onnx", "nir", "code", "snntorch", "spikingjelly"]
 
 
 def launch(

@@ -23,7 +23,6 @@ from search.benchmark.benchmark import Benchmark
 from search.benchmark.finalists import Finalist
 from search.benchmark.loader import load_benchmark
 from search.benchmark.run import run_benchmark
-from search.executors import WorkerPool
 from search.runner import launch as searching
 from search.runner.observer import SILENT, Observer
 from search.runner.options import RunOptions
@@ -106,16 +105,15 @@ def _benchmark(
     samples = estimate.of_study(record, pool.placement).samples
 
     limit = math.inf if seconds is None else USABLE * seconds
-    one_worker = pool.model_copy(update={"workers": 1})
-
-    def expected_s(candidate: Candidate, pool: WorkerPool = pool) -> float:
-        """Seconds that the candidate adds to the finals on one seed; 0 if nothing is known."""
-        work = estimate.network_work(candidate) + estimate.twin_work(candidate)
-        return estimate.expected_s(work, samples, pool) or 0.0
 
     def cost(candidate: Candidate) -> float:
-        """The same; infinite if one worker does not end in time: twin and network are trained one after the other."""
-        return expected_s(candidate) if expected_s(candidate, one_worker) <= limit else math.inf
+        """Seconds that the candidate adds to the finals on one seed; 0 if nothing is known.
+
+        Infinite if one worker does not end in time: it trains twin and network one after the other.
+        """
+        work = estimate.network_work(candidate) + estimate.twin_work(candidate)
+        seconds = estimate.expected_s(work, samples, pool) or 0.0
+        return seconds if seconds * (pool.workers or 1) <= limit else math.inf
 
     def choose(best: int, limit: float) -> list[Finalist]:
         found = finalists.of_front(record, space, best, recipe, cost=cost, limit=limit)

@@ -139,6 +139,7 @@ def export(
     from search.trial.run import measure
     from snnkit import export as exports
     from snnkit.export import pytorch
+    from snnkit.export.inputs import describe_input
     from snnkit.training.evaluation import batches
 
     network, parts = prepared(found, data_root, "cpu", recalibrated=recalibrated)
@@ -159,7 +160,7 @@ def export(
         ) from error
     text = _describe_parity(parity, path)
     text.append(f"\nload      {LOADING[kind].format(path=str(path))}")
-    text.append(f"\ninput     {_describe_input(parts)}")
+    text.append(f"\ninput     {describe_input(parts.mean, parts.std)}")
     return text
 
 
@@ -168,13 +169,6 @@ def suffix(kind: str) -> str:
     from snnkit.export import EXPORTS
 
     return EXPORTS[kind].suffix
-
-
-def _describe_input(parts: "Splits") -> str:
-    if not parts.mean:
-        return "frames of events, (N, T, C, H, W), as they are counted"
-    mean, std = (", ".join(f"{value:.4g}" for value in each) for each in (parts.mean, parts.std))
-    return f"(N, C, H, W), pixels / 255, minus [{mean}], divided by [{std}], by channel"
 
 
 def _describe_parity(parity: "Parity", path: Path) -> Text:

@@ -26,6 +26,7 @@ class Trainings:
 
     def __init__(self, jobs: Sequence[Job], command: str, fits: Fits | None = None) -> None:
         self._all = tuple(jobs)
+        self._twin_keys = {job.number: job.twin_key for job in jobs}
         results = {job.number: job.files.read_result() for job in jobs}
         self.over = tuple(r for r in results.values() if r is not None and r.status != "failed")
         left = [job for job in jobs if job.number not in {record.number for record in self.over}]
@@ -75,7 +76,8 @@ class Trainings:
         """Return whether the twin that ``job`` needs is not in training, and the job fits the time left."""
         if job in self._begun:
             return True
-        twins = [each for each in self._drawn if each.twin_key is not None and each.twin_key == job.twin_key]
+        key = self._twin_keys[job.number]
+        twins = [each for each in self._drawn if key is not None and self._twin_keys[each.number] == key]
         if twins and not any(each.number in self._ended for each in twins):
             return False  # it is in training
         if self._fits is None or (job is self._waiting[0] and all(each.is_twin for each in self._drawn)):
@@ -86,8 +88,11 @@ class Trainings:
 
     def _network_of(self, job: Job) -> list[Job]:
         """Return the next network that starts from ``job`` if that is a CNN twin: a twin alone is of no use."""
+        if not job.is_twin:
+            return []
         networks = (each for each in self._waiting if isinstance(each.initialization, FromCnnTwin))
-        return [each for each in networks if job.is_twin and each.twin_key == job.twin_key][:1]
+        key = self._twin_keys[job.number]
+        return [each for each in networks if self._twin_keys[each.number] == key][:1]
 
     def _with_ledgers(self, job: Job) -> Job:
         """Return ``job`` with the images and operations that its parents' weights took to train.

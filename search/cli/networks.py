@@ -1,7 +1,7 @@
 """The commands that train, measure and export single networks: bench, retrain, train, export and evaluate."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from search.cli.options import (
     DataRoot,
     DryRun,
     EvaluationDevice,
+    ExportFormat,
     Json,
     RunName,
     Runs,
@@ -148,7 +149,7 @@ def export(
     study: RunName,
     trial: TrialNumber,
     kind: Annotated[
-        Literal["pytorch", "onnx", "nir", "code", "snntorch", "spikingjelly"],
+        ExportFormat,
         typer.Option(
             "--format",
             help="pytorch: the weights and everything needed to build the network. onnx, nir: a graph with BatchNorm "

@@ -17,6 +17,7 @@ from search.space.limits import seconds_in
 
 AskedDevice = Literal["auto", "cpu", "cuda"]
 FoundDevice = Literal["cpu", "cuda"]
+ExportFormat = Literal["pytorch", "onnx", "nir", "code", "snntorch", "spikingjelly"]
 Command = Callable[..., None]
 
 BUDGET, PLACE = "Budget", "Where to run"  # headings of --help

@@ -12,6 +12,7 @@ from snnkit.architecture.plan import Plan
 from snnkit.base.config import NeuronConfig
 from snnkit.base.files import atomic_folder, atomic_write
 from snnkit.export import code, nir, onnx, pytorch
+from snnkit.export.dialects import DIALECTS
 from snnkit.export.errors import ExportError
 from snnkit.export.obstacles import (
     FindObstacles,
@@ -45,7 +46,7 @@ class Format:
 
 def _code(name: str, obstacles: FindObstacles = needs_neurons) -> Format:
     libraries = () if name == "code" else (name,)
-    write = partial(code.write, dialect=code.DIALECTS[name])
+    write = partial(code.write, dialect=DIALECTS[name])
     return Format("", libraries, obstacles, lambda _: (), write, code.load, code.FILES)
 
 

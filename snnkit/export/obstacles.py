@@ -56,9 +56,8 @@ def needs_neurons(plan: Plan, neuron: NeuronConfig | None) -> tuple[Obstacle, ..
 
 def nir_obstacles(plan: Plan, neuron: NeuronConfig | None) -> tuple[Obstacle, ...]:
     """Return what NIR cannot express of a network; of its CNN twin if ``neuron`` is None."""
-    if neuron is None:
-        return (Obstacle("a CNN twin has no neurons", "export the spiking network"), *_operation_obstacles(plan))
-    return (*_neuron_obstacles(neuron), *_operation_obstacles(plan))
+    of_neurons = needs_neurons(plan, neuron) if neuron is None else _neuron_obstacles(neuron)
+    return (*of_neurons, *_operation_obstacles(plan))
 
 
 def _neuron_obstacles(neuron: NeuronConfig) -> list[Obstacle]:

@@ -23,6 +23,11 @@ class FoldedBatchNorm(NamedTuple):
     scale: Tensor
     shift: Tensor
 
+    @classmethod
+    def of(cls, found: Statistics, weight: Tensor, bias: Tensor) -> "FoldedBatchNorm":
+        """Fold statistics, weight and bias (C,)."""
+        return cls(found.mean, found.invstd, *found.scale_and_shift(weight.detach(), bias.detach()))
+
 
 class FusedLayer(NamedTuple):
     """One of the layers whose spikes are concatenated."""
@@ -145,7 +150,7 @@ def _fused_layers(given: _Arguments, tensors: Sequence[Tensor | None]) -> Iterat
         neuron = with_leak(given.neuron, leak)
         norm = None
         if weight is not None and bias is not None and found is not None:
-            norm = FoldedBatchNorm(found.mean, found.invstd, *found.scale_and_shift(weight.detach(), bias.detach()))
+            norm = FoldedBatchNorm.of(found, weight, bias)
         yield FusedLayer(
             values, norm, neuron, leak is not None, given.timesteps, given.pool, given.pool_currents, start
         )

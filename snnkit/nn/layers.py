@@ -62,13 +62,10 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run a layer without neurons: (T', B, C, H, W) to (T', B, C, H, W)."""
         y = self._convolved(x)
-        relu = type(self.activation) is nn.ReLU
+        relu = self.norm is not None and type(self.activation) is nn.ReLU
         if self.norm is not None:
             y = kernels.batchnorm(y, self.norm, relu=relu)
-        if self.activation is None or (relu and self.norm is not None):
-            return y
-        activated: Tensor = self.activation(y)
-        return activated
+        return y if self.activation is None or relu else self.activation(y)
 
     def _convolved(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv(x.flatten(0, 1))

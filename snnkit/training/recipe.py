@@ -22,11 +22,8 @@ DISABLED: dict[str, Any] = {  # the value that turns off each optional part of a
     "finetune_lr": 1.0,
 }
 
-ADDED_LEAVES = (
-    "muon_lr",
-    "first_resolution",
-    "finetune_lr",
-)  # not in the spaces and benchmarks that earlier versions stored
+# not in the spaces and benchmarks that earlier versions stored
+ADDED_LEAVES = ("muon_lr", "first_resolution", "finetune_lr")
 
 
 class Recipe(Config):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from snnkit.kernels.current import Norm, current_with_statistics
+from snnkit.kernels.current import Statistics, current_with_statistics
 from snnkit.kernels.fused import FoldedBatchNorm
 from snnkit.kernels.layout import dense
 from snnkit.kernels.native import lif
@@ -21,16 +21,17 @@ def batchnorm(values: Tensor, norm: nn.BatchNorm2d, *, relu: bool) -> Tensor:
     """Implement ``snnkit.kernels.batchnorm`` in training mode, in channels_last."""
     current = current_with_statistics(dense(values), norm, lif.channel_sums)
     assert current.norm is not None
-    y: Tensor = _BatchNorm.apply(current.values, current.norm.weight, current.norm.bias, current.norm, relu)
+    weight, bias, statistics = current.norm
+    y: Tensor = _BatchNorm.apply(current.values, weight, bias, statistics, relu)
     return y
 
 
 class _BatchNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, norm: Norm, relu: bool) -> Tensor:
+    def forward(ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, statistics: Statistics, relu: bool) -> Tensor:
         ctx.save_for_backward(values, weight, bias)
-        ctx.norm, ctx.relu = norm, relu
-        folded = _folded(norm, weight, bias)
+        ctx.statistics, ctx.relu = statistics, relu
+        folded = FoldedBatchNorm.of(statistics, weight, bias)
         struct, scratch, threads = _arguments(values, folded)
         y = torch.empty_like(values)
         lif.loaded().snn_normalise(
@@ -42,7 +43,8 @@ class _BatchNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         values, weight, bias = ctx.saved_tensors
-        folded, grad_y = _folded(ctx.norm, weight, bias), dense(grad_y).to(values.dtype)
+        folded = FoldedBatchNorm.of(ctx.statistics, weight, bias)
+        grad_y = dense(grad_y).to(values.dtype)
         struct, scratch, threads = _arguments(values, folded)
         total, partial = lif.memory_for_sums(struct)
         grad = torch.empty_like(values)
@@ -56,11 +58,6 @@ class _BatchNorm(torch.autograd.Function):
         )
         on_weight, on_bias = total.float()
         return grad, on_weight, on_bias, None, None
-
-
-def _folded(norm: Norm, weight: Tensor, bias: Tensor) -> FoldedBatchNorm:
-    found = norm.statistics
-    return FoldedBatchNorm(found.mean, found.invstd, *found.scale_and_shift(weight.detach(), bias.detach()))
 
 
 def _arguments(values: Tensor, folded: FoldedBatchNorm) -> tuple[lif.Layer, Tensor, int]:

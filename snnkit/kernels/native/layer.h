@@ -98,6 +98,37 @@ static float *repeated(float *to, const float *channel, float missing, size chan
     return to;
 }
 
+/* The neighbouring values of a thread in an array of pixels, a bundle at a time. */
+typedef struct {
+    size at, end; /* index of the first value of the bundle, and after the last one of the thread */
+    size channel, period; /* index of the bundle in a period of channels */
+} Span;
+
+static Span span_of(size values, size period, size thread, size threads) {
+    size count = (values + LANES - 1) / LANES, at = count * thread / threads * LANES;
+    return (Span){at, count * (thread + 1) / threads * LANES, at % period, period};
+}
+
+INLINE void advance(Span *span) {
+    span->at += LANES, span->channel += LANES;
+    if (span->channel == span->period) span->channel = 0;
+}
+
+/* Run `CALL` with `m` for `count` and `bf16` for `type`. Whole bundles get specialised code for each type of memory. */
+#define WITH_MEMORY(count, type, CALL)      \
+    {                                       \
+        size m = count, bf16 = type;        \
+        if (m < LANES) {                    \
+            CALL;                           \
+        } else if (bf16) {                  \
+            m = LANES, bf16 = 1;            \
+            CALL;                           \
+        } else {                            \
+            m = LANES, bf16 = 0;            \
+            CALL;                           \
+        }                                   \
+    }
+
 /* Run `CALL` with `as` for `loop` and `n` for `count`. Whole bundles of a single memory type get specialised code, and
  * the default reset another specialisation. */
 #define WITH_CONSTANTS(loop, count, CALL)                              \

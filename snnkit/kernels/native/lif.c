@@ -76,30 +76,36 @@ INLINE void add_bundle(double *sum, double *square, const void *current, size at
 
 /* Write the sums and sums of squares of the current, (2, channels). `partial` (threads, snn_partial) must be 0. */
 void snn_sums(const Layer *l, double *sums, double *partial, size threads) {
-    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
-    const void *current = l->current;
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1);
 #pragma omp parallel num_threads(threads)
     {
         double *sum = partial + 2 * THREAD * length, *square = sum + length;
-        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
-        size end = count * (THREAD + 1) / TEAM * LANES;
-        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
-            size m = least(LANES, n - at);
-            if (m < LANES)
-                add_bundle(sum + channel, square + channel, current, at, m, bf16);
-            else if (bf16)
-                add_bundle(sum + channel, square + channel, current, at, LANES, 1);
-            else
-                add_bundle(sum + channel, square + channel, current, at, LANES, 0);
-        }
+        for (Span s = span_of(n, length, THREAD, TEAM); s.at < s.end; advance(&s))
+            WITH_MEMORY(least(LANES, n - s.at), l->bf16,
+                        add_bundle(sum + s.channel, square + s.channel, l->current, s.at, m, bf16))
     }
     collect(sums, partial, threads, l->channels, length, 1);
 }
 
-/* BatchNorm of the channels of a bundle. */
+/* BatchNorm of the channels of a bundle, and of all channels, repeated over a period. */
 typedef struct {
     lanes scale, shift, mean, invstd;
 } Norm;
+typedef struct {
+    const float *scale, *shift, *mean, *invstd;
+} Norms;
+
+static Norms norms_of(const Layer *l, float **scratch, size period, int flat) {
+    return (Norms){repeated(take(scratch, period), l->scale, 1, l->channels, period, flat),
+        repeated(take(scratch, period), l->shift, 0, l->channels, period, flat),
+        repeated(take(scratch, period), l->mean, 0, l->channels, period, flat),
+        repeated(take(scratch, period), l->invstd, 1, l->channels, period, flat)};
+}
+
+INLINE Norm norm_at(Norms of, size channel) {
+    return (Norm){load(of.scale + channel), load(of.shift + channel), load(of.mean + channel),
+        load(of.invstd + channel)};
+}
 
 /* Write the currents (steps) and membranes minus threshold (timesteps) of `n` neurons whose first current is at `at`;
  * and the part of the membranes that leaks (timesteps), unless `left` is NULL. */
@@ -174,8 +180,7 @@ void snn_lif_forward(const Layer *l, void *spikes, double *counts, float *scratc
         const Loop loop = loop_of(l, at);
         const void *current = l->current;
         float *own = scratch + THREAD * snn_scratch(l);
-        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, flat(l));
-        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, flat(l));
+        const Norms norms = norms_of(l, &own, length, flat(l));
         lanes *currents = (lanes *)take(&own, loop.steps * LANES), *above = (lanes *)take(&own, loop.timesteps * LANES);
         bits *fired = (bits *)take(&own, loop.timesteps * LANES);
         bits *largest = loop.pool_currents ? (bits *)take(&own, loop.steps * LANES) : 0;
@@ -185,7 +190,7 @@ void snn_lif_forward(const Layer *l, void *spikes, double *counts, float *scratc
         const int is_flat = flat(l);
         for (; index < end; index++) {
             Bundle bundle = next_bundle(l, &cursor, is_flat);
-            Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), {0}, {0}};
+            Norm norm = norm_at(norms, bundle.channel);
             bits fires;
             WITH_CONSTANTS(loop, bundle.n, fires = lif_bundle_forward(as, current, spikes, bundle, n, norm, currents,
                                                                       above, fired, largest))
@@ -260,10 +265,7 @@ void snn_lif_backward(const Layer *l, const void *grad_spikes, void *grad, doubl
         const Loop loop = loop_of(l, at);
         const void *current = l->current;
         float *own = scratch + THREAD * snn_scratch(l);
-        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, flat(l));
-        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, flat(l));
-        const float *mean = repeated(take(&own, length), l->mean, 0, l->channels, length, flat(l));
-        const float *invstd = repeated(take(&own, length), l->invstd, 1, l->channels, length, flat(l));
+        const Norms norms = norms_of(l, &own, length, flat(l));
         lanes *currents = (lanes *)take(&own, loop.places * loop.steps * LANES);
         lanes *above = (lanes *)take(&own, loop.places * loop.timesteps * LANES);
         lanes *left = leaks ? (lanes *)take(&own, loop.places * loop.timesteps * LANES) : 0;
@@ -275,8 +277,7 @@ void snn_lif_backward(const Layer *l, const void *grad_spikes, void *grad, doubl
         const int is_flat = flat(l);
         for (; index < end; index++) {
             Bundle bundle = next_bundle(l, &cursor, is_flat);
-            Norm norm = {load(scale + bundle.channel), load(shift + bundle.channel), load(mean + bundle.channel),
-                load(invstd + bundle.channel)};
+            Norm norm = norm_at(norms, bundle.channel);
             Sums found;
             WITH_CONSTANTS(loop, bundle.n, found = lif_bundle_backward(as, current, grad_spikes, grad, bundle, n, norm,
                                                                        currents, above, left, largest))
@@ -303,27 +304,19 @@ INLINE void batchnorm_bundle_backward(const void *current, void *grad, size at, 
 /* Turn the gradients of the normalised current into those of the current, in place. `means` (2, channels): batch
  * means of gradient * normalised current and of the gradient. */
 void snn_batchnorm_backward(const Layer *l, void *grad, const float *means, float *scratch, size threads) {
-    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
-    const void *current = l->current;
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1);
 #pragma omp parallel num_threads(threads)
     {
-        float *own = scratch + THREAD * 6 * length;
-        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
-        const float *mean = repeated(take(&own, length), l->mean, 0, l->channels, length, 1);
+        float *own = scratch + THREAD * snn_scratch(l);
+        const Norms norms = norms_of(l, &own, length, 1);
         const float *mean_g = repeated(take(&own, length), means + l->channels, 0, l->channels, length, 1);
         float *tilt = take(&own, length);
         for (size i = 0; i < length; i++) tilt[i] = l->invstd[i % l->channels] * means[i % l->channels];
-        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
-        size end = count * (THREAD + 1) / TEAM * LANES;
-        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
-            size m = least(LANES, n - at);
-            Back back = {load(scale + channel), load(mean + channel), load(tilt + channel), load(mean_g + channel)};
-            if (m < LANES)
-                batchnorm_bundle_backward(current, grad, at, m, bf16, back);
-            else if (bf16)
-                batchnorm_bundle_backward(current, grad, at, LANES, 1, back);
-            else
-                batchnorm_bundle_backward(current, grad, at, LANES, 0, back);
+        for (Span s = span_of(n, length, THREAD, TEAM); s.at < s.end; advance(&s)) {
+            Norm norm = norm_at(norms, s.channel);
+            Back back = {norm.scale, norm.mean, load(tilt + s.channel), load(mean_g + s.channel)};
+            WITH_MEMORY(least(LANES, n - s.at), l->bf16,
+                        batchnorm_bundle_backward(l->current, grad, s.at, m, bf16, back))
         }
     }
 }
@@ -334,30 +327,17 @@ INLINE lanes normalised(lanes x, Norm norm, size relu) {
     return relu ? only(~(y < 0), y) : y; /* NaN stays NaN */
 }
 
-INLINE void normalise_bundle(const void *x, void *y, size at, size n, size bf16, Norm norm, size relu) {
-    write(y, at, normalised(read(x, at, n, bf16), norm, relu), n, bf16);
-}
-
 /* Write the normalised current, (steps, images, height, width, channels), to `y`. */
 void snn_normalise(const Layer *l, void *y, size relu, float *scratch, size threads) {
-    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
-    const void *x = l->current;
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1);
 #pragma omp parallel num_threads(threads)
     {
-        float *own = scratch + THREAD * 6 * length;
-        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
-        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, 1);
-        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
-        size end = count * (THREAD + 1) / TEAM * LANES;
-        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
-            Norm norm = {load(scale + channel), load(shift + channel), {0}, {0}};
-            size m = least(LANES, n - at);
-            if (m < LANES)
-                normalise_bundle(x, y, at, m, bf16, norm, relu);
-            else if (bf16)
-                normalise_bundle(x, y, at, LANES, 1, norm, relu);
-            else
-                normalise_bundle(x, y, at, LANES, 0, norm, relu);
+        float *own = scratch + THREAD * snn_scratch(l);
+        const Norms norms = norms_of(l, &own, length, 1);
+        for (Span s = span_of(n, length, THREAD, TEAM); s.at < s.end; advance(&s)) {
+            Norm norm = norm_at(norms, s.channel);
+            WITH_MEMORY(least(LANES, n - s.at), l->bf16,
+                        write(y, s.at, normalised(read(l->current, s.at, m, bf16), norm, relu), m, bf16))
         }
     }
 }
@@ -375,28 +355,17 @@ INLINE void normalise_bundle_backward(const void *x, const void *grad_y, void *g
  * (2, channels). `partial` (threads, snn_partial) must be 0. `snn_batchnorm_backward` does the rest. */
 void snn_normalise_backward(const Layer *l, const void *grad_y, void *grad, size relu, double *sums, double *partial,
                             float *scratch, size threads) {
-    size n = pixels_of(l) * l->channels, length = period(l->channels, 1), bf16 = l->bf16;
-    const void *x = l->current;
+    size n = pixels_of(l) * l->channels, length = period(l->channels, 1);
 #pragma omp parallel num_threads(threads)
     {
-        float *own = scratch + THREAD * 6 * length;
-        const float *scale = repeated(take(&own, length), l->scale, 1, l->channels, length, 1);
-        const float *shift = repeated(take(&own, length), l->shift, 0, l->channels, length, 1);
-        const float *mean = repeated(take(&own, length), l->mean, 0, l->channels, length, 1);
-        const float *invstd = repeated(take(&own, length), l->invstd, 1, l->channels, length, 1);
+        float *own = scratch + THREAD * snn_scratch(l);
+        const Norms norms = norms_of(l, &own, length, 1);
         double *sum_gx = partial + 2 * THREAD * length, *sum_g = sum_gx + length;
-        size count = (n + LANES - 1) / LANES, at = count * THREAD / TEAM * LANES, channel = at % length;
-        size end = count * (THREAD + 1) / TEAM * LANES;
-        for (; at < end; at += LANES, channel = channel + LANES == length ? 0 : channel + LANES) {
-            Norm norm = {load(scale + channel), load(shift + channel), load(mean + channel), load(invstd + channel)};
-            double *gx = sum_gx + channel, *g = sum_g + channel;
-            size m = least(LANES, n - at);
-            if (m < LANES)
-                normalise_bundle_backward(x, grad_y, grad, at, m, bf16, norm, relu, gx, g);
-            else if (bf16)
-                normalise_bundle_backward(x, grad_y, grad, at, LANES, 1, norm, relu, gx, g);
-            else
-                normalise_bundle_backward(x, grad_y, grad, at, LANES, 0, norm, relu, gx, g);
+        for (Span s = span_of(n, length, THREAD, TEAM); s.at < s.end; advance(&s)) {
+            Norm norm = norm_at(norms, s.channel);
+            WITH_MEMORY(least(LANES, n - s.at), l->bf16,
+                        normalise_bundle_backward(l->current, grad_y, grad, s.at, m, bf16, norm, relu,
+                                                  sum_gx + s.channel, sum_g + s.channel))
         }
     }
     collect(sums, partial, threads, l->channels, length, 1);

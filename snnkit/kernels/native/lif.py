@@ -56,11 +56,9 @@ def lif_forward(layer: FusedLayer, spikes: Tensor, *, count_spikes: bool) -> Ten
 def lif_backward(layer: FusedLayer, grad_spikes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     """Implement `Kernels.lif_backward`."""
     struct = _struct(layer, grad_spikes)
-    (scratch, threads), (total, partial), grad = (
-        scratch_memory(struct),
-        memory_for_sums(struct),
-        torch.empty_like(layer.values),
-    )
+    scratch, threads = scratch_memory(struct)
+    total, partial = memory_for_sums(struct)
+    grad = torch.empty_like(layer.values)
     leaks = torch.zeros(threads, dtype=torch.float64) if layer.learns else None
     loaded().snn_lif_backward(
         ctypes.byref(struct), _channels_of(layer, grad_spikes), pointer(grad), pointer(total), pointer(leaks),

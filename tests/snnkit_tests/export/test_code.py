@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from snnkit.base.config import EncodingConfig, NeuronConfig
 from snnkit.export import ExportError, export
-from snnkit.export.code import CODE, DIALECTS, _module
+from snnkit.export.code import CODE, _module
+from snnkit.export.dialects import DIALECTS
 from snnkit.families import FAMILIES
 from snnkit.nn.network import Network
 
