@@ -72,8 +72,6 @@ def describe_recipe(train: Recipe, origin: str = "the nearest finished trial") -
     rungs = f" restarted after epochs {', '.join(map(str, train.rungs))}" if train.rungs else ""
     text = f"{train.epochs} epochs, batch {train.batch}, {optimizer}{rungs}, augmentation {train.augment}"
     grows = "" if train.first_resolution is None else f", images from {train.first_resolution} pixels up"
-    if train.finetune_lr != 1 and train.start != "scratch":
-        text += f", rates times {train.finetune_lr:g}"
     match train.start:
         case "scratch":
             return text + grows

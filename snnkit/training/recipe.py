@@ -19,11 +19,9 @@ DISABLED: dict[str, Any] = {  # the value that turns off each optional part of a
     "recalibrate": 0,
     "short_epochs": 0,
     "first_resolution": None,
-    "finetune_lr": 1.0,
 }
 
-# not in the spaces and benchmarks that earlier versions stored
-ADDED_LEAVES = ("muon_lr", "first_resolution", "finetune_lr")
+ADDED_LEAVES = ("muon_lr", "first_resolution")  # not in the spaces and benchmarks that earlier versions stored
 
 
 class Recipe(Config):
@@ -49,13 +47,6 @@ class Recipe(Config):
         gt=0,
         description="Peak learning rate of the weights that muon orthogonalises: the share of its norm by which a step "
         "changes a weight.",
-    )
-    finetune_lr: float = Field(
-        1.0,
-        gt=0,
-        le=1,
-        description="Factor of the learning rates where a network starts from trained weights (start: cnn or inherit). "
-        "High rates lose some of what these weights know. The CNN twin itself trains with the whole rates.",
     )
     weight_decay: float = Field(
         0.01, ge=0, description="Weight decay of convolution weights. Biases and BatchNorm parameters are not decayed."
@@ -184,8 +175,6 @@ class Recipe(Config):
                 del fields[name]
         if self.optimizer != "muon":
             del fields["muon_lr"]
-        if self.start == "scratch":
-            fields.pop("finetune_lr", None)
         return fields | ({"cnn_epochs": self.cnn_epochs or self.epochs} if self.start == "cnn" else {})
 
     @model_validator(mode="after")
@@ -219,7 +208,7 @@ class Recipe(Config):
         It has ``cnn_epochs`` epochs if the spiking network starts from the twin.
         """
         epochs = self.cnn_epochs if self.start == "cnn" and self.cnn_epochs else self.epochs
-        off = {name: DISABLED[name] for name in ("loss", "distill", "rate_penalty", "short_epochs", "finetune_lr")}
+        off = {name: DISABLED[name] for name in ("loss", "distill", "rate_penalty", "short_epochs")}
         return self.model_copy(update={**off, "epochs": epochs, "rungs": (), "start": "scratch"})
 
     def learning_rate(self, progress: float) -> float:
@@ -230,17 +219,16 @@ class Recipe(Config):
         compared at a rung has just been annealed, like one at its end.
         """
         progress = self._cycle_progress(progress)
-        peak = self.lr if self.start == "scratch" else self.lr * self.finetune_lr
         if progress < self.warmup:
-            return peak * progress / self.warmup
+            return self.lr * progress / self.warmup
         rest = (progress - self.warmup) / (1 - self.warmup)
         match self.schedule:
             case "cosine":
-                return peak * (1 + math.cos(math.pi * rest)) / 2
+                return self.lr * (1 + math.cos(math.pi * rest)) / 2
             case "onecycle":
-                return peak * (1 - rest)
+                return self.lr * (1 - rest)
             case "constant":
-                return peak
+                return self.lr
 
     def resolution(self, progress: float, full: int) -> int:
         """Return the side of the training images at ``progress``, 0..1, if the data set's images have ``full`` pixels.

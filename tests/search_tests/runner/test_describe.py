@@ -10,8 +10,6 @@ def test_recipe_is_described_with_all_its_learning_rates_and_sizes() -> None:
     muon = plain.replace("adamw", "muon with lr 0.05 beside adamw")
     assert describe_recipe(Recipe(optimizer="muon")) == muon
     assert describe_recipe(Recipe(first_resolution=16)) == f"{plain}, images from 16 pixels up"
-    tuned = Recipe(start="inherit", finetune_lr=0.4)
-    assert describe_recipe(tuned) == f"{plain}, rates times 0.4, from the weights of the nearest finished trial"
     growing = Recipe(first_resolution=16, start="cnn", cnn_epochs=3)
     assert (
         describe_recipe(growing)

@@ -369,7 +369,7 @@ def test_text_that_looks_like_a_number_survives_the_dump() -> None:
 
 def test_leaves_that_stored_spaces_lack_count_only_where_they_are_set() -> None:
     plain = load_space(TEXT, overrides={"data.resolution": 16}).fingerprint
-    for path, default, other in (("muon_lr", 0.05, 0.1), ("first_resolution", "null", 8), ("finetune_lr", 1.0, 0.5)):
+    for path, default, other in (("muon_lr", 0.05, 0.1), ("first_resolution", "null", 8)):
         same, changed = (
             load_space(TEXT, overrides={"data.resolution": 16, f"train.{path}": value}).fingerprint
             for value in (default, other)

@@ -54,14 +54,6 @@ def test_rate_falls_as_the_schedule_says(schedule: str, middle: float, end: floa
     assert recipe.learning_rate(1.0) == pytest.approx(end)
 
 
-def test_fine_tuning_has_lower_rates_than_its_twin() -> None:
-    recipe = Recipe(start="cnn", lr=0.4, warmup=0.0, finetune_lr=0.25)
-    assert recipe.learning_rate(0.0) == pytest.approx(0.1)
-    assert recipe.for_cnn_twin.learning_rate(0.0) == pytest.approx(0.4)
-    assert recipe.for_cnn_twin == recipe.model_copy(update={"finetune_lr": 1.0}).for_cnn_twin  # one twin for both
-    assert Recipe(lr=0.4, warmup=0.0, finetune_lr=0.25).learning_rate(0.0) == 0.4  # nothing was trained before
-
-
 def test_cosine_stays_above_the_line_in_its_first_half() -> None:
     cosine, line = (Recipe.model_validate({"lr": 1, "warmup": 0, "schedule": s}) for s in ("cosine", "onecycle"))
     assert cosine.learning_rate(0.25) > line.learning_rate(0.25)
@@ -85,7 +77,7 @@ def test_only_the_twin_of_a_converted_network_trains_on_small_images() -> None:
     [{"epochs": 0}, {"batch": 0}, {"lr": 0}, {"lr": float("nan")}, {"warmup": 1}, {"optimizer": "adam"},
      {"clip_norm": 0}, {"start": "imagenet"}, {"learning_rate": 0.1}, {"ema": 1}, {"erase": 1}, {"mixup": -1},
      {"distill": 0.5}, {"epochs": 3, "short_epochs": 3}, {"loss": "last_step"}, {"rate_penalty": -1},
-     {"muon_lr": 0}, {"first_resolution": 7}, {"finetune_lr": 0}, {"finetune_lr": 2}],
+     {"muon_lr": 0}, {"first_resolution": 7}],
 )  # fmt: skip
 def test_impossible_recipe_is_refused(section: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
@@ -94,7 +86,7 @@ def test_impossible_recipe_is_refused(section: dict[str, object]) -> None:
 
 def test_options_that_are_off_do_not_affect_a_training() -> None:
     plain = Recipe().effective()
-    assert Recipe(temperature=5, short_timesteps=3, muon_lr=0.2, finetune_lr=0.5).effective() == plain
+    assert Recipe(temperature=5, short_timesteps=3, muon_lr=0.2).effective() == plain
     assert sorted(plain) == [  # the fingerprint of a stored study contains these; a new option must be absent if off
         "augment", "batch", "chance_patience", "clip_norm", "epochs", "label_smoothing", "lr", "momentum", "optimizer",
         "precision", "rungs", "schedule", "start", "warmup", "weight_decay",
@@ -102,7 +94,6 @@ def test_options_that_are_off_do_not_affect_a_training() -> None:
     for section in ({"ema": 0.9}, {"loss": "each_step"}, {"mixup": 0.2}, {"erase": 0.5}, {"rate_penalty": 0.1},
                     {"first_resolution": 16}, {"optimizer": "muon", "muon_lr": 0.2}):  # fmt: skip
         assert Recipe.model_validate(section).effective() == plain | section
-    assert Recipe(start="inherit", finetune_lr=0.5).effective()["finetune_lr"] == 0.5
     distilling = Recipe(start="cnn", distill=0.5, temperature=5).effective()
     assert (distilling["distill"], distilling["temperature"], distilling["cnn_epochs"]) == (0.5, 5, 10)
 
