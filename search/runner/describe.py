@@ -15,7 +15,7 @@ from snnkit.training.recipe import Recipe
 def describe_run(header: StudyHeader, budget: Budget, pool: WorkerPool, folder: Path) -> str:
     """Return a few lines that say what is about to happen and for how long."""
     size = "a continuous space" if header.space_size is None else f"{header.space_size:,.0f} candidates"
-    named = f", {len(header.candidates)} named ones first" if header.candidates else ""
+    named = f", {count(len(header.candidates), 'named one')} first" if header.candidates else ""
     objectives = " + ".join(f"{o.direction} {o.name}" for o in header.objectives)
     return (
         f"study     {header.name}: {len(header.dials)} dials, {size}{named}\n"
