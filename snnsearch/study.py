@@ -59,7 +59,8 @@ def launch(
         name: of the study; None: the name in the space.
         overrides: path -> value that replaces a leaf: ``{"train.epochs": 5}``. Text is read as YAML:
             ``{"neuron.leak": "{choices: [0.5, 0.9]}"}``.
-        older: a study whose finished trials the sampler learns from. They are no results of the new study.
+        older: a study whose finished trials the sampler learns from, and whose weights trials may inherit if the space
+            inherits any. They are no results of the new study.
         runs: folder of all studies.
         storage: URL of the study database; None: SQLite in the study's folder.
         trials, time: budget that replaces the space's; ``time`` in seconds, or as text: ``"20m"``.
@@ -82,7 +83,7 @@ def launch(
     if not isinstance(space, Space):
         source = space if isinstance(space, str) and "\n" in space else find_file(Path(space))
         space = load_space(source, overrides=laid, device=options.device)
-    evidence = None if older is None else evidence_from(older.record, space)
+    evidence = None if older is None else evidence_from(older.record, space, older.runs / older.name)
     record = finals.launch(space, options, _observer(progress), evidence=evidence)
     return Study(record, options.runs, storage, options.data_root)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from reports.records.objectives import OBJECTIVES
-from reports.records.study import TrialRecord
+from reports.records.study import StartRecord, TrialRecord
 
 MAX_LISTED = 8
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC")  # what `moment` returns
@@ -55,7 +55,7 @@ def initialization_label(trial: TrialRecord) -> str:
         return f"mean of {trials_phrase(start.parents)}"
     if start.kind == "cnn":
         return "CNN twin"
-    return f"trial {start.parent}" if start.fidelity is None else f"fidelity {start.fidelity}"
+    return parent_phrase(start) if start.fidelity is None else f"fidelity {start.fidelity}"
 
 
 def initialization_phrase(trial: TrialRecord) -> str:
@@ -76,7 +76,12 @@ def initialization_phrase(trial: TrialRecord) -> str:
         return f"from its own weights at fidelity {start.fidelity}"
     layers = listing([f"{number} {outcome}" for outcome, number in start.layers.items()])
     fitted = f", {start.refitted} fitted to its outputs" if start.refitted else ""
-    return f"from the weights of trial {start.parent}, layers {layers}{fitted}; {before}"
+    return f"from the weights of {parent_phrase(start)}, layers {layers}{fitted}; {before}"
+
+
+def parent_phrase(start: StartRecord) -> str:
+    """Return ``trial 3``, or ``trial 3 of resize-1`` if the parent is from an older study."""
+    return f"trial {start.parent}" if start.study is None else f"trial {start.parent} of {start.study}"
 
 
 def trials_phrase(numbers: Sequence[int]) -> str:

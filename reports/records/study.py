@@ -126,6 +126,7 @@ class StartRecord(Record):
     kind: Literal["scratch", "inherit", "cnn", "mean"]  # what happened, which may differ from the request
     reason: str | None = None  # why it started from scratch after all, in one sentence
     parent: Whole | None = None  # trial that it inherits from, or that trained its twin
+    study: str | None = None  # of the parent, if it is an older one that the study was launched with
     fidelity: Whole | None = None  # of the parent's weights; the parent is then the trial itself
     parents: tuple[Whole, ...] = ()  # trials whose mean its weights are
     layers: dict[str, Whole] = Field(default_factory=dict)  # copied, cut, padded, rewired, drawn -> number of layers

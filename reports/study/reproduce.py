@@ -3,7 +3,7 @@
 import json
 
 from reports.document.commands import command, run_file
-from reports.document.wording import trials_phrase
+from reports.document.wording import parent_phrase, trials_phrase
 from reports.records.study import StudyHeader, StudyRecord, TrialRecord
 from reports.storage.names import as_folder_name
 
@@ -31,7 +31,7 @@ def circumstances(header: StudyHeader, trial: TrialRecord | None = None) -> str:
         parts.append(f"commit {header.commit[:12]}")
     parts += [f"{package} {version}" for package, version in header.versions.items()]
     if trial and trial.start and trial.start.kind == "inherit" and trial.start.fidelity is None:
-        parts.append(f"the weights of trial {trial.start.parent} (without them it starts from scratch)")
+        parts.append(f"the weights of {parent_phrase(trial.start)} (without them it starts from scratch)")
     if trial and trial.start and trial.start.kind == "mean":
         parts.append(f"the weights of {trials_phrase(trial.start.parents)}")
     place = (trial.device if trial else None) or header.machine

@@ -136,7 +136,7 @@ def _candidate(trial: TrialRecord) -> dict[str, Any]:
     exported = {"number", "name", "values", "metrics", "modules", "params", "seed", "device", "wall_s"}
     start = {}
     if trial.start is not None:
-        unset = {"fidelity"} if trial.start.fidelity is None else set()
+        unset = {name for name in ("fidelity", "study") if getattr(trial.start, name) is None}
         start = {"start": trial.start.model_dump(mode="json", exclude={"history", *unset})}
     found = trial.model_dump(mode="json", include=exported)
     for added in ("energy_alternatives_mj", "own"):  # in version 8 and 10: files of older studies stay the same

@@ -38,8 +38,8 @@ def launch(
         str | None,
         typer.Option(
             "--from",
-            help="Let the sampler learn from the finished trials of an older study with another space. They are no "
-            "results of the new one.",
+            help="Let the sampler learn from the finished trials of an older study with another space, and let trials "
+            "inherit its weights if the space inherits any. They are no results of the new study.",
             metavar="STUDY",
             callback=folder_name,
         ),
@@ -63,7 +63,7 @@ def launch(
     if older is not None:
         from search.study.evidence import evidence_from
 
-        evidence = evidence_from(read_study(older, options.runs, options.storage), loaded)
+        evidence = evidence_from(read_study(older, options.runs, options.storage), loaded, options.runs / older)
     if dry_run:
         text = preview(loaded, options) + (f"\nevidence  {evidence.describe()}" if evidence else "")
         console.out.print(text, highlight=False, soft_wrap=True)

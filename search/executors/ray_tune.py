@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,9 @@ class _Jobs(_Unpickled, Searcher):
         if not self._drained:
             job = self._source.next()
             self._drained = job is None
+            for parent in job.parents if job else ():
+                if parent.study is not None:  # no worker has handed over these weights
+                    self._transfer(partial(self._sync.hand_over, parent.weights))
             return job
         return None
 
@@ -164,7 +168,7 @@ class _Jobs(_Unpickled, Searcher):
             return True
         epoch, job = EpochRecord.model_validate_json(result["epoch_record"]), self._live[trial_id]
         if epoch.measured is not None:  # the source may stop the trial, and then reads this file
-            self._fetch(lambda: self._sync.fetch(job.files.start))
+            self._transfer(lambda: self._sync.fetch(job.files.start))
         continues = self._source.epoch(job.number, epoch)
         if not continues:
             self._end(trial_id)
@@ -179,20 +183,20 @@ class _Jobs(_Unpickled, Searcher):
             self._source.halt(result["unfit"])
         if result is not None and "record" in result and (job := self._end(trial_id)) is not None:
             self._left = None
-            self._fetch(lambda: self._sync.fetch_folder(job.folder))
+            self._transfer(lambda: self._sync.fetch_folder(job.folder))
             self._source.finished(TrialRecord.model_validate_json(result["record"]))
 
     def heartbeat(self, files: TrialFolder) -> Heartbeat:
         """Return the latest heartbeat of a trial."""
-        self._fetch(lambda: self._sync.fetch(files.heartbeat))
+        self._transfer(lambda: self._sync.fetch(files.heartbeat))
         return files.read_heartbeat()
 
-    def _fetch(self, fetch: Callable[[], object]) -> None:
-        """Fetch files that a worker has handed over. A failure is a warning."""
+    def _transfer(self, transfer: Callable[[], object]) -> None:
+        """Fetch files that a worker has handed over, or hand some over. A failure is a warning."""
         try:
-            fetch()
+            transfer()
         except OSError as error:
-            logger.warning("files not fetched error=%s", error)
+            logger.warning("files not transferred error=%s", error)
 
     def abandon(self, trial: TuneTrial) -> None:
         """Take back a trial that Tune has given up without a record, because its worker died.
@@ -244,7 +248,7 @@ class _Jobs(_Unpickled, Searcher):
     def _has_progressed(self, job: Job) -> bool:
         """Return whether the trial has another checkpoint than at the last call."""
         before = self._digests.get(job.number, 0)
-        self._fetch(lambda: self._sync.fetch(job.files.attempts))
+        self._transfer(lambda: self._sync.fetch(job.files.attempts))
         self._digests[job.number] = self._sync.checkpoint_digest(job.files)
         return self._digests[job.number] != before
 

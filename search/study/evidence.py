@@ -1,15 +1,18 @@
 """Evidence from an older study with another space: what its trials tell the sampler of a new one.
 
 A trial of the older study counts if the new space contains its network, with the same neurons, time steps and images.
-It is never a result of the new study: it has no trial, is on no front and keeps no candidate from being trained. What
-counts is stored with the new study, so the older one may be deleted.
+It is never a result of the new study: it has no trial, is on no front and keeps no candidate from being trained. If the
+new space inherits weights, its trials may also inherit those of the older one. What counts is stored with the new
+study, so the older one may be deleted.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from reports.analysis.front import finished
 from reports.document.wording import count, listing
@@ -22,7 +25,9 @@ from search.space.candidate import Candidate
 from search.space.loading.loader import load_space
 from search.space.space import ParamsError, Space
 from search.trial.folder import RunFolder
+from search.trial.job import Parent
 from snnkit.base.config import Config
+from snnkit.base.files import atomic_write
 
 OTHER_NETWORK, OTHER_DATA, NO_ENERGY = "another network", "other data", "no energy by this model"
 
@@ -33,25 +38,35 @@ class EvidenceTrial(Config):
     number: int
     params: dict[str, Leaf]
     values: tuple[float, ...]
+    images: int | None = None  # that its weights were trained on, if trials of the new study may inherit them
+    macs: float = 0.0
 
 
 class Evidence(Config):
-    """What a new study learns from ``study``. ``skipped`` counts its other finished trials by the reason."""
+    """What a new study learns from ``study``. ``skipped`` counts its other finished trials by the reason.
+
+    ``folder`` is the folder of the older study, from which `write_evidence` copies weights.
+    """
 
     study: str
     trials: tuple[EvidenceTrial, ...]
     skipped: dict[str, int]
+    folder: Path | None = Field(None, exclude=True)
 
     def describe(self) -> str:
         """Return one sentence on what counts and what does not."""
         total = len(self.trials) + sum(self.skipped.values())
         text = f"{len(self.trials)} of {count(total, 'finished trial')} of {self.study} are evidence for the sampler"
+        if with_weights := sum(trial.images is not None for trial in self.trials):
+            text += f", and the weights of {with_weights} may be inherited"
         reasons = [f"{reason} ({n})" for reason, n in sorted(self.skipped.items(), key=lambda each: -each[1])]
         return f"{text}; skipped: {listing(reasons)}" if reasons else text
 
 
-def evidence_from(old: StudyRecord, space: Space) -> Evidence:
+def evidence_from(old: StudyRecord, space: Space, folder: Path | None = None) -> Evidence:
     """Return what the finished trials of ``old`` tell a study of ``space``.
+
+    ``folder`` has the files of ``old``; without it, no weights can be inherited.
 
     Raises InputError if no trial counts, if the space has another sampler than the default, which learns from its own
     trials only, or if the space of ``old`` cannot be loaded.
@@ -64,18 +79,18 @@ def evidence_from(old: StudyRecord, space: Space) -> Evidence:
     old_space = load_space(old.header.space_yaml)
     found, skipped = [], Counter[str]()
     for trial in finished(old):
-        result = _translated(trial, old_space.candidate(trial.params), space)
+        result = _translated(trial, old_space.candidate(trial.params), space, folder)
         if isinstance(result, str):
             skipped[result] += 1
         else:
             found.append(result)
-    evidence = Evidence(study=old.header.name, trials=tuple(found), skipped=dict(skipped))
+    evidence = Evidence(study=old.header.name, trials=tuple(found), skipped=dict(skipped), folder=folder)
     if not found:
         raise InputError(f"--from {old.header.name}: {evidence.describe()}. Leave --from out, or choose another study")
     return evidence
 
 
-def _translated(trial: TrialRecord, candidate: Candidate, space: Space) -> EvidenceTrial | str:
+def _translated(trial: TrialRecord, candidate: Candidate, space: Space, folder: Path | None) -> EvidenceTrial | str:
     """Return the trial in terms of ``space``, or the reason why it does not count."""
     tree = candidate.model_dump(mode="json")
     chosen: dict[str, Leaf] = {}
@@ -98,7 +113,18 @@ def _translated(trial: TrialRecord, candidate: Candidate, space: Space) -> Evide
         values = objective_values(trial.metrics, space.study.objectives, space.base.energy.key)
     except KeyError:
         return NO_ENERGY
-    return EvidenceTrial(number=trial.number, params=chosen, values=tuple(values.values()))
+    found = EvidenceTrial(number=trial.number, params=chosen, values=tuple(values.values()))
+    if folder is None or not _inherits(space) or translated.data != candidate.data:
+        return found
+    weights = RunFolder(folder).trial(trial.number).weights
+    if not weights.is_file():
+        return found
+    parent = Parent(number=trial.number, candidate=candidate, weights=weights).trained(trial)
+    return found.model_copy(update={"images": parent.images, "macs": parent.macs})
+
+
+def _inherits(space: Space) -> bool:
+    return space.base.train.start == "inherit" or any(dial.path == "train.start" for dial in space.dials)
 
 
 def _value_at(tree: Mapping[str, Any], path: str) -> Any:
@@ -118,7 +144,13 @@ def read_evidence(folder: RunFolder) -> Evidence | None:
 
 
 def write_evidence(folder: RunFolder, evidence: Evidence) -> None:
-    """Store the evidence with a study. Raises OSError."""
+    """Store the evidence with a study, and the weights that its trials may inherit. Raises OSError."""
+    for trial in evidence.trials:
+        if trial.images is not None and evidence.folder is not None:
+            weights = folder.older_weights(trial.number)
+            weights.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(weights) as partial:
+                shutil.copyfile(RunFolder(evidence.folder).trial(trial.number).weights, partial)
     replace_text(folder.evidence, evidence.model_dump_json(indent=1))
 
 

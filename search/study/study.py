@@ -54,6 +54,7 @@ from search.storage.trials import (
     with_fidelities,
 )
 from search.storage.url import storage_errors
+from search.study.evidence import read_evidence
 from search.study.pruners import make_pruner
 from search.study.supernet import Ranking
 from search.study.untried import untried_neighbour
@@ -72,16 +73,17 @@ class Study:
     def __init__(self, optuna_study: optuna.Study, space: Space, header: StudyHeader, folder: Path) -> None:
         self._study = optuna_study
         self._space = space
+        self.folder = folder
         self._live: dict[int, Trial] = {}  # running trials by number
         self._interrupted: list[FrozenTrial] = []
         self._epochs: dict[int, dict[int, EpochRecord]] = {}  # of live trials: number -> epoch -> its record
         stopping = space.study.stopping
         self._pruner = None if stopping is None else make_pruner(stopping, space.study.objectives)
         self._places: Mapping[str, SharedRecord] = {}  # by candidate key, from the ranking by shared weights
-        self._parents = ParentSelector(space, self.trial_folder, self._complete)
+        run = RunFolder(folder).absolute()
+        self._parents = ParentSelector(space, run, self._complete, read_evidence(run))
         self._first_trials: dict[str, int] = {}  # candidate key -> number of its first trial
         self.header = header
-        self.folder = folder
 
     # -- after a crash ------------------------------------------------------------------------------------------
 

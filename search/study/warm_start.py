@@ -1,27 +1,44 @@
 """Choose the finished trial that a candidate inherits weights from: the most similar one, chosen once and stored."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
 from reports.records.study import Leaf, TrialRecord
 from search.space.candidate import Candidate
 from search.space.space import Space
-from search.trial.folder import TrialFolder
+from search.study.evidence import Evidence
+from search.trial.folder import RunFolder
 from search.trial.job import FromParent, Job, Parent
 
-PARENT_ATTRIBUTE = "parent"  # a trial's attribute: the number of its parent; None if it has none
+PARENT_ATTRIBUTE = "parent"  # a trial's attribute: the `Relative.key` of its parent; None if it has none
 IGNORED_DIALS = ("train.start",)  # dials that do not make two trials less similar
 
 
 @dataclass(frozen=True)
+class Relative:
+    """A finished trial of the study, or of the older one ``study`` that it learns from, with its dials."""
+
+    number: int
+    params: Mapping[str, Leaf]
+    study: str | None = None
+
+    @property
+    def key(self) -> int | dict[str, Any]:
+        """What identifies the trial, as JSON."""
+        return self.number if self.study is None else {"study": self.study, "number": self.number}
+
+
+@dataclass(frozen=True)
 class ParentSelector:
-    """Selects parents among the complete ``trials`` of a study. ``folder`` returns the folder of a trial by number."""
+    """Selects parents among the complete ``trials`` of the study in ``run``, and among those that are its evidence."""
 
     space: Space
-    folder: Callable[[int], TrialFolder]
+    run: RunFolder
     trials: Callable[[], Sequence[FrozenTrial]]
+    evidence: Evidence | None = None
 
     def with_parent(self, trial: Trial, job: Job) -> Job:
         """Return ``job`` with its parent if it inherits weights. The first call chooses the parent and stores it."""
@@ -29,26 +46,48 @@ class ParentSelector:
             return job
         attributes = trial.user_attrs
         if PARENT_ATTRIBUTE not in attributes:
-            attributes[PARENT_ATTRIBUTE] = self._nearest(job)
+            nearest = self._nearest(job)
+            attributes[PARENT_ATTRIBUTE] = None if nearest is None else nearest.key
             trial.set_user_attr(PARENT_ATTRIBUTE, attributes[PARENT_ATTRIBUTE])
         chosen = attributes[PARENT_ATTRIBUTE]
         if chosen is None:
             return job
         return job.model_copy(update={"initialization": FromParent(parent=self._parent(chosen))})
 
-    def _nearest(self, job: Job) -> int | None:
-        by_distance = sorted(self.trials(), key=lambda trial: (distance(job.params, trial.params), trial.number))
-        return next((trial.number for trial in by_distance if self._can_be_parent(trial, job)), None)
+    def _nearest(self, job: Job) -> Relative | None:
+        """Return the most similar relative that can be a parent, before others a trial of the study itself."""
 
-    def _can_be_parent(self, trial: FrozenTrial, job: Job) -> bool:
-        has_weights = self.folder(trial.number).weights.is_file()
-        return has_weights and can_inherit(job.candidate, self.space.candidate(trial.params))
+        def rank(relative: Relative) -> tuple[int, bool, int]:
+            return distance(job.params, relative.params), relative.study is not None, relative.number
 
-    def _parent(self, number: int) -> Parent:
-        (trial,) = (trial for trial in self.trials() if trial.number == number)
-        weights = self.folder(number).weights
-        parent = Parent(number=number, candidate=self.space.candidate(trial.params), weights=weights)
-        return parent.trained(TrialRecord.model_validate(trial.user_attrs["record"]))
+        return next((each for each in sorted(self._relatives(), key=rank) if self._can_be_parent(each, job)), None)
+
+    def _relatives(self) -> Iterator[Relative]:
+        for trial in self.trials():
+            yield Relative(trial.number, trial.params)
+        if self.evidence is not None:
+            for older in self.evidence.trials:
+                if older.images is not None:
+                    yield Relative(older.number, older.params, self.evidence.study)
+
+    def _can_be_parent(self, relative: Relative, job: Job) -> bool:
+        parent = self._without_counts(relative)
+        return parent.weights.is_file() and can_inherit(job.candidate, parent.candidate)
+
+    def _without_counts(self, relative: Relative) -> Parent:
+        candidate = self.space.candidate(relative.params)
+        parent = Parent(number=relative.number, study=relative.study, candidate=candidate, weights=self.run.path)
+        return parent.model_copy(update={"weights": parent.weights_in(self.run)})
+
+    def _parent(self, key: Any) -> Parent:
+        (relative,) = (each for each in self._relatives() if each.key == key)
+        parent = self._without_counts(relative)
+        if relative.study is None:
+            (trial,) = (trial for trial in self.trials() if trial.number == relative.number)
+            return parent.trained(TrialRecord.model_validate(trial.user_attrs["record"]))
+        assert self.evidence is not None
+        (older,) = (each for each in self.evidence.trials if each.number == relative.number)
+        return parent.model_copy(update={"images": older.images, "macs": older.macs})
 
 
 def can_inherit(child: Candidate, parent: Candidate) -> bool:

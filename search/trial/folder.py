@@ -7,6 +7,7 @@
         driver.lock        held by the driver
         twins/             trained CNN twins, by fingerprint
         supernet/          checkpoint and ranking of the supernet
+        evidence.json, evidence/    trials of an older study, and their weights
         trials/<number>/   TrialFolder: one trial
         trials/<number>/fidelity-1/ ...    its training at each fidelity below the full one, with the same files
 
@@ -259,6 +260,10 @@ class RunFolder:
     def evidence(self) -> Path:
         """The trials of an older study that the sampler learns from, kept in case the database is damaged."""
         return self.path / "evidence.json"
+
+    def older_weights(self, number: int) -> Path:
+        """The weights of a trial of the older study, from which trials of this one may inherit."""
+        return self.path / "evidence" / f"{number}.pt"
 
     @property
     def benchmark(self) -> Path:

@@ -38,7 +38,8 @@ def origin(job: Job) -> str:
     start = job.candidate.train.start
     if isinstance(job.initialization, FromParent):
         parent = job.initialization.parent
-        return f"{start} {(parent.number, parent.candidate.fingerprint)}"
+        study = () if parent.study is None else (parent.study,)
+        return f"{start} {(*study, parent.number, parent.candidate.fingerprint)}"
     if job.is_twin or start == "scratch":
         return ""
     return f"{start} None"
@@ -105,7 +106,7 @@ def _set_inherited_weights(job: Job, network: Network, parent: Parent, parts: Sp
             raise
         job.files.log(f"event=parent_unusable parent={parent.number} weights={parent.weights} error={error}")
         reason = f"the weights of trial {parent.number} cannot be read"
-        return StartRecord(kind="scratch", parent=parent.number, reason=reason)
+        return StartRecord(kind="scratch", parent=parent.number, study=parent.study, reason=reason)
     found = inherit(network.to("cpu"), source)
     images = calibration_batches(parts, job.seed, device)
     network.to(device)
@@ -117,6 +118,7 @@ def _set_inherited_weights(job: Job, network: Network, parent: Parent, parts: Sp
     return StartRecord(
         kind="inherit",
         parent=parent.number,
+        study=parent.study,
         fidelity=parent.fidelity,
         layers=dict(Counter(each.outcome for each in found)),
         refitted=len(fitted),

@@ -11,22 +11,30 @@ from search.plugins import PluginSet
 from search.plugins.figures import add_layer_figure
 from search.space.candidate import Candidate
 from search.space.limits import Limits
-from search.trial.folder import TrialFolder
+from search.trial.folder import RunFolder, TrialFolder
 from snnkit.base.config import Config
 
 
 class Parent(Config):
     """A finished trial whose weights another trial uses.
 
-    ``images`` and ``macs`` count the training behind these weights: the parent's own and its ancestors'.
+    ``images`` and ``macs`` count the training behind these weights: the parent's own and its ancestors'. ``study`` is
+    the older study that the parent is from; None: the run of the job.
     """
 
     number: int
+    study: str | None = None
     candidate: Candidate
     weights: Path
     fidelity: int | None = None  # at which the weights were trained; None: the full one
     images: int = 0
     macs: float = 0.0
+
+    def weights_in(self, run: RunFolder) -> Path:
+        """Return the file of the weights in the folder of the job's run."""
+        if self.study is not None:
+            return run.older_weights(self.number)
+        return run.trial(self.number, self.fidelity).weights
 
     def trained(self, record: TrialRecord) -> "Parent":
         """Return the parent with the counts from its ``record``."""

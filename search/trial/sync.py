@@ -94,7 +94,7 @@ class RemoteFolder:
         self.fetch_folder(trial.path)
         parents = []
         for parent in job.parents:
-            weights = self._run.trial(parent.number, parent.fidelity).weights
+            weights = parent.weights_in(self._run)
             self.fetch_missing(weights)
             parents.append(parent.model_copy(update={"weights": weights}))
         return job.with_parents(parents).model_copy(update={"folder": trial.path})

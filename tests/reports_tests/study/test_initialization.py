@@ -128,3 +128,15 @@ def test_the_mean_of_other_trials_weights_is_named_by_its_trials(make_study: Bui
     )
     assert "1 from the mean of other trials' weights" in " ".join(findings(study))
     assert "the weights of trials 3 and 5" in circumstances(study.header, trial)
+
+
+def test_weights_of_an_older_study_are_named_by_trial_and_study(make_study: Build) -> None:
+    of_older = INHERITED.model_copy(update={"study": "resize-1"})
+    study = mixed(make_study(12), (of_older, INHERITED))
+    older, own = (of_kind(study, start) for start in (of_older, INHERITED))
+    assert initialization_label(older) == "trial 0 of resize-1"
+    assert "from the weights of trial 0 of resize-1, layers" in initialization_phrase(older)
+    assert "the weights of trial 0 of resize-1" in circumstances(study.header, older)
+    found = {c["number"]: c for c in json.loads(front_json(study))["front"]}
+    assert found[older.number]["start"]["study"] == "resize-1"
+    assert "study" not in found[own.number]["start"]

@@ -1,5 +1,6 @@
 """Trials of an older study steer the sampler of a new one, and are never results of it."""
 
+import shutil
 from pathlib import Path
 
 import optuna
@@ -16,7 +17,9 @@ from search.study.create import create_study, load_study
 from search.study.evidence import OTHER_NETWORK, Evidence, evidence_from, read_evidence
 from search.study.recovery import repair
 from search.study.study import Study
+from search.study.warm_start import distance
 from search.trial.folder import RunFolder
+from search.trial.job import Job, Parent
 
 TRIALS = 10
 
@@ -159,3 +162,70 @@ def test_losses_are_shifted_by_what_both_studies_measured(old: StudyRecord) -> N
     for before, after in zip(plain[1:], shifted, strict=True):
         assert after.losses[0] == pytest.approx(before.losses[0] + accuracy / 2)
         assert after.losses[1:] == pytest.approx(before.losses[1:])
+
+
+INHERITING = {"train.start": "inherit"}
+
+
+def with_weights(record: StudyRecord, runs: Path) -> Path:
+    """Give each trial of the study a file of weights, and return the study's folder."""
+    folder = runs / record.header.name
+    for trial in record.trials:
+        RunFolder(folder).trial(trial.number).weights.write_text(f"weights of {trial.number}")
+    return folder
+
+
+def parent_of(job: Job) -> Parent:
+    (parent,) = job.parents
+    return parent
+
+
+def test_weights_of_an_older_study_are_inherited_until_nearer_ones_exist(old: StudyRecord, tmp_path: Path) -> None:
+    space = space_of("new", **INHERITING)
+    evidence = evidence_from(old, space, with_weights(old, tmp_path))
+    assert f"the weights of {TRIALS} may be inherited" in evidence.describe()
+    study = new_study(space, tmp_path, evidence)
+    shutil.rmtree(tmp_path / "old")
+    first = study.next(lambda record: None)
+    assert first is not None
+    parent = parent_of(first)
+    nearest = min(distance(first.params, trial.params) for trial in old.trials)
+    assert parent.study == "old"
+    assert distance(first.params, old.trials[parent.number].params) == nearest
+    assert parent.weights.read_text() == f"weights of {parent.number}"
+    record = old.trials[parent.number]
+    assert (parent.images, parent.macs) == (record.training_images, record.training_macs)
+    finish(first)
+    first.files.weights.write_text("own")
+    study.finish(trained(first))
+    for _ in range(6):
+        job = study.next(lambda record: None)
+        assert job is not None
+        own, older = (
+            min(distance(job.params, params) for params in of)
+            for of in ([first.params], [trial.params for trial in old.trials])
+        )
+        assert (parent_of(job).study is None) == (own <= older)
+
+
+def test_chosen_parent_of_an_older_study_survives_an_interruption(old: StudyRecord, tmp_path: Path) -> None:
+    space = space_of("new", **INHERITING)
+    job = new_study(space, tmp_path, evidence_from(old, space, with_weights(old, tmp_path))).next(lambda record: None)
+    assert job is not None
+    folder = tmp_path / "new"
+    again = load_study(find_study("new", tmp_path).header, space, folder, sqlite_url(folder / "study.db"))
+    again.recover()
+    assert again.next(lambda record: None) == job
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [({}, True), ({"train.start": "scratch"}, False), ({"data.subset": 400}, False)],
+    ids=["same images", "from scratch", "other images"],
+)
+def test_weights_are_kept_only_where_they_can_be_inherited(
+    changes: dict[str, object], kept: bool, old: StudyRecord, tmp_path: Path
+) -> None:
+    space = space_of("new", **{**INHERITING, **changes})
+    new_study(space, tmp_path, evidence_from(old, space, with_weights(old, tmp_path)))
+    assert RunFolder(tmp_path / "new").older_weights(0).exists() == kept

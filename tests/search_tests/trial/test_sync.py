@@ -19,7 +19,7 @@ from search.space.limits import Resources
 from search.study import create
 from search.trial import sync
 from search.trial.folder import RunFolder
-from search.trial.job import AverageOf, Job, Parent
+from search.trial.job import AverageOf, FromParent, Job, Parent
 from search.trial.run import run
 from search.trial.sync import ExchangeError, RemoteFolder, connect_worker
 
@@ -179,6 +179,19 @@ def test_a_mean_is_of_weights_of_other_machines(url, tmp_path, monkeypatch):
     *_, record = started(mean, url)[1]
     assert (record.status, record.start.parents) == ("complete", (0, 1))
     assert not parents[0].weights.exists()  # the driver's machine had not fetched them
+
+
+def test_weights_of_an_older_study_reach_another_machine(url, tmp_path, monkeypatch):
+    driver = RunFolder(tmp_path / "driver")
+    written(driver.path / "evidence", **{"5.pt": "older", "6.pt": "other"})
+    RemoteFolder(url, driver).hand_over(driver.older_weights(5))
+    job = job_for(driver.path)
+    parent = Parent(number=5, study="old", candidate=job.candidate, weights=driver.older_weights(5))
+    machine(tmp_path, "first", monkeypatch)
+    there = connect_worker(url).localize(job.model_copy(update={"initialization": FromParent(parent=parent)}))
+    (found,) = there.parents
+    assert (found.study, found.number, found.weights.read_text()) == ("old", 5, "older")
+    assert tmp_path / "first" in found.weights.parents
 
 
 def test_training_goes_on_while_nothing_can_be_handed_over(url, tmp_path, monkeypatch):
