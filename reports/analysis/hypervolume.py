@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reports.analysis.finalists import wilson_interval
 from reports.analysis.front import finished, front_trials
 from reports.analysis.pareto import Point
 from reports.analysis.volume import hypervolume, hypervolume_contribution
@@ -76,41 +77,56 @@ def _steps(study: StudyRecord) -> tuple[Step, ...]:
 def hypervolume_subset(
     study: StudyRecord, size: int, *, cost: Callable[[TrialRecord], float] = lambda _: 0.0, limit: float = math.inf
 ) -> tuple[tuple[TrialRecord, ...], float]:
-    """Choose up to ``size`` candidates of the front greedily by joint hypervolume (Guerreiro and Fonseca 2016).
+    """Choose up to ``size`` candidates greedily by joint hypervolume (Guerreiro and Fonseca 2016), the best one first.
 
-    Each step adds the candidate that contributes the most, of those that leave enough of ``limit``, the sum of all
-    costs, for the cheapest others. If accuracy is an objective, the first step adds the most accurate one, and if the
-    front is larger than ``size``, only its more accurate half is considered: the box includes networks at chance, and
-    the smallest networks would win by their size alone. If the hypervolume is not computed, the first candidates of the
-    front are chosen.
+    Each step adds the candidate of the front that contributes the most, of those that leave enough of ``limit``, the
+    sum of all costs, for the cheapest others. If accuracy is an objective, the first step adds the most expensive
+    candidate that cannot be told apart from the most accurate one, on the front or not: after short trainings, the
+    larger one has more to gain. Then, if the front is larger than ``size``, only its more accurate half is considered:
+    the box includes networks at chance, and the smallest networks would win by their size alone. If the hypervolume is
+    not computed, the first candidates of the front are chosen.
 
     Returns:
-        The chosen candidates in the order of the front, and their share of the hypervolume of those considered. They
-        cost more than ``limit`` if the cheapest ones together do.
+        The chosen candidates, the first one and then the others in the order of the front, and their share of the
+        hypervolume of those considered. They cost more than ``limit`` if the cheapest ones together do.
     """
     front, objectives = front_trials(study), study.header.objectives
     has_accuracy = any(o.name == "accuracy" for o in objectives)
+    best = _as_accurate_as_the_best(study) if has_accuracy else ()
+    costs = {trial.number: cost(trial) for trial in {t.number: t for t in (*front, *best)}.values()}
     if len(front) > size and has_accuracy:
         ranked = sorted(front, key=lambda trial: -trial.values["accuracy"])
         half = ranked[: max(size, math.ceil(len(front) / 2))]
         front = tuple(trial for trial in front if trial in half)
-    if len(front) <= size or not _computed(objectives):
+    if not _computed(objectives):
         return front[:size], 1.0
     worst = _worst(objectives)
-    points = {trial.number: _scaled(trial, objectives) for trial in front}
-    costs = {trial.number: cost(trial) for trial in front}
+    points = {trial.number: _scaled(trial, objectives) for trial in (*front, *best)}
     chosen: list[TrialRecord] = []
     for further in reversed(range(size)):
         have = [points[trial.number] for trial in chosen]
         left = sorted((trial for trial in front if trial not in chosen), key=lambda trial: costs[trial.number])
         spent = sum(costs[trial.number] for trial in chosen)
-        within = [each for each in left if spent + _cost_with(each, left, further, costs) <= limit] or left[:1]
-        if not chosen and has_accuracy:
-            chosen.append(max(within, key=lambda trial: trial.values["accuracy"]))
-        else:
+        prices = {each.number: spent + _cost_with(each, left, further, costs) for each in (*left, *best)}
+        within = [trial for trial in left if prices[trial.number] <= limit] or left[:1]
+        good = [] if chosen else [trial for trial in best if prices[trial.number] <= limit]
+        if good:
+            chosen.append(max(good, key=lambda t: (costs[t.number], t.values["accuracy"], t in front)))
+        elif within:
             chosen.append(max(within, key=lambda trial: hypervolume_contribution(points[trial.number], have, worst)))
-    share = hypervolume([points[t.number] for t in chosen], worst) / hypervolume(list(points.values()), worst)
-    return tuple(trial for trial in front if trial in chosen), share
+    whole = hypervolume(list(points.values()), worst) if points else 0.0
+    share = hypervolume([points[trial.number] for trial in chosen], worst) / whole if whole else 1.0
+    return (*chosen[:1], *(trial for trial in front if trial in chosen[1:])), share
+
+
+def _as_accurate_as_the_best(study: StudyRecord) -> tuple[TrialRecord, ...]:
+    """Return the finished trials whose accuracy cannot be told apart from the best one: their intervals overlap."""
+    trials, images = finished(study), study.header.validation_images
+    best = max((trial.values["accuracy"] for trial in trials), default=0.0)
+    if not images:
+        return tuple(trial for trial in trials if trial.values["accuracy"] == best)
+    low, _ = wilson_interval(best, images)
+    return tuple(trial for trial in trials if wilson_interval(trial.values["accuracy"], images)[1] >= low)
 
 
 def _cost_with(each: TrialRecord, left: Sequence[TrialRecord], further: int, costs: Mapping[int, float]) -> float:

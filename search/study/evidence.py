@@ -2,7 +2,7 @@
 
 A trial of the older study counts if the new space contains its network, with the same neurons, time steps and images.
 It is never a result of the new study: it has no trial, is on no front and keeps no candidate from being trained. If the
-new space inherits weights, its trials may also inherit those of the older one. What counts is stored with the new
+new space inherits weights, its trials may also inherit weights of the older study. What counts is stored with the new
 study, so the older one may be deleted.
 """
 

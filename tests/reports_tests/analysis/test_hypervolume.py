@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from optuna._hypervolume import compute_hypervolume
 
+from reports.analysis.finalists import wilson_interval
 from reports.analysis.front import finished, front_trials, status_summary
 from reports.analysis.hypervolume import HypervolumeCurve, hypervolume_over_time, hypervolume_subset
 from reports.records.objectives import OBJECTIVES, Scale
@@ -81,6 +82,24 @@ def test_subset_keeps_within_a_limit_of_cost(make_study: Build) -> None:
     assert hypervolume_subset(study, 1, cost=cost, limit=cost(dearest))[0] == (dearest,)
     (cheapest,), _ = hypervolume_subset(study, 1, cost=cost, limit=0.0)
     assert cost(cheapest) <= costs[0]
+
+
+def test_the_dearest_of_the_equally_accurate_comes_first(make_study: Build) -> None:
+    study = make_study(40)
+    study = study.model_copy(update={"header": study.header.model_copy(update={"validation_images": 100})})
+    best = max(trial.values["accuracy"] for trial in finished(study))
+    low, _ = wilson_interval(best, 100)
+    same = [trial for trial in finished(study) if wilson_interval(trial.values["accuracy"], 100)[1] >= low]
+    assert 1 < len(same) < len(finished(study))
+
+    def cost(trial: TrialRecord) -> float:
+        return trial.values["params"]
+
+    costs = sorted({cost(trial) for trial in same})
+    assert cost(hypervolume_subset(study, 3, cost=cost)[0][0]) == costs[-1]
+    for limit in costs[-2:]:
+        assert cost(hypervolume_subset(study, 1, cost=cost, limit=limit)[0][0]) == limit
+    assert hypervolume_subset(study, 3)[0][0].values["accuracy"] == best  # without costs
 
 
 def test_the_past_of_the_curve_does_not_change_when_a_trial_is_added(make_study: Build) -> None:
