@@ -21,6 +21,7 @@ class Finalist:
     twin_accuracy: float | None
     energy_mj: float  # by the study's energy model
     params: int
+    own: dict[str, float]  # the study's own objectives and constraints; those that were not measured are left out
     dominated: tuple[str, ...]  # labels of the published points
 
 
@@ -41,6 +42,7 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 def _finalist(study: StudyRecord, record: FinalistRecord) -> Finalist:
     accuracy = statistics.fmean(each.test_accuracy for each in record.trainings)
     twins = [each.test_accuracy for each in record.twins]
+    names = [figure.name for figure in study.header.own_figures]
     dominated = [point.label for point in study.header.references if _dominates(record, point)]
     return Finalist(
         record=record,
@@ -49,8 +51,13 @@ def _finalist(study: StudyRecord, record: FinalistRecord) -> Finalist:
         twin_accuracy=statistics.fmean(twins) if twins else None,
         energy_mj=statistics.fmean(each.energy_mj[study.header.price] for each in record.trainings),
         params=record.trainings[0].params,
+        own={name: statistics.fmean(values) for name in names if (values := _measured(record, name))},
         dominated=tuple(dominated),
     )
+
+
+def _measured(record: FinalistRecord, name: str) -> list[float]:
+    return [each.own[name] for each in record.trainings if name in each.own]
 
 
 def _dominates(record: FinalistRecord, reference: ReferencePoint) -> bool:

@@ -146,6 +146,11 @@ def params(metrics: Metrics) -> float:
     return metrics.params
 
 
+def own(name: str) -> Metric:
+    """Return the metric of the figure ``name``, which is measured only if a benchmark asks for it."""
+    return lambda metrics: metrics.own.get(name)
+
+
 def energy(model: str) -> Metric:
     """Return the metric of millijoules per inference by the energy model ``model``."""
     return lambda metrics: metrics.energy_mj.get(model)

@@ -17,6 +17,7 @@ from reports.benchmark.groups import (
     f1,
     groups,
     macs,
+    own,
     pairs,
     params,
     preset_of,
@@ -25,6 +26,7 @@ from reports.document.energy_models import ALTERNATIVES, alternatives_of
 from reports.document.table import Table, csv_cell
 from reports.document.wording import factor, number, ratio
 from reports.records.benchmark import BenchmarkRecord, Published
+from reports.records.objectives import axis_title
 from reports.records.study import Leaf, TrialRecord
 
 PUBLISHED, ENERGY = "published", "energy, mJ"
@@ -35,7 +37,8 @@ Formatter = Callable[[float], str]
 def networks_table(record: BenchmarkRecord, data: str) -> Table:
     """Return a row for each SNN on one data set: accuracy, F1, parameters, operations and energies."""
     blocks = _energy_columns(record)
-    columns = ["network", "n", "accuracy", "macro F1", "parameters, k"]
+    figures = [figure.name for figure in record.header.own_figures]
+    columns = ["network", "n", "accuracy", "macro F1", "parameters, k", *map(axis_title, figures)]
     heads = [("", len(columns)), *((model, len(heads)) for model, heads in blocks)]
     columns += [column for _, heads in blocks for column in heads]
     rows: list[tuple[str, ...]] = []
@@ -43,10 +46,10 @@ def networks_table(record: BenchmarkRecord, data: str) -> Table:
     for group in groups(record):
         if group.data != data or group.kind != "snn":
             continue
-        rows.append(_own_row(group, blocks))
+        rows.append(_own_row(group, figures, blocks))
         if group.published:
             published.add(len(rows))
-            rows.append(_published_row(group.published, blocks))
+            rows.append(_published_row(group.published, figures, blocks))
     numeric = (False, *(True for _ in columns[1:]))
     label = f"Spiking networks on {data}"
     return Table(tuple(columns), numeric, tuple(rows), label, tuple(heads), frozenset(published))
@@ -66,9 +69,10 @@ def _energy_columns(record: BenchmarkRecord) -> list[tuple[str, list[str]]]:
     return blocks
 
 
-def _own_row(group: Group, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
+def _own_row(group: Group, figures: list[str], blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
     cells = [group.network, f"{group.n} of {group.n_seeds}" if group.n < group.n_seeds else str(group.n)]
     cells += [_cell(group, accuracy, ratio), _cell(group, f1, ratio), _cell(group, params, _tenths, 1000)]
+    cells += [_cell(group, own(name), number) for name in figures]
     for model, columns in blocks:
         cells += [_own_cell(group, model, column) for column in columns]
     return tuple(cells)
@@ -88,13 +92,14 @@ def _own_cell(group: Group, model: str, column: str) -> str:
     return _cell(group, alternative(model, name), number) or "-"
 
 
-def _published_row(point: Published, blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
+def _published_row(point: Published, figures: list[str], blocks: list[tuple[str, list[str]]]) -> tuple[str, ...]:
     cells = [PUBLISHED, "", given_ratio(point.accuracy), given_ratio(point.f1), _in_thousands(point.params)]
+    cells += [""] * len(figures)
     for model, columns in blocks:
-        own = model == point.price
+        priced_so = model == point.price
         given = {"AC, k": _in_thousands(point.acs), "MAC, k": _in_thousands(point.macs)}
         given[ENERGY] = _as_given(point.energy_mj)
-        cells += [given.get(column, "") if own else "" for column in columns]
+        cells += [given.get(column, "") if priced_so else "" for column in columns]
     return tuple(cells)
 
 
@@ -164,7 +169,8 @@ def benchmark_csv(record: BenchmarkRecord) -> str:
     columns = ["trial", "data", "network", "kind", "seed", "status", *measures]
     further = [(model, name) for model in models for name in alternatives_of(record.trials, model)]
     columns += [*(f"energy_mj {model}" for model in models), *(f"energy_mj {model} {name}" for model, name in further)]
-    columns += ["epochs", "wall_s", "device", "reason"]
+    figures = [figure.name for figure in record.header.own_figures]
+    columns += [*figures, "epochs", "wall_s", "device", "reason"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(csv_cell, columns))
@@ -172,6 +178,7 @@ def benchmark_csv(record: BenchmarkRecord) -> str:
         if trial.status not in ("running", "waiting"):
             where: list[Leaf] = [trial.number, cell.data, cell.network, cell.kind, cell.seed, trial.status]
             measured = _measured(trial, presets, models, further)
+            measured += [_or_empty(trial.metrics.own.get(name)) if trial.metrics else "" for name in figures]
             writer.writerow(map(csv_cell, [*where, *measured, *_circumstances(trial)]))
     return text.getvalue()
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from reports.records.study import Moment, Record, ReferencePoint, TrialRecord, Versioned
+from reports.records.study import FigureRecord, Moment, Record, ReferencePoint, TrialRecord, Versioned
 
 Kind = Literal["snn", "cnn"]
 KINDS: dict[Kind, str] = {"snn": "SNN", "cnn": "CNN twin"}
@@ -76,6 +76,7 @@ class BenchmarkHeader(Versioned):
     name: str
     cells: tuple[Cell, ...]
     networks: tuple[str, ...]
+    own_figures: tuple[FigureRecord, ...] = ()  # that the benchmark asks for
     setups: tuple[Setup, ...]
     price: str  # from the ``energy`` section; reports also show the other energy models
     energy_rules: dict[str, str] = Field(default_factory=dict)  # energy model -> its rule in words

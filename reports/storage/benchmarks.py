@@ -7,6 +7,7 @@ from typing import Any
 from reports.analysis.front import STATUSES
 from reports.errors import LedgerError
 from reports.records.benchmark import BenchmarkHeader, BenchmarkRecord, Cell
+from reports.records.objectives import register
 from reports.records.study import TrialRecord
 from reports.records.versions import parse
 from reports.storage.files import replace_text
@@ -36,7 +37,7 @@ def read_header(folder: Path) -> BenchmarkHeader:
     """
     path = folder / HEADER
     try:
-        return parse(BenchmarkHeader, path.read_text(encoding="utf-8"), str(path))
+        header = parse(BenchmarkHeader, path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         others = ", ".join(found.name for found in list_benchmarks(folder.parent)) or "none"
         raise LedgerError(
@@ -47,6 +48,9 @@ def read_header(folder: Path) -> BenchmarkHeader:
             f"{path} cannot be read: {str(error).splitlines()[0]}. The trainings are safe in "
             f"{folder / 'trials'}; restore that file, or start again under another name: --name NAME"
         ) from error
+    for figure in header.own_figures:
+        register(figure)
+    return header
 
 
 def write_header(folder: Path, header: BenchmarkHeader) -> None:

@@ -88,6 +88,7 @@ class Benchmark:
             initialization=self._initialization(cell, run),
             limits=self.section.limits,
             plugins=self.plugins,
+            own_figures=self.section.figures,
         )
 
     def _initialization(self, cell: Cell, run: RunFolder) -> Initialization:
@@ -145,7 +146,14 @@ class Benchmark:
 def trained_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return path -> value of the leaves that trainings depend on."""
     leaves = dict(_leaves(tree, ""))
-    ignored = ("benchmark.name", "benchmark.budget", "benchmark.limits", "benchmark.resources", *UNTRAINED)
+    ignored = (
+        "benchmark.name",
+        "benchmark.figures",
+        "benchmark.budget",
+        "benchmark.limits",
+        "benchmark.resources",
+        *UNTRAINED,
+    )
     return {path: value for path, value in leaves.items() if not path.startswith(ignored)}
 
 

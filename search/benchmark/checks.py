@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from search.benchmark.sections import BenchmarkFile, items, named_leaves
 from search.errors import Keys, listed, nearest
+from search.plugins.figures import FIGURES
+from search.plugins.objective import MEASURES
 from search.space.candidate import Candidate
 from search.space.loading.checks import check_prices, unfit_encoding, unfit_recipe
 from search.space.loading.problems import Problems
@@ -14,12 +16,21 @@ Origins = Mapping[str, tuple[str, ...]]  # network -> the networks whose weights
 
 def check_file(file: BenchmarkFile, origins: Origins, problems: Problems) -> None:
     """Check what the sections say about each other."""
+    _check_figures(file, problems)
     _check_starts(file, problems)
     _check_means(file, problems)
     _check_origins(file, origins, problems)
     _check_published(file, problems)
     check_prices(("published",), file.published, file.energy, problems)
     check_prices(("reference",), file.reference, file.energy, problems)
+
+
+def _check_figures(file: BenchmarkFile, problems: Problems) -> None:
+    for at, name in enumerate(file.benchmark.figures):
+        if name not in MEASURES and ":" not in name:  # a plug-in that cannot be loaded has its own problem
+            allowed = listed([*FIGURES, "layers.LAYER.FIGURE", "FILE.py:FUNCTION"])
+            text = f"given {name}; allowed are {allowed}{nearest(name, FIGURES)}"
+            problems.add(("benchmark", "figures", at), text)
 
 
 def _check_starts(file: BenchmarkFile, problems: Problems) -> None:

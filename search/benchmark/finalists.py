@@ -135,7 +135,7 @@ def benchmark_text(
         if different := candidate.different(base):
             overrides[finalist.label] = different
     tree = {
-        "benchmark": {"name": name, "seeds": list(seeds), "twins": True},
+        "benchmark": {"name": name, "seeds": list(seeds), "twins": True, "figures": list(space.own_figures)},
         "networks": networks,
         **{name: getattr(base, name).model_dump(mode="json") for name in ("neuron", "encoding", "train", "energy")},
         "data": {base.data.name: base.data.model_dump(mode="json", exclude={"name"})},

@@ -4,6 +4,7 @@ import time
 
 from reports.document.wording import listing
 from reports.records.benchmark import BenchmarkHeader, Setup, Sitting
+from reports.records.objectives import OWN_FIGURES
 from reports.storage.benchmarks import is_benchmark, read_header
 from search.benchmark.benchmark import Benchmark
 from search.errors import format_value
@@ -33,6 +34,7 @@ def benchmark_header(benchmark: Benchmark, options: RunOptions, command: str) ->
         name=benchmark.section.name,
         cells=benchmark.cells,
         networks=tuple(benchmark.networks),
+        own_figures=tuple(OWN_FIGURES[name] for name in benchmark.section.figures),
         setups=tuple(_setup(data, benchmark, options) for data in benchmark.entries),
         price=benchmark.energy.key,
         energy_rules=dict(benchmark.energy.rules),

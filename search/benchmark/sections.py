@@ -50,6 +50,11 @@ class BenchmarkSection(Config):
         description="Seeds; every network is trained on every data set once with each of them.",
     )
     twins: bool = Field(True, description="Whether the CNN twin of every network is trained as well.")
+    figures: tuple[str, ...] = Field(
+        (),
+        examples=["[latency_ms, ./parts.py:worst_rate]"],
+        description="Further figures to measure of each network: objectives that are measured only if they are named.",
+    )
     budget: TimeBudget | None = Field(None, description="When one run of the command ends; null: when all is trained.")
     limits: Limits = Field(Limits(), description="Time limits of each training.")
     resources: Resources = Field(Resources(), description="Share of the machine that each training uses.")

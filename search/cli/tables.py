@@ -120,6 +120,9 @@ def finalists_table(study: StudyRecord) -> Table:
     table.add_column("finalist")
     for column in ("n", "test accuracy (95 %)", "twin", "energy_mj", "params"):
         table.add_column(column, justify="right", no_wrap=True)
+    names = [each.name for each in study.header.own_figures]
+    for name in names:
+        table.add_column(short_name(name), justify="right")
     table.add_column("modules")
     table.add_column("dominates")
     for each in compare_finalists(study):
@@ -127,7 +130,9 @@ def finalists_table(study: StudyRecord) -> Table:
         table.add_row(
             each.record.label, str(len(each.record.trainings)), f"{each.accuracy:.3f} ({low:.3f} to {high:.3f})",
             "" if each.twin_accuracy is None else f"{each.twin_accuracy:.3f}", figure("energy_mj", each.energy_mj),
-            figure("params", each.params), module_bar(m.state for m in each.record.modules), listing(each.dominated),
+            figure("params", each.params),
+            *(figure(name, each.own[name]) if name in each.own else "" for name in names),
+            module_bar(m.state for m in each.record.modules), listing(each.dominated),
         )  # fmt: skip
     return table
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from search.errors import Keys
 
-ANY = "*"  # any key
+ANY = "*"  # any key of a mapping, any item of a list
 KEY = "<key>"  # the keys of a mapping are the names
 
 SPACE_PLACES = (
@@ -19,6 +19,7 @@ SPACE_PLACES = (
     (("study", "constraints", KEY), "objective"),
 )
 BENCHMARK_PLACES = (
+    (("benchmark", "figures", ANY), "objective"),
     (("networks", ANY, "family"), "family"),
     (("data", KEY), "dataset"),
     (("energy", "model"), "energy_model"),
@@ -45,6 +46,9 @@ def named_parts(tree: Mapping[str, Any]) -> Iterator[Named]:
 def _values(tree: Any, place: tuple[str, ...], before: Keys) -> Iterator[tuple[Keys, Any]]:
     if not place:
         yield before, tree
+    elif isinstance(tree, list):
+        if place == (ANY,):
+            yield from (((*before, at), item) for at, item in enumerate(tree))
     elif isinstance(tree, dict):
         first, *rest = place
         if first == KEY:

@@ -1,5 +1,7 @@
 """The candidates that the finals trained longer: what a launch ends with."""
 
+from collections.abc import Sequence
+
 from reports.analysis.finalists import Finalist, compare_finalists
 from reports.document.commands import command
 from reports.document.model import Code, Section, Text
@@ -31,12 +33,13 @@ def finalists_section(study: StudyRecord) -> Section | None:
 
 def finalists_table(study: StudyRecord) -> Table:
     """Return a row for each finalist, the most accurate first."""
-    rows = tuple(_row(each) for each in compare_finalists(study))
-    columns = tuple(axis_title(name) if name in ("params", "energy_mj") else name for name in COLUMNS)
-    return Table(columns, (False, True, True, True, True, True, True, False), rows, "Finalists")
+    figures = [figure.name for figure in study.header.own_figures]
+    rows = tuple(_row(each, figures) for each in compare_finalists(study))
+    columns = tuple(axis_title(name) for name in (*COLUMNS[:-1], *figures, COLUMNS[-1]))
+    return Table(columns, (False, *(True for _ in columns[2:]), False), rows, "Finalists")
 
 
-def _row(each: Finalist) -> tuple[str, ...]:
+def _row(each: Finalist, figures: Sequence[str]) -> tuple[str, ...]:
     low, high = each.interval
     return (
         each.record.label,
@@ -46,6 +49,7 @@ def _row(each: Finalist) -> tuple[str, ...]:
         "" if each.twin_accuracy is None else ratio(each.twin_accuracy),
         number(each.energy_mj),
         f"{each.params:,}",
+        *(number(each.own[name]) if name in each.own else "" for name in figures),
         listing(each.dominated) or "-",
     )
 
