@@ -16,6 +16,7 @@ from reports.records.study import EpochRecord, TrialRecord
 from search import executors
 from search.errors import InputError
 from search.executors import WorkerPool
+from search.plugins.sources import PluginError
 from search.runner.budget import Budget
 from search.runner.observer import Observer
 from search.runner.progress import RunningTrial, RunProgress, median
@@ -87,7 +88,7 @@ class Driver:
     def next(self) -> Job | None:
         if self._stop.is_set() or not self._affordable():
             return None
-        with self._stop_on_storage_error():
+        with self._stop_on_error():
             job = self._work.next(self._record, self._macs_left(), self._share_left())
             if job is not None:
                 recipe = job.candidate.train
@@ -101,7 +102,7 @@ class Driver:
     def epoch(self, number: int, epoch: EpochRecord) -> bool:
         self.progress = self.progress.epoch(number, epoch)
         self.observer.progressed(self.progress)
-        with self._stop_on_storage_error():
+        with self._stop_on_error():
             record = self._work.prune(number, epoch)
             if record is not None:
                 self._record(record)
@@ -109,11 +110,11 @@ class Driver:
         return True
 
     def finished(self, record: TrialRecord) -> None:
-        with self._stop_on_storage_error():
+        with self._stop_on_error():
             self._record(self._work.finish(record))
 
     def lost(self, number: int, reason: str, traceback: str | None = None) -> None:
-        with self._stop_on_storage_error():
+        with self._stop_on_error():
             self._record(self._work.lost(number, reason, traceback))
 
     def note(self, text: str) -> None:
@@ -208,11 +209,14 @@ class Driver:
         return max(0.0, min(shares))
 
     @contextmanager
-    def _stop_on_storage_error(self) -> Iterator[None]:
-        """Stop the run at a StorageError and keep it in ``failure``: an executor's callbacks must not raise."""
+    def _stop_on_error(self) -> Iterator[None]:
+        """Stop the run at an error of the database or of a plug-in, and keep it in ``failure``.
+
+        An executor's callbacks must not raise.
+        """
         try:
             yield
-        except StorageError as error:
+        except (StorageError, PluginError) as error:
             self.failure = error
             self._stop.set()
 

@@ -31,6 +31,8 @@ from reports.records.study import (
     StudyHeader,
     TrialRecord,
 )
+from search.plugins.calls import calling
+from search.registries import PRUNERS, SAMPLERS
 from search.samplers.fidelities import Promotion, Proposal, next_step
 from search.samplers.history import RUNG_PREFIX, at_rungs, observations_of
 from search.space.constraints import joint_cause
@@ -190,8 +192,9 @@ class Study:
         begun. ``share_left`` is the share of the budget that is left, 0 to 1. Raises StorageError.
         """
         with storage_errors("asking for the next candidate"):
-            while (trial := self._ask(macs_left, share_left)) is not None:
-                job = self._job(trial, self._space.suggest(trial))  # type: ignore[arg-type]  # narrower overloads
+            while (found := self._propose(macs_left, share_left)) is not None:
+                trial, params = found
+                job = self._job(trial, params)
                 self._live[job.number] = trial
                 rejection = self._rejection(trial, job)
                 if rejection is None:
@@ -243,8 +246,10 @@ class Study:
         trial = self._live[number]
         with storage_errors(f"storing a rung of trial {number}"):
             trial.set_user_attr(f"{RUNG_PREFIX}{epoch.epoch}", values)
-        self._pruner.add(epoch.epoch, number, values)
-        reason = self._pruner.prune_reason(epoch.epoch, number)
+        assert self._space.study.stopping is not None
+        with calling("stopping rule", self._space.study.stopping.rule, PRUNERS):
+            self._pruner.add(epoch.epoch, number, values)
+            reason = self._pruner.prune_reason(epoch.epoch, number)
         if reason is None or NAME in trial.user_attrs:
             return None
         return self.finish(self._stopped(number, reason))
@@ -280,6 +285,14 @@ class Study:
         return RunFolder(self.folder).absolute().trial(number)
 
     # -- proposals ----------------------------------------------------------------------------------------------
+
+    def _propose(self, macs_left: float, share_left: float) -> tuple[Trial, Mapping[str, Leaf]] | None:
+        """Return the next trial and its dials. Raises PluginError if a sampler of the user's own fails."""
+        with calling("sampler", self._space.study.sampler, SAMPLERS):
+            trial = self._ask(macs_left, share_left)
+            if trial is None:
+                return None
+            return trial, self._space.suggest(trial)  # type: ignore[arg-type]  # narrower overloads
 
     def _ask(self, macs_left: float, share_left: float) -> Trial | None:
         """Return an interrupted trial, or else a new or promoted one; None if the space is exhausted."""

@@ -101,9 +101,9 @@ def test_finals_measure_the_figures_of_their_study(tmp_path: Path) -> None:
     (finalist,) = compare_finalists(shown)
     assert finalist.own == snn.metrics.own
     assert "my latency, ms" in finalists_section_table(shown).columns
-    console = Console(file=io.StringIO(), width=200)
-    console.print(finalists_table(study))
-    assert "my latency" in console.file.getvalue()
+    printed = io.StringIO()
+    Console(file=printed, width=200).print(finalists_table(study))
+    assert "my latency" in printed.getvalue()
 
 
 def test_unknown_figure_of_a_benchmark_is_refused_with_what_is_allowed() -> None:

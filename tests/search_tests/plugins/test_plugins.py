@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.untrained import options_for
+from helpers.untrained import SPACES, options_for
 from typer.testing import CliRunner
 
 from search.benchmark.loader import load_benchmark
 from search.cli.app import app
 from search.errors import InputError, SpaceError
-from search.plugins.sources import load
+from search.plugins.sources import PluginError, load
 from search.runner.launch import launch, resume
 from search.runner.observer import SilentObserver
 from search.space.loading.loader import load_space
@@ -197,6 +197,51 @@ def test_stopping_rule_of_the_user_decides(folder: Path) -> None:
     overrides = {"study.stopping": "{rule: './parts.py:Rule'}", "train.epochs": 3, "train.rungs": "[1]"}
     space = load_space(folder / "space.yaml", overrides=overrides)
     assert type(make_pruner(space.study.stopping, space.study.objectives)).__name__ == "Rule"
+
+
+FAILING = """
+import optuna
+from search.study.pruners.median import MedianPruner
+
+
+class Failing(optuna.samplers.RandomSampler):
+    def sample_independent(self, *given):
+        raise KeyError("mine")
+
+
+def sampler(space, seed):
+    return Failing()
+
+
+class Rule(MedianPruner):
+    def prune_reason(self, epoch, trial):
+        return trial.name
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"study.stopping": "{rule: './bad.py:Rule'}", "train.epochs": 2, "train.rungs": "[1]"},
+            r"the stopping rule ./bad.py:Rule raised AttributeError: .*'name' \(bad.py, line 17\)\. .*--name NAME",
+        ),
+        (
+            {"study.sampler": "./bad.py:sampler"},
+            r"the sampler ./bad.py:sampler raised KeyError: 'mine' \(bad.py, line 8\)",
+        ),
+    ],
+    ids=["rule", "sampler"],
+)
+def test_run_stops_where_a_part_of_the_user_fails_and_names_its_line(
+    changes: dict[str, object], says: str, folder: Path
+) -> None:
+    (folder / "bad.py").write_text(FAILING)
+    quick = {"data.subset": 200, "data.test": 50, "train.epochs": 1, "train.chance_patience": 0, "candidates": "{}"}
+    (folder / "space.yaml").write_text((SPACES / "smoke.yaml").read_text())
+    space = load_space(folder / "space.yaml", overrides=quick | changes)
+    with pytest.raises(PluginError, match=says):
+        launch(space, options_for(folder / "runs", trials=2))
 
 
 def test_benchmark_of_the_user_s_parts(folder: Path) -> None:
