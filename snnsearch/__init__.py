@@ -7,6 +7,7 @@
     study.plot()                            # accuracy against energy, as a picture
     best = study.best("accuracy")
     network = best.network()                # a torch module with its trained weights
+    network(best.prepare(images))           # logits of your own images
     study = snnsearch.open_study("smoke")   # again, in another session
 
 ``launch``, ``resume`` and ``open_study`` return a `Study`. ``count`` counts the operations of a network of snnTorch,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from snnkit.nn.build import build_network
     from snnkit.nn.network import Network
     from snnsearch.study import Study, Trial, launch, open_study, resume
-    from snnsearch.weights import load
+    from snnsearch.weights import load, prepare
 
 __all__ = [
     "Config",
@@ -77,6 +78,7 @@ __all__ = [
     "load_space",
     "objective",
     "open_study",
+    "prepare",
     "resume",
     "scaffold",
     "twin_counts",
@@ -102,7 +104,7 @@ _MODULES = {
     "snnkit.nn.build": ("build_network",),
     "snnkit.nn.network": ("Network",),
     "snnsearch.study": ("Study", "Trial", "launch", "open_study", "resume"),
-    "snnsearch.weights": ("load",),
+    "snnsearch.weights": ("load", "prepare"),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 

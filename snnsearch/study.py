@@ -30,6 +30,8 @@ from search.study.evidence import evidence_from
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+    from torch import Tensor
 
     from snnkit.nn.network import Network
 
@@ -242,9 +244,32 @@ class Trial:
     def network(self) -> "Network":
         """Return the torch module with its trained weights: (N, C, H, W) normalised images -> (N, classes) logits.
 
+        `prepare` normalises your own images, and `test_images` returns the normalised ones of the study.
+
         Raises InputError if the trial was not trained to its end, or if its weights cannot be read.
         """
         return trained.network_of(self._trained())
+
+    def prepare(self, images: "Tensor | NDArray[Any]") -> "Tensor":
+        """Return your own images as `network` takes them: (N, C, H, W) in float32, normalised as in the training.
+
+        ``images``: (N, C, H, W) or (N, H, W, C), whole numbers from 0 to 255 or numbers from 0 to 1. Raises InputError
+        if they are otherwise, or if the network takes frames of events.
+        """
+        from snnsearch.weights import prepare
+
+        return prepare(self._trained().weights, images)
+
+    def test_images(self) -> "tuple[Tensor, Tensor]":
+        """Return the test images of the study as `network` takes them, (N, C, H, W) or frames (N, T, C, H, W), and
+        their labels, (N,). Raises InputError and DataError."""
+        import torch
+
+        from snnkit.training.augment import normalise
+
+        _, parts = trained.prepared(self._trained(), self.study.data, "cpu", recalibrated=False)
+        pixels = torch.from_numpy(parts.test.rows(slice(None)))
+        return normalise(pixels, parts), torch.from_numpy(parts.test.labels).long()
 
     def export(self, path: Path | str, format: ExportFormat = "pytorch") -> Path:  # as on the command line
         """Write the network to ``path``, check the file on real images, and return the path. Raises InputError."""

@@ -79,12 +79,12 @@ def hypervolume_subset(
 ) -> tuple[tuple[TrialRecord, ...], float]:
     """Choose up to ``size`` candidates greedily by joint hypervolume (Guerreiro and Fonseca 2016), the best one first.
 
-    Each step adds the candidate of the front that contributes the most, of those that leave enough of ``limit``, the
-    sum of all costs, for the cheapest others. If accuracy is an objective, the first step adds the most expensive
-    candidate that cannot be told apart from the most accurate one, on the front or not: after short trainings, the
-    larger one has more to gain. Then, if the front is larger than ``size``, only its more accurate half is considered:
-    the box includes networks at chance, and the smallest networks would win by their size alone. If the hypervolume is
-    not computed, the first candidates of the front are chosen.
+    Candidates of infinite cost are left out, unless all are. Each step adds the candidate of the front that contributes
+    the most, of those that leave enough of ``limit``, the sum of all costs, for the cheapest others. If accuracy is an
+    objective, the first step adds the most expensive candidate that cannot be told apart from the most accurate one, on
+    the front or not: after short trainings, the larger one has more to gain. Then, if the front is larger than
+    ``size``, only its more accurate half is considered: the box includes networks at chance, and the smallest networks
+    would win by their size alone. If the hypervolume is not computed, the first candidates of the front are chosen.
 
     Returns:
         The chosen candidates, the first one and then the others in the order of the front, and their share of the
@@ -92,8 +92,11 @@ def hypervolume_subset(
     """
     front, objectives = front_trials(study), study.header.objectives
     has_accuracy = any(o.name == "accuracy" for o in objectives)
-    best = _as_accurate_as_the_best(study) if has_accuracy else ()
-    costs = {trial.number: cost(trial) for trial in {t.number: t for t in (*front, *best)}.values()}
+    trials = finished(study)
+    costs = {trial.number: cost(trial) for trial in trials}
+    if any(map(math.isfinite, costs.values())):
+        front, trials = (tuple(t for t in each if math.isfinite(costs[t.number])) for each in (front, trials))
+    best = _as_accurate_as_the_best(trials, study.header.validation_images) if has_accuracy else ()
     if len(front) > size and has_accuracy:
         ranked = sorted(front, key=lambda trial: -trial.values["accuracy"])
         half = ranked[: max(size, math.ceil(len(front) / 2))]
@@ -119,9 +122,8 @@ def hypervolume_subset(
     return (*chosen[:1], *(trial for trial in front if trial in chosen[1:])), share
 
 
-def _as_accurate_as_the_best(study: StudyRecord) -> tuple[TrialRecord, ...]:
-    """Return the finished trials whose accuracy cannot be told apart from the best one: their intervals overlap."""
-    trials, images = finished(study), study.header.validation_images
+def _as_accurate_as_the_best(trials: Sequence[TrialRecord], images: int | None) -> tuple[TrialRecord, ...]:
+    """Return the trials whose accuracy cannot be told apart from the best one: their intervals overlap."""
     best = max((trial.values["accuracy"] for trial in trials), default=0.0)
     if not images:
         return tuple(trial for trial in trials if trial.values["accuracy"] == best)

@@ -34,7 +34,8 @@ def count(
         Path | None,
         typer.Option(
             "--npz",
-            help="Count on the arrays of this file: inputs x, and labels y if known.",
+            help="Count on the arrays of this file: inputs x, (N, C, H, W) as the model takes them, and labels y if "
+            "known.",
             metavar="FILE.npz",
             callback=expand_home,
         ),

@@ -52,7 +52,12 @@ class StatelessSampler(BaseSampler):
         return self._current[1]
 
     def _seeded(self, number: int, *key: object) -> BaseSampler:
-        return self._make(derived_seed(self._seed, number, *key, bits=32))
+        sampler: object = self._make(derived_seed(self._seed, number, *key, bits=32))
+        if not isinstance(sampler, BaseSampler):
+            raise TypeError(
+                f"it returned a {type(sampler).__name__}; a sampler is a function (space, seed) -> BaseSampler"
+            )
+        return sampler
 
 
 def distributions(dials: Sequence[Dial]) -> dict[str, BaseDistribution]:

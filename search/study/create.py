@@ -77,9 +77,14 @@ def rebuild_study(header: StudyHeader, space: Space, folder: Path, url: str, sto
 
 def _new(header: StudyHeader, space: Space, storage: BaseStorage, folder: Path) -> optuna.Study:
     directions = [objective.direction for objective in header.objectives]
-    study = optuna.create_study(
-        storage=storage, study_name=header.name, directions=directions, sampler=make_sampler(space, header.seed)
-    )
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))  # our observers say that a study begins
+    try:
+        study = optuna.create_study(
+            storage=storage, study_name=header.name, directions=directions, sampler=make_sampler(space, header.seed)
+        )
+    finally:
+        optuna.logging.set_verbosity(verbosity)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([objective.name for objective in header.objectives])  # for optuna-dashboard

@@ -12,6 +12,7 @@ from torch import nn
 import snnsearch
 from reports.records.study import TrialRecord
 from search.runner.observer import SilentObserver
+from search.trial.run import splits_of
 
 QUICK = {"train.epochs": 1, "train.chance_patience": 0, "data.subset": 200, "data.test": 60, "study.sampler": "random"}
 
@@ -55,6 +56,46 @@ def test_trial_gives_its_network_and_its_layers(study: snnsearch.Study, tmp_path
     assert best.layers.acs.sum() == pytest.approx(best.metrics.acs)
     loaded = snnsearch.load(best.export(tmp_path / "network.pt"))
     assert torch.equal(loaded(images), network(images))
+
+
+def test_network_has_its_test_accuracy_on_the_test_images(study: snnsearch.Study) -> None:
+    best = study.best("accuracy")
+    shown, labels = best.test_images()
+    with torch.no_grad():
+        found = best.network().eval()(shown).argmax(1)
+    assert best.metrics is not None
+    assert (found == labels).double().mean().item() == pytest.approx(best.metrics.test_accuracy)
+
+
+def test_own_images_are_prepared_as_in_the_training(study: snnsearch.Study, tmp_path: Path) -> None:
+    best = study.best("accuracy")
+    shown, _ = best.test_images()
+    raw = torch.from_numpy(splits_of(best.candidate, study.data, best.record.seed).test.rows(slice(None)))
+    assert raw.dtype == torch.uint8
+    torch.testing.assert_close(best.prepare(raw), shown)
+    torch.testing.assert_close(best.prepare(raw.permute(0, 2, 3, 1).numpy()), shown)
+    torch.testing.assert_close(best.prepare(raw.double() / 255), shown)
+    file = best.export(tmp_path / "best.pt")
+    torch.testing.assert_close(snnsearch.prepare(file, raw), shown)
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (torch.zeros(2, 1, 9, 9), r"given images of shape \(2, 1, 9, 9\); the network takes \(N, 1, 16, 16\)"),
+        (
+            torch.full((2, 1, 16, 16), 3.0),
+            "values from 3 to 3; give whole numbers from 0 to 255, or numbers from 0 to 1",
+        ),
+        (torch.full((2, 1, 16, 16), -1), "values from -1 to -1"),
+    ],
+    ids=["shape", "normalised", "negative"],
+)
+def test_images_that_the_network_cannot_take_are_refused(
+    study: snnsearch.Study, images: torch.Tensor, says: str
+) -> None:
+    with pytest.raises(snnsearch.InputError, match=says):
+        study.best("accuracy").prepare(images)
 
 
 def test_picture_shows_the_front(study: snnsearch.Study, tmp_path: Path) -> None:

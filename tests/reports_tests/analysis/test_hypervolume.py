@@ -102,6 +102,23 @@ def test_the_dearest_of_the_equally_accurate_comes_first(make_study: Build) -> N
     assert hypervolume_subset(study, 3)[0][0].values["accuracy"] == best  # without costs
 
 
+def test_candidates_of_infinite_cost_are_not_chosen(make_study: Build) -> None:
+    study = make_study(40)
+    front = front_trials(study)
+    half = {trial.number for trial in front[: len(front) // 2]}  # the most accurate ones
+
+    def cost(trial: TrialRecord) -> float:
+        return math.inf if trial.number in half or trial not in front else 1.0
+
+    for size in (1, 2, 3):
+        for limit in (math.inf, 3.0):
+            chosen, _ = hypervolume_subset(study, size, cost=cost, limit=limit)
+            assert len(chosen) == size
+            assert not half & {trial.number for trial in chosen}
+    assert chosen[0] == front[len(front) // 2]  # the most accurate of the others
+    assert len(hypervolume_subset(study, 2, cost=lambda _: math.inf)[0]) == 2
+
+
 def test_the_past_of_the_curve_does_not_change_when_a_trial_is_added(make_study: Build) -> None:
     assert curve(make_study(30, others=False)).steps[:29] == curve(make_study(29, others=False)).steps
 

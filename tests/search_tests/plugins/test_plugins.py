@@ -213,6 +213,10 @@ def sampler(space, seed):
     return Failing()
 
 
+def list_of_dials(space, seed):
+    return list(space.dials)
+
+
 class Rule(MedianPruner):
     def prune_reason(self, epoch, trial):
         return trial.name
@@ -224,14 +228,15 @@ class Rule(MedianPruner):
     [
         (
             {"study.stopping": "{rule: './bad.py:Rule'}", "train.epochs": 2, "train.rungs": "[1]"},
-            r"the stopping rule ./bad.py:Rule raised AttributeError: .*'name' \(bad.py, line 17\)\. .*--name NAME",
+            r"the stopping rule ./bad.py:Rule raised AttributeError: .*'name' \(bad.py, line 21\)\. .*--name NAME",
         ),
         (
             {"study.sampler": "./bad.py:sampler"},
             r"the sampler ./bad.py:sampler raised KeyError: 'mine' \(bad.py, line 8\)",
         ),
+        ({"study.sampler": "./bad.py:list_of_dials"}, r"raised TypeError: it returned a list; a sampler is a function"),
     ],
-    ids=["rule", "sampler"],
+    ids=["rule", "sampler", "no sampler"],
 )
 def test_run_stops_where_a_part_of_the_user_fails_and_names_its_line(
     changes: dict[str, object], says: str, folder: Path
