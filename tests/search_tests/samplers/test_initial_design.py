@@ -22,7 +22,6 @@ def test_smallest_removes_every_module_and_largest_keeps_every_module_at_full_wi
     assert smallest == {
         "network.stem.width": 32, "network.stem.stride": 2,  # a larger stride leaves less work
         **{f"network.fire{n}.keep": False for n in range(2, 10)},
-        "network.pool.of": "spikes",
     }  # fmt: skip
     assert (largest["network.stem.width"], largest["network.stem.stride"]) == (128, 1)
     assert all(largest[f"network.fire{n}.keep"] for n in range(2, 10))
