@@ -265,11 +265,12 @@ class Trial:
         their labels, (N,). Raises InputError and DataError."""
         import torch
 
-        from snnkit.training.augment import normalise
+        from search.trial.run import splits_of
+        from snnkit.training.evaluation import batches
 
-        _, parts = trained.prepared(self._trained(), self.study.data, "cpu", recalibrated=False)
-        pixels = torch.from_numpy(parts.test.rows(slice(None)))
-        return normalise(pixels, parts), torch.from_numpy(parts.test.labels).long()
+        parts = splits_of(self.candidate, self.study.data, self.record.seed)
+        (images,) = batches(parts.test, parts, "cpu", batch=len(parts.test))
+        return images, torch.from_numpy(parts.test.labels).long()
 
     def export(self, path: Path | str, format: ExportFormat = "pytorch") -> Path:  # as on the command line
         """Write the network to ``path``, check the file on real images, and return the path. Raises InputError."""

@@ -16,6 +16,7 @@ from search.trial.initialization import trained_network
 from snnkit.base.torch_files import StoredError
 from snnkit.export import pytorch
 from snnkit.nn.network import Network
+from snnkit.training.augment import standardise
 
 
 def load(path: Path | str) -> Network:
@@ -75,8 +76,7 @@ def prepare(path: Path | str, images: "Tensor | NDArray[Any]") -> Tensor:
             f"given {pixels.dtype} images with values from {low:g} to {high:g}; give whole numbers from 0 to 255, or "
             "numbers from 0 to 1, before any normalisation"
         )
-    mean, std = (torch.tensor(found[name])[:, None, None] for name in ("mean", "std"))
-    return (pixels.float() / scale - mean) / std
+    return standardise(pixels * (255 // scale), found["mean"], found["std"])
 
 
 def _metadata(file: Path) -> dict[str, str]:

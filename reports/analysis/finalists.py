@@ -39,6 +39,11 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
+def intervals_overlap(share: float, best: float, n: int) -> bool:
+    """Return whether the 95 % intervals of two shares of ``n`` images overlap; ``best`` is the larger one."""
+    return wilson_interval(share, n)[1] >= wilson_interval(best, n)[0]
+
+
 def _finalist(study: StudyRecord, record: FinalistRecord) -> Finalist:
     accuracy = statistics.fmean(each.test_accuracy for each in record.trainings)
     twins = [each.test_accuracy for each in record.twins]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.analysis.finalists import wilson_interval
+from reports.analysis.finalists import intervals_overlap
 from reports.analysis.front import finished, front_trials
 from reports.analysis.pareto import Point
 from reports.analysis.volume import hypervolume, hypervolume_contribution
@@ -127,8 +127,7 @@ def _as_accurate_as_the_best(trials: Sequence[TrialRecord], images: int | None) 
     best = max((trial.values["accuracy"] for trial in trials), default=0.0)
     if not images:
         return tuple(trial for trial in trials if trial.values["accuracy"] == best)
-    low, _ = wilson_interval(best, images)
-    return tuple(trial for trial in trials if wilson_interval(trial.values["accuracy"], images)[1] >= low)
+    return tuple(trial for trial in trials if intervals_overlap(trial.values["accuracy"], best, images))
 
 
 def _cost_with(each: TrialRecord, left: Sequence[TrialRecord], further: int, costs: Mapping[int, float]) -> float:

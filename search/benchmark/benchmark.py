@@ -146,14 +146,8 @@ class Benchmark:
 def trained_leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return path -> value of the leaves that trainings depend on."""
     leaves = dict(_leaves(tree, ""))
-    ignored = (
-        "benchmark.name",
-        "benchmark.figures",
-        "benchmark.budget",
-        "benchmark.limits",
-        "benchmark.resources",
-        *UNTRAINED,
-    )
+    section = tuple(f"benchmark.{key}" for key in ("name", "figures", "budget", "limits", "resources"))
+    ignored = (*section, *UNTRAINED)
     return {path: value for path, value in leaves.items() if not path.startswith(ignored)}
 
 

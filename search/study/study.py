@@ -82,8 +82,8 @@ class Study:
         stopping = space.study.stopping
         self._pruner = None if stopping is None else make_pruner(stopping, space.study.objectives)
         self._places: Mapping[str, SharedRecord] = {}  # by candidate key, from the ranking by shared weights
-        run = RunFolder(folder).absolute()
-        self._parents = ParentSelector(space, run, self._complete, read_evidence(run))
+        self._run = RunFolder(folder).absolute()  # the nodes of a cluster use it too
+        self._parents = ParentSelector(space, self._run, self._complete, read_evidence(self._run))
         self._first_trials: dict[str, int] = {}  # candidate key -> number of its first trial
         self.header = header
 
@@ -281,8 +281,8 @@ class Study:
             self._study.set_user_attr("header", self.header.model_dump(mode="json"))
 
     def trial_folder(self, number: int) -> TrialFolder:
-        """Return the trial's folder, absolute: the nodes of a cluster use it too."""
-        return RunFolder(self.folder).absolute().trial(number)
+        """Return the trial's folder, absolute."""
+        return self._run.trial(number)
 
     # -- proposals ----------------------------------------------------------------------------------------------
 

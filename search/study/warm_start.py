@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, Trial
 from reports.records.study import Leaf, TrialRecord
 from search.space.candidate import Candidate
 from search.space.space import Space
-from search.study.evidence import Evidence
+from search.study.evidence import Evidence, EvidenceTrial
 from search.trial.folder import RunFolder
 from search.trial.job import FromParent, Job, Parent
 
@@ -19,16 +19,15 @@ IGNORED_DIALS = ("train.start",)  # dials that do not make two trials less simil
 
 @dataclass(frozen=True)
 class Relative:
-    """A finished trial of the study, or of the older one ``study`` that it learns from, with its dials."""
+    """A finished trial of the study, or of the older one ``study`` that it learns from."""
 
-    number: int
-    params: Mapping[str, Leaf]
+    trial: FrozenTrial | EvidenceTrial
     study: str | None = None
 
     @property
     def key(self) -> int | dict[str, Any]:
         """What identifies the trial, as JSON."""
-        return self.number if self.study is None else {"study": self.study, "number": self.number}
+        return self.trial.number if self.study is None else {"study": self.study, "number": self.trial.number}
 
 
 @dataclass(frozen=True)
@@ -58,36 +57,30 @@ class ParentSelector:
         """Return the most similar relative that can be a parent, before others a trial of the study itself."""
 
         def rank(relative: Relative) -> tuple[int, bool, int]:
-            return distance(job.params, relative.params), relative.study is not None, relative.number
+            return distance(job.params, relative.trial.params), relative.study is not None, relative.trial.number
 
         return next((each for each in sorted(self._relatives(), key=rank) if self._can_be_parent(each, job)), None)
 
     def _relatives(self) -> Iterator[Relative]:
-        for trial in self.trials():
-            yield Relative(trial.number, trial.params)
+        yield from map(Relative, self.trials())
         if self.evidence is not None:
-            for older in self.evidence.trials:
-                if older.images is not None:
-                    yield Relative(older.number, older.params, self.evidence.study)
+            yield from (Relative(each, self.evidence.study) for each in self.evidence.trials if each.images is not None)
 
     def _can_be_parent(self, relative: Relative, job: Job) -> bool:
         parent = self._without_counts(relative)
         return parent.weights.is_file() and can_inherit(job.candidate, parent.candidate)
 
     def _without_counts(self, relative: Relative) -> Parent:
-        candidate = self.space.candidate(relative.params)
-        parent = Parent(number=relative.number, study=relative.study, candidate=candidate, weights=self.run.path)
+        trial, candidate = relative.trial, self.space.candidate(relative.trial.params)
+        parent = Parent(number=trial.number, study=relative.study, candidate=candidate, weights=self.run.path)
         return parent.model_copy(update={"weights": parent.weights_in(self.run)})
 
     def _parent(self, key: Any) -> Parent:
         (relative,) = (each for each in self._relatives() if each.key == key)
-        parent = self._without_counts(relative)
-        if relative.study is None:
-            (trial,) = (trial for trial in self.trials() if trial.number == relative.number)
+        parent, trial = self._without_counts(relative), relative.trial
+        if isinstance(trial, FrozenTrial):
             return parent.trained(TrialRecord.model_validate(trial.user_attrs["record"]))
-        assert self.evidence is not None
-        (older,) = (each for each in self.evidence.trials if each.number == relative.number)
-        return parent.model_copy(update={"images": older.images, "macs": older.macs})
+        return parent.model_copy(update={"images": trial.images, "macs": trial.macs})
 
 
 def can_inherit(child: Candidate, parent: Candidate) -> bool:

@@ -1,5 +1,7 @@
 """Turn batches of uint8 images into network input: augmented and normalised, a whole batch at a time."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,10 +16,12 @@ def normalise(images: Tensor, splits: Splits) -> Tensor:
 
     Frames of events (B, T, C, H, W) stay 0 and 1.
     """
-    if images.dim() == 5:
-        return images.float()
-    mean = torch.tensor(splits.mean, device=images.device)[:, None, None] * 255
-    std = torch.tensor(splits.std, device=images.device)[:, None, None] * 255
+    return images.float() if images.dim() == 5 else standardise(images, splits.mean, splits.std)
+
+
+def standardise(images: Tensor, means: Sequence[float], deviations: Sequence[float]) -> Tensor:
+    """Normalise images (B, C, H, W) with values from 0 to 255. Means and deviations (C,) are of pixels / 255."""
+    mean, std = (torch.tensor(each, device=images.device)[:, None, None] * 255 for each in (means, deviations))
     return (images.float() - mean) / std
 
 

@@ -11,7 +11,7 @@ from reports.analysis.comparisons import (
     rank_reversals,
     shared_weights_agreement,
 )
-from reports.analysis.finalists import wilson_interval
+from reports.analysis.finalists import intervals_overlap, wilson_interval
 from reports.analysis.front import finished, front_trials, initializations_differ
 from reports.document.model import Bullets, Section
 from reports.document.wording import candidate_name, candidate_phrase, count, duration, listing, number, ratio
@@ -142,7 +142,7 @@ def _chance(study: StudyRecord) -> list[str]:
         return []
     best, *others = sorted(front_trials(study), key=lambda t: -_accuracy(t))
     low, high = wilson_interval(_accuracy(best), images)
-    same = [candidate_name(t) for t in others if wilson_interval(_accuracy(t), images)[1] >= low]
+    same = [candidate_name(t) for t in others if intervals_overlap(_accuracy(t), _accuracy(best), images)]
     text = (
         f"Validation accuracy is a share of {images:,} images. The highest on the front, {ratio(_accuracy(best))} of "
         f"{candidate_phrase(best)}, has a 95 % interval of {ratio(low)} to {ratio(high)} (Wilson)"
