@@ -11,6 +11,7 @@ from search.space.loading.schema import Model, is_known, leaf_paths
 from search.space.sections import DEVICES, Device
 
 REGISTRY_KEYS = ("family", "name")  # leaves that decide which other leaves a section has
+CANDIDATES = "candidates"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def apply(
 ) -> Document:
     """Return the document with ``overrides`` laid over it, the last one on top, and without profiles.
 
-    ``replaceable`` are sections without a model, which an override replaces as a whole.
+    ``replaceable`` are sections without a model, which an override replaces as a whole. ``candidates.NAME`` adds a named
+    candidate, or replaces one.
     """
     valid = _check_paths(problems, overrides, models, replaceable)
     document = problems.document.without("profiles")
@@ -82,7 +84,8 @@ def _check_paths(
     for override in overrides:
         path, keys = override.path, tuple(override.path.split("."))
         untyped = keys[0] in ("network", "data") and keys[0] not in models  # its unknown name is reported instead
-        if len(keys) <= MAX_DEPTH and (path in replaceable or is_known(keys, models) or untyped):
+        named = len(keys) == 2 and keys[0] == CANDIDATES in replaceable
+        if len(keys) <= MAX_DEPTH and (path in replaceable or is_known(keys, models) or untyped or named):
             valid.append(override)
             continue
         hint = nearest(path, [*leaf_paths(models), *models, *replaceable]) if len(keys) <= MAX_DEPTH else ""
