@@ -5,7 +5,7 @@ trained in STUDY-finalists-2, and so on.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from search.benchmark.benchmark import Benchmark
 from search.benchmark.finalists import Finalist
 from search.benchmark.loader import load_benchmark
 from search.benchmark.run import run_benchmark
+from search.executors import WorkerPool
 from search.runner import launch as searching
 from search.runner.observer import SILENT, Observer
 from search.runner.options import RunOptions
@@ -75,10 +76,14 @@ def _hold(record: StudyRecord, space: Space, seconds: float | None, *, options: 
     """Train the best candidates of the front that no earlier finals trained. ``seconds``: the time left."""
     section = space.study.finals
     assert section is not None
-    benchmark = _benchmark(record, space, section, seconds, options)
-    if benchmark is None:
+    name = finals_folder(
+        options.runs, record.header.name, 1 + len(finals_folders(options.runs, record.header.name))
+    ).name
+    chosen, options = _choose(name, record, space, section, seconds, options)
+    if not chosen:
         observer.message("finals    no candidate of the front is left to train longer")
         return
+    benchmark = _benchmark(name, chosen, record, space, section, options)
     labels = ", ".join(benchmark.networks)
     within = f" within {duration(seconds)}, in this order while time is left" if seconds is not None else ""
     observer.message(f"finals    {count(len(benchmark.networks), 'finalist')}{within}: {labels}")
@@ -92,44 +97,67 @@ def _train(
     run_benchmark(benchmark, replace(options, trials=None, seconds=seconds), observer, again, study)
 
 
-def _benchmark(
-    record: StudyRecord, space: Space, section: Finals, seconds: float | None, options: RunOptions
-) -> Benchmark | None:
-    """Return the finals; None if there is no new candidate. First come the candidates that the time is expected to
-    allow, then the others of the best: trainings may take less than expected, and `resume` trains the rest."""
-    study, runs = record.header.name, options.runs
-    name = finals_folder(runs, study, 1 + len(finals_folders(runs, study))).name
+def _choose(
+    name: str, record: StudyRecord, space: Space, section: Finals, seconds: float | None, options: RunOptions
+) -> tuple[list[Finalist], RunOptions]:
+    """Return the new candidates to train, and the options with the number of workers.
+
+    First come the candidates that the time is expected to allow, then the others of the best: trainings may take less
+    than expected, and `resume` trains the rest. One worker trains a twin and its network one after the other. If the
+    first finalist takes too long for that, fewer workers get more threads each.
+    """
+    trained = set(_trained(options.runs, record.header.name))
     recipe = {**space.retrain, **section.recipe}
-    trained = set(_trained(runs, study))
-    pool = plan_workers(options, RunFolder(runs / name), Resources())
-    samples = estimate.of_study(record, pool.placement).samples
-
     limit = math.inf if seconds is None else USABLE * seconds
+    plans: list[tuple[list[Finalist], RunOptions]] = []
+    for with_workers in _with_fewer_workers(options):
+        pool = plan_workers(with_workers, RunFolder(options.runs / name), Resources())
+        cost = partial(_cost, samples=estimate.of_study(record, pool.placement).samples, pool=pool, limit=limit)
 
-    def cost(candidate: Candidate) -> float:
-        """Seconds that the candidate adds to the finals on one seed; 0 if nothing is known.
+        def choose(best: int, limit: float, cost: Callable[[Candidate], float] = cost) -> list[Finalist]:
+            found = finalists.of_front(record, space, best, recipe, cost=cost, limit=limit)
+            return [each for each in found if each.candidate.fingerprint not in trained]
 
-        Infinite if one worker does not end in time: it trains twin and network one after the other.
-        """
-        work = estimate.network_work(candidate) + estimate.twin_work(candidate)
-        seconds = estimate.expected_s(work, samples, pool) or 0.0
-        return seconds if seconds * (pool.workers or 1) <= limit else math.inf
+        for best in range(section.best, 0, -1):
+            chosen = choose(best, limit)
+            if sum(cost(each.candidate) for each in chosen) <= limit:
+                break
+        chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
+        plans.append((chosen[: section.best], with_workers))
+    return next(plan for plan in plans if plan[0][:1] == plans[-1][0][:1])
 
-    def choose(best: int, limit: float) -> list[Finalist]:
-        found = finalists.of_front(record, space, best, recipe, cost=cost, limit=limit)
-        return [each for each in found if each.candidate.fingerprint not in trained]
 
-    for best in range(section.best, 0, -1):
-        chosen = choose(best, limit)
-        if sum(cost(each.candidate) for each in chosen) <= limit:
-            break
-    chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
-    if not chosen:
-        return None
+def _with_fewer_workers(options: RunOptions) -> Iterator[RunOptions]:
+    """Yield ``options``; on the CPUs of one machine, also with half as many workers, and so on down to one.
+
+    A number that the user gave stays.
+    """
+    yield options
+    if options.workers is None and options.address is None and options.device == "cpu":
+        workers = plan_workers(options, RunFolder(options.runs), Resources()).workers or 1
+        while workers > 1:
+            workers //= 2
+            yield replace(options, workers=workers)
+
+
+def _cost(candidate: Candidate, *, samples: Sequence[estimate.Sample], pool: WorkerPool, limit: float) -> float:
+    """Return the seconds that the candidate adds to the finals on one seed; 0 if nothing is known.
+
+    Infinite if one worker does not end within ``limit`` seconds.
+    """
+    work = estimate.network_work(candidate) + estimate.twin_work(candidate)
+    seconds = estimate.expected_s(work, samples, pool) or 0.0
+    return seconds if seconds * (pool.workers or 1) <= limit else math.inf
+
+
+def _benchmark(
+    name: str, chosen: list[Finalist], record: StudyRecord, space: Space, section: Finals, options: RunOptions
+) -> Benchmark:
+    """Return the finals ``name`` of the ``chosen`` finalists."""
     first = record.header.seed + 1  # not the seed of the search: the front favours candidates that it was lucky for
-    base = finalists.with_recipe(space.base, recipe)
+    base = finalists.with_recipe(space.base, {**space.retrain, **section.recipe})
     seeds = range(first, first + section.seeds)
-    text = finalists.benchmark_text(name, chosen[: section.best], space, seeds, base=base)
+    text = finalists.benchmark_text(name, chosen, space, seeds, base=base)
     return load_benchmark(text, device=options.device)
 
 

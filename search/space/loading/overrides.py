@@ -66,8 +66,8 @@ def apply(
 ) -> Document:
     """Return the document with ``overrides`` laid over it, the last one on top, and without profiles.
 
-    ``replaceable`` are sections without a model, which an override replaces as a whole. ``candidates.NAME`` adds a named
-    candidate, or replaces one.
+    ``replaceable`` are sections without a model, which an override replaces as a whole. ``candidates.NAME`` adds or
+    replaces a named candidate.
     """
     valid = _check_paths(problems, overrides, models, replaceable)
     document = problems.document.without("profiles")
