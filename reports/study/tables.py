@@ -45,6 +45,17 @@ def candidates_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Table
     return Table((*columns, "started from"), (*numeric, False), longer, label)
 
 
+def energies_table(trials: Sequence[TrialRecord], models: Sequence[str]) -> Table:
+    """Return a row for each finished candidate of ``trials``, with its energy by each of ``models``."""
+    rows = [
+        (str(t.number), t.name or "", *(objective_value("energy_mj", t.metrics.energy_mj[model]) for model in models))
+        for t in trials
+        if t.metrics is not None
+    ]
+    columns = ("trial", "candidate", *(f"energy {model}, mJ" for model in models))
+    return Table(columns, (True, False, *(True for _ in models)), tuple(rows), "Energy by model")
+
+
 def _with_interval(accuracy: float, study: StudyRecord) -> str:
     """Return ``0.811 ± 0.017``, half of the 95 % interval; without it if the number of test images is not known."""
     if study.header.test_images is None:

@@ -6,7 +6,7 @@ trained in STUDY-finalists-2, and so on.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -76,18 +76,17 @@ def _hold(record: StudyRecord, space: Space, seconds: float | None, *, options: 
     """Train the best candidates of the front that no earlier finals trained. ``seconds``: the time left."""
     section = space.study.finals
     assert section is not None
-    name = finals_folder(
-        options.runs, record.header.name, 1 + len(finals_folders(options.runs, record.header.name))
-    ).name
-    chosen, options = _choose(name, record, space, section, seconds, options)
-    if not chosen:
+    study = record.header.name
+    name = finals_folder(options.runs, study, 1 + len(finals_folders(options.runs, study))).name
+    plan = _choose(name, record, space, section, seconds, options)
+    if not plan.finalists:
         observer.message("finals    no candidate of the front is left to train longer")
         return
-    benchmark = _benchmark(name, chosen, record, space, section, options)
+    benchmark = _benchmark(name, plan.finalists, record, space, section, options)
     labels = ", ".join(benchmark.networks)
     within = f" within {duration(seconds)}, in this order while time is left" if seconds is not None else ""
     observer.message(f"finals    {count(len(benchmark.networks), 'finalist')}{within}: {labels}")
-    _train(benchmark, seconds, record, options, observer)
+    _train(benchmark, seconds, record, plan.options, observer)
 
 
 def _train(
@@ -97,34 +96,57 @@ def _train(
     run_benchmark(benchmark, replace(options, trials=None, seconds=seconds), observer, again, study)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Finalists, in the order of training, and the options with which they are trained."""
+
+    finalists: list[Finalist]
+    options: RunOptions  # with the number of workers
+    first_fits: bool  # the first finalist is expected to end in time
+
+
 def _choose(
     name: str, record: StudyRecord, space: Space, section: Finals, seconds: float | None, options: RunOptions
-) -> tuple[list[Finalist], RunOptions]:
-    """Return the new candidates to train, and the options with the number of workers.
+) -> _Plan:
+    """Return the finals ``name`` within ``seconds``.
 
-    First come the candidates that the time is expected to allow, then the others of the best: trainings may take less
-    than expected, and `resume` trains the rest. One worker trains a twin and its network one after the other. If the
-    first finalist takes too long for that, fewer workers get more threads each.
+    One worker trains a twin and its network one after the other. If the first finalist takes too long for that, fewer
+    workers get more threads each.
     """
-    trained = set(_trained(options.runs, record.header.name))
-    recipe = {**space.retrain, **section.recipe}
+    new = partial(_new_finalists, record, space, section, options.runs)
     limit = math.inf if seconds is None else USABLE * seconds
-    plans: list[tuple[list[Finalist], RunOptions]] = []
+    plans = []
     for with_workers in _with_fewer_workers(options):
         pool = plan_workers(with_workers, RunFolder(options.runs / name), Resources())
         cost = partial(_cost, samples=estimate.of_study(record, pool.placement).samples, pool=pool, limit=limit)
+        chosen = new(cost, limit)
+        fits = bool(chosen) and math.isfinite(cost(chosen[0].candidate))
+        plans.append(_Plan(chosen, with_workers, fits))
+    best = plans[-1]
+    return next((plan for plan in plans if plan.first_fits and plan.finalists[:1] == best.finalists[:1]), best)
 
-        def choose(best: int, limit: float, cost: Callable[[Candidate], float] = cost) -> list[Finalist]:
-            found = finalists.of_front(record, space, best, recipe, cost=cost, limit=limit)
-            return [each for each in found if each.candidate.fingerprint not in trained]
 
-        for best in range(section.best, 0, -1):
-            chosen = choose(best, limit)
-            if sum(cost(each.candidate) for each in chosen) <= limit:
-                break
-        chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
-        plans.append((chosen[: section.best], with_workers))
-    return next(plan for plan in plans if plan[0][:1] == plans[-1][0][:1])
+def _new_finalists(
+    record: StudyRecord, space: Space, section: Finals, runs: Path, cost: Callable[[Candidate], float], limit: float
+) -> list[Finalist]:
+    """Return the best candidates of the front that no earlier finals trained.
+
+    First come the candidates that the time is expected to allow, then the others: trainings may take less than
+    expected, and `resume` trains the rest.
+    """
+    trained = set(_trained(runs, record.header.name))
+    recipe = {**space.retrain, **section.recipe}
+
+    def choose(best: int, limit: float) -> list[Finalist]:
+        found = finalists.of_front(record, space, best, recipe, cost=cost, limit=limit)
+        return [each for each in found if each.candidate.fingerprint not in trained]
+
+    for best in range(section.best, 0, -1):
+        chosen = choose(best, limit)
+        if sum(cost(each.candidate) for each in chosen) <= limit:
+            break
+    chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
+    return chosen[: section.best]
 
 
 def _with_fewer_workers(options: RunOptions) -> Iterator[RunOptions]:

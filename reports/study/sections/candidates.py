@@ -6,7 +6,8 @@ from reports.document.html import render_template
 from reports.document.model import Figure, Section, Text
 from reports.document.wording import duration, ratio
 from reports.records.study import StudyRecord
-from reports.study.tables import candidates_table
+from reports.study.payload import energy_models_of
+from reports.study.tables import candidates_table, energies_table
 
 BOX_NOTE = (
     "Hypervolume is the share of a fixed box of outcomes that the finished candidates dominate. The box reaches from a "
@@ -23,8 +24,10 @@ def front_section(study: StudyRecord) -> Section:
     if not trials:
         return Section("Front", (Text("No trial is complete yet, so there is no front to show.", style="empty"),))
     title = f"Front: {len(front)} of {len(trials)} finished candidates"
+    models = energy_models_of(study)
     tables = (
         candidates_table(study, front),
+        *([Section("Energy by other models", (energies_table(front, models),))] if len(models) > 1 else []),
         Section("All finished candidates", (candidates_table(study, trials),)),
     )
     return Section(title, (Figure(render_template("workspace.html"), tables),), id="workspace", own_heading=True)

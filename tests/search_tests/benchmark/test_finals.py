@@ -21,9 +21,14 @@ from search.benchmark import estimate, finals
 from search.benchmark.benchmark import Benchmark
 from search.cli.tables import ending
 from search.errors import SpaceError
+from search.executors import WorkerPool
 from search.runner.loop import Driver
+from search.runner.resources import plan_workers
+from search.space.limits import Resources
 from search.space.loading.loader import load_space
 from search.space.space import Space
+from search.trial import environment
+from search.trial.folder import RunFolder
 
 FINALS = "{share: 0.4, best: 2, seeds: 2, recipe: {train.epochs: 3, train.cnn_epochs: 2}}"
 
@@ -190,9 +195,8 @@ def test_candidates_that_the_time_allows_come_first(
     assert section is not None
 
     def labels(seconds: float | None) -> list[str]:
-        benchmark = finals._benchmark(study, space, section, seconds, options_for(tmp_path))
-        assert benchmark is not None
-        return list(benchmark.networks)
+        plan = finals._choose("finals", study, space, section, seconds, options_for(tmp_path))
+        return [each.label for each in plan.finalists]
 
     chosen = labels(None)
     slow = chosen[0]
@@ -207,6 +211,33 @@ def test_candidates_that_the_time_allows_come_first(
     assert labels(1000.0) == chosen
     assert slow not in labels(30.0)[:2]
     assert sorted(labels(0.1)) == sorted(chosen)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1000.0, 4), (450.0, 4), (250.0, 2), (120.0, 1)])
+def test_workers_have_enough_threads_for_the_first_finalist(
+    seconds: float, expected: int, untrained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = space_of("{best: 1}", **{"study.budget": "{trials: 9}"})
+    study = finals.launch(replace(space, study=space.study.model_copy(update={"finals": None})), options_for(tmp_path))
+    section = space.study.finals
+    assert section is not None
+    monkeypatch.setattr(environment, "cores", lambda: 4)
+    monkeypatch.setattr(environment, "memory_bytes", lambda: 2**40)
+    monkeypatch.setattr(estimate, "twin_work", lambda candidate: estimate.Work())
+    monkeypatch.setattr(estimate, "network_work", lambda candidate: estimate.Work(images=360))
+
+    def expected_s(work: estimate.Work, samples: object, pool: WorkerPool) -> float:
+        return work.images / ((pool.workers or 1) * pool.placement.threads)
+
+    monkeypatch.setattr(estimate, "expected_s", expected_s)
+
+    def workers(**changes: object) -> int | None:
+        options = options_for(tmp_path, executor="ray", **changes)
+        plan = finals._choose("finals", study, space, section, seconds, options)
+        return plan_workers(plan.options, RunFolder(tmp_path / "finals"), Resources()).workers
+
+    assert workers(workers=None) == expected
+    assert workers(workers=4) == 4  # the user's own number stays
 
 
 def test_finals_train_the_next_finalist_while_it_fits(
