@@ -54,7 +54,7 @@ def of_study(
                 f"{len(record.trials)} trials"
             )
     found = [*(_finalist(record.trials[number], space) for number in numbers), *(named(space, each) for each in names)]
-    return [Finalist(each.label, with_recipe(each.candidate, space.retrain)) for each in found]
+    return [retrained(each, space.retrain) for each in found]
 
 
 def of_front(
@@ -78,8 +78,7 @@ def of_front(
             _at_highest_fidelity(record, space), best - len(trials), cost=trial_cost, limit=left
         )
         trials += paused
-    found = [_finalist(trial, space) for trial in trials]
-    return [Finalist(each.label, with_recipe(each.candidate, recipe)) for each in found]
+    return [retrained(_finalist(trial, space), recipe) for trial in trials]
 
 
 def _at_highest_fidelity(record: StudyRecord, space: Space) -> StudyRecord:
@@ -109,6 +108,11 @@ def named(space: Space, name: str) -> Finalist:
         allowed = f"{listed(space.candidates)}{nearest(name, space.candidates)}" if space.candidates else "none"
         raise InputError(f"space {space.study.name} names no candidate {name!r}; it has {allowed}")
     return Finalist(_label(name, name), space.candidate(space.candidates[name]))
+
+
+def retrained(finalist: Finalist, recipe: Mapping[str, Any]) -> Finalist:
+    """Return the finalist trained in full with ``recipe``."""
+    return Finalist(finalist.label, with_recipe(finalist.candidate, recipe))
 
 
 def with_recipe(candidate: Candidate, recipe: Mapping[str, Any]) -> Candidate:

@@ -110,8 +110,8 @@ def _choose(
 ) -> _Plan:
     """Return the finals ``name`` within ``seconds``.
 
-    One worker trains a twin and its network one after the other. If the first finalist takes too long for that, fewer
-    workers get more threads each.
+    One worker trains a twin and its network one after the other. If the best first finalist takes too long for that,
+    fewer workers get more threads each.
     """
     new = partial(_new_finalists, record, space, section, options.runs)
     limit = math.inf if seconds is None else USABLE * seconds
@@ -122,8 +122,8 @@ def _choose(
         chosen = new(cost, limit)
         fits = bool(chosen) and math.isfinite(cost(chosen[0].candidate))
         plans.append(_Plan(chosen, with_workers, fits))
-    best = plans[-1]
-    return next((plan for plan in plans if plan.first_fits and plan.finalists[:1] == best.finalists[:1]), best)
+    fitting = [plan for plan in plans if plan.first_fits] or plans[:1]
+    return next(plan for plan in fitting if plan.finalists[:1] == fitting[-1].finalists[:1])
 
 
 def _new_finalists(
@@ -132,7 +132,7 @@ def _new_finalists(
     """Return the best candidates of the front that no earlier finals trained.
 
     First come the candidates that the time is expected to allow, then the others: trainings may take less than
-    expected, and `resume` trains the rest.
+    expected, and `resume` trains the rest. The named candidates of ``study.promote`` follow, for comparison.
     """
     trained = set(_trained(runs, record.header.name))
     recipe = {**space.retrain, **section.recipe}
@@ -146,7 +146,9 @@ def _new_finalists(
         if sum(cost(each.candidate) for each in chosen) <= limit:
             break
     chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
-    return chosen[: section.best]
+    compared = [finalists.retrained(finalists.named(space, name), recipe) for name in space.study.promote]
+    already = trained | {each.candidate.fingerprint for each in chosen[: section.best]}
+    return chosen[: section.best] + [each for each in compared if each.candidate.fingerprint not in already]
 
 
 def _with_fewer_workers(options: RunOptions) -> Iterator[RunOptions]:

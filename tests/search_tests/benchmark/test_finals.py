@@ -19,6 +19,7 @@ from reports.storage.studies import load_study_folder
 from reports.study.report import markdown
 from search.benchmark import estimate, finals
 from search.benchmark.benchmark import Benchmark
+from search.benchmark.loader import load_benchmark
 from search.cli.tables import ending
 from search.errors import SpaceError
 from search.executors import WorkerPool
@@ -221,6 +222,7 @@ def test_workers_have_enough_threads_for_the_first_finalist(
     study = finals.launch(replace(space, study=space.study.model_copy(update={"finals": None})), options_for(tmp_path))
     section = space.study.finals
     assert section is not None
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # it bounds the threads of a worker
     monkeypatch.setattr(environment, "cores", lambda: 4)
     monkeypatch.setattr(environment, "memory_bytes", lambda: 2**40)
     monkeypatch.setattr(estimate, "twin_work", lambda candidate: estimate.Work())
@@ -238,6 +240,8 @@ def test_workers_have_enough_threads_for_the_first_finalist(
 
     assert workers(workers=None) == expected
     assert workers(workers=4) == 4  # the user's own number stays
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert workers(workers=None) == 4  # fewer workers would not be faster
 
 
 def test_finals_train_the_next_finalist_while_it_fits(
@@ -324,3 +328,16 @@ def test_paused_candidates_follow_a_short_front(untrained: list[int], tmp_path: 
     assert [trial.status for trial in study.trials if trial.params][:3] == ["complete", "paused", "paused"]
     assert len(study.finalists) == 3
     assert "baseline" in {finalist.label for finalist in study.finalists}
+
+
+def test_promoted_candidates_are_trained_like_the_finalists(untrained: list[int], tmp_path: Path) -> None:
+    fidelities = {"study.sampler": "ehvi", "study.fidelities": "[{train.epochs: 1}]", "study.promote": "[no-fire3]"}
+    text = FINALS.replace("best: 2", "best: 1").replace("seeds: 2", "seeds: 1")
+    space = space_of(text, **fidelities)
+    study = finals.launch(space, options_for(tmp_path))
+    labels = [finalist.label for finalist in study.finalists]
+    assert "no-fire3" in labels
+    assert len(labels) == len(set(labels)) <= 2
+    benchmark = load_benchmark(read_benchmark(finals_folder(tmp_path, "smoke", 1)).header.benchmark_yaml)
+    recipes = {candidate.train.epochs for row in benchmark.candidates.values() for candidate in row.values()}
+    assert recipes == {3}

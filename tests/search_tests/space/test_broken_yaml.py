@@ -326,6 +326,8 @@ def test_folder_is_no_space(tmp_path: Path) -> None:
         ("network.stem.width", "8", "candidates.other: network.stem.width: --set fixes it at 8"),
         ("network.family", "alexnet", "network.family: given 'alexnet'"),
         ("profiles.cuda", "{}", "profiles.cuda: no such path"),
+        ("candidates.mine", "{network.fier3.keep: false}", "candidates.mine: network.fier3.keep: no such dial"),
+        ("candidates.mine.network", "8", "candidates.mine.network: no such path"),
         ("", "1", "no such path"),
         ("study.objectives" + ".a" * 5000, "1", "no such path"),
         ("network" + ".a" * 5000, "1", "no such path"),
@@ -335,6 +337,15 @@ def test_bad_override_is_refused(path: str, value: str, says: str) -> None:
     with pytest.raises(SpaceError) as caught:
         load_space(BASE, overrides={path: value})
     assert says in str(caught.value)
+
+
+def test_override_adds_or_replaces_a_named_candidate() -> None:
+    overrides = {"candidates.mine": "{network.fire3.squeeze: 12}", "candidates.small": "{network.stem.width: 16}"}
+    before, after = load_space(BASE), load_space(BASE, overrides=overrides)
+    assert list(after.candidates) == ["small", "other", "mine"]
+    assert after.candidates["mine"]["network.fire3.squeeze"] == 12
+    assert after.candidates["small"]["network.stem.width"] == 16
+    assert after.candidates["other"] == before.candidates["other"]
 
 
 def test_space_error_is_bad_input() -> None:
