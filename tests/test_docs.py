@@ -185,13 +185,13 @@ def test_architecture_picture_shows_the_import_contracts() -> None:
 
 
 def test_space_reference_lists_every_key_with_its_default_and_bounds() -> None:
-    code = "import sys; sys.path.insert(0, 'docs/scripts'); import space_reference; print(space_reference.render())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "| `timesteps` | whole number | `4` | ≥ 1, ≤ 64 |" in done.stdout
-    assert "| `schedule` | `cosine`, `onecycle`, `constant` | `onecycle` |" in done.stdout
-    assert all(f"## network: {family}\n" in done.stdout for family in FAMILIES)
-    rows = [line for line in done.stdout.splitlines() if line.startswith("| `")]
+    script = runpy.run_path(str(ROOT / "docs/scripts/space_reference.py"))
+    page = script["PAGE"].read_text()
+    assert page == script["render"](), "run: python docs/scripts/space_reference.py"
+    assert "| `timesteps` | whole number | `4` | ≥ 1, ≤ 64 |" in page
+    assert "| `schedule` | `cosine`, `onecycle`, `constant` | `onecycle` |" in page
+    assert all(f"## network: {family}\n" in page for family in FAMILIES)
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert [row for row in rows if row.endswith("|  |")] == [], "describe these keys: Field(description=...)"
 
 

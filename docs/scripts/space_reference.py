@@ -1,10 +1,9 @@
-"""Write the page docs/space/reference.md from the pydantic models, when the site is built. A hook of mkdocs."""
+"""Write docs/space/reference.md from the pydantic models: python docs/scripts/space_reference.py"""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 
 from search.benchmark import sections as benchmark
@@ -15,7 +14,7 @@ from snnkit.energy import EnergyConfig
 from snnkit.families import FAMILIES
 from snnkit.training.recipe import Recipe
 
-PAGE = "space/reference.md"
+PAGE = Path(__file__).parents[1] / "space" / "reference.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     "study": StudySection,
     "neuron": NeuronConfig,
@@ -28,17 +27,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
 BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
 INTRODUCTION = """# Space reference
 
-This page is generated from the pydantic models when the site is built. Every key of a space is listed with its type,
+`python docs/scripts/space_reference.py` writes this page from the models. It lists every key of a space with its type,
 default and bounds. A key with the default "by geometry" takes its value from the chosen `geometry` of the family.
 """
 
 Schema = Mapping[str, Any]
-
-
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the page to the site."""
-    files.append(File.generated(config, PAGE, content=render()))
-    return files
 
 
 def render() -> str:
@@ -133,3 +126,7 @@ def _paragraph(text: str | None) -> str:
 
 def _cell(text: str) -> str:
     return _paragraph(text).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")

@@ -220,7 +220,8 @@ class StudySection(Config):
     promote: tuple[str, ...] = Field(
         (),
         examples=["[baseline]"],
-        description="Names of candidates that are trained at every fidelity, whatever the search expects of them.",
+        description="Names of candidates that are trained at every fidelity and in the finals, whatever the search "
+        "expects of them.",
     )
     finals: Finals | None = Field(
         None, description="Train the best candidates longer at the end of the budget; null: end with the search."
