@@ -41,10 +41,9 @@ class Optimizers:
 def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer | Optimizers:
     """Return the recipe's optimizer. Weight decay applies to convolution weights, not to biases and BatchNorm.
 
-    Weights before a BatchNorm that Muon trains have a fixed norm instead of weight decay. On a GPU, AdamW and SGD use
-    the fused implementation: one kernel per parameter group.
+    Weights before a BatchNorm that Muon trains have a fixed norm instead of weight decay. AdamW and SGD use the fused
+    implementation of torch: one kernel for each parameter group on a GPU, one for each parameter on a CPU.
     """
-    on_gpu = all(parameter.is_cuda for parameter in network.parameters())
     inner = _inner_convolutions(network) if recipe.optimizer == "muon" else []
     orthogonalised = {id(conv.weight) for conv, _ in inner}
     parameters = [parameter for parameter in network.parameters() if id(parameter) not in orthogonalised]
@@ -53,8 +52,8 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer | Optimizers
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if recipe.optimizer == "sgd":
         nesterov = recipe.momentum > 0
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=on_gpu)
-    adamw = torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=on_gpu)
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    adamw = torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
     return Optimizers(adamw, _make_muon(inner, recipe)) if inner else adamw
 
 
