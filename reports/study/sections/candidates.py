@@ -3,7 +3,7 @@
 from reports.analysis.front import finished, front_trials
 from reports.analysis.hypervolume import hypervolume_over_time
 from reports.document.html import render_template
-from reports.document.model import Figure, Section, Text
+from reports.document.model import Block, Figure, Section, Text
 from reports.document.wording import duration, ratio
 from reports.records.study import StudyRecord
 from reports.study.payload import energy_models_of
@@ -24,12 +24,10 @@ def front_section(study: StudyRecord) -> Section:
     if not trials:
         return Section("Front", (Text("No trial is complete yet, so there is no front to show.", style="empty"),))
     title = f"Front: {len(front)} of {len(trials)} finished candidates"
-    models = energy_models_of(study)
-    tables = (
-        candidates_table(study, front),
-        *([Section("Energy by other models", (energies_table(front, models),))] if len(models) > 1 else []),
-        Section("All finished candidates", (candidates_table(study, trials),)),
-    )
+    tables: tuple[Block, ...] = (candidates_table(study, front),)
+    if len(models := energy_models_of(study)) > 1:
+        tables += (Section("Energy by each model", (energies_table(front, models),)),)
+    tables += (Section("All finished candidates", (candidates_table(study, trials),)),)
     return Section(title, (Figure(render_template("workspace.html"), tables),), id="workspace", own_heading=True)
 
 

@@ -340,7 +340,10 @@ def test_bad_override_is_refused(path: str, value: str, says: str) -> None:
 
 
 def test_override_adds_or_replaces_a_named_candidate() -> None:
-    overrides = {"candidates.mine": "{network.stem.width: 8, network.fire3.squeeze: 12}", "candidates.small": "{network.stem.width: 16}"}
+    overrides = {
+        "candidates.mine": "{network.stem.width: 8, network.fire3.squeeze: 12}",
+        "candidates.small": "{network.stem.width: 16}",
+    }
     before, after = load_space(BASE), load_space(BASE, overrides=overrides)
     assert list(after.candidates) == ["small", "other", "mine"]
     assert after.candidates["mine"]["network.fire3.squeeze"] == 12
