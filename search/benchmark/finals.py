@@ -129,13 +129,15 @@ def _choose(
 def _new_finalists(
     record: StudyRecord, space: Space, section: Finals, runs: Path, cost: Callable[[Candidate], float], limit: float
 ) -> list[Finalist]:
-    """Return the best candidates of the front that no earlier finals trained.
+    """Return the best candidates of the front that no earlier finals trained, without those of ``study.promote``.
 
     First come the candidates that the time is expected to allow, then the others: trainings may take less than
-    expected, and `resume` trains the rest. The named candidates of ``study.promote`` follow, for comparison.
+    expected, and `resume` trains the rest. Last come the candidates of ``study.promote``, for comparison.
     """
     trained = set(_trained(runs, record.header.name))
     recipe = {**space.retrain, **section.recipe}
+    others = tuple(trial for trial in record.trials if trial.name not in space.study.promote)
+    record = record.model_copy(update={"trials": others})
 
     def choose(best: int, limit: float) -> list[Finalist]:
         found = finalists.of_front(record, space, best, recipe, cost=cost, limit=limit)
@@ -147,8 +149,7 @@ def _new_finalists(
             break
     chosen += [each for each in choose(section.best, math.inf) if each not in chosen]
     compared = [finalists.retrained(finalists.named(space, name), recipe) for name in space.study.promote]
-    already = trained | {each.candidate.fingerprint for each in chosen[: section.best]}
-    return chosen[: section.best] + [each for each in compared if each.candidate.fingerprint not in already]
+    return chosen[: section.best] + [each for each in compared if each.candidate.fingerprint not in trained]
 
 
 def _with_fewer_workers(options: RunOptions) -> Iterator[RunOptions]:
