@@ -1,5 +1,6 @@
 """The kinds of plug-ins: where a space names them, what they must be, and where they are registered."""
 
+import math
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -7,12 +8,14 @@ from typing import Any, Literal
 from pydantic import Field, create_model
 
 from reports.records.objectives import OBJECTIVES
+from search.plugins.calls import checked
 from search.plugins.dataset import as_dataset
 from search.plugins.objective import Objective, add_objective
 from search.plugins.sources import PluginError
 from search.registries import PRUNERS, SAMPLERS
+from snnkit.architecture.plan import ModuleView, Plan
 from snnkit.data.datasets import DATASETS
-from snnkit.energy.model import EnergyModel
+from snnkit.energy.model import Energy, EnergyModel
 from snnkit.energy.registry import ENERGY_MODELS
 from snnkit.families import FAMILIES, Family, register_family
 
@@ -39,7 +42,9 @@ def _register_family(name: str, given: Any) -> None:
         return  # spaces that were loaded before keep their designs
     fields: dict[str, Any] = {"family": (Literal[name], Field(name, description="Family of networks."))}
     design = create_model(given.design.__name__, __base__=given.design, __doc__=given.design.__doc__, **fields)
-    register_family(name, replace(given, design=design, origin=given))
+    plan = checked("family", name, given.plan, _problem_of_plan)
+    modules = checked("family", name, given.modules, _problem_of_modules)
+    register_family(name, replace(given, design=design, plan=plan, modules=modules, origin=given))
 
 
 def _register_objective(name: str, given: Any) -> None:
@@ -57,7 +62,10 @@ def _register_objective(name: str, given: Any) -> None:
 def _register_energy_model(name: str, given: Any) -> None:
     if not isinstance(given, EnergyModel):
         raise PluginError(f"{name} is {_described(given)}; an energy model is a snnsearch.EnergyModel")
-    _set(ENERGY_MODELS, name, given)
+    if not given.presets:
+        raise PluginError(f"{name} has no preset; its presets are a mapping such as {{'exact': 'what it counts'}}")
+    estimate = checked("energy model", name, given.estimate, _problem_of_energy)
+    _set(ENERGY_MODELS, name, replace(given, estimate=estimate))
 
 
 def _register_sampler(name: str, given: Any) -> None:
@@ -78,6 +86,26 @@ def _register_pruner(name: str, given: Any) -> None:
 
 def _register_dataset(name: str, given: Any) -> None:
     DATASETS[name] = as_dataset(name, given)
+
+
+def _problem_of_plan(plan: Any, _: object, classes: int, *__: object) -> str:
+    if not isinstance(plan, Plan):
+        return f"returned {_described(plan)}; its function plan must return a snnkit.architecture.plan.Plan"
+    outputs = plan.convs[-1].out_shape[0] if plan.convs else 0
+    return "" if outputs == classes else f"has {outputs} outputs for {classes} classes; give its last layer {classes}"
+
+
+def _problem_of_modules(modules: Any, *_: object) -> str:
+    if isinstance(modules, tuple | list) and all(isinstance(each, ModuleView) for each in modules):
+        return ""
+    return f"returned {modules!r} from its function modules; it must return a tuple of ModuleView"
+
+
+def _problem_of_energy(energy: Any, *_: object) -> str:
+    if not isinstance(energy, Energy):
+        return f"returned {_described(energy)}; it must return a snnkit.energy.model.Energy"
+    found = energy.total_mj
+    return "" if math.isfinite(found) and found >= 0 else f"returned {found} mJ; an energy is a number from 0"
 
 
 def _set(registry: MutableMapping[str, Any], name: str, part: Any) -> None:

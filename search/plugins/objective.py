@@ -1,8 +1,9 @@
 """An objective of the user's own: a function of a trained network, and how reports and samplers treat its value."""
 
+import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reports.records.objectives import register
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """What an objective may look at. The network is in evaluation mode, on its device."""
+    """What an objective may look at. The network is a copy in evaluation mode, on its device."""
 
     network: "Network"  # a torch module: (N, C, H, W) images -> (N, classes) logits
     counts: "OperationCounts"  # per inference, averaged over the validation images; `counts.plan` has the layers
@@ -89,8 +90,14 @@ def add_objective(name: str, objective: Objective) -> None:
 
 
 def measure_figure(name: str, trained: TrainedNetwork) -> float:
-    """Return the value of the objective ``name``. Raises ValueError if it is not a finite number."""
-    value = MEASURES[name](trained)
+    """Return the value of the objective ``name``, which gets a copy of the network.
+
+    Raises ValueError if it is not a finite number, and RuntimeError if the objective wants to end the process.
+    """
+    try:
+        value = MEASURES[name](replace(trained, network=copy.deepcopy(trained.network)))
+    except SystemExit as error:
+        raise RuntimeError(f"objective {name} raised SystemExit({error.code}); it must return a number") from error
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"objective {name} returned {value!r}; it must return a finite number")
     return float(value)

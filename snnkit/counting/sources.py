@@ -68,6 +68,9 @@ def read_arrays(path: Path, images: int) -> Batches:
         raise CountError(
             f"{path} holds {', '.join(names) or 'nothing'}; it should hold inputs x, and labels y if known"
         )
+    for name, kinds, wanted in (("x", "biuf", "numbers"), ("y", "iu", "whole numbers, the classes from 0")):
+        if name in found and found[name].dtype.kind not in kinds:
+            raise CountError(f"{path}: {name} has the type {found[name].dtype}; it should hold {wanted}")
     x = torch.from_numpy(found["x"])
     labels = torch.from_numpy(found["y"].astype(np.int64)) if "y" in found else None
     if labels is not None and labels.shape != x.shape[:1]:

@@ -17,6 +17,7 @@ from search.runner.observer import SilentObserver
 from search.space.loading.loader import load_space
 from search.study.pruners import make_pruner
 from search.trial.job import FromScratch, Job
+from snnkit.export import pytorch
 
 pytestmark = pytest.mark.usefixtures("own_parts")
 
@@ -355,3 +356,78 @@ def test_function_of_a_data_set_is_called_once_in_a_process(folder: Path) -> Non
     launch(space, options_for(folder / "runs", trials=1))
     resume("own", options_for(folder / "runs", trials=1))
     assert load("./parts.py:CALLS", space.plugins.sources["./parts.py"]) == [1]
+
+
+BUILD, PRICE = "    build = PlanBuilder(in_shape)\n", "    return Energy.from_pj("
+FAULTS = {  # name: (what is replaced, by what, what the error says)
+    "plan raises": (
+        BUILD,
+        "    return {}['x']\n",
+        r"family ./parts.py:net raised KeyError: 'x' \(parts.py, line \d+\)",
+    ),
+    "no plan": (BUILD, "    return None\n", "net returned a NoneType; its function plan must return"),
+    "wrong outputs": ("classes, batchnorm", "5, batchnorm", "net has 5 outputs for 3 classes; give its last layer 3"),
+    "no modules": (
+        '(ModuleView("stem", "kept", str(design.width)),)',
+        "[1, 2]",
+        r"net returned \[1, 2\] from its function",
+    ),
+    "no energy": (PRICE, "    return None and (", "the energy model ./parts.py:chip returned a NoneType"),
+    "negative energy": ("2.0 * layer.acs", "-1.0 - layer.acs", "returned -.* mJ; an energy is a number from 0"),
+    "energy raises": (PRICE, "    return 1 / 0 or (", "chip raised ZeroDivisionError"),
+    "energy exits": (PRICE, "    raise SystemExit(3) or (", "chip raised SystemExit: 3"),
+    "no preset": ('{"exact": "2 pJ per AC"}', "{}", "./parts.py:chip has no preset"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_wrong_part_is_named_before_training(fault: str, folder: Path) -> None:
+    before, after, says = FAULTS[fault]
+    assert before in PARTS
+    (folder / "parts.py").write_text(PARTS.replace(before, after))
+
+    def use_the_parts() -> None:
+        given = {"network": "{family: './parts.py:net'}", "study.sampler": "random"}
+        candidate = load_space(folder / "space.yaml", overrides=given).base
+        candidate.modules()
+        candidate.least_energy_mj()
+
+    with pytest.raises(InputError, match=says):
+        use_the_parts()
+
+
+MUTATING = """
+from search.plugins.objective import objective
+
+@objective(direction="minimize", low=0.1, high=10)
+def emptied(trained):
+    trained.network.train()
+    for weight in trained.network.parameters():
+        weight.data.zero_()
+    return 1.0
+
+@objective(direction="minimize", low=0.1, high=10)
+def exits(trained):
+    raise SystemExit(3)
+"""
+
+
+def test_objective_cannot_change_or_end_the_trial(folder: Path) -> None:
+    (folder / "bad.py").write_text(MUTATING)
+    (folder / "space.yaml").write_text((SPACES / "smoke.yaml").read_text())
+    quick = {"data.subset": 200, "data.test": 50, "train.epochs": 1, "train.chance_patience": 0, "candidates": "{}"}
+    objectives = {"plain": "{accuracy: maximize, params: minimize}"}
+    objectives |= {each: f"{{accuracy: maximize, './bad.py:{each}': minimize}}" for each in ("emptied", "exits")}
+    first = {}
+    for name, wanted in objectives.items():
+        changes = quick | {"study.objectives": wanted, "study.sampler": "random"}
+        space = load_space(folder / "space.yaml", overrides=changes)
+        first[name] = launch(space, options_for(folder / name, trials=1)).trials[0]
+    plain, emptied, exits = first["plain"].metrics, first["emptied"].metrics, first["exits"]
+    assert plain is not None
+    assert emptied is not None
+    assert (plain.accuracy, plain.test_accuracy) == (emptied.accuracy, emptied.test_accuracy)
+    state, _ = pytorch.read(folder / "emptied" / "smoke" / "trials" / "0" / "weights.pt")
+    assert all(tensor.any() for name, tensor in state.items() if name.endswith("conv.weight"))
+    assert exits.status == "failed"
+    assert "SystemExit(3); it must return a number" in (exits.reason or "")
