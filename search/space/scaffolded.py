@@ -26,7 +26,8 @@ class Scaffolded:
     reference: str  # as the command names it
     shape: Shape
     classes: int
-    params: int
+    params: int  # of the layers in the graph
+    unused: int  # parameters of the module that no output depends on
     difference: float  # between module and CNN twin, relative to the spread of the scores
     left_out: tuple[str, ...]  # modules that only act in training
 
@@ -41,6 +42,7 @@ def scaffold(network: "str | nn.Module", shape: Shape, classes: int = 10) -> str
     images.
     """
     data_of(shape, classes)  # refuses before torch is imported, which may take a while
+    from snnkit.architecture.lowering import lower
     from snnkit.scaffold.parity import check_parity
     from snnkit.scaffold.reference import load_network
     from snnkit.scaffold.trace import ScaffoldError, trace
@@ -52,8 +54,9 @@ def scaffold(network: "str | nn.Module", shape: Shape, classes: int = 10) -> str
         difference = check_parity(module, traced, shape)
     except ScaffoldError as error:
         raise InputError(f"{label} cannot be searched: {error}") from error
-    params = sum(parameter.numel() for parameter in module.parameters())
-    return write_space(traced.graph, Scaffolded(label, shape, classes, params, difference, traced.left_out))
+    params = lower(traced.graph, traced.graph.classifier.channels, shape).params
+    unused = sum(parameter.numel() for parameter in module.parameters()) - params
+    return write_space(traced.graph, Scaffolded(label, shape, classes, params, unused, difference, traced.left_out))
 
 
 def write_space(graph: Graph, facts: Scaffolded) -> str:
@@ -115,6 +118,10 @@ def _header(cuts: Cuts, facts: Scaffolded) -> Iterator[str]:
     yield f"# {facts.params:,} parameters. With everything kept, the CNN twin computes what the module computes: their"
     yield f"# scores differ by {facts.difference:.0e} of their spread. The spiking network has LIF neurons in place of"
     yield f"# each activation ({', '.join(sorted(kinds))}), and where a convolution would otherwise read real numbers."
+    if facts.unused > 0:
+        yield f"# {facts.unused:,} more parameters of the module are not in it: no score depends on them."
+    if (outputs := cuts.graph.classifier.channels) != facts.classes:
+        yield f"# Its last layer has {outputs:,} outputs. The space gives it {facts.classes}, one for each class."
     if facts.left_out:
         yield from _wrapped("Not in the network, because they act in training only: ", facts.left_out)
     yield "#"

@@ -142,6 +142,7 @@ class _Run:
         self._images += number
         scores = None if labels is None else self._drive.scores(outputs, number)
         if scores is not None and labels is not None:
+            _check_labels(labels, scores.shape[1])
             self._correct += int((scores.argmax(1).cpu() == labels.cpu()).sum())
             self._labelled += number
 
@@ -327,6 +328,14 @@ def _split(batch: Any) -> tuple[Tensor, Tensor | None]:
     raise CountError(f"a batch is a {type(batch).__name__}; the loader should yield tensors, or pairs with labels")
 
 
+def _check_labels(labels: Tensor, classes: int) -> None:
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise CountError(
+            f"labels are from {int(labels.min())} to {int(labels.max())}, and the model has {classes} scores; number "
+            f"the classes from 0 to {classes - 1}"
+        )
+
+
 def _are_whole(images: Tensor) -> bool:
     return bool((images == images.round()).all())
 
@@ -341,6 +350,7 @@ def _count_network(network: Network, loader: Iterable[Any], timesteps: int) -> M
             images, labels = _split(batch)
             scores = network(images.to(device), observe=counter)
             if labels is not None:
+                _check_labels(labels, scores.shape[1])
                 correct += int((scores.argmax(1).cpu() == labels.cpu()).sum())
                 labelled += len(labels)
     counts = counter.counts()

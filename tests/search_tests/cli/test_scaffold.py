@@ -27,6 +27,14 @@ def net(num_classes=3):
     head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, num_classes)
     return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), Residual(8), nn.Conv2d(8, 16, 3, 2), nn.ReLU(), *head)
 
+class Unused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.never, self.head = nn.Conv2d(1, 4, 3), nn.Linear(100, 100), nn.Linear(4, 11)
+
+    def forward(self, x):
+        return self.head(self.conv(x).relu().mean((2, 3)))
+
 BAD = nn.Sequential(nn.Conv2d(1, 8, 3), nn.GroupNorm(2, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
 NUMBER = 3
 """
@@ -59,6 +67,15 @@ def test_space_loads_and_its_digest_covers_the_network(net: Path) -> None:
     assert "2.conv = conv(0, channels=8, kernel=3, padding=1, bias=true, batchnorm=true, activation=silu)" in text
     same, other = load_space(text), load_space(text.replace("activation=silu", "activation=gelu"))
     assert same.base.fingerprint == space.base.fingerprint != other.base.fingerprint
+
+
+def test_parameters_are_those_of_the_space(net: Path) -> None:
+    text = written(f"{net}:Unused", "--input", "1x8x8")
+    assert "# 95 parameters." in text  # 4 * 9 + 4, and 11 * 4 + 11
+    assert "# 10,100 more parameters of the module are not in it: no score depends on them." in text
+    assert "# Its last layer has 11 outputs. The space gives it 10, one for each class." in text
+    assert load_space(text).base.static()["params"] == 90
+    assert "not in it" not in written(f"{net}:net", "--input", "1x8x8")
 
 
 def test_space_explains_itself(net: Path) -> None:

@@ -363,14 +363,14 @@ FAULTS = {  # name: (what is replaced, by what, what the error says)
     "plan raises": (
         BUILD,
         "    return {}['x']\n",
-        r"family ./parts.py:net raised KeyError: 'x' \(parts.py, line \d+\)",
+        r"parts.py:net raised KeyError: 'x' \(parts.py, line \d+\)",
     ),
     "no plan": (BUILD, "    return None\n", "net returned a NoneType; its function plan must return"),
     "wrong outputs": ("classes, batchnorm", "5, batchnorm", "net has 5 outputs for 3 classes; give its last layer 3"),
     "no modules": (
         '(ModuleView("stem", "kept", str(design.width)),)',
         "[1, 2]",
-        r"net returned \[1, 2\] from its function",
+        r"net returned \[1, 2\] from",
     ),
     "no energy": (PRICE, "    return None and (", "the energy model ./parts.py:chip returned a NoneType"),
     "negative energy": ("2.0 * layer.acs", "-1.0 - layer.acs", "returned -.* mJ; an energy is a number from 0"),

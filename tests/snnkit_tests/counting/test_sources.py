@@ -90,9 +90,13 @@ def test_wrong_arrays_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=np.zeros(3))
     with pytest.raises(CountError, match="holds images; it should hold inputs x"):
         read_arrays(tmp_path / "a.npz", 5)
-    np.savez(tmp_path / "b.npz", x=np.zeros((3, 2)), y=np.zeros(4))
+    np.savez(tmp_path / "b.npz", x=np.zeros((3, 2)), y=np.zeros(4, dtype=int))
     with pytest.raises(CountError, match="one label for each input"):
         read_arrays(tmp_path / "b.npz", 5)
+    for name, arrays in {"x": {"x": np.array(["a"])}, "y": {"x": np.zeros((2, 2)), "y": np.array([0.5, 1])}}.items():
+        np.savez(tmp_path / "c.npz", **arrays)
+        with pytest.raises(CountError, match=rf"c\.npz: {name} has the type .*; it should hold .*numbers"):
+            read_arrays(tmp_path / "c.npz", 5)
     with pytest.raises(CountError, match=r"not a readable \.npz file"):
         read_arrays(tmp_path / "absent.npz", 5)
 
