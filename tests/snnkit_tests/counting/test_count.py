@@ -122,7 +122,7 @@ def test_accuracy_needs_labels() -> None:
     for model in (step, Loop(step), Sequence(step)):
         assert count(model, [(IMAGES, labels)], T).accuracy == pytest.approx(5 / 6)
     assert count(step, [IMAGES], T).accuracy is None
-    with pytest.raises(CountError, match="labels are from 7 to 9, and the model has .* scores; number the classes"):
+    with pytest.raises(CountError, match=r"labels are from 7 to 9, and the model has .* scores; number the classes"):
         count(step, [(IMAGES, torch.arange(len(IMAGES)) % 3 + 7)], T)
 
 
