@@ -1,5 +1,6 @@
 """The kinds of plug-ins: where a space names them, what they must be, and where they are registered."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
@@ -53,6 +54,10 @@ def _register_objective(name: str, given: Any) -> None:
             f"{name} is {_described(given)}; an objective is a function under @snnsearch.objective(direction=..., "
             "low=..., high=...)"
         )
+    try:
+        inspect.signature(given.measure).bind(None)
+    except TypeError as error:
+        raise PluginError(f"{name}: {error}; an objective takes one argument, the trained network") from error
     try:
         add_objective(name, given)
     except ValueError as error:

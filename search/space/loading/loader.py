@@ -91,8 +91,9 @@ class SpaceSpec:
         if search.study.finals is not None and not problems.found:
             where, recipe = ("study", "finals", "recipe"), search.study.finals.recipe
             check_recipe(where, recipe, base.train, base.data, problems, below=search.retrain)
+        before = len(problems.found)
         candidates = read_candidates(template, problems)
-        for at, name in enumerate(search.study.promote):
+        for at, name in enumerate(search.study.promote if len(problems.found) == before else ()):
             problems.look_up(candidates, name, ("study", "promote", at))
         study = _with_dominated(search, base.energy.key, problems)
         return Space(study, template.dials, base, candidates, search.retrain, search.reference, plugins, template)

@@ -79,3 +79,10 @@ def test_bad_fidelities_are_refused(fidelities: str, overrides: dict[str, object
     with pytest.raises(InputError) as caught:
         load(fidelities, **overrides)
     assert message in str(caught.value)
+
+
+def test_wrong_candidate_is_the_only_problem_of_a_space_that_promotes_it() -> None:
+    wrong = {"study.promote": "[baseline]", "candidates.baseline": "{network.stem.wdth: 4}"}
+    with pytest.raises(InputError, match=r"candidates.baseline: network\.stem\.wdth: no such dial") as caught:
+        load("[{train.epochs: 1}]", **wrong)
+    assert "study.promote" not in str(caught.value)
