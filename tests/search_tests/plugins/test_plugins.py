@@ -376,7 +376,7 @@ FAULTS = {  # name: (what is replaced, by what, what the error says)
     "negative energy": ("2.0 * layer.acs", "-1.0 - layer.acs", "returned -.* mJ; an energy is a number from 0"),
     "energy raises": (PRICE, "    return 1 / 0 or (", "chip raised ZeroDivisionError"),
     "energy exits": (PRICE, "    raise SystemExit(3) or (", "chip raised SystemExit: 3"),
-    "objective without an argument": ("def width(trained)", "def width()", "width: .*; an objective takes one argument"),
+    "no argument": ("def width(trained)", "def width()", "width: .*; an objective takes one argument"),
     "no preset": ('{"exact": "2 pJ per AC"}', "{}", "./parts.py:chip has no preset"),
 }
 
