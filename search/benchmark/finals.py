@@ -5,7 +5,7 @@ trained in STUDY-finalists-2, and so on.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -113,10 +113,10 @@ def _choose(
     One worker trains a twin and its network one after the other. If the best first finalist takes too long for that,
     fewer workers get more threads each.
     """
-    new = partial(_new_finalists, record, space, section, options.runs)
+    new = partial(_new_finalists, record, space, section, set(_trained(options.runs, record.header.name)))
     limit = math.inf if seconds is None else USABLE * seconds
     plans = []
-    for with_workers in _with_fewer_workers(options):
+    for with_workers in [options] if seconds is None else _with_fewer_workers(options):
         pool = plan_workers(with_workers, RunFolder(options.runs / name), Resources())
         cost = partial(_cost, samples=estimate.of_study(record, pool.placement).samples, pool=pool, limit=limit)
         chosen = new(cost, limit)
@@ -127,14 +127,14 @@ def _choose(
 
 
 def _new_finalists(
-    record: StudyRecord, space: Space, section: Finals, runs: Path, cost: Callable[[Candidate], float], limit: float
-) -> list[Finalist]:
-    """Return the best candidates of the front that no earlier finals trained, without those of ``study.promote``.
+    record: StudyRecord, space: Space, section: Finals, trained: Set[str], cost: Callable[[Candidate], float],
+    limit: float,
+) -> list[Finalist]:  # fmt: skip
+    """Return the best candidates of the front, without the fingerprints ``trained`` and those of ``study.promote``.
 
     First come the candidates that the time is expected to allow, then the others: trainings may take less than
     expected, and `resume` trains the rest. Last come the candidates of ``study.promote``, for comparison.
     """
-    trained = set(_trained(runs, record.header.name))
     recipe = {**space.retrain, **section.recipe}
     others = tuple(trial for trial in record.trials if trial.name not in space.study.promote)
     record = record.model_copy(update={"trials": others})

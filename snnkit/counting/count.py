@@ -142,8 +142,7 @@ class _Run:
         self._images += number
         scores = None if labels is None else self._drive.scores(outputs, number)
         if scores is not None and labels is not None:
-            _check_labels(labels, scores.shape[1])
-            self._correct += int((scores.argmax(1).cpu() == labels.cpu()).sum())
+            self._correct += _correct(scores, labels)
             self._labelled += number
 
     def counts(self, stem: Stem) -> ModelCounts:
@@ -328,12 +327,15 @@ def _split(batch: Any) -> tuple[Tensor, Tensor | None]:
     raise CountError(f"a batch is a {type(batch).__name__}; the loader should yield tensors, or pairs with labels")
 
 
-def _check_labels(labels: Tensor, classes: int) -> None:
+def _correct(scores: Tensor, labels: Tensor) -> int:
+    """Return how many of the labels (N,) have the largest of their scores (N, classes)."""
+    classes = scores.shape[1]
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise CountError(
             f"labels are from {int(labels.min())} to {int(labels.max())}, and the model has {classes} scores; number "
             f"the classes from 0 to {classes - 1}"
         )
+    return int((scores.argmax(1).cpu() == labels.cpu()).sum())
 
 
 def _are_whole(images: Tensor) -> bool:
@@ -350,8 +352,7 @@ def _count_network(network: Network, loader: Iterable[Any], timesteps: int) -> M
             images, labels = _split(batch)
             scores = network(images.to(device), observe=counter)
             if labels is not None:
-                _check_labels(labels, scores.shape[1])
-                correct += int((scores.argmax(1).cpu() == labels.cpu()).sum())
+                correct += _correct(scores, labels)
                 labelled += len(labels)
     counts = counter.counts()
     known = {each.name: getattr(counts, each.name) for each in fields(OperationCounts)}
